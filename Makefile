@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both do the set-up.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-fast test-all check bench format clean
+
+$(STAMP): requirements.txt pyproject.toml setup.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP)  ## train small CNNs on real images: a grid, then an evolution
+	$(BIN)/sparkexp demo
+
+test: $(STAMP)  ## everything but what is marked slow, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-fast: $(STAMP)  ## no Spark, no notebooks: seconds
+	$(BIN)/pytest -q -m "not spark and not cluster and not notebook and not slow"
+
+test-all: $(STAMP)
+	$(BIN)/pytest
+
+check: $(STAMP)  ## what every commit passes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(MAKE) test-fast
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -1,0 +1,5 @@
+"""Metadata and tools live in pyproject.toml."""
+
+from setuptools import setup
+
+setup()

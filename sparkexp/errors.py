@@ -1,0 +1,53 @@
+"""The errors that sparkexp raises, all below `SparkexpError`.
+
+::
+
+    SparkexpError
+    ├── InvalidArgumentError (ValueError)    an argument of the call breaks a rule
+    │   ├── SpaceError                       the search space does
+    │   └── TrainFunctionError               the train function does
+    ├── EnvironmentUnfitError (RuntimeError) the session or the machine can't run the search
+    ├── RunDirectoryError (OSError)          the log directory can't be used or read
+    └── NoBestTrialError (LookupError)       no trial succeeded with a value
+
+What goes wrong inside a trial is no error of the search: it is recorded in the trial's result
+(state FAILED, with its traceback).
+"""
+
+__all__ = [
+    "EnvironmentUnfitError",
+    "InvalidArgumentError",
+    "NoBestTrialError",
+    "RunDirectoryError",
+    "SpaceError",
+    "SparkexpError",
+    "TrainFunctionError",
+]
+
+
+class SparkexpError(Exception):
+    """Base of all errors that sparkexp raises."""
+
+
+class InvalidArgumentError(SparkexpError, ValueError):
+    """An argument breaks a rule; the message names the rule, the value got and the way out."""
+
+
+class SpaceError(InvalidArgumentError):
+    """A search space or one of its parameters is invalid."""
+
+
+class TrainFunctionError(InvalidArgumentError):
+    """The train function can't be called with the parameters of the search space."""
+
+
+class EnvironmentUnfitError(SparkexpError, RuntimeError):
+    """The Spark session or this machine can't run the search as it is configured."""
+
+
+class RunDirectoryError(SparkexpError, OSError):
+    """The log directory of a run can't be used, or what it holds can't be read."""
+
+
+class NoBestTrialError(SparkexpError, LookupError):
+    """There is no best trial, since no trial succeeded with a value."""

@@ -1,0 +1,156 @@
+"""What crosses module borders: a trial, and what became of it."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["Direction", "ParamValue", "State", "Trial", "TrialResult", "params_key"]
+
+ParamValue = int | float | str | bool
+Direction = Literal["max", "min"]
+
+
+class State(enum.StrEnum):
+    """How a trial ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that a searcher wants evaluated.
+
+    Parameters
+    ----------
+    number : int
+        Position in the order in which the searcher asked for its trials, from 0.
+    params : Mapping[str, int | float | str | bool]
+        Arguments for the train function, native Python values.
+    generation : int, optional
+        Generation of an evolutionary search, from 0 (the initial population).
+    parent : str, optional
+        Id of the trial that this one competes with.
+
+    Examples
+    --------
+    >>> Trial(7, {'learning_rate': 0.01}).id
+    'trials/trial-00007'
+    >>> Trial(7, {'learning_rate': 0.01}, generation=2).id
+    'gen-002/trial-00007'
+    """
+
+    number: int
+    params: Mapping[str, ParamValue]
+    generation: int | None = None
+    parent: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The trial's directory below the log directory; also its run name in TensorBoard."""
+        group = "trials" if self.generation is None else f"gen-{self.generation:03d}"
+        return f"{group}/trial-{self.number:05d}"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What became of a trial.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial.
+    state : State
+        How it ended.
+    value : float, optional
+        The objective, as the train function returned it; None where there is none (a failure, or
+        a function that returns nothing).
+    metrics : Mapping[str, float]
+        All numbers that the train function returned.
+    error : str, optional
+        Why it failed: the traceback, or a sentence.
+    submitted, started, ended : float
+        Unix times in seconds: handed to the engine, the first line of the train function (on the
+        executor's clock), and its end. 0 where it never got there.
+    host, gpu : str
+        Where it ran; the value of ``CUDA_VISIBLE_DEVICES``, empty without a GPU.
+    attempt : int
+        0, or more where an executor was lost and the trial was run again.
+    logdir : str
+        The directory of the attempt that counts.
+    reused_from : str, optional
+        Id of the trial with the same parameters whose result this is; such a trial was not run.
+    imported : tuple of str
+        Heavy modules that the train function imported; later trials start with them loaded.
+    """
+
+    trial: Trial
+    state: State
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    submitted: float = 0.0
+    started: float = 0.0
+    ended: float = 0.0
+    host: str = ""
+    gpu: str = ""
+    attempt: int = 0
+    logdir: str = ""
+    reused_from: str | None = None
+    imported: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"A trial's value is a finite number or None, got {self.value}.")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the train function ran; 0 where it never started."""
+        return max(0.0, self.ended - self.started) if self.started else 0.0
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state is State.SUCCEEDED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a dict that `json` can write."""
+        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        trial = self.trial
+        record["trial"] = {
+            "number": trial.number,
+            "params": dict(trial.params),
+            "generation": trial.generation,
+            "parent": trial.parent,
+        }
+        record["state"] = str(self.state)
+        record["metrics"] = dict(self.metrics)
+        record["imported"] = list(self.imported)
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> TrialResult:
+        """Return the result that `to_json` wrote.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If the record isn't one of ours.
+        """
+        return cls(
+            **{
+                **record,
+                "trial": Trial(**record["trial"]),
+                "state": State(record["state"]),
+                "imported": tuple(record["imported"]),
+            }
+        )
+
+
+def params_key(params: Mapping[str, ParamValue]) -> tuple[tuple[str, str, ParamValue], ...]:
+    """Return a hashable key that is equal for equal parameters (1, 1.0 and True differ)."""
+    return tuple(sorted((name, type(value).__name__, value) for name, value in params.items()))
