@@ -87,6 +87,8 @@ class TrialResult:
         Id of the trial with the same parameters whose result this is; such a trial was not run.
     imported : tuple of str
         Heavy modules that the train function imported; later trials start with them loaded.
+    warnings : tuple of str
+        What went wrong around the trial without changing its value, such as unwritable logs.
     """
 
     trial: Trial
@@ -103,6 +105,7 @@ class TrialResult:
     logdir: str = ""
     reused_from: str | None = None
     imported: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -130,6 +133,7 @@ class TrialResult:
         record["state"] = str(self.state)
         record["metrics"] = dict(self.metrics)
         record["imported"] = list(self.imported)
+        record["warnings"] = list(self.warnings)
         return record
 
     @classmethod
@@ -147,6 +151,7 @@ class TrialResult:
                 "trial": Trial(**record["trial"]),
                 "state": State(record["state"]),
                 "imported": tuple(record["imported"]),
+                "warnings": tuple(record["warnings"]),
             }
         )
 

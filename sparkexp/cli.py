@@ -1,0 +1,88 @@
+"""The ``sparkexp`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from sparkexp._version import __version__
+from sparkexp.errors import SparkexpError
+from sparkexp.result import Result
+from sparkexp.storage import RunDirectory
+from sparkexp.tracking import start_tensorboard
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after the command's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 1 after an error that was printed, or 130 after Ctrl-C.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        return status
+    except SparkexpError as error:
+        print(f"sparkexp: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sparkexp", description="Hyperparameter search for TensorFlow models on Spark."
+    )
+    parser.add_argument("--version", action="version", version=f"sparkexp {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="train small CNNs on real images: a grid search, then an evolution"
+    )
+    demo.add_argument("--master", help="Spark master, local[2] by default")
+    demo.add_argument("--logdir", help="directory for the two runs")
+    demo.set_defaults(run=_demo)
+
+    board = commands.add_parser("tensorboard", help="show a run in TensorBoard until Ctrl-C")
+    board.add_argument("logdir", metavar="LOGDIR", help="log directory of a run")
+    board.add_argument("--port", type=int, default=0, help="a free one by default")
+    board.set_defaults(run=_tensorboard)
+
+    show = commands.add_parser("show", help="print the table of a run")
+    show.add_argument("logdir", metavar="LOGDIR", help="log directory of a run")
+    show.set_defaults(run=_show)
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from sparkexp.demo.search import run_demo
+
+    print(run_demo(arguments.master, arguments.logdir), flush=True)
+    return 0
+
+
+def _tensorboard(arguments: argparse.Namespace) -> int:
+    with start_tensorboard(arguments.logdir, port=arguments.port) as server:
+        print(f"TensorBoard: {server.url}\nCtrl-C stops it.", flush=True)
+        server.wait()
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    run = RunDirectory.open(arguments.logdir)
+    print(Result.of_run(run))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""Where trials run: the `Engine` seam, in this process or on Spark's executors."""
+
+from sparkexp.engine.base import Engine, Isolation, Objective, TrialTask
+from sparkexp.engine.inline import InlineEngine
+from sparkexp.engine.spark import SparkEngine
+
+__all__ = ["Engine", "InlineEngine", "Isolation", "Objective", "SparkEngine", "TrialTask"]

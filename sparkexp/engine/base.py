@@ -1,0 +1,120 @@
+"""The seam between the search loop and the places where trials run."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from sparkexp.tracking import HParamSpec
+from sparkexp.trial import Trial, TrialResult
+
+__all__ = ["Engine", "Isolation", "Objective", "Train", "TrialTask"]
+
+Train = Callable[..., Any]
+Isolation = Literal["fork", "spawn", "none"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the train function must return.
+
+    Parameters
+    ----------
+    metric : str, optional
+        Which entry of a returned dict is the objective.
+    required : bool
+        Whether a trial without a value has failed (a searcher needs values, a grid doesn't).
+    """
+
+    metric: str | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """All that an executor needs to run one trial.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial.
+    train : Callable or bytes
+        The train function, or what cloudpickle made of it (a parent process that forks a child
+        per trial must not load the user's code).
+    logdir : str
+        The run's log directory; the trial's own lies below it.
+    objective : Objective
+        What the train function must return.
+    isolation : {'fork', 'spawn', 'none'}
+        Whether the trial has a process of its own, and how it is made.
+    gpus : tuple of str, optional
+        GPUs that the driver assigned; None leaves the choice to Spark's resources.
+    preload : tuple of str
+        Modules that a worker imports before it forks.
+    modules : tuple of str
+        Shipped files that the trial's process puts first on its search path: names on the
+        driver, paths on the executor.
+    timeout_s : float, optional
+        Seconds after which the trial is killed.
+    environment : Mapping[str, str]
+        Environment variables set for the trial, unless they are set already.
+    hparams : tuple of HParamSpec
+        The search space as TensorBoard shows it.
+    """
+
+    trial: Trial
+    train: Train | bytes
+    logdir: str
+    objective: Objective = Objective()
+    isolation: Isolation = "fork"
+    gpus: tuple[str, ...] | None = None
+    preload: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    hparams: tuple[HParamSpec, ...] = ()
+
+
+class Engine(abc.ABC):
+    """Runs trials and hands back what became of them.
+
+    Contract, checked for every engine by ``tests/engine/test_contract.py``:
+
+    - `submit` returns at once and never raises for what a trial does. The caller keeps at most
+      `slots` trials submitted; more are queued.
+    - Every submitted trial comes back from `wait` exactly once, in the order in which they end.
+      Whatever happens to it (exception, crash, lost executor), it comes back as a `TrialResult`.
+    - `submit`, `wait` and `close` are called by one thread.
+    - `close` ends the trials that still run; a closed engine takes no more.
+    """
+
+    @property
+    @abc.abstractmethod
+    def slots(self) -> int:
+        """How many trials run at the same time."""
+
+    @abc.abstractmethod
+    def submit(self, trial: Trial) -> None:
+        """Start a trial, or queue it where all slots are taken."""
+
+    @abc.abstractmethod
+    def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
+        """Return the trials that ended, at least one unless `timeout_s` passes first."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End what still runs and release the slots."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

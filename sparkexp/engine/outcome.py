@@ -1,0 +1,200 @@
+"""Calls the train function and makes plain data of whatever it does."""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sparkexp.engine.base import Objective, Train
+from sparkexp.trial import ParamValue, State
+
+__all__ = ["Outcome", "call_train", "failure"]
+
+MAX_ERROR_CHARS = 16_000
+# Modules worth importing once per worker instead of once per trial. All of them can be forked
+# after the import; none starts threads or touches a device before its first use.
+HEAVY_MODULES = (
+    "tensorflow",
+    "keras",
+    "torch",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "xgboost",
+    "lightgbm",
+    "transformers",
+    "tensorflow_datasets",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the train function did, as far as its own process can tell."""
+
+    state: State
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    imported: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Outcome:
+        record = json.loads(data)
+        record["state"] = State(record["state"])
+        record["imported"] = tuple(record["imported"])
+        record["warnings"] = tuple(record["warnings"])
+        return cls(**record)
+
+
+def failure(error: str, started: float = 0.0) -> Outcome:
+    """Return the outcome of a trial that failed for a reason outside the train function."""
+    return Outcome(State.FAILED, error=error, started=started, ended=time.time())
+
+
+def call_train(train: Train, params: Mapping[str, ParamValue], objective: Objective) -> Outcome:
+    """Call the train function and return what it did; only interrupts are raised.
+
+    Parameters
+    ----------
+    train : Callable
+        The user's function.
+    params : Mapping[str, int | float | str | bool]
+        Its keyword arguments.
+    objective : Objective
+        What it must return.
+    """
+    before = set(sys.modules)
+    started = time.time()
+    value: float | None = None
+    metrics: dict[str, float] = {}
+    error: str | None = None
+    try:
+        returned = train(**params)
+        value, metrics, error = _objective_of(returned, objective)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # SystemExit and the like end the trial, not the worker
+        error = _traceback_of(raised)
+    return Outcome(
+        state=State.SUCCEEDED if error is None else State.FAILED,
+        value=value if error is None else None,
+        metrics=metrics,
+        error=error,
+        started=started,
+        ended=time.time(),
+        imported=tuple(m for m in HEAVY_MODULES if m in sys.modules and m not in before),
+    )
+
+
+def _traceback_of(raised: BaseException) -> str:
+    """Return the traceback from the user's first line on, the end of it if it is very long."""
+    # The first frame is call_train's own, which tells the user nothing.
+    own = raised.__traceback__
+    text = "".join(
+        traceback.format_exception(type(raised), raised, own.tb_next if own else None)
+    ).rstrip()
+    if len(text) > MAX_ERROR_CHARS:
+        text = "…" + text[-MAX_ERROR_CHARS:]
+    # A lone surrogate (an undecodable file name, say) can't be written as UTF-8 later.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _objective_of(
+    returned: Any, objective: Objective
+) -> tuple[float | None, dict[str, float], str | None]:
+    """Split what was returned into the objective, all metrics, and what is wrong with them."""
+    if returned is None:
+        if not objective.required and objective.metric is None:
+            return None, {}, None
+        return None, {}, "The train function returned nothing. Return the metric to optimise."
+    if not isinstance(returned, Mapping):
+        number = _number(returned)
+        if number is None:
+            return (
+                None,
+                {},
+                (
+                    "The train function must return a number or a dict of numbers, "
+                    f"got {_describe(returned)}."
+                ),
+            )
+        name = objective.metric
+        metrics = {name: number} if name and math.isfinite(number) else {}
+        return number, metrics, _not_finite(number)
+    return _objective_of_dict(returned, objective)
+
+
+def _objective_of_dict(
+    returned: Mapping[Any, Any], objective: Objective
+) -> tuple[float | None, dict[str, float], str | None]:
+    metrics: dict[str, float] = {}
+    for name, entry in returned.items():
+        number = _number(entry)
+        if number is None or not isinstance(name, str):
+            return (
+                None,
+                metrics,
+                (
+                    "The train function must return a number or a dict of names and numbers, got "
+                    f"{name!r}: {_describe(entry)}."
+                ),
+            )
+        metrics[name] = number
+    finite = {name: number for name, number in metrics.items() if math.isfinite(number)}
+    metric = objective.metric or (next(iter(metrics)) if len(metrics) == 1 else None)
+    if metric is None:
+        # A grid loses nothing without an objective: its metrics are kept.
+        error = (
+            f"The train function returned a dict of {', '.join(map(repr, metrics)) or 'nothing'}. "
+            "Name the entry to optimise, for example metric='accuracy'."
+        )
+        return None, finite, error if objective.required else None
+    if metric not in metrics:
+        return (
+            None,
+            finite,
+            (
+                f"The train function returned no {metric!r} but {', '.join(map(repr, metrics))}. "
+                "Return it, or name another entry with metric=."
+            ),
+        )
+    return metrics[metric], finite, _not_finite(metrics[metric])
+
+
+def _number(value: Any) -> float | None:
+    """Return a number as a float: Python's, numpy's, or an array or tensor of no dimensions."""
+    if isinstance(value, bool):
+        return None
+    if not isinstance(value, numbers.Real):
+        # Arrays and tensors: one element and no dimensions, else float() would guess.
+        if getattr(value, "shape", None) != ():
+            return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _not_finite(number: float) -> str | None:
+    return None if math.isfinite(number) else f"The train function returned {number}."
+
+
+def _describe(value: Any) -> str:
+    """Name a value's type, and its shape or length, without asking its own repr."""
+    shape = getattr(value, "shape", None)
+    suffix = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
+    return f"{type(value).__module__}.{type(value).__qualname__}{suffix}"

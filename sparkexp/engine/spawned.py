@@ -1,0 +1,45 @@
+"""The first lines of a trial's process that was started anew (``isolation='spawn'``)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["command", "main"]
+
+
+def command(payload: str, result_fd: int) -> list[str]:
+    """Return the command that starts a new interpreter for a trial.
+
+    Parameters
+    ----------
+    payload : str
+        A file with two pickles: the search path, then task, directory and output file. It is
+        deleted.
+    result_fd : int
+        Descriptor that takes the outcome.
+    """
+    # The path comes first: where the package was shipped, only that makes it importable.
+    code = (
+        "import pickle, sys; file = open(sys.argv[1], 'rb'); sys.path[:] = pickle.load(file); "
+        "from sparkexp.engine.spawned import main; main(file, sys.argv[1], int(sys.argv[2]))"
+    )
+    return [sys.executable, "-c", code, payload, str(result_fd)]
+
+
+def main(file: BinaryIO, path: str, result_fd: int) -> None:
+    """Run the trial that the rest of the payload describes, and leave the process."""
+    from sparkexp.engine.child import run_in_child
+
+    with file:
+        task, directory, output = pickle.load(file)
+    os.unlink(path)
+
+    def send(data: bytes) -> None:
+        with os.fdopen(result_fd, "wb") as pipe:
+            pipe.write(data)
+
+    run_in_child(task, directory, Path(output), send)

@@ -1,0 +1,148 @@
+"""What an executor does with a trial; its functions are what Spark ships."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkexp.engine.base import TrialTask
+from sparkexp.engine.child import run_here
+from sparkexp.engine.outcome import Outcome, failure
+from sparkexp.engine.process import run_isolated
+from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
+from sparkexp.storage import RunPaths
+from sparkexp.tracking import write_session_end, write_session_start
+from sparkexp.trial import TrialResult
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark import TaskContext
+
+__all__ = ["RESULT_SCHEMA", "run_attempt", "spark_function"]
+
+RESULT_SCHEMA = "result string"
+
+
+def spark_function(
+    task: TrialTask,
+) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
+    """Return the function that Spark maps over one row to run a trial on an executor."""
+
+    def run_on_executor(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        import pyarrow
+        from pyspark import SparkFiles, TaskContext
+
+        for _ in batches:
+            pass  # a worker whose input was not read to its end is not used again
+        context = TaskContext.get()
+        here = replace(task, modules=tuple(SparkFiles.get(name) for name in task.modules))
+        result = run_attempt(here, context.attemptNumber(), _addresses(context))
+        yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
+
+    return run_on_executor
+
+
+def _addresses(context: TaskContext) -> tuple[str, ...]:
+    gpu = context.resources().get("gpu")
+    return tuple(gpu.addresses) if gpu else ()
+
+
+def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = ()) -> TrialResult:
+    """Run one attempt at a trial here, with its GPUs, its directory and its event files.
+
+    Parameters
+    ----------
+    task : TrialTask
+        The trial.
+    attempt : int
+        0, or more where Spark runs the trial again.
+    addresses : tuple of str
+        The GPU addresses that Spark gave to the task.
+    """
+    paths = RunPaths(Path(task.logdir))
+    directory = paths.trial(task.trial.id, attempt)
+    warnings = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_session_start(directory, task.trial, time.time(), specs=task.hparams)
+    except OSError as error:
+        warnings.append(_tracking_warning(error))
+    for module in task.preload:
+        _preload(module)
+    try:
+        devices = _devices(task, addresses)
+        with pinned(devices):
+            gpu = os.environ.get(VISIBLE_DEVICES, "")
+            outcome = _run(task, str(directory), paths)
+    except EnvironmentUnfitError as error:
+        gpu, outcome = "", failure(str(error))
+    result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
+    return _with_session_end(result)
+
+
+def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
+    if task.isolation == "none":
+        return run_here(task, directory)
+    return run_isolated(task, directory, paths.output(Path(directory)))
+
+
+def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
+    """Return the trial's ``CUDA_VISIBLE_DEVICES``; None leaves it as it is."""
+    if task.gpus is not None:
+        return ",".join(task.gpus)
+    if addresses:
+        return visible_devices(addresses, os.environ.get(VISIBLE_DEVICES))
+    return None
+
+
+def _preload(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except Exception:
+        return  # the trial imports it itself, or shows the error as its own
+
+
+def _result(
+    task: TrialTask,
+    outcome: Outcome,
+    attempt: int,
+    directory: str,
+    gpu: str,
+    warnings: tuple[str, ...],
+) -> TrialResult:
+    return TrialResult(
+        trial=task.trial,
+        state=outcome.state,
+        value=outcome.value,
+        metrics=outcome.metrics,
+        error=outcome.error,
+        started=outcome.started,
+        ended=outcome.ended,
+        host=socket.gethostname(),
+        gpu=gpu,
+        attempt=attempt,
+        logdir=directory,
+        imported=outcome.imported,
+        warnings=(*warnings, *outcome.warnings),
+    )
+
+
+def _with_session_end(result: TrialResult) -> TrialResult:
+    """Write the end of the trial's HParams session; a full disk doesn't cost the result."""
+    try:
+        write_session_end(result.logdir, result)
+    except OSError as error:
+        return replace(result, warnings=(*result.warnings, _tracking_warning(error)))
+    return result
+
+
+def _tracking_warning(error: OSError) -> str:
+    return f"The trial's event files could not be written: {error}"

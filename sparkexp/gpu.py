@@ -1,0 +1,106 @@
+"""Which GPUs a trial sees: from addresses to ``CUDA_VISIBLE_DEVICES``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from sparkexp.errors import EnvironmentUnfitError
+
+__all__ = ["VISIBLE_DEVICES", "local_gpus", "pinned", "share_out", "visible_devices"]
+
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+
+
+def visible_devices(addresses: Sequence[str], inherited: str | None) -> str:
+    """Return the value of ``CUDA_VISIBLE_DEVICES`` for the addresses that a task was given.
+
+    Parameters
+    ----------
+    addresses : sequence of str
+        What Spark's resource discovery announced: device indices, or names such as GPU-1b2c….
+    inherited : str, optional
+        The variable's value in the worker. Where it is set, indices count within it, as they do
+        for everything that runs under it.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If an index lies outside of the inherited list.
+
+    Examples
+    --------
+    >>> visible_devices(['1'], None)
+    '1'
+    >>> visible_devices(['0', '1'], '4,6,7')
+    '4,6'
+    """
+    if not inherited:
+        return ",".join(addresses)
+    outer = [device.strip() for device in inherited.split(",")]
+    if all(address in outer and not address.isdecimal() for address in addresses):
+        return ",".join(addresses)
+    try:
+        return ",".join(outer[int(address)] for address in addresses)
+    except (ValueError, IndexError):
+        raise EnvironmentUnfitError(
+            f"Spark gave this trial the GPU addresses {list(addresses)}, which are no indices "
+            f"into the worker's {VISIBLE_DEVICES}={inherited!r}. Let the discovery script "
+            "announce 0 to n-1 there, or unset the variable for the Spark workers."
+        ) from None
+
+
+def local_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the GPUs of this machine, as values for ``CUDA_VISIBLE_DEVICES``.
+
+    They are those that the variable lists, if it is set (also to nothing); else those that
+    ``nvidia-smi`` lists, none where it is missing or fails.
+    """
+    listed = environment.get(VISIBLE_DEVICES)
+    if listed is not None:
+        return tuple(d.strip() for d in listed.split(",") if d.strip() not in ("", "-1"))
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+
+
+def share_out(gpus: Sequence[str], n_slots: int) -> list[tuple[str, ...]]:
+    """Assign GPUs to slots: one or more each, shared only where there are fewer than slots.
+
+    Examples
+    --------
+    >>> share_out(['0', '1', '2', '3'], 2)
+    [('0', '1'), ('2', '3')]
+    >>> share_out(['0'], 2)
+    [('0',), ('0',)]
+    >>> share_out([], 2)
+    [(), ()]
+    """
+    if not gpus:
+        return [()] * n_slots
+    each = max(1, len(gpus) // n_slots)
+    return [
+        tuple(gpus[(slot * each + i) % len(gpus)] for i in range(each)) for slot in range(n_slots)
+    ]
+
+
+@contextmanager
+def pinned(devices: str | None) -> Iterator[None]:
+    """Set ``CUDA_VISIBLE_DEVICES`` for a while; None changes nothing."""
+    if devices is None:
+        yield
+        return
+    before = os.environ.get(VISIBLE_DEVICES)
+    os.environ[VISIBLE_DEVICES] = devices
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VISIBLE_DEVICES]
+        else:
+            os.environ[VISIBLE_DEVICES] = before

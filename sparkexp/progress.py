@@ -1,0 +1,127 @@
+"""What a search shows in a terminal: the plan, then how far it is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import NoReturn, TextIO
+
+from tqdm import tqdm
+
+from sparkexp.trial import Direction, TrialResult
+
+__all__ = ["Progress"]
+
+SECONDS_BETWEEN_LINES = 10.0
+# Up to so many trials each gets a line of its own where there is no terminal.
+EVERY_TRIAL_UP_TO = 30
+
+
+class Progress:
+    """A progress bar in terminals and notebooks, plain lines elsewhere, or nothing.
+
+    Parameters
+    ----------
+    n_trials : int, optional
+        Trials of the whole search, at most.
+    direction : {'max', 'min'}
+        Which value is the best.
+    enabled : bool
+        False shows nothing.
+    stream : TextIO, optional
+        Where to write; standard error by default.
+    """
+
+    def __init__(
+        self,
+        n_trials: int | None,
+        direction: Direction,
+        enabled: bool = True,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._n_trials = n_trials
+        self._sign = 1.0 if direction == "max" else -1.0
+        self._stream = stream or sys.stderr
+        self._enabled = enabled
+        self._bar: tqdm[NoReturn] | None = None
+        self._n_shown = 0
+        self._n_failed = 0
+        self._last_line = float("-inf")
+        self._best: TrialResult | None = None
+
+    def plan(self, text: str) -> None:
+        """Show the plan before the first trial."""
+        if self._enabled:
+            self._stream.write(text.rstrip() + "\n")
+            self._stream.flush()
+
+    def show(self, results: Sequence[TrialResult], n_running: int) -> None:
+        """Show the state of the search.
+
+        Parameters
+        ----------
+        results : sequence of TrialResult
+            All ended trials; new ones come at its end.
+        n_running : int
+            Trials that run now.
+        """
+        if not self._enabled:
+            return
+        new = results[self._n_shown :]
+        for result in new:
+            self._n_failed += not result.succeeded
+            self._note_best(result)
+        self._n_shown = len(results)
+        if _is_live(self._stream):
+            self._update_bar(len(new), n_running)
+        elif new and self._line_is_due(n_running):
+            self._last_line = time.monotonic()
+            self._stream.write(self._line(n_running) + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the last state on the screen and release the line."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _note_best(self, result: TrialResult) -> None:
+        if not result.succeeded or result.value is None:
+            return
+        best = self._best.value if self._best else None
+        if best is None or self._sign * result.value > self._sign * best:
+            self._best = result
+
+    def _update_bar(self, n_new: int, n_running: int) -> None:
+        bar = self._bar = self._bar or tqdm(
+            total=self._n_trials, file=self._stream, unit="trial", dynamic_ncols=True
+        )
+        bar.set_postfix_str(self._state(n_running), refresh=False)
+        bar.update(n_new)
+        bar.refresh()
+
+    def _line_is_due(self, n_running: int) -> bool:
+        if self._n_trials is not None and self._n_trials <= EVERY_TRIAL_UP_TO:
+            return True
+        return n_running == 0 or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
+
+    def _line(self, n_running: int) -> str:
+        total = "" if self._n_trials is None else f" of {self._n_trials}"
+        return f"{self._n_shown}{total} trials done, {self._state(n_running)}"
+
+    def _state(self, n_running: int) -> str:
+        parts = [f"{n_running} running", f"{self._n_failed} failed"]
+        if self._best is not None:
+            params = ", ".join(f"{k}={_short(v)}" for k, v in self._best.trial.params.items())
+            parts.append(f"best {self._best.value:.4g} ({params})")
+        return ", ".join(parts)
+
+
+def _short(value: int | float | str | bool) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _is_live(stream: TextIO) -> bool:
+    """Tell whether a line can be overwritten: in a terminal, and in a notebook's output."""
+    return stream.isatty() or type(stream).__module__.startswith("ipykernel")

@@ -1,0 +1,242 @@
+"""What a search returns: its trials, the best of them, as objects and as a table."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sparkexp.errors import NoBestTrialError
+from sparkexp.trial import Direction, State, TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BestTrial", "Result"]
+
+MAX_PRINTED_ROWS = 20
+MAX_ERROR_CHARS = 60
+# Columns of the table, beside one per parameter.
+FIXED_COLUMNS = (
+    "id",
+    "generation",
+    "parent",
+    "value",
+    "status",
+    "seconds",
+    "host",
+    "gpu",
+    "logdir",
+    "error",
+    "reused_from",
+)
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The best trial of a search.
+
+    Parameters
+    ----------
+    id : str
+        The trial's id.
+    params : dict
+        Its parameters.
+    value : float
+        Its objective.
+    metrics : dict
+        All numbers that the train function returned.
+    logdir : str
+        Its directory.
+    """
+
+    id: str
+    params: dict[str, int | float | str | bool]
+    value: float
+    metrics: dict[str, float]
+    logdir: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """All trials of a search.
+
+    Parameters
+    ----------
+    trials : tuple of TrialResult
+        In the order of their numbers.
+    direction : {'max', 'min'}
+        Whether the largest or the smallest value is the best.
+    logdir : str
+        The run's log directory.
+    name : str
+        The run's name.
+    stopped : str, optional
+        Why the search ended before its last trial; None if it did not.
+
+    Examples
+    --------
+    >>> from sparkexp import experiment
+    >>> result = experiment.launch(
+    ...     None, lambda x: x**2, {'x': [1, 2, 3]}, engine='inline', progress=False)
+    >>> result.best.params, result.best.value
+    ({'x': 3}, 9.0)
+    >>> result.to_pandas()[['id', 'x', 'value', 'status']].iloc[0].tolist()
+    ['trials/trial-00000', 1, 1.0, 'SUCCEEDED']
+    """
+
+    trials: tuple[TrialResult, ...]
+    direction: Direction
+    logdir: str
+    name: str = ""
+    stopped: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    @property
+    def best(self) -> BestTrial:
+        """The succeeded trial with the best value, the earliest one of equals.
+
+        Raises
+        ------
+        NoBestTrialError
+            If no trial succeeded with a value; the message says why.
+        """
+        found = self._best()
+        if found is None:
+            raise NoBestTrialError(self._why_no_best())
+        assert found.value is not None
+        return BestTrial(
+            found.trial.id,
+            dict(found.trial.params),
+            found.value,
+            dict(found.metrics),
+            found.logdir,
+        )
+
+    def failures(self) -> dict[str, str]:
+        """Return the errors of the failed trials by their ids."""
+        return {r.trial.id: r.error or "" for r in self.trials if r.state is State.FAILED}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table with a row per trial.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``id, generation, parent``, one per parameter, ``value, status, seconds, host,
+            gpu, logdir, error, reused_from``, then one per metric that differs from the value. A
+            parameter or metric with the name of another column is called ``param_<name>`` or
+            ``metric_<name>``. ``seconds`` is the time in the train function; 0 for a reused one.
+        """
+        import pandas as pd
+
+        names = list(dict.fromkeys(name for r in self.trials for name in r.trial.params))
+        params = {n: f"param_{n}" if n in FIXED_COLUMNS else n for n in names}
+        taken = {*FIXED_COLUMNS, *params.values()}
+        metrics = {
+            name: f"metric_{name}" if name in taken else name
+            for name in dict.fromkeys(name for r in self.trials for name in r.metrics)
+        }
+        columns = [
+            *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
+        ]  # fmt: skip
+        frame = pd.DataFrame([_row(r, params, metrics) for r in self.trials], columns=columns)
+        # Missing where a search has no generations; whole numbers all the same.
+        return frame.astype({"generation": "Int64"})
+
+    def __str__(self) -> str:
+        table = self._short().to_string(index=False, float_format="%.4g")
+        return f"{self._headline()}\n{table}{self._left_out()}"
+
+    def _repr_html_(self) -> str:
+        table = self._short().to_html(index=False, border=0, float_format="%.4g".__mod__)
+        left_out = html.escape(self._left_out().strip())
+        return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
+
+    def _best(self) -> TrialResult | None:
+        sign = 1.0 if self.direction == "max" else -1.0
+        valued = [r for r in self.trials if r.succeeded and r.value is not None]
+        # max keeps the first of equals: the trials are in order.
+        return max(valued, key=lambda r: sign * (r.value or 0.0), default=None)
+
+    def _why_no_best(self) -> str:
+        succeeded = [r for r in self.trials if r.succeeded]
+        if not self.trials:
+            return "There is no best trial: no trial ended."
+        if not succeeded:
+            first = next((r.error for r in self.trials if r.error), None) or "no error recorded"
+            return (
+                f"There is no best trial: none of the {len(self.trials)} trials succeeded. The "
+                f"first error: {first.splitlines()[-1]} (all of them: result.failures())."
+            )
+        if any(r.metrics for r in succeeded):
+            return (
+                "There is no best trial: the train function returned several metrics "
+                f"({', '.join(map(repr, succeeded[0].metrics))}). Name one with metric=."
+            )
+        return (
+            "There is no best trial: the train function returned nothing. Return the metric that "
+            "should be compared."
+        )
+
+    def _headline(self) -> str:
+        states = Counter(str(r.state).lower() for r in self.trials)
+        reused = sum(r.reused_from is not None for r in self.trials)
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
+        parts = [f"{self.name or 'search'}: {len(self.trials)} trials ({counts or 'none ended'}"]
+        parts.append(f", {reused} reused)" if reused else ")")
+        if found := self._best():
+            params = ", ".join(f"{k}={_short_value(v)}" for k, v in found.trial.params.items())
+            parts.append(f"; best {found.value:.6g} with {params or 'no parameters'}")
+        if self.stopped:
+            parts.append(f"; stopped: {self.stopped}")
+        return "".join(parts)
+
+    def _short(self) -> pd.DataFrame:
+        """Return the best rows and the columns that fit a terminal."""
+        frame = self.to_pandas()
+        order = frame["value"].sort_values(
+            ascending=self.direction == "min", na_position="last", kind="stable"
+        )
+        frame = frame.loc[order.index].head(MAX_PRINTED_ROWS)
+        hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
+        hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
+        if "error" not in hidden:
+            frame["error"] = frame["error"].map(_last_line, na_action="ignore")
+        frame = frame.drop(columns=hidden, errors="ignore")
+        return frame.fillna({c: "" for c in ("error", "reused_from") if c in frame})
+
+    def _left_out(self) -> str:
+        left = len(self.trials) - MAX_PRINTED_ROWS
+        return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
+
+
+def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dict[str, Any]:
+    trial = r.trial
+    return {
+        "id": trial.id,
+        "generation": trial.generation,
+        "parent": trial.parent,
+        "value": r.value,
+        "status": str(r.state),
+        "seconds": round(r.seconds, 3),
+        "host": r.host,
+        "gpu": r.gpu,
+        "logdir": r.logdir,
+        "error": r.error,
+        "reused_from": r.reused_from,
+        **{params[name]: value for name, value in trial.params.items()},
+        **{metrics[name]: value for name, value in r.metrics.items()},
+    }
+
+
+def _last_line(error: str) -> str:
+    line = error.strip().splitlines()[-1] if error.strip() else ""
+    return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
+
+
+def _short_value(value: int | float | str | bool) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,44 @@
+"""Checks of the searchers' arguments: rule, value got, way out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.trial import Direction
+
+__all__ = ["as_direction", "as_float", "as_int"]
+
+
+def as_int(name: str, value: object, *, at_least: int) -> int:
+    """Return a whole number as an int; numpy's are whole numbers too, bools are not."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        if value >= at_least:
+            return int(value)
+    raise InvalidArgumentError(
+        f"{name} is a whole number of at least {at_least}, got {value!r}: give for example "
+        f"{name}={max(at_least, 10)}."
+    )
+
+
+def as_float(name: str, value: object, *, low: float, high: float, above: bool = False) -> float:
+    """Return a number in ``[low, high]``, or in ``(low, high]`` if `above`, as a float."""
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        if math.isfinite(value) and low <= value <= high and not (above and value == low):
+            return float(value)
+    bracket = "(" if above else "["
+    raise InvalidArgumentError(
+        f"{name} is a number in {bracket}{low:g}, {high:g}], got {value!r}: give for example "
+        f"{name}={(low + high) / 4:g}."
+    )
+
+
+def as_direction(value: object) -> Direction:
+    """Return ``'max'`` or ``'min'``."""
+    if value == "max" or value == "min":
+        return value
+    raise InvalidArgumentError(
+        f"direction is 'max' or 'min', got {value!r}: give direction='max' if more is better."
+    )

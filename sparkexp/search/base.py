@@ -1,0 +1,202 @@
+"""The contract of all searchers, and the bookkeeping that they share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search._arguments import as_int
+from sparkexp.space import Space
+from sparkexp.trial import Trial, TrialResult
+
+__all__ = ["SeededSearcher", "Searcher"]
+
+
+class Searcher(ABC):
+    """Proposes trials and learns from their results.
+
+    The contract, for whoever drives a searcher:
+
+    - All calls come from one thread, the driver's loop. A searcher does no I/O and starts nothing.
+    - `ask` returns the next trial, or None: nothing to propose now. After None, ask again when a
+      result was told; `done` says that no further trial will ever come.
+    - Any number of trials may be asked and not yet told. `tell` takes the result of each exactly
+      once, in any order, failed ones too (their value is None).
+    - Trials are numbered from 0 in the order asked. At most `n_trials` are asked.
+    - Values are native Python types within the bounds of the space.
+    - A generational searcher's trials depend on its settings and on the values told, never on the
+      order in which they were told.
+    - ``restore(state())`` on a freshly constructed searcher of the same settings makes it go on
+      as this one would have. Trials asked but not told are asked again first, with their numbers.
+      A result may also be told for such a trial without asking for it again.
+
+    For whoever writes one: implement `_propose` and `_learn`, and `_state` and `_restore` for what
+    it remembers; numbers, open trials and the random generator are kept here.
+
+    Parameters
+    ----------
+    space : Space or None
+        What is searched; None where the trials are not taken from a space.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, space: Space | None) -> None:
+        self.space = space
+        self._n_asked = 0
+        self._open: dict[int, Trial] = {}
+        # Open trials of a restored searcher that are still to be asked again.
+        self._again: list[int] = []
+
+    @property
+    @abstractmethod
+    def n_trials(self) -> int | None:
+        """The number of trials at most; None if there is no limit."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no further trial will be asked, whatever is told."""
+        return not self._again and self._n_asked == self.n_trials
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write.
+
+        The constructor takes them by the same names, besides the space; a seed that was drawn is
+        among them.
+        """
+
+    @final
+    def ask(self) -> Trial | None:
+        """Return the next trial, or None if there is nothing to propose now."""
+        if self._again:
+            return self._open[self._again.pop(0)]
+        if self._n_asked == self.n_trials:
+            return None
+        trial = self._propose(self._n_asked)
+        if trial is not None:
+            self._n_asked += 1
+            self._open[trial.number] = trial
+        return trial
+
+    @final
+    def tell(self, result: TrialResult) -> None:
+        """Learn how a trial ended.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the trial was not asked, or its result was told before.
+        """
+        number = result.trial.number
+        if self._open.get(number) != result.trial:
+            known = "was told before" if number < self._n_asked else "was not asked"
+            known = "is another than the one asked" if number in self._open else known
+            raise InvalidArgumentError(
+                f"A result is told once for every trial asked, but {result.trial.id} {known}."
+            )
+        del self._open[number]
+        if number in self._again:
+            self._again.remove(number)
+        self._learn(result)
+
+    @final
+    def state(self) -> dict[str, Any]:
+        """Return all that `restore` needs, as a dict that `json` can write."""
+        trials = [self._open[number] for number in sorted(self._open)]
+        return {
+            "made_by": self._fingerprint(),
+            "n_asked": self._n_asked,
+            "open": [
+                {
+                    "number": trial.number,
+                    "params": dict(trial.params),
+                    "generation": trial.generation,
+                    "parent": trial.parent,
+                }
+                for trial in trials
+            ],
+            "memory": self._state(),
+        }
+
+    @final
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where the searcher stood that returned `state`.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If this searcher was used before, or has another class, space or settings.
+        """
+        if self._n_asked:
+            raise InvalidArgumentError("A state is restored into a searcher not yet used.")
+        if state.get("made_by") != self._fingerprint():
+            raise InvalidArgumentError(
+                f"The state was saved by another searcher than this {self.name!r} with the "
+                f"settings {self.settings()}: construct it with the space and the settings that "
+                "were recorded, the seed included."
+            )
+        self._n_asked = state["n_asked"]
+        self._open = {record["number"]: Trial(**record) for record in state["open"]}
+        self._again = sorted(self._open)
+        self._restore(state["memory"])
+
+    @abstractmethod
+    def _propose(self, number: int) -> Trial | None:
+        """Return a new trial with this number, or None while there is nothing to propose."""
+
+    @abstractmethod
+    def _learn(self, result: TrialResult) -> None:
+        """Take in the result of a trial; it was asked and is told for the first time."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """Return what else has to be saved, as a dict that `json` can write."""
+
+    @abstractmethod
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        """Take over what `_state` returned."""
+
+    def _fingerprint(self) -> str:
+        # A digest: the state is written after every trial, a list of configurations can be long.
+        space = None if self.space is None else self.space.to_json()
+        text = json.dumps([self.name, space, self.settings()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class SeededSearcher(Searcher):
+    """A searcher of a space with random numbers, of which all come from one seed.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+    """
+
+    space: Space
+
+    def __init__(self, space: Space, seed: int | None) -> None:
+        super().__init__(space)
+        if seed is None:
+            # 32 bits: enough to differ, and short enough to be typed again.
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self.seed = as_int("seed", seed, at_least=0)
+        self._rng = np.random.Generator(np.random.PCG64(self.seed))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {"seed": self.seed}
+
+    def _state(self) -> dict[str, Any]:
+        return {"rng": self._rng.bit_generator.state}
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        self._rng.bit_generator.state = memory["rng"]

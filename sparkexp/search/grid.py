@@ -1,0 +1,147 @@
+"""Searchers whose trials are fixed beforehand: all of a grid, or those of a list."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from sparkexp.errors import SpaceError
+from sparkexp.search.base import Searcher
+from sparkexp.space import Space
+from sparkexp.trial import ParamValue, Trial, TrialResult
+from sparkexp.values import check_names, native
+
+__all__ = ["GridSearcher", "ListSearcher"]
+
+
+class _FixedSearcher(Searcher):
+    """Asks trial k for the k-th configuration; results change nothing."""
+
+    @abstractmethod
+    def _params(self, k: int) -> dict[str, ParamValue]: ...
+
+    def _propose(self, number: int) -> Trial:
+        return Trial(number, self._params(number))
+
+    def _learn(self, result: TrialResult) -> None:
+        pass
+
+    def _state(self) -> dict[str, Any]:
+        return {}
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        pass
+
+
+class GridSearcher(_FixedSearcher):
+    """All combinations of the parameters' values; the last parameter varies fastest.
+
+    Parameters
+    ----------
+    space : Space
+        Without continuous parameters.
+
+    Raises
+    ------
+    SpaceError
+        If a parameter is continuous.
+
+    Examples
+    --------
+    >>> searcher = GridSearcher(Space.from_grid_dict({'units': [16, 32], 'dropout': [0.5, 0.6]}))
+    >>> searcher.n_trials
+    4
+    >>> [dict(searcher.ask().params) for _ in range(2)]
+    [{'units': 16, 'dropout': 0.5}, {'units': 16, 'dropout': 0.6}]
+    """
+
+    name: ClassVar[str] = "grid"
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(space)
+        self._n_trials = 1
+        self._values: dict[str, list[ParamValue]] = {}
+        for name, parameter in space.parameters.items():
+            if parameter.n_values is None:
+                raise SpaceError(
+                    f"{name}: a grid needs a list of values, got {parameter}: give a list, or a "
+                    "Float with step."
+                )
+            self._values[name] = parameter.values()
+            self._n_trials *= parameter.n_values
+
+    @property
+    def n_trials(self) -> int:
+        """The number of combinations."""
+        return self._n_trials
+
+    def settings(self) -> dict[str, Any]:
+        """Return an empty dict: the space says all."""
+        return {}
+
+    def _params(self, k: int) -> dict[str, ParamValue]:
+        # The product is never built: k is a number whose digits choose the values.
+        chosen = {}
+        for name, values in reversed(self._values.items()):
+            k, digit = divmod(k, len(values))
+            chosen[name] = values[digit]
+        return {name: chosen[name] for name in self._values}
+
+
+class ListSearcher(_FixedSearcher):
+    """Exactly the configurations of a list, in its order.
+
+    Parameters
+    ----------
+    configurations : sequence of Mapping[str, int | float | str | bool]
+        At least one. They may differ in their names, and have none.
+
+    Raises
+    ------
+    SpaceError
+        If there is none, or a name or a value can't be used.
+
+    Examples
+    --------
+    >>> searcher = ListSearcher([{'dropout': 0.5}, {'dropout': 0.6, 'units': 16}])
+    >>> searcher.n_trials, searcher.ask().params
+    (2, {'dropout': 0.5})
+    """
+
+    name: ClassVar[str] = "list"
+
+    def __init__(self, configurations: Sequence[Mapping[str, ParamValue]]) -> None:
+        super().__init__(None)
+        if not isinstance(configurations, (list, tuple)) or not configurations:
+            raise SpaceError(
+                f"Configurations are a list of at least one dict, got {configurations!r}: write "
+                "[{'learning_rate': 0.001}, {'learning_rate': 0.01}]."
+            )
+        self._configurations = [_configuration(k, c) for k, c in enumerate(configurations)]
+
+    @property
+    def n_trials(self) -> int:
+        """The length of the list."""
+        return len(self._configurations)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {"configurations": [dict(c) for c in self._configurations]}
+
+    def _params(self, k: int) -> dict[str, ParamValue]:
+        return dict(self._configurations[k])
+
+
+def _configuration(k: int, given: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
+    try:
+        check_names(given)
+    except SpaceError as error:
+        raise SpaceError(f"Configuration {k}: {error}") from None
+    configuration = {}
+    for name, value in given.items():
+        try:
+            configuration[name] = native(value)
+        except SpaceError as error:
+            raise SpaceError(f"Configuration {k}, {name}: {error}") from None
+    return configuration

@@ -1,0 +1,92 @@
+"""Whether a train function can be called with the names of a search space."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+
+from sparkexp.errors import TrainFunctionError
+
+__all__ = ["check_train", "function_name"]
+
+
+def check_train(train: Callable[..., object], names: Iterable[str]) -> None:
+    """Check that a function can be called with these keyword arguments.
+
+    Parameters
+    ----------
+    train : Callable
+        The user's function; it is not called.
+    names : iterable of str
+        The names that every trial passes.
+
+    Raises
+    ------
+    TrainFunctionError
+        If it is no function, or names are unknown or missing; the message names them.
+
+    Examples
+    --------
+    >>> check_train(lambda learning_rate, epochs=3: 0.0, ['learning_rate'])
+    >>> check_train(lambda learning_rate: 0.0, ['learning_rat'])
+    Traceback (most recent call last):
+        ...
+    sparkexp.errors.TrainFunctionError: The train function has no argument 'learning_rat' (did \
+you mean 'learning_rate'?). ...
+    """
+    if not callable(train):
+        raise TrainFunctionError(
+            f"The train function must be a function, got {type(train).__name__}. Hand over the "
+            "function itself, without calling it: launch(spark, train, …)."
+        )
+    if inspect.iscoroutinefunction(train) or inspect.isgeneratorfunction(train):
+        raise TrainFunctionError(
+            "The train function must return its metric when it is called; a coroutine or "
+            "generator function doesn't. Wrap it in a function that runs it to its end."
+        )
+    try:
+        parameters = inspect.signature(train).parameters.values()
+    except (TypeError, ValueError):
+        return  # functions of C have none: the trial shows what is wrong
+    given = set(names)
+    keyword = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    known = {p.name for p in keyword}
+    unknown = [] if accepts_any else sorted(given - known)
+    missing = sorted(
+        p.name
+        for p in parameters
+        if p.default is p.empty
+        and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        and (p.kind is p.POSITIONAL_ONLY or p.name not in given)
+    )
+    if unknown or missing:
+        raise TrainFunctionError(_complaint(unknown, missing, known))
+
+
+def _complaint(unknown: list[str], missing: list[str], known: set[str]) -> str:
+    parts = []
+    for name in unknown:
+        close = difflib.get_close_matches(name, sorted(known), n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        parts.append(f"The train function has no argument {name!r}{hint}.")
+    if missing:
+        listed = ", ".join(map(repr, missing))
+        parts.append(f"The search gives no value for its argument {listed}, without default.")
+    arguments = ", ".join(sorted(known)) or "no arguments"
+    parts.append(f"It takes: {arguments}. Change the function or the search space.")
+    return " ".join(parts)
+
+
+def function_name(train: Callable[..., object]) -> str:
+    """Return a name for a run of this function, fit for a file name.
+
+    Examples
+    --------
+    >>> function_name(function_name), function_name(lambda: 0)
+    ('function_name', 'lambda')
+    """
+    inner = getattr(train, "func", train)  # a functools.partial
+    name = str(getattr(inner, "__name__", type(inner).__name__))
+    return "".join(c if c.isalnum() or c in "-_." else "" for c in name) or "train"

@@ -1,0 +1,57 @@
+"""Every file name of a run, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["RunPaths"]
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of a run.
+
+    ::
+
+        <root>/experiment.json             settings, written once
+              /searcher.json               the searcher's state, after every ended trial
+              /records/trial-00007.json    what became of a trial
+              /search/ or /evolution/      the driver's event files
+              /gen-002/trial-00007/        the trial's event files and its output.log
+              /gen-002/trial-00007/attempt-1/   the same, of a second attempt
+
+    Parameters
+    ----------
+    root : Path
+        The run's log directory.
+    """
+
+    root: Path
+
+    @property
+    def experiment(self) -> Path:
+        return self.root / "experiment.json"
+
+    @property
+    def searcher(self) -> Path:
+        return self.root / "searcher.json"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    def record(self, number: int) -> Path:
+        return self.records / f"trial-{number:05d}.json"
+
+    def search(self, evolution: bool) -> Path:
+        return self.root / ("evolution" if evolution else "search")
+
+    def trial(self, trial_id: str, attempt: int = 0) -> Path:
+        directory = self.root / trial_id
+        return directory / f"attempt-{attempt}" if attempt else directory
+
+    @staticmethod
+    def output(trial_directory: Path) -> Path:
+        """Return the file of a trial's stdout, stderr and logging."""
+        return trial_directory / "output.log"

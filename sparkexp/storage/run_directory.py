@@ -1,0 +1,136 @@
+"""A run's state on disk; the driver alone writes it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sparkexp.errors import RunDirectoryError
+from sparkexp.storage.paths import RunPaths
+from sparkexp.trial import TrialResult
+
+__all__ = ["FORMAT_VERSION", "RunDirectory"]
+
+FORMAT_VERSION = 1
+
+
+class RunDirectory:
+    """The state of a run: its settings, a record per ended trial, the searcher's state.
+
+    Files are written aside and renamed, so that a killed driver leaves whole ones. All of it is
+    JSON: a foreign run can be read without executing anything.
+
+    Parameters
+    ----------
+    root : str or Path
+        The run's log directory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> run = RunDirectory.create(tempfile.mkdtemp() + '/run', {'name': 'example'})
+    >>> RunDirectory.open(run.paths.root).settings['name']
+    'example'
+    """
+
+    def __init__(self, root: str | Path, settings: Mapping[str, Any]) -> None:
+        self.paths = RunPaths(Path(root))
+        self.settings = dict(settings)
+
+    @classmethod
+    def create(cls, root: str | Path, settings: Mapping[str, Any]) -> RunDirectory:
+        """Make the directory of a new run and write its settings.
+
+        Raises
+        ------
+        RunDirectoryError
+            If it holds a run already, or can't be written.
+        """
+        run = cls(Path(root).absolute(), settings)
+        if run.paths.experiment.exists():
+            raise RunDirectoryError(
+                f"A log directory holds one run, and logdir={str(root)!r} already has one. "
+                "Name another directory, or leave logdir out for a new one."
+            )
+        try:
+            run.paths.records.mkdir(parents=True, exist_ok=True)
+            _write(run.paths.experiment, {"format": FORMAT_VERSION, **run.settings})
+        except OSError as error:
+            raise RunDirectoryError(
+                f"The log directory must be writable, and logdir={str(root)!r} is not: "
+                f"{error.strerror or error}. Name a directory that you may write to."
+            ) from error
+        return run
+
+    @classmethod
+    def open(cls, root: str | Path) -> RunDirectory:
+        """Read the settings of an existing run.
+
+        Raises
+        ------
+        RunDirectoryError
+            If there is no run, it is damaged, or another version of sparkexp wrote it.
+        """
+        paths = RunPaths(Path(root).absolute())
+        if not paths.experiment.is_file():
+            raise RunDirectoryError(
+                f"{str(root)!r} holds no run of sparkexp: it has no {paths.experiment.name}. "
+                "Name the directory that was printed as the run's log directory."
+            )
+        settings = _read(paths.experiment)
+        if settings.pop("format", None) != FORMAT_VERSION:
+            raise RunDirectoryError(
+                f"{paths.experiment} was written by another version of sparkexp (format "
+                f"{FORMAT_VERSION} is read here). Read it with the version that wrote it: "
+                f"{settings.get('sparkexp_version', 'unknown')}."
+            )
+        return cls(paths.root, settings)
+
+    def record(self, result: TrialResult) -> None:
+        """Write what became of a trial."""
+        _write(self.paths.record(result.trial.number), result.to_json())
+
+    def save_searcher(self, state: Mapping[str, Any]) -> None:
+        """Write the searcher's state."""
+        _write(self.paths.searcher, state)
+
+    def searcher_state(self) -> dict[str, Any] | None:
+        """Return the searcher's state; None if none was written yet."""
+        return _read(self.paths.searcher) if self.paths.searcher.exists() else None
+
+    def results(self) -> list[TrialResult]:
+        """Return the results of the ended trials, in the order of their numbers."""
+        results = []
+        for path in sorted(self.paths.records.glob("trial-*.json")):
+            try:
+                results.append(TrialResult.from_json(_read(path)))
+            except (KeyError, TypeError, ValueError) as error:
+                raise _damaged(path, error) from error
+        return sorted(results, key=lambda result: result.trial.number)
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, allow_nan=False)
+    os.replace(aside, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, f"it holds a {type(content).__name__}, no object")
+    return content
+
+
+def _damaged(path: Path, reason: object) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} is damaged: {reason}. Restore it from a copy; a single trial's record may be "
+        "deleted, and the trial counts as not run."
+    )

@@ -1,0 +1,54 @@
+"""The trial that this process runs now: what `experiment.logdir` and `experiment.report` see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.tracking.reporter import ScalarReporter
+
+__all__ = ["CurrentTrial", "activate", "current_trial"]
+
+
+@dataclass(frozen=True)
+class CurrentTrial:
+    """The running trial: its directory, and where its live metrics go."""
+
+    directory: str
+    reporter: ScalarReporter
+
+
+# A process runs one trial at a time, and threads that the train function starts must see it,
+# which a context variable would hide from them. A stack, so that a trial may run a search.
+_active: list[CurrentTrial] = []
+
+
+@contextmanager
+def activate(directory: str) -> Iterator[CurrentTrial]:
+    """Make a trial the current one for a while; its live metrics are written out at the end."""
+    trial = CurrentTrial(directory, ScalarReporter(directory))
+    _active.append(trial)
+    try:
+        yield trial
+    finally:
+        _active.remove(trial)
+        trial.reporter.close()
+
+
+def current_trial(caller: str) -> CurrentTrial:
+    """Return the running trial.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    """
+    if not _active:
+        raise EnvironmentUnfitError(
+            f"experiment.{caller} belongs into a train function while a trial runs it, and no "
+            "trial runs here. To try the function out in this process, use "
+            "experiment.launch(None, train, [{...}], engine='inline')."
+        )
+    return _active[-1]

@@ -1,0 +1,165 @@
+"""TensorBoard event files, written with the `tensorboard` package alone.
+
+TensorBoard's own `EventFileWriter` imports TensorFlow wherever it is installed (seconds and half a
+gigabyte per process), hence a writer of our own over TensorBoard's `RecordWriter`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+__all__ = ["EventFile", "is_plottable", "scalars_summary"]
+
+_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
+_FLOAT32_MAX = 3.4028234663852886e38
+
+
+def is_plottable(value: float) -> bool:
+    """Tell whether TensorBoard can draw the value: finite, also as the float32 that it stores.
+
+    Examples
+    --------
+    >>> is_plottable(0.5), is_plottable(float('nan')), is_plottable(1e300)
+    (True, False, False)
+    """
+    return math.isfinite(value) and abs(value) <= _FLOAT32_MAX
+
+
+def scalars_summary(values: Mapping[str, float]) -> Summary:
+    """Return one summary with a scalar per tag.
+
+    Examples
+    --------
+    >>> [value.tag for value in scalars_summary({'loss': 0.5, 'accuracy': 0.9}).value]
+    ['loss', 'accuracy']
+    """
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+    summary = Summary()
+    for tag, value in values.items():
+        summary.MergeFrom(scalar_pb(tag, value))
+    return summary
+
+
+class EventFile:
+    """An event file in a directory, created with the first record.
+
+    Its name sorts after those of all event files that are in the directory by then, whichever
+    process or host wrote them: TensorBoard reads the files of a run in the order of their names
+    and doesn't come back to an older one.
+
+    Parameters
+    ----------
+    directory : str or path
+        Directory of the run; created where it is missing.
+
+    Raises
+    ------
+    OSError
+        By the methods, where the file system refuses.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     with EventFile(directory) as events:
+    ...         events.add_scalar('loss', 0.5, step=1)
+    ...     [name.startswith('events.out.tfevents.') for name in os.listdir(directory)]
+    [True]
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self._file: IO[bytes] | None = None
+        self._records: Any = None
+        self._closed = False
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None before the first record."""
+        return None if self._file is None else Path(self._file.name)
+
+    def add_summary(self, summary: Summary, step: int = 0, wall_time: float | None = None) -> None:
+        """Append a summary; `wall_time` is a Unix time in seconds, now by default."""
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        if self._closed:
+            raise ValueError(f"The event file in {self.directory} is closed; open another one.")
+        wall_time = time.time() if wall_time is None else wall_time
+        if self._file is None:
+            self._create()
+        event = Event(wall_time=wall_time, step=step, summary=summary)
+        self._records.write(event.SerializeToString())
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        """Append one scalar."""
+        self.add_summary(scalars_summary({tag: value}), step)
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        if self._file is not None and not self._closed:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close the file; nothing can be added afterwards."""
+        self._closed = True
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> EventFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _create(self) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._file = _create_newest(self.directory)
+        self._records = RecordWriter(self._file)
+        # Readers take a file without this record for one of the ancient format.
+        event = Event(wall_time=time.time(), file_version="brain.Event:2")
+        self._records.write(event.SerializeToString())
+
+
+def _create_newest(directory: Path) -> IO[bytes]:
+    """Create a file whose name sorts after those of all event files in the directory."""
+    host = re.sub(r"[^\w-]", "-", socket.gethostname()) or "host"
+    present = [name for name in os.listdir(directory) if _NAME.match(name)]
+    newest = max(present, default="")
+    stamp_ns = time.time_ns()
+    while True:
+        seconds, nanoseconds = divmod(stamp_ns, 10**9)
+        name = (
+            f"events.out.tfevents.{seconds:010d}.{nanoseconds:09d}.{host}.{os.getpid()}.sparkexp"
+        )
+        if name <= newest:
+            # Another writer's name of this very second (TensorFlow puts the host where we have
+            # nanoseconds), or another host's clock is ahead.
+            match = _NAME.match(newest)
+            seconds = max(seconds, int(match[1]) if match else 0)
+            stamp_ns = (seconds + 1) * 10**9
+            continue
+        try:
+            return open(directory / name, "xb")
+        except FileExistsError:
+            stamp_ns += 1

@@ -1,0 +1,249 @@
+"""The records of TensorBoard's HParams plugin, built from its protobufs.
+
+An experiment declares the hyperparameters with their domains and the metrics; a session (one
+trial) has a start with its values and an end with its status. TensorBoard's porcelain for this
+refuses ints in a float interval and mixed choices, and has no session end without TensorFlow.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sparkexp.trial import ParamValue, State
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+__all__ = [
+    "HParamSpec",
+    "Interval",
+    "Kind",
+    "MetricSpec",
+    "experiment_config",
+    "session_end",
+    "session_start",
+]
+
+HParamValue = float | str | bool
+
+
+class Kind(enum.StrEnum):
+    """The data types that TensorBoard knows for hyperparameters."""
+
+    NUMBER = "number"
+    STRING = "string"
+    BOOL = "bool"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All numbers from `low` to `high`, in either order."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class HParamSpec:
+    """A hyperparameter as TensorBoard shall show it.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the train function.
+    domain : Interval or tuple of values
+        The range, or the choices. Choices of different types (1 and 'a') are shown as strings;
+        ints and floats together are numbers.
+
+    Examples
+    --------
+    >>> HParamSpec('dropout', Interval(0.0, 0.5)).kind
+    <Kind.NUMBER: 'number'>
+    >>> mixed = HParamSpec('units', (64, 'auto'))
+    >>> mixed.kind, mixed.coerce(64)
+    (<Kind.STRING: 'string'>, '64')
+    """
+
+    name: str
+    domain: Interval | tuple[ParamValue, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """The data type that fits all values of the domain."""
+        if isinstance(self.domain, Interval):
+            return Kind.NUMBER
+        kinds = {_kind(value) for value in self.domain}
+        return kinds.pop() if len(kinds) == 1 else Kind.STRING
+
+    @property
+    def varies(self) -> bool:
+        """Whether the domain has more than one value."""
+        if isinstance(self.domain, Interval):
+            return self.domain.low != self.domain.high
+        return len(set(map(self.coerce, self.domain))) > 1
+
+    def coerce(self, value: ParamValue) -> HParamValue:
+        """Return the value in the hyperparameter's data type."""
+        kind = self.kind
+        if kind is Kind.STRING:
+            return str(value)
+        return bool(value) if kind is Kind.BOOL else float(value)
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A metric: a column of the HParams table.
+
+    Parameters
+    ----------
+    tag : str
+        Tag of the scalar; the column shows its last value.
+    display_name : str
+        Heading of the column; the tag by default.
+    group : {'', 'train', 'validation'}
+        Subdirectory of the trial that the scalar is written in (Keras's TensorBoard callback
+        uses the two that are named); the trial's own directory by default.
+    """
+
+    tag: str
+    display_name: str = ""
+    group: Literal["", "train", "validation"] = ""
+
+
+def experiment_config(
+    specs: Iterable[HParamSpec],
+    metrics: Iterable[MetricSpec],
+    *,
+    description: str = "",
+    created: float | None = None,
+) -> Summary:
+    """Return the summary that declares hyperparameters and metrics.
+
+    TensorBoard takes the first one that it finds in a log directory, and a change of it in the
+    same run is not seen: write it once.
+
+    Parameters
+    ----------
+    specs : iterable of HParamSpec
+        The hyperparameters. TensorBoard sorts them by name, those that vary first.
+    metrics : iterable of MetricSpec
+        The metrics, in the order of the columns.
+    description : str
+        Markdown.
+    created : float, optional
+        Unix time in seconds; now by default.
+    """
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    experiment = api_pb2.Experiment(
+        description=_text(description),
+        time_created_secs=time.time() if created is None else created,
+        hparam_infos=[_hparam_info(spec) for spec in specs],
+        metric_infos=[_metric_info(metric) for metric in metrics],
+    )
+    data = plugin_data_pb2.HParamsPluginData(experiment=experiment)
+    return _summary(metadata.EXPERIMENT_TAG, data)
+
+
+def session_start(
+    params: Mapping[str, ParamValue], group_name: str, start_time: float | None = None
+) -> Summary:
+    """Return the summary that starts a session.
+
+    Parameters
+    ----------
+    params : Mapping[str, int | float | str | bool]
+        The hyperparameters; ints become floats, which is all that TensorBoard has.
+    group_name : str
+        Sessions of the same group are one row of the table; their metrics are averaged.
+    start_time : float, optional
+        Unix time in seconds; now by default.
+    """
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    info = plugin_data_pb2.SessionStartInfo(
+        group_name=_text(group_name),
+        start_time_secs=time.time() if start_time is None else start_time,
+    )
+    for name, value in params.items():
+        entry = info.hparams[_text(name)]
+        kind = _kind(value)
+        if kind is Kind.BOOL:
+            entry.bool_value = value
+        elif kind is Kind.NUMBER:
+            entry.number_value = value
+        else:
+            entry.string_value = _text(str(value))
+    data = plugin_data_pb2.HParamsPluginData(session_start_info=info)
+    return _summary(metadata.SESSION_START_INFO_TAG, data)
+
+
+def session_end(state: State, end_time: float | None = None) -> Summary:
+    """Return the summary that ends a session: success for SUCCEEDED, else failure."""
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    succeeded = state is State.SUCCEEDED
+    info = plugin_data_pb2.SessionEndInfo(
+        status=api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE,
+        end_time_secs=time.time() if end_time is None else end_time,
+    )
+    data = plugin_data_pb2.HParamsPluginData(session_end_info=info)
+    return _summary(metadata.SESSION_END_INFO_TAG, data)
+
+
+def _kind(value: ParamValue) -> Kind:
+    # bool first: it is an int to Python.
+    if isinstance(value, bool):
+        return Kind.BOOL
+    return Kind.NUMBER if isinstance(value, int | float) else Kind.STRING
+
+
+def _text(text: str) -> str:
+    """Replace what UTF-8, and so protobuf, can't encode (lone surrogates of odd file names)."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _hparam_info(spec: HParamSpec) -> Any:
+    from tensorboard.plugins.hparams import api_pb2
+
+    types = {
+        Kind.NUMBER: api_pb2.DATA_TYPE_FLOAT64,
+        Kind.STRING: api_pb2.DATA_TYPE_STRING,
+        Kind.BOOL: api_pb2.DATA_TYPE_BOOL,
+    }
+    info = api_pb2.HParamInfo(name=_text(spec.name), type=types[spec.kind])
+    if isinstance(spec.domain, Interval):
+        info.domain_interval.min_value = min(spec.domain.low, spec.domain.high)
+        info.domain_interval.max_value = max(spec.domain.low, spec.domain.high)
+    else:
+        values = dict.fromkeys(map(spec.coerce, spec.domain))
+        info.domain_discrete.extend(_text(v) if isinstance(v, str) else v for v in values)
+    # TensorBoard puts what doesn't vary last, and leaves it out where columns are limited.
+    info.differs = spec.varies
+    return info
+
+
+def _metric_info(metric: MetricSpec) -> Any:
+    from tensorboard.plugins.hparams import api_pb2
+
+    datasets = {"train": api_pb2.DATASET_TRAINING, "validation": api_pb2.DATASET_VALIDATION}
+    return api_pb2.MetricInfo(
+        name=api_pb2.MetricName(group=metric.group, tag=_text(metric.tag)),
+        display_name=_text(metric.display_name),
+        dataset_type=datasets.get(metric.group, api_pb2.DATASET_UNKNOWN),
+    )
+
+
+def _summary(tag: str, data: Any) -> Summary:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import metadata
+
+    summary = Summary()
+    summary.value.add(
+        tag=tag, metadata=metadata.create_summary_metadata(data), tensor=metadata.NULL_TENSOR
+    )
+    return summary

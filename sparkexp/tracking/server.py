@@ -1,0 +1,181 @@
+"""TensorBoard as a subprocess that never outlives the process that started it."""
+
+from __future__ import annotations
+
+import collections
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from sparkexp.errors import EnvironmentUnfitError, RunDirectoryError
+
+__all__ = ["TensorBoardServer", "start_tensorboard"]
+
+# Runs in the subprocess. Asking the kernel for a signal at the parent's death comes first, and the
+# parent may be gone by then. The invented module makes TensorBoard take its stub for TensorFlow,
+# which it would else import whole: 0.7 s instead of 4 to 13 s until it answers.
+_START = """\
+import os, signal, sys, types
+if sys.platform == "linux":
+    import ctypes
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(sys.argv.pop(1)):
+        os._exit(1)
+else:
+    sys.argv.pop(1)
+sys.argv[0] = "tensorboard"
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
+from tensorboard import main
+main.run_main()
+"""
+_URL = re.compile(r"TensorBoard \S+ at (http\S+)")
+_STOP_S = 5.0
+
+
+def start_tensorboard(
+    logdir: str | os.PathLike[str],
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    timeout_s: float = 60.0,
+) -> TensorBoardServer:
+    """Start TensorBoard on a log directory and wait until it answers.
+
+    Parameters
+    ----------
+    logdir : str or path
+        The log directory.
+    port : int
+        Port to listen on; 0 for a free one.
+    host : str
+        Address to listen on. TensorBoard asks nobody for a password: any other than the default
+        shows the log directory to everybody who can reach the machine.
+    timeout_s : float
+        Seconds that it may take to come up.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no such directory.
+    EnvironmentUnfitError
+        If TensorBoard doesn't come up; the message ends with its last lines.
+    """
+    target = os.fspath(logdir)
+    if "://" not in target:
+        if not os.path.isdir(target):
+            raise RunDirectoryError(
+                f"TensorBoard needs an existing log directory, got {target!r}. Give the logdir "
+                "of a search; result.logdir and the plan that a search prints name it."
+            )
+        # An absolute path is left alone; TensorBoard expands a leading '~' of any other.
+        target = str(Path(target).absolute())
+    server = TensorBoardServer(target, port=port, host=host)
+    try:
+        server._start(timeout_s)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+class TensorBoardServer:
+    """A running TensorBoard, as `start_tensorboard` returns it.
+
+    Leaving its `with` block stops it. On Linux it also dies with this process, however that ends.
+
+    Attributes
+    ----------
+    url : str
+        Where it answers.
+    """
+
+    def __init__(self, logdir: str, *, port: int, host: str) -> None:
+        self.url = ""
+        self._command = [sys.executable, "-P", "-c", _START, str(os.getpid())]
+        self._command += [f"--logdir={logdir}", f"--host={host}", f"--port={port}"]
+        self._process: subprocess.Popen[str] | None = None
+        self._error: OSError | None = None
+        self._lines: collections.deque[str] = collections.deque(maxlen=30)
+        self._spawned = threading.Event()
+        self._settled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tensorboard", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None if it could not be started."""
+        return None if self._process is None else self._process.pid
+
+    def wait(self) -> None:
+        """Block until it ends (Ctrl-C is passed on as KeyboardInterrupt)."""
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Stop it and what it started; do nothing if it has ended."""
+        self._spawned.wait(_STOP_S)
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        # The thread ends when nobody holds the other end of its pipe: not TensorBoard, nor the
+        # data server that TensorBoard starts and that ends with it.
+        self._thread.join(_STOP_S)
+        if self._thread.is_alive():
+            os.killpg(process.pid, signal.SIGKILL)
+            self._thread.join(_STOP_S)
+
+    def __enter__(self) -> TensorBoardServer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self, timeout_s: float) -> None:
+        self._thread.start()
+        in_time = self._settled.wait(timeout_s)
+        if self.url:
+            return
+        what = "ended" if in_time else f"did not come up within {timeout_s:g} s"
+        said = "".join(self._lines) or str(self._error or "(nothing)")
+        raise EnvironmentUnfitError(
+            f"TensorBoard {what}. Check that the port is free (0 picks a free one) and that "
+            f"'{sys.executable} -m tensorboard.main' runs. It said:\n{said}"
+        )
+
+    def _run(self) -> None:
+        # Linux delivers the signal at the end of the *thread* that started the process, so the
+        # one that reads its output to the end starts it: it lives until then.
+        try:
+            with subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                # A group of its own, with its data server: Ctrl-C here is ours to handle.
+                start_new_session=True,
+            ) as process:
+                self._process = process
+                self._spawned.set()
+                assert process.stderr is not None
+                for line in process.stderr:
+                    self._lines.append(line)
+                    if not self.url and (match := _URL.search(line)):
+                        self.url = match[1]
+                        self._settled.set()
+        except OSError as error:
+            self._error = error
+        finally:
+            self._spawned.set()
+            self._settled.set()

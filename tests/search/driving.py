@@ -1,0 +1,140 @@
+"""Ways to drive a searcher without an engine, and one setup of every searcher.
+
+Imported by the tests, and by a second process that compares sequences with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from sparkexp.search import (
+    EvolutionSearcher,
+    GridSearcher,
+    ListSearcher,
+    RandomSearcher,
+    Searcher,
+)
+from sparkexp.space import Choice, Float, Int, Space
+from sparkexp.trial import State, Trial, TrialResult
+
+Objective = Callable[[Mapping[str, Any]], float | None]
+
+
+def result(trial: Trial, value: float | None) -> TrialResult:
+    """The result of a trial; it failed if the value is None."""
+    state = State.FAILED if value is None else State.SUCCEEDED
+    return TrialResult(trial, state, value=value)
+
+
+def drive(
+    searcher: Searcher,
+    objective: Objective,
+    *,
+    n_trials: int = 10_000,
+    in_flight: int = 1,
+    shuffle_seed: int | None = None,
+) -> list[TrialResult]:
+    """Ask and tell until it is done; with a shuffle seed results arrive in any order."""
+    shuffled = np.random.default_rng(shuffle_seed)
+    waiting: list[Trial] = []
+    results: list[TrialResult] = []
+    while len(results) < n_trials:
+        while len(waiting) < in_flight:
+            trial = searcher.ask()
+            if trial is None:
+                break
+            waiting.append(trial)
+        if not waiting:
+            assert searcher.done, "nothing to propose, nothing in flight, and not done"
+            break
+        k = 0 if shuffle_seed is None else int(shuffled.integers(len(waiting)))
+        trial = waiting.pop(k)
+        results.append(result(trial, objective(trial.params)))
+        searcher.tell(results[-1])
+    return sorted(results, key=lambda r: r.trial.number)
+
+
+def trials(searcher: Searcher, objective: Objective, **options: Any) -> list[Trial]:
+    return [r.trial for r in drive(searcher, objective, **options)]
+
+
+def mixed_space(flip: bool = False) -> Space:
+    """Every kind of parameter; with `flip` the bounds are given high first."""
+
+    def bounds(low: float, high: float) -> tuple[float, float]:
+        return (high, low) if flip else (low, high)
+
+    return Space(
+        {
+            "rate": Float(*bounds(1e-5, 1e-1), log=True),
+            "dropout": Float(*bounds(0.01, 0.99)),
+            "momentum": Float(*bounds(0.5, 0.9), step=0.1),
+            "layers": Int(*map(int, bounds(1, 3))),
+            "units": Int(*map(int, bounds(1, 512)), log=True),
+            "batch": Choice([64, 16, 32]),
+            "optimizer": Choice(["adam", "sgd"]),
+            "augment": Choice([True, False]),
+        }
+    )
+
+
+def discrete_space(flip: bool = False) -> Space:
+    """The parameters of the mixed space that a grid can take."""
+    parameters = mixed_space(flip).parameters
+    names = ("momentum", "layers", "batch", "augment")
+    return Space({name: parameters[name] for name in names})
+
+
+def score(params: Mapping[str, Any]) -> float | None:
+    """An objective of which a tenth of the space fails."""
+    text = json.dumps(sorted(params.items()))
+    if sum(map(ord, text)) % 10 == 0:
+        return None
+    return -sum((float(v) - 0.3) ** 2 for v in params.values() if not isinstance(v, str))
+
+
+def negated(params: Mapping[str, Any]) -> float | None:
+    value = score(params)
+    return None if value is None else -value
+
+
+def _grid(space: Space, direction: str = "max") -> Searcher:
+    return GridSearcher(space)
+
+
+def _list(space: Space, direction: str = "max") -> Searcher:
+    grid = GridSearcher(space)
+    found = [dict(trial.params) for trial in iter(grid.ask, None)]
+    return ListSearcher(found[::3])
+
+
+def _random(space: Space, direction: str = "max") -> Searcher:
+    return RandomSearcher(space, n_trials=40, seed=7)
+
+
+def _evolution(space: Space, direction: str = "max") -> Searcher:
+    return EvolutionSearcher(space, direction, popsize=8, generations=4, seed=7)
+
+
+SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
+    "grid": (_grid, discrete_space),
+    "list": (_list, discrete_space),
+    "random": (_random, mixed_space),
+    "evolution": (_evolution, mixed_space),
+}
+
+
+def sequences() -> dict[str, list[Any]]:
+    """What every searcher asks, as JSON can hold it."""
+    return {
+        name: [[t.id, t.parent, dict(t.params)] for t in trials(make(space()), score)]
+        for name, (make, space) in SETUPS.items()
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(sequences()))
