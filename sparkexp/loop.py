@@ -11,6 +11,7 @@ from sparkexp.engine import Engine
 from sparkexp.progress import Progress
 from sparkexp.search import Searcher
 from sparkexp.storage import RunDirectory
+from sparkexp.tracking import SearchLog
 from sparkexp.trial import State, Trial, TrialResult, params_key
 
 __all__ = ["SearchLoop"]
@@ -32,6 +33,8 @@ class SearchLoop:
         Runs them.
     run : RunDirectory
         Keeps the results.
+    log : SearchLog
+        Writes them for TensorBoard.
     progress : Progress
         Shows them.
     reuse : bool
@@ -43,12 +46,14 @@ class SearchLoop:
         searcher: Searcher,
         engine: Engine,
         run: RunDirectory,
+        log: SearchLog,
         progress: Progress,
         reuse: bool = True,
     ) -> None:
         self._searcher = searcher
         self._engine = engine
         self._run = run
+        self._log = log
         self._progress = progress
         self._reuse = reuse
         self.results: list[TrialResult] = []
@@ -100,6 +105,7 @@ class SearchLoop:
         self._searcher.tell(result)
         self._run.record(result)
         self._run.save_searcher(self._searcher.state())
+        self._log.ended(result)
 
 
 def _reused(result: TrialResult, trial: Trial) -> TrialResult:

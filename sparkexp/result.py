@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.errors import NoBestTrialError
+from sparkexp.storage import RunDirectory
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -91,6 +92,16 @@ class Result:
     logdir: str
     name: str = ""
     stopped: str | None = None
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> Result:
+        """Return the results that a run's directory holds, of a running search too."""
+        return cls(
+            tuple(run.results()),
+            run.settings["direction"],
+            str(run.paths.root),
+            run.settings["name"],
+        )
 
     def __len__(self) -> int:
         return len(self.trials)

@@ -20,7 +20,7 @@ from sparkexp.search import EvolutionSearcher, Searcher
 from sparkexp.signature import function_name
 from sparkexp.space import Choice, Float, Int, Parameter, Space
 from sparkexp.storage import RunDirectory
-from sparkexp.tracking import HParamSpec, Interval, write_experiment
+from sparkexp.tracking import HParamSpec, Interval, SearchLog
 from sparkexp.trial import Direction, ParamValue, Trial
 
 if TYPE_CHECKING:
@@ -92,17 +92,19 @@ def run_search(
     with _engine(spark, train, template, options) as engine:
         run = RunDirectory.create(root, _settings(name, search, options))
         generations = _generations(search.searcher)
-        write_experiment(
+        log = SearchLog(
             run.paths.search(evolution=generations is not None),
             hparams,
-            objective=f"{options.metric or 'objective'} ({search.direction})",
-            generations=generations,
+            f"{options.metric or 'objective'} ({search.direction})",
+            generations,
         )
         progress = Progress(search.searcher.n_trials, search.direction, options.progress)
         progress.plan(_plan(name, search, engine, root, spark))
         try:
-            results = SearchLoop(search.searcher, engine, run, progress, search.reuse).run()
+            loop = SearchLoop(search.searcher, engine, run, log, progress, search.reuse)
+            results = loop.run()
         finally:
+            log.close()
             progress.close()
     return Result(tuple(results), search.direction, str(root), name)
 

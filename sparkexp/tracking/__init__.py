@@ -7,6 +7,7 @@ them (0.15 s, once per process).
 from sparkexp.tracking.events import EventFile
 from sparkexp.tracking.hparams import HParamSpec, Interval, MetricSpec
 from sparkexp.tracking.reporter import ScalarReporter
+from sparkexp.tracking.search_log import SearchLog
 from sparkexp.tracking.server import TensorBoardServer, start_tensorboard
 from sparkexp.tracking.tensorboard import (
     DURATION_TAG,
@@ -28,6 +29,7 @@ __all__ = [
     "Interval",
     "MetricSpec",
     "ScalarReporter",
+    "SearchLog",
     "TensorBoardServer",
     "reported_tag",
     "returned_tag",

@@ -1,0 +1,1 @@
+"""The demonstration that ``sparkexp demo`` runs: small CNNs on real images."""

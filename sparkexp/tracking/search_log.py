@@ -1,0 +1,64 @@
+"""What the driver writes for TensorBoard while a search runs."""
+
+from __future__ import annotations
+
+import os
+
+from sparkexp.tracking.hparams import HParamSpec, MetricSpec
+from sparkexp.tracking.tensorboard import returned_tag, write_experiment
+from sparkexp.trial import TrialResult
+
+__all__ = ["SearchLog"]
+
+
+class SearchLog:
+    """Declares the search's parameters and metrics as soon as the metrics are known.
+
+    TensorBoard shows the declared columns alone and takes the first declaration it finds; until
+    there is one it infers them.
+
+    Parameters
+    ----------
+    directory : str or path
+        The driver's own run below the log directory.
+    specs : tuple of HParamSpec
+        The search space.
+    objective : str
+        Heading of the objective's column.
+    generations : int, optional
+        Number of the last generation where trials have one.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        specs: tuple[HParamSpec, ...],
+        objective: str,
+        generations: int | None,
+    ) -> None:
+        self._directory = directory
+        self._specs = specs
+        self._objective = objective
+        self._generations = generations
+        self._declared = False
+
+    def ended(self, result: TrialResult) -> None:
+        """Take note of a trial that ended."""
+        if result.succeeded:
+            self._declare(tuple(result.metrics))
+
+    def close(self) -> None:
+        """Declare at least the parameters, if no trial succeeded."""
+        self._declare(())
+
+    def _declare(self, metrics: tuple[str, ...]) -> None:
+        if self._declared:
+            return
+        self._declared = True
+        write_experiment(
+            self._directory,
+            self._specs,
+            [MetricSpec(returned_tag(name), name) for name in metrics],
+            objective=self._objective,
+            generations=self._generations,
+        )
