@@ -70,7 +70,7 @@ class Progress:
             return
         new = results[self._n_shown :]
         for result in new:
-            self._n_failed += not result.succeeded
+            self._note_failure(result)
             self._note_best(result)
         self._n_shown = len(results)
         if _is_live(self._stream):
@@ -85,6 +85,18 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def _note_failure(self, result: TrialResult) -> None:
+        if result.succeeded:
+            return
+        self._n_failed += 1
+        if self._n_failed == 1 and result.error:
+            # The first one is often the reason of all others: nobody should have to wait for it.
+            text = f"{result.trial.id} failed: {result.error.strip().splitlines()[-1]}"
+            if self._bar is not None:
+                self._bar.write(text, file=self._stream)
+            else:
+                self._stream.write(text + "\n")
 
     def _note_best(self, result: TrialResult) -> None:
         if not result.succeeded or result.value is None:

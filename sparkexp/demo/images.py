@@ -93,7 +93,9 @@ def _fitted(
     model.add(keras.layers.Dropout(dropout))
     model.add(keras.layers.Dense(10, activation="softmax"))
     model.compile(
-        keras.optimizers.Adam(learning_rate), "sparse_categorical_crossentropy", ["accuracy"]
+        keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
     )
     model.fit(
         learn.x,
