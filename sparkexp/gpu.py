@@ -101,6 +101,6 @@ def pinned(devices: str | None) -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[VISIBLE_DEVICES]
+            os.environ.pop(VISIBLE_DEVICES, None)  # the train function may have removed it
         else:
             os.environ[VISIBLE_DEVICES] = before

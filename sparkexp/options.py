@@ -110,7 +110,7 @@ class Options:
         """
         if self.logdir is None:
             return None
-        given = os.fspath(self.logdir)
+        given = os.fspath(self.logdir) if isinstance(self.logdir, os.PathLike) else self.logdir
         if not isinstance(given, str) or not given:
             raise InvalidArgumentError(f"logdir must be a path, got {self.logdir!r}.")
         if "://" in given or given.startswith("file:"):
@@ -121,7 +121,12 @@ class Options:
                     "directory on a shared file system, such as an NFS mount."
                 )
             given = unquote(parts.path)
-        return Path(given).expanduser().absolute()
+        try:
+            return Path(given).expanduser().absolute()
+        except RuntimeError:  # of expanduser
+            raise InvalidArgumentError(
+                f"logdir must be in a home directory that exists, got {given!r}. Write the path out."
+            ) from None
 
 
 def check_direction(direction: object) -> Direction:
@@ -159,7 +164,8 @@ def _check_files(py_files: object) -> None:
             f"py_files must be a list of files, got {py_files!r}. Write py_files=['helpers.py']."
         )
     for path in py_files:
-        if not os.path.isfile(path) or not str(path).endswith((".py", ".zip", ".egg")):
+        known = isinstance(path, (str, os.PathLike)) and os.path.isfile(path)
+        if not known or not str(path).endswith((".py", ".zip", ".egg")):
             raise InvalidArgumentError(
                 f"py_files must name existing .py, .zip or .egg files, got {path!r}."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,9 @@ class Result:
     ...     None, lambda x: x**2, {'x': [1, 2, 3]}, engine='inline', progress=False)
     >>> result.best.params, result.best.value
     ({'x': 3}, 9.0)
-    >>> result.to_pandas()[['id', 'x', 'value', 'status']].iloc[0].tolist()
-    ['trials/trial-00000', 1, 1.0, 'SUCCEEDED']
+    >>> print(result.to_pandas()[['id', 'x', 'value', 'status']].head(1).to_string(index=False))
+                    id  x  value    status
+    trials/trial-00000  1    1.0 SUCCEEDED
     """
 
     trials: tuple[TrialResult, ...]
@@ -144,13 +146,9 @@ class Result:
         """
         import pandas as pd
 
-        names = list(dict.fromkeys(name for r in self.trials for name in r.trial.params))
-        params = {n: f"param_{n}" if n in FIXED_COLUMNS else n for n in names}
-        taken = {*FIXED_COLUMNS, *params.values()}
-        metrics = {
-            name: f"metric_{name}" if name in taken else name
-            for name in dict.fromkeys(name for r in self.trials for name in r.metrics)
-        }
+        taken = set(FIXED_COLUMNS)
+        params = _columns((name for r in self.trials for name in r.trial.params), "param_", taken)
+        metrics = _columns((name for r in self.trials for name in r.metrics), "metric_", taken)
         columns = [
             *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
         ]  # fmt: skip
@@ -223,6 +221,16 @@ class Result:
     def _left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS
         return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
+
+
+def _columns(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, str]:
+    """Return a column for each name, and add them to those that are taken."""
+    columns = {name: name for name in names}
+    for name in columns:
+        while columns[name] in taken or (columns[name] != name and columns[name] in columns):
+            columns[name] = prefix + columns[name]
+        taken.add(columns[name])
+    return columns
 
 
 def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dict[str, Any]:

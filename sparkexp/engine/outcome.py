@@ -142,19 +142,21 @@ def _objective_of_dict(
     returned: Mapping[Any, Any], objective: Objective
 ) -> tuple[float | None, dict[str, float], str | None]:
     metrics: dict[str, float] = {}
+    finite: dict[str, float] = {}  # what JSON and TensorBoard can hold
     for name, entry in returned.items():
         number = _number(entry)
         if number is None or not isinstance(name, str):
             return (
                 None,
-                metrics,
+                finite,
                 (
                     "The train function must return a number or a dict of names and numbers, got "
                     f"{name!r}: {_describe(entry)}."
                 ),
             )
         metrics[name] = number
-    finite = {name: number for name, number in metrics.items() if math.isfinite(number)}
+        if math.isfinite(number):
+            finite[name] = number
     metric = objective.metric or (next(iter(metrics)) if len(metrics) == 1 else None)
     if metric is None:
         # A grid loses nothing without an objective: its metrics are kept.
@@ -180,8 +182,10 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if not isinstance(value, numbers.Real):
-        # Arrays and tensors: one element and no dimensions, else float() would guess.
-        if getattr(value, "shape", None) != ():
+        # Arrays and tensors: one element and no dimensions, else float() would guess. It would
+        # take numpy's bools, complex numbers and texts, too.
+        kind = getattr(getattr(value, "dtype", None), "kind", "f")
+        if getattr(value, "shape", None) != () or kind in "bcSU":
             return None
     try:
         return float(value)

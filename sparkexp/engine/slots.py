@@ -41,7 +41,7 @@ def check_session(spark: SparkSession) -> None:
     EnvironmentUnfitError
         If the session is stopped, or asks for GPUs that its master can't announce.
     """
-    if not is_connect(spark) and spark.sparkContext._jsc.sc().isStopped():
+    if not is_connect(spark) and _is_stopped(spark):
         raise EnvironmentUnfitError(
             "The Spark session is stopped. Build a new one: SparkSession.builder.getOrCreate()."
         )
@@ -53,6 +53,11 @@ def check_session(spark: SparkSession) -> None:
             "the spark.*.resource.gpu settings out, sparkexp assigns the GPUs of this machine; "
             "or start a standalone cluster (see conf/)."
         )
+
+
+def _is_stopped(spark: SparkSession) -> bool:
+    java_context = spark.sparkContext._jsc  # gone once Python stopped it
+    return java_context is None or bool(java_context.sc().isStopped())
 
 
 def count_slots(spark: SparkSession) -> int:

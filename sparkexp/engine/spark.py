@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import shutil
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
+from sparkexp.engine.jobs import cancel_jobs, tagged
 from sparkexp.engine.preload import heavy_imports
 from sparkexp.engine.shipping import ship
 from sparkexp.engine.slots import check_session, is_connect, is_local, setting, wait_for_slots
@@ -113,7 +115,7 @@ class SparkEngine(Engine):
     def close(self) -> None:
         self._closed.set()
         if self._in_flight:
-            self._spark.interruptTag(self._tag)
+            cancel_jobs(self._spark, self._tag)
         for _ in self._threads:
             self._submitted.put(None)
 
@@ -131,7 +133,6 @@ class SparkEngine(Engine):
         thread.start()
 
     def _serve(self, slot: int) -> None:
-        self._spark.addTag(self._tag)
         while (item := self._submitted.get()) is not None:
             trial, submitted = item
             try:
@@ -143,15 +144,14 @@ class SparkEngine(Engine):
     def _run(self, task: TrialTask) -> TrialResult:
         if self._closed.is_set():
             return TrialResult(task.trial, State.CANCELLED)
-        if not is_connect(self._spark):
-            self._spark.sparkContext.setJobDescription(f"sparkexp {task.trial.id}")
         number = task.trial.number
-        # One row in one partition; other ways to make it put several trials into a task.
-        rows = (
-            self._spark.range(number, number + 1, 1, 1)
-            .mapInArrow(spark_function(task), RESULT_SCHEMA)
-            .collect()
-        )
+        with tagged(self._spark, self._tag, f"sparkexp {task.trial.id}"):
+            # One row in one partition; other ways to make it put several trials into a task.
+            rows = (
+                self._spark.range(number, number + 1, 1, 1)
+                .mapInArrow(spark_function(task), RESULT_SCHEMA)
+                .collect()
+            )
         return TrialResult.from_json(json.loads(rows[0]["result"]))
 
     def _lost(self, trial: Trial, error: Exception) -> TrialResult:
@@ -210,7 +210,8 @@ def _use_own_python(spark: SparkSession) -> None:
     Without PYSPARK_PYTHON they run the ``python3`` of the PATH, which lacks everything if this
     one belongs to a virtual environment that isn't activated.
     """
-    if is_connect(spark) or not is_local(spark):
+    master = setting(spark, "spark.master") or ""
+    if is_connect(spark) or not master.startswith("local"):  # local-cluster, too
         return
     context = spark.sparkContext
     found = shutil.which(context.pythonExec)
@@ -222,14 +223,15 @@ def _use_own_python(spark: SparkSession) -> None:
 
 
 def _chosen(spark: SparkSession) -> bool:
-    import os
-
-    return "PYSPARK_PYTHON" in os.environ or setting(spark, "spark.pyspark.python") is not None
+    return (
+        bool(os.environ.get("PYSPARK_PYTHON"))
+        or setting(spark, "spark.pyspark.python") is not None
+    )
 
 
 def _reason(error: Exception) -> str:
     """Return the line of a Spark error that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip(" :\t") for line in str(error).splitlines() if line.strip()]
     if any("No module named 'pyarrow'" in line for line in lines):
         return (
             "the executors' Python lacks pyarrow. Set PYSPARK_PYTHON (or spark.pyspark.python) "

@@ -114,8 +114,8 @@ class RunDirectory:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False, allow_nan=False)
+    # In ASCII, as a text may hold what UTF-8 can't encode (undecodable names of files).
+    aside.write_text(json.dumps(content, allow_nan=False), encoding="ascii")
     os.replace(aside, path)
 
 

@@ -1,0 +1,29 @@
+"""Sessions for the tests that need Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from sparkexp.engine.session import build_session
+from tests.spark.cluster import StandaloneCluster
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A local session with two slots."""
+    session = build_session("sparkexp tests", "local[2]")
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneCluster]:
+    """A standalone cluster of two workers with two announced GPUs each."""
+    folder: Path = tmp_path_factory.mktemp("cluster")
+    with StandaloneCluster(folder) as running:
+        yield running

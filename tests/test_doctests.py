@@ -1,0 +1,33 @@
+"""The examples in the docstrings run, and give what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import sparkexp
+
+# Importing this one runs the command.
+SKIPPED = {"sparkexp.demo.__main__"}
+MODULES = [
+    "sparkexp",
+    *sorted(
+        module.name
+        for module in pkgutil.walk_packages(sparkexp.__path__, "sparkexp.")
+        if module.name not in SKIPPED
+    ),
+]
+WITH_EXAMPLES = {"experiment", "parameters", "space", "trial", "values", "result", "gpu"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # runs without logdir= go there
+    module = importlib.import_module(name)
+    done = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert done.failed == 0
+    if name.rpartition(".")[2] in WITH_EXAMPLES:
+        assert done.attempted > 0, "the examples are gone, or not found"

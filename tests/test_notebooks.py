@@ -1,0 +1,115 @@
+"""The notebooks run from top to bottom on real Spark, and are committed without outputs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from sparkexp.result import Result
+from sparkexp.storage import RunDirectory
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+class OurKernels(KernelSpecManager):
+    """Knows one kernel: this Python. Nothing is read from or written to the user's home."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Runs a notebook in an empty directory; returns it with its outputs."""
+    for kind in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
+        monkeypatch.setenv(kind, str(tmp_path / kind.lower()))
+    # A path with a space is what a user's may have.
+    cwd = tmp_path / "my runs"
+    cwd.mkdir()
+
+    def run(name: str) -> tuple[Any, Path]:
+        notebook = nbformat.read(FOLDER / name, as_version=4)
+        kernels = AsyncKernelManager(
+            kernel_name="python3",
+            kernel_spec_manager=OurKernels(),
+            connection_file=str(tmp_path / "kernel.json"),
+        )
+        client = NotebookClient(
+            notebook, km=kernels, timeout=120, resources={"metadata": {"path": str(cwd)}}
+        )
+        client.execute()
+        return notebook, cwd
+
+    return run
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def texts(notebook: Any) -> str:
+    found = []
+    for output in outputs(notebook):
+        found += [output.get("text", ""), output.get("data", {}).get("text/plain", "")]
+    return "\n".join(found)
+
+
+def runs(cwd: Path) -> dict[str, Result]:
+    """Return the results of the runs below a working directory, by their names."""
+    found = [Result.of_run(RunDirectory.open(path)) for path in cwd.glob("sparkexp-runs/*")]
+    return {result.name: result for result in found}
+
+
+def test_there_are_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["01_grid_search", "02_evolutionary_search"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_notebooks_are_valid_and_have_no_outputs(path):
+    raw = json.loads(path.read_text())
+    assert (raw["nbformat"], raw["nbformat_minor"]) == (4, 5)
+    nbformat.validate(raw)
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert set(raw["metadata"]) == {"kernelspec", "language_info"}
+    for cell in raw["cells"]:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+        assert cell["metadata"] == {}
+        assert "".join(cell["source"]).strip()
+
+
+@pytest.mark.spark
+@pytest.mark.notebook
+def test_grid_search(execute):
+    notebook, cwd = execute("01_grid_search.ipynb")
+    results = runs(cwd)
+    assert [r.succeeded for r in results["train"].trials] == [True] * 6
+    assert results["train"].best.value > 0.85
+    assert [r.succeeded for r in results["sometimes"].trials] == [True, False, True]
+    shown = texts(notebook)
+    assert "two is too much" in shown
+    assert "sparkexp tensorboard" in shown
+    tables = [o for o in outputs(notebook) if "text/html" in o.get("data", {})]
+    assert len(tables) == 3
+
+
+@pytest.mark.spark
+@pytest.mark.notebook
+def test_evolutionary_search(execute):
+    notebook, cwd = execute("02_evolutionary_search.ipynb")
+    result = runs(cwd)["train"]
+    assert [r.succeeded for r in result.trials] == [True] * 12
+    assert {r.trial.generation for r in result.trials} == {0, 1, 2}
+    assert result.best.value == result.best.metrics["accuracy"] > 0.7
+    assert "best so far" in texts(notebook)

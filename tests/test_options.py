@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.options import Options, RunOptions, check_direction
+
+
+def test_defaults():
+    options = Options.checked({})
+    assert options == Options()
+    assert (options.engine, options.isolation, options.progress) == ("spark", "fork", True)
+    assert options.logdir_path() is None
+
+
+def test_the_typed_dict_names_the_same_options():
+    assert set(RunOptions.__annotations__) == {f.name for f in dataclasses.fields(Options)}
+
+
+def test_values_are_taken_over(tmp_path):
+    helper = tmp_path / "helper.py"
+    helper.write_text("")
+    given = {
+        "metric": "accuracy",
+        "name": "my run",
+        "logdir": tmp_path / "run",
+        "parallelism": np.int64(3),
+        "engine": "inline",
+        "isolation": "spawn",
+        "py_files": [str(helper)],
+        "progress": False,
+    }
+    options = Options.checked(given)
+    assert {name: getattr(options, name) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"popsiz": 4}, "no option 'popsiz'. The options are: metric, name, logdir"),
+        ({"metric": ""}, "metric must be a text that isn't empty, got ''"),
+        ({"metric": 3}, "metric must be a text"),
+        ({"metric": ["accuracy"]}, "metric must be a text"),
+        ({"name": "  "}, "name must be a text that isn't empty"),
+        ({"name": 1.5}, "name must be a text"),
+        ({"engine": "dask"}, "engine must be 'spark' or 'inline', got 'dask'"),
+        ({"engine": None}, "engine must be 'spark' or 'inline', got None"),
+        ({"isolation": "docker"}, "isolation must be 'fork' or 'spawn' or 'none', got 'docker'"),
+        ({"isolation": ["fork"]}, "isolation must be"),
+        ({"parallelism": 0}, "parallelism must be at least 1, got 0"),
+        ({"parallelism": -2}, "parallelism must be at least 1, got -2"),
+        ({"parallelism": 2.5}, "parallelism takes whole numbers, got 2.5"),
+        ({"parallelism": True}, "parallelism takes whole numbers, got True"),
+        ({"parallelism": "2"}, "parallelism takes whole numbers, got '2'"),
+        ({"py_files": "helper.py"}, "py_files must be a list of files, got 'helper.py'"),
+        ({"py_files": None}, "py_files must be a list of files, got None"),
+        ({"py_files": ["/nowhere/helper.py"]}, "existing .py, .zip or .egg files, got '/nowhere"),
+        ({"py_files": ["/"]}, "existing .py, .zip or .egg files, got '/'"),
+        ({"py_files": [os.devnull]}, "existing .py, .zip or .egg files, got '/dev/null'"),
+        ({"py_files": [None]}, "existing .py, .zip or .egg files, got None"),
+        ({"py_files": [0]}, "existing .py, .zip or .egg files, got 0"),
+    ],
+)
+def test_what_breaks_a_rule_is_named(given, words):
+    with pytest.raises(InvalidArgumentError) as caught:
+        Options.checked(given)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/data/runs/a", "/data/runs/a"),
+        (Path("/data/runs/a"), "/data/runs/a"),
+        ("file:///data/my%20runs", "/data/my runs"),
+        ("file:/data/runs", "/data/runs"),
+        ("file://localhost/data", "/data"),
+        ("/data/50%20", "/data/50%20"),
+        ("runs/a", "{cwd}/runs/a"),
+        ("~/runs", "{home}/runs"),
+    ],
+)
+def test_a_logdir_becomes_an_absolute_path(tmp_path, monkeypatch, given, path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    expected = path.format(cwd=tmp_path, home="/home/somebody")
+    assert Options.checked({"logdir": given}).logdir_path() == Path(expected)
+
+
+@pytest.mark.parametrize(
+    "given", ["", b"/data", 3, "s3://bucket/run", "hdfs://host/run", "file://elsewhere/run"]
+)
+def test_a_logdir_that_is_no_local_path(given):
+    with pytest.raises(InvalidArgumentError, match="logdir must be a .*path.*, got"):
+        Options.checked({"logdir": given}).logdir_path()
+
+
+def test_the_home_of_somebody_unknown():
+    with pytest.raises(InvalidArgumentError, match="logdir .*got '~nobody-of-this-name/runs'"):
+        Options.checked({"logdir": "~nobody-of-this-name/runs"}).logdir_path()
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_a_direction(direction):
+    assert check_direction(direction) == direction
+
+
+@pytest.mark.parametrize("direction", ["MAX", "maximize", "", None, 1, ["max"]])
+def test_no_direction(direction):
+    with pytest.raises(InvalidArgumentError, match="direction must be 'max' or 'min', got"):
+        check_direction(direction)
