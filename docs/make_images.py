@@ -63,25 +63,29 @@ return found;
 class Page:
     """The HParams page of a TensorBoard in a browser."""
 
-    def __init__(self, browser: webdriver.Chrome, url: str, n_trials: int) -> None:
+    def __init__(self, browser: webdriver.Chrome, url: str, result: Result) -> None:
+        # A trial whose result was reused did not run: it has no event files.
+        ran = [trial for trial in result.trials if trial.reused_from is None]
         self._browser = browser
-        self._n_trials = n_trials
-        self._resize(TABLE_HEAD_PX + ROW_PX * n_trials)
+        self._n_rows = len(ran)
+        # TensorBoard draws a line only for what has a value on every axis.
+        self._n_lines = sum(trial.value is not None for trial in ran)
+        self._resize(TABLE_HEAD_PX + ROW_PX * self._n_rows)
         browser.get(f"{url}#hparams")
 
     def table(self, target: Path) -> None:
         """Photograph the table once it has a row for every trial."""
-        self._wait_for("rows", TABLE_CELLS, "trial-")
+        self._wait_for(self._n_rows, "rows", TABLE_CELLS, "trial-")
         self._save(target)
 
     def parallel_coordinates(self, target: Path, log_scales: list[str]) -> None:
-        """Photograph the parallel coordinates once they have a line for every trial."""
+        """Photograph the parallel coordinates once they have a line for every value."""
         self._resize(PARALLEL_HEIGHT_PX)
         self._click("paper-tab", "PARALLEL COORDINATES VIEW")
-        self._wait_for("lines", PARALLEL_LINES)
+        self._wait_for(self._n_lines, "lines", PARALLEL_LINES)
         for name in log_scales:
             self._click(f'[id="logScaleButton_{name}"]')
-        self._wait_for("lines", PARALLEL_LINES)
+        self._wait_for(self._n_lines, "lines", PARALLEL_LINES)
         self._save(target)
 
     def _save(self, target: Path) -> None:
@@ -99,16 +103,16 @@ class Page:
         found = self._browser.execute_script(FIND_ALL, selector)
         return [e for e in found if text.upper() in e.get_property("textContent").upper()]
 
-    def _wait_for(self, what: str, selector: str, text: str = "") -> None:
+    def _wait_for(self, n: int, what: str, selector: str, text: str = "") -> None:
         def all_there(_: object) -> bool:
-            return len(self._find_all(selector, text)) >= self._n_trials
+            return len(self._find_all(selector, text)) == n
 
         try:
             WebDriverWait(self._browser, TIMEOUT_S).until(all_there)
         except TimeoutException:
-            n = len(self._find_all(selector, text))
+            n_shown = len(self._find_all(selector, text))
             raise SystemExit(
-                f"TensorBoard shows {n} {what} of {self._n_trials} after {TIMEOUT_S} s."
+                f"TensorBoard shows {n_shown} {what} after {TIMEOUT_S} s, and not {n}."
             ) from None
         time.sleep(1)  # fonts and colours follow the elements
 
@@ -157,12 +161,12 @@ def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path
     log_scales : list of str
         Parameters that get a logarithmic axis.
     """
-    n_trials = len(Result.of_run(RunDirectory.open(logdir)))
+    result = Result.of_run(RunDirectory.open(logdir))
     table = target / "tensorboard-hparams.png"
     parallel = target / "tensorboard-parallel.png"
     target.mkdir(parents=True, exist_ok=True)
     with start_tensorboard(logdir) as server, open_browser() as browser:
-        page = Page(browser, server.url, n_trials)
+        page = Page(browser, server.url, result)
         page.table(table)
         page.parallel_coordinates(parallel, log_scales)
     return [table, parallel]

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.errors import SpaceError
+from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.options import Options, RunOptions, check_direction
 from sparkexp.result import Result
 from sparkexp.run import Search, run_search
@@ -238,6 +238,10 @@ def random_search(
     checked = Options.checked(options)
     space = Space.from_search_dict(search_dict)
     sense = check_direction(direction)
+    if n_trials is None:  # for the searcher: without end
+        raise InvalidArgumentError(
+            "n_trials is a whole number of at least 1, got None: give for example n_trials=10."
+        )
     searcher = RandomSearcher(space, n_trials, seed)
     check_train(train, space.names)
     return run_search(spark, train, Search(searcher, sense, space), checked)

@@ -125,7 +125,8 @@ class Options:
             return Path(given).expanduser().absolute()
         except RuntimeError:  # of expanduser
             raise InvalidArgumentError(
-                f"logdir must be in a home directory that exists, got {given!r}. Write the path out."
+                f"logdir must be below a home directory that exists, got {given!r}. Write the "
+                "path out."
             ) from None
 
 

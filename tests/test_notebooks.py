@@ -20,12 +20,17 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-class OurKernels(KernelSpecManager):
+class OurKernelSpecs(KernelSpecManager):
     """Knows one kernel: this Python. Nothing is read from or written to the user's home."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+
+class OurKernelManager(AsyncKernelManager):
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return OurKernelSpecs(parent=self)
 
 
 @pytest.fixture
@@ -39,13 +44,11 @@ def execute(tmp_path, monkeypatch):
 
     def run(name: str) -> tuple[Any, Path]:
         notebook = nbformat.read(FOLDER / name, as_version=4)
-        kernels = AsyncKernelManager(
-            kernel_name="python3",
-            kernel_spec_manager=OurKernels(),
-            connection_file=str(tmp_path / "kernel.json"),
-        )
         client = NotebookClient(
-            notebook, km=kernels, timeout=120, resources={"metadata": {"path": str(cwd)}}
+            notebook,
+            kernel_manager_class=OurKernelManager,
+            timeout=120,
+            resources={"metadata": {"path": str(cwd)}},
         )
         client.execute()
         return notebook, cwd

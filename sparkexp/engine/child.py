@@ -137,3 +137,5 @@ def _flush() -> None:
             stream.flush()
         except (OSError, ValueError):
             pass  # the disk is full, or the train function closed it: nobody is left to tell
+    # What C code printed waits in a buffer of its own, which os._exit drops.
+    ctypes.CDLL(None).fflush(None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
-import inspect
-import sys
+from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 
 from sparkexp.engine.base import Train
@@ -78,9 +77,22 @@ def _parts(item: object) -> list[object]:
         return [called] if isinstance(called, FunctionType) else []
     if _installed(item):
         return []  # a library: its imports are found once it ran
-    referred = inspect.getclosurevars(item)
-    values = [*referred.globals.values(), *referred.nonlocals.values()]
+    names = dict.fromkeys(name for code in _codes(item.__code__) for name in code.co_names)
+    values = [item.__globals__[name] for name in names if name in item.__globals__]
+    for cell in item.__closure__ or ():
+        try:
+            values.append(cell.cell_contents)
+        except ValueError:
+            pass  # a variable of the function around it that isn't assigned yet
     return [item.__code__, *values]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Return a function's code and that of the functions and comprehensions inside."""
+    yield code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _codes(const)
 
 
 def _imported(code: CodeType) -> set[str]:
@@ -92,6 +104,6 @@ def _imported(code: CodeType) -> set[str]:
 
 
 def _installed(function: FunctionType) -> bool:
-    module = sys.modules.get(function.__module__)
-    file = getattr(module, "__file__", None) or ""
+    # Of the code, not of its module: __main__ may be a launcher's.
+    file = function.__code__.co_filename
     return "site-packages" in file or "dist-packages" in file

@@ -77,7 +77,7 @@ def run_isolated(task: TrialTask, directory: str, output: Path) -> Outcome:
     finally:
         os.close(alive_out)  # an interrupt while waiting ends the trial
         os.waitpid(guardian, 0)
-    if not line:
+    if not line.endswith(b"\n"):
         return failure("The process that supervised the trial was killed.", started)
     record = json.loads(line)
     return _outcome(
@@ -100,8 +100,7 @@ def _outcome(report: _Report, timeout_s: float | None, started: float) -> Outcom
             else ""
         )
         return failure(
-            f"The trial's process was killed by signal {number} "
-            f"({signal.Signals(number).name}).{hint}",
+            f"The trial's process was killed by signal {number}{_signal_name(number)}.{hint}",
             started,
         )
     return failure(
@@ -109,6 +108,13 @@ def _outcome(report: _Report, timeout_s: float | None, started: float) -> Outcom
         "before the train function returned.",
         started,
     )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:  # most real-time signals have none
+        return ""
 
 
 def _fork() -> int:

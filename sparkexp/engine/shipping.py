@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import io
@@ -71,9 +72,33 @@ def user_modules(train: Train) -> list[str]:
     Parameters
     ----------
     train : Callable
-        The train function; it is not called.
+        The train function; it is not called. The modules that its modules import are found, too.
     """
-    return [name for name in referred_modules(train) if name != PACKAGE and _is_local(name)]
+    found: set[str] = set()
+    queue = referred_modules(train)
+    while queue:
+        name = queue.pop()
+        if name != PACKAGE and name not in found and _is_local(name):
+            found.add(name)
+            for path, content in _module_members(name):
+                if path.endswith(".py"):
+                    queue += _imports_of(content)
+    return sorted(found)
+
+
+def _imports_of(source: bytes) -> set[str]:
+    """Return the top-level modules that a source file imports, anywhere in it."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return set()  # a template, or for another Python: importing it would fail here as well
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
 
 
 def _is_local(name: str) -> bool:
@@ -146,8 +171,12 @@ def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
 def _cache() -> Path:
     """Return a folder that outlives the call: Spark reads the file when an executor asks."""
     folder = Path(tempfile.gettempdir(), f"sparkexp-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        pass
+    found = folder.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not ours or stat.S_IMODE(found.st_mode) & 0o022:
         return Path(tempfile.mkdtemp(prefix="sparkexp-"))  # somebody else's: never run its code
     return folder

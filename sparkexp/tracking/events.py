@@ -49,7 +49,8 @@ def scalars_summary(values: Mapping[str, float]) -> Summary:
 
     summary = Summary()
     for tag, value in values.items():
-        summary.MergeFrom(scalar_pb(tag, value))
+        # Lone surrogates (of undecodable file names) are nothing for protobuf.
+        summary.MergeFrom(scalar_pb(tag.encode("utf-8", "replace").decode(), value))
     return summary
 
 

@@ -36,8 +36,8 @@ class Unprintable:
     __str__ = __repr__
 
 
-def returning(value, objective: Objective = Objective(), **params) -> Outcome:
-    return call_train(lambda **_: value, params, objective)
+def returning(value, objective: Objective | None = None) -> Outcome:
+    return call_train(lambda: value, {}, objective or Objective())
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,13 @@ class Stubborn(BaseException):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("bad rate"), SystemExit(3), GeneratorExit(), Stubborn("x"), RecursionError("deep")],
+    [
+        ValueError("bad rate"),
+        SystemExit(3),
+        GeneratorExit(),
+        Stubborn("x"),
+        RecursionError("deep"),
+    ],
 )
 def test_whatever_is_raised_is_data(error):
     def train(x):

@@ -1,0 +1,106 @@
+"""What the documents say is true: their Python runs, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sparkexp.cli import main
+from sparkexp.options import Options
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+README = ROOT / "README.md"
+# ```python for what runs by itself, ```python spark for steps of one session.
+_FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# Enough to see that it runs; that the calls work word for word is another test's.
+SMALLER = {"popsize=10, generations=3": "popsize=4, generations=1"}
+
+
+def blocks(language: str, *, spark: bool = False) -> list[str]:
+    found = _FENCE.findall(README.read_text())
+    return [
+        code for name, needs_spark, code in found if (name, bool(needs_spark)) == (language, spark)
+    ]
+
+
+def prose(path: Path) -> str:
+    """Return a document without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_of_the_readme_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.spark
+def test_python_of_the_readme_runs_on_spark(spark, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks("python", spark=True))
+    for given, smaller in SMALLER.items():
+        assert given in code
+        code = code.replace(given, smaller)
+    # As in a script: the function travels by value.
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code, "README.md", "exec"), names)
+    result = names["result"]
+    assert [r.error for r in result.trials] == [None] * 8
+    assert result.best.value > 0.5
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in _LINK.findall(prose(path)):
+        if "://" not in target and not target.startswith("#"):
+            assert (ROOT / target.partition("#")[0]).exists(), target
+
+
+def test_pictures_are_small_and_legible():
+    pictures = [ROOT / target for target in _LINK.findall(prose(README)) if target.endswith("png")]
+    assert len(pictures) == 2
+    for path in pictures:
+        assert path.stat().st_size < 300_000
+        with Image.open(path) as picture:
+            assert picture.width >= 1200
+            # A page that was not rendered has few colours.
+            assert len(picture.convert("RGB").getcolors(2**16)) > 100
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_exist(path):
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([\w-]+)", path.read_text(), re.MULTILINE)
+    assert set(named) <= targets
+
+
+def test_the_readme_names_sparkexps_commands(capsys):
+    named = set(re.findall(r"`sparkexp (\w+)", README.read_text()))
+    assert named == {"demo", "tensorboard", "show"}
+    for command in named:
+        with pytest.raises(SystemExit) as leaving:
+            main([command, "--help"])
+        assert leaving.value.code == 0
+
+
+def test_the_options_table_is_complete():
+    section = README.read_text().partition("## Options")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE)
+    assert [name for name, _ in rows] == [field.name for field in fields(Options)]
+    literal = {name: default for name, default in rows if re.fullmatch(r"`[^<]*`", default)}
+    expected = {field.name: f"`{field.default!r}`" for field in fields(Options)}
+    assert literal == {name: expected[name] for name in literal}
+
+
+def test_the_version_is_in_the_changelog():
+    from sparkexp import __version__
+
+    assert f"## {__version__.partition('.dev')[0]}" in (ROOT / "CHANGELOG.md").read_text()
