@@ -20,7 +20,7 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
 from sparkexp.storage import RunPaths
 from sparkexp.tracking import write_session_end, write_session_start
-from sparkexp.trial import TrialResult
+from sparkexp.trial import State, TrialResult
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["RESULT_SCHEMA", "run_attempt", "spark_function"]
 
 RESULT_SCHEMA = "result string"
+# How much of a failed trial's output travels with its result.
+TAIL_LINES = 50
+TAIL_BYTES = 16_000
 
 
 def spark_function(
@@ -44,7 +47,11 @@ def spark_function(
             pass  # a worker whose input was not read to its end is not used again
         context = TaskContext.get()
         here = replace(task, modules=tuple(SparkFiles.get(name) for name in task.modules))
-        result = run_attempt(here, context.attemptNumber(), _addresses(context))
+        attempt = task.first_attempt + context.attemptNumber()
+        if attempt > task.max_retries:
+            result = _given_up(task, attempt)
+        else:
+            result = run_attempt(here, attempt, _addresses(context))
         yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
 
     return run_on_executor
@@ -53,6 +60,16 @@ def spark_function(
 def _addresses(context: TaskContext) -> tuple[str, ...]:
     gpu = context.resources().get("gpu")
     return tuple(gpu.addresses) if gpu else ()
+
+
+def _given_up(task: TrialTask, attempt: int) -> TrialResult:
+    """Return the result of a trial that took its executor along, or lost it, every time."""
+    error = (
+        f"The trial was started {attempt} times, and each time its executor or its worker process "
+        f"was lost (max_retries={task.max_retries}). Look for memory: executors that take more "
+        "than they asked for are killed."
+    )
+    return TrialResult(task.trial, State.FAILED, error=error, attempt=attempt - 1)
 
 
 def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = ()) -> TrialResult:
@@ -85,6 +102,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     except EnvironmentUnfitError as error:
         gpu, outcome = "", failure(str(error))
     result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
+    if result.state is State.FAILED and task.isolation != "none":
+        result = replace(result, output=_tail(paths.output(directory)))
     return _with_session_end(result)
 
 
@@ -133,6 +152,18 @@ def _result(
         imported=outcome.imported,
         warnings=(*warnings, *outcome.warnings),
     )
+
+
+def _tail(path: Path) -> str:
+    """Return the last lines of a trial's output."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-TAIL_LINES:])
 
 
 def _with_session_end(result: TrialResult) -> TrialResult:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from pathlib import Path
 
 from sparkexp.tracking.hparams import HParamSpec, MetricSpec
-from sparkexp.tracking.tensorboard import returned_tag, write_experiment
+from sparkexp.tracking.tensorboard import returned_tag, write_experiment, write_session_end
 from sparkexp.trial import TrialResult
 
 __all__ = ["SearchLog"]
+
+logger = logging.getLogger(__name__)
 
 
 class SearchLog:
@@ -47,6 +51,23 @@ class SearchLog:
         if result.succeeded:
             self._declare(tuple(result.metrics))
 
+    def lost(self, result: TrialResult, directory: Path) -> None:
+        """End the session of a trial whose executor can't do it any more.
+
+        Parameters
+        ----------
+        result : TrialResult
+            What the driver knows of the trial.
+        directory : Path
+            Where the trial's session was started, if it was.
+        """
+        if not directory.is_dir():
+            return
+        try:
+            write_session_end(directory, result)
+        except OSError as error:
+            logger.warning("%s could not be marked as ended: %s", directory, error)
+
     def close(self) -> None:
         """Declare at least the parameters, if no trial succeeded."""
         self._declare(())
@@ -55,10 +76,13 @@ class SearchLog:
         if self._declared:
             return
         self._declared = True
-        write_experiment(
-            self._directory,
-            self._specs,
-            [MetricSpec(returned_tag(name), name) for name in metrics],
-            objective=self._objective,
-            generations=self._generations,
-        )
+        try:
+            write_experiment(
+                self._directory,
+                self._specs,
+                [MetricSpec(returned_tag(name), name) for name in metrics],
+                objective=self._objective,
+                generations=self._generations,
+            )
+        except OSError as error:
+            logger.warning("TensorBoard's table could not be declared: %s", error)
