@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -167,8 +168,10 @@ class Options:
         names = [field.name for field in fields(cls)]
         for name in given:
             if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
                 raise InvalidArgumentError(
-                    f"There is no option {name!r}. The options are: {', '.join(names)}."
+                    f"There is no option {name!r}.{hint} The options are: {', '.join(names)}."
                 )
         options = cls(**given)
         _check_text("metric", options.metric)

@@ -169,6 +169,9 @@ class Result:
         # Missing where a search has no generations; whole numbers all the same.
         return frame.astype({"generation": "Int64"})
 
+    def __repr__(self) -> str:
+        return f"<{self._headline()}>"
+
     def __str__(self) -> str:
         table = self._short().to_string(index=False, float_format="%.4g")
         return f"{self._headline()}\n{table}{self._left_out()}"

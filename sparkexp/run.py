@@ -103,7 +103,8 @@ def _run_locked(
     log = SearchLog(
         run.paths.search(evolution=generations is not None),
         hparams,
-        f"{options.metric or 'objective'} ({search.direction})",
+        options.metric,
+        search.direction,
         generations,
     )
     progress = Progress(searcher.n_trials, search.direction, options.progress)

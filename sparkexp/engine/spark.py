@@ -98,6 +98,7 @@ class SparkEngine(Engine):
         n_slots = self._parallelism or self._count.now()
         self._gpus = _GpuPool(spark, n_slots, resources.gpus)
         _use_own_python(spark)
+        _stop_progress_bar(spark)
         self._template = replace(
             template,
             train=_pickled(train),
@@ -316,6 +317,15 @@ def _use_own_python(spark: SparkSession) -> None:
         if not _chosen(spark):
             logger.info("Workers run %s instead of %s", sys.executable, context.pythonExec)
             context.pythonExec = sys.executable
+
+
+def _stop_progress_bar(spark: SparkSession) -> None:
+    """Stop Spark's own progress bar: both on one line can't be read, and ours knows trials."""
+    if is_connect(spark):
+        return
+    bar = spark.sparkContext._jsc.sc().progressBar()
+    if bar.isDefined():
+        bar.get().stop()
 
 
 def _chosen(spark: SparkSession) -> bool:

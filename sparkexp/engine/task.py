@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -92,8 +93,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         write_session_start(directory, task.trial, time.time(), specs=task.hparams)
     except OSError as error:
         warnings.append(_tracking_warning(error))
-    for module in task.preload:
-        _preload(module)
+    _preload(task)
     try:
         devices = _devices(task, addresses)
         with pinned(devices):
@@ -122,11 +122,21 @@ def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
     return None
 
 
-def _preload(module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except Exception:
-        return  # the trial imports it itself, or shows the error as its own
+def _preload(task: TrialTask) -> None:
+    """Import the heavy modules here, so that the trials' processes are born with them."""
+    missing = [module for module in task.preload if module not in sys.modules]
+    if not missing:
+        return
+    # TensorFlow reads what it is to say at its start when it is imported.
+    added = {name: v for name, v in task.environment.items() if name not in os.environ}
+    os.environ.update(added)
+    for module in missing:
+        try:
+            importlib.import_module(module)
+        except Exception:
+            continue  # the trial imports it itself, or shows the error as its own
+    for name in added:
+        os.environ.pop(name, None)
 
 
 def _result(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkexp.tracking.hparams import HParamSpec, MetricSpec
 from sparkexp.tracking.tensorboard import returned_tag, write_experiment, write_session_end
-from sparkexp.trial import TrialResult
+from sparkexp.trial import Direction, TrialResult
 
 __all__ = ["SearchLog"]
 
@@ -27,8 +27,10 @@ class SearchLog:
         The driver's own run below the log directory.
     specs : tuple of HParamSpec
         The search space.
-    objective : str
-        Heading of the objective's column.
+    metric : str, optional
+        Name of the objective among what the train function returns.
+    direction : {'max', 'min'}
+        Which value is the best.
     generations : int, optional
         Number of the last generation where trials have one.
     """
@@ -37,12 +39,14 @@ class SearchLog:
         self,
         directory: str | os.PathLike[str],
         specs: tuple[HParamSpec, ...],
-        objective: str,
+        metric: str | None,
+        direction: Direction,
         generations: int | None,
     ) -> None:
         self._directory = directory
         self._specs = specs
-        self._objective = objective
+        self._metric = metric
+        self._direction = direction
         self._generations = generations
         self._declared = False
 
@@ -80,8 +84,9 @@ class SearchLog:
             write_experiment(
                 self._directory,
                 self._specs,
-                [MetricSpec(returned_tag(name), name) for name in metrics],
-                objective=self._objective,
+                # The objective has its own column.
+                [MetricSpec(returned_tag(n), n) for n in metrics if n != self._metric],
+                objective=f"{self._metric or 'objective'} ({self._direction})",
                 generations=self._generations,
             )
         except OSError as error:
