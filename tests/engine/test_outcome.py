@@ -164,7 +164,13 @@ class Stubborn(BaseException):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("bad rate"), SystemExit(3), GeneratorExit(), Stubborn("x"), RecursionError("deep")],
+    [
+        ValueError("bad rate"),
+        SystemExit(3),
+        GeneratorExit(),
+        Stubborn("x"),
+        RecursionError("deep"),
+    ],
 )
 def test_whatever_is_raised_is_data(error):
     def train(x):
