@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction
+from sparkexp.dry_run import try_out
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError, SpaceError
 from sparkexp.options import Options, ResumeOptions, RunOptions
 from sparkexp.result import Result
@@ -41,6 +42,7 @@ __all__ = [
     "ResumeOptions",
     "RunOptions",
     "Space",
+    "dry_run",
     "evolutionary_search",
     "launch",
     "load",
@@ -303,6 +305,40 @@ def resume(
     return _checked_run(spark, train, search, checked, run)
 
 
+def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result:
+    """Show the plan of a search, and try it out on one executor without training anything.
+
+    Parameters
+    ----------
+    search : Callable
+        `launch`, `evolutionary_search` or `random_search`.
+    *args, **options
+        The arguments of the search.
+
+    Returns
+    -------
+    Result
+        One trial: failed if the train function or a module that it needs can't be loaded on an
+        executor; its ``output`` names Python, the modules and their versions. Nothing is left on
+        disk.
+
+    Raises
+    ------
+    SparkexpError
+        What the search itself would raise.
+
+    Examples
+    --------
+    >>> def train(x):
+    ...     raise RuntimeError('never called')
+    >>> dry_run(random_search, None, train, {'x': [0.0, 1.0]}, engine='inline',
+    ...         progress=False).failures()
+    <function train at ...
+    {}
+    """
+    return search(*args, **options, dry_run=True)
+
+
 def load(logdir: str | os.PathLike[str]) -> Result:
     """Return the result of a run from its log directory, of one that still runs, too.
 
@@ -334,6 +370,8 @@ def _checked_run(
 ) -> Result:
     for names in search.names():
         check_train(train, names, takes_data=options.data is not None)
+    if options.dry_run and run is None:
+        return try_out(spark, train, search, options)
     return run_search(spark, train, search, options, run)
 
 

@@ -91,6 +91,10 @@ class ResumeOptions(TypedDict, total=False):
         itself are found without.
     progress : bool
         Whether to show the plan and the progress, True by default.
+    dry_run : bool
+        Whether only to show the plan and to try out on one executor whether the train function
+        arrives there and finds its modules. It is not called, and nothing is left on disk. The
+        result has one trial, whose ``output`` names the modules and their versions.
     """
 
     metric: str | None
@@ -109,6 +113,7 @@ class ResumeOptions(TypedDict, total=False):
     isolation: Isolation
     py_files: Sequence[str]
     progress: bool
+    dry_run: bool
 
 
 class RunOptions(ResumeOptions, total=False):
@@ -151,6 +156,7 @@ class Options:
     isolation: Isolation = "fork"
     py_files: Sequence[str] = ()
     progress: bool = True
+    dry_run: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
@@ -187,7 +193,7 @@ class Options:
         if options.target is not None:
             as_float("target", options.target)
         _check_gpus(options.gpus_per_trial)
-        for name in ("progress", "limit_threads"):
+        for name in ("progress", "limit_threads", "dry_run"):
             _check_choice(name, getattr(options, name), (True, False))
         _check_files(options.py_files)
         return options

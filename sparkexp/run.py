@@ -27,7 +27,7 @@ from sparkexp.result import Result
 from sparkexp.search_spec import Search
 from sparkexp.signature import function_name
 from sparkexp.storage import RunDirectory
-from sparkexp.tracking import HParamSpec, SearchLog
+from sparkexp.tracking import SearchLog
 from sparkexp.trial import Trial
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def run_search(
     search: Search,
     options: Options,
     run: RunDirectory | None = None,
+    planned: Search | None = None,
 ) -> Result:
     """Run a search to its end.
 
@@ -63,6 +64,9 @@ def run_search(
     run : RunDirectory, optional
         The run that is taken up again; by default a new one.
 
+    planned : Search, optional
+        What the plan shows; by default the search itself.
+
     Raises
     ------
     SearchInterrupted
@@ -72,7 +76,6 @@ def run_search(
     """
     name = run.settings["name"] if run else options.name or function_name(train)
     root = run.paths.root if run else options.logdir_path() or _default_root(name)
-    hparams = search.hparams()
     template = TrialTask(
         trial=Trial(0, {}),
         train=train,
@@ -82,13 +85,14 @@ def run_search(
         timeout_s=options.trial_timeout,
         max_retries=options.max_retries,
         environment=TRIAL_ENVIRONMENT,
-        hparams=hparams,
+        hparams=search.hparams(),
     )
     with _engine(spark, train, template, options) as engine:
         # From here on there may be something on disk.
         run = run or RunDirectory.create(root, _settings(name, search, options))
         with run.locked():
-            return _run_locked(search, options, engine, run, hparams)
+            plan = plan_text(name, planned or search, engine, root)
+            return _run_locked(search, options, engine, run, plan)
 
 
 def _run_locked(
@@ -96,13 +100,13 @@ def _run_locked(
     options: Options,
     engine: Engine,
     run: RunDirectory,
-    hparams: tuple[HParamSpec, ...],
+    plan: str,
 ) -> Result:
     searcher = search.searcher
     generations = search.generations
     log = SearchLog(
         run.paths.search(evolution=generations is not None),
-        hparams,
+        search.hparams(),
         options.metric,
         search.direction,
         generations,
@@ -127,7 +131,7 @@ def _run_locked(
         trials = tuple(loop.results())
         return Result(trials, search.direction, str(run.paths.root), name, stopped)
 
-    progress.plan(plan_text(run.settings["name"], search, engine, run.paths.root))
+    progress.plan(plan)
     try:
         with interrupts:
             return result(loop.run())

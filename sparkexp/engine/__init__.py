@@ -2,6 +2,7 @@
 
 from sparkexp.engine.base import Engine, Isolation, Objective, TrialTask
 from sparkexp.engine.inline import InlineEngine
+from sparkexp.engine.probe import probe_of
 from sparkexp.engine.resources import Resources
 from sparkexp.engine.spark import SparkEngine
 
@@ -13,4 +14,5 @@ __all__ = [
     "Resources",
     "SparkEngine",
     "TrialTask",
+    "probe_of",
 ]

@@ -166,6 +166,10 @@ class SlotCount:
 
     def _measure(self) -> int:
         """Count how many tasks overlap; takes seconds, and only Connect sessions need it."""
+        local = re.fullmatch(r"local\[(\d+).*\]", setting(self._spark, "spark.master") or "")
+        if local is not None:
+            task_cpus = int(setting(self._spark, "spark.task.cpus") or 1)
+            return self._checked_local(int(local[1]) // (self._cpus or task_cpus))
         most = 0
         for size in PROBE_SIZES:
             frame = self._spark.range(0, size, 1, size)
