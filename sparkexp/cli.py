@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from sparkexp._version import __version__
 from sparkexp.errors import SparkexpError
 from sparkexp.result import Result
-from sparkexp.storage import RunDirectory
+from sparkexp.storage import RunDirectory, RunPaths
 from sparkexp.tracking import start_tensorboard
 
 __all__ = ["main"]
@@ -59,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     board.set_defaults(run=_tensorboard)
 
     show = commands.add_parser("show", help="print the table of a run")
-    show.add_argument("logdir", metavar="LOGDIR", help="log directory of a run")
+    show.add_argument(
+        "logdir", metavar="LOGDIR", help="log directory of a run, or one that holds several"
+    )
     show.set_defaults(run=_show)
     return parser
 
@@ -79,9 +82,19 @@ def _tensorboard(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    run = RunDirectory.open(arguments.logdir)
-    print(Result.of_run(run))
+    runs = _runs_in(Path(arguments.logdir))
+    if len(runs) <= 1:
+        print(Result.of_run(RunDirectory.open(runs[0] if runs else arguments.logdir)))
+    else:
+        print("\n\n".join(f"{run}\n{Result.of_run(RunDirectory.open(run))}" for run in runs))
     return 0
+
+
+def _runs_in(logdir: Path) -> list[Path]:
+    """Return the directory if it holds a run, else those right below it that do."""
+    candidates = [logdir, *sorted(logdir.glob("*/"))]
+    runs = [path for path in candidates if RunPaths(path).experiment.is_file()]
+    return runs[:1] if runs[:1] == [logdir] else runs
 
 
 if __name__ == "__main__":

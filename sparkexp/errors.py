@@ -7,18 +7,28 @@
     │   ├── SpaceError                       the search space does
     │   └── TrainFunctionError               the train function does
     ├── EnvironmentUnfitError (RuntimeError) the session or the machine can't run the search
+    │   └── SessionLostError                 the session ended meanwhile; it carries the result
     ├── RunDirectoryError (OSError)          the log directory can't be used or read
     └── NoBestTrialError (LookupError)       no trial succeeded with a value
+
+    KeyboardInterrupt
+    └── SearchInterrupted                    Ctrl-C ended a search; it carries the result so far
 
 What goes wrong inside a trial is no error of the search: it is recorded in the trial's result
 (state FAILED, with its traceback).
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 __all__ = [
     "EnvironmentUnfitError",
     "InvalidArgumentError",
     "NoBestTrialError",
     "RunDirectoryError",
+    "SearchInterrupted",
+    "SessionLostError",
     "SpaceError",
     "SparkexpError",
     "TrainFunctionError",
@@ -43,6 +53,30 @@ class TrainFunctionError(InvalidArgumentError):
 
 class EnvironmentUnfitError(SparkexpError, RuntimeError):
     """The Spark session or this machine can't run the search as it is configured."""
+
+
+class SessionLostError(EnvironmentUnfitError):
+    """The Spark session ended while a search ran.
+
+    Attributes
+    ----------
+    result : Result
+        The trials that ended before.
+    """
+
+    result: Any  # a Result, which lies above this module
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """A search was ended by Ctrl-C or a notebook's interrupt.
+
+    Attributes
+    ----------
+    result : Result
+        The trials that ended before; those that ran are CANCELLED.
+    """
+
+    result: Any  # a Result, which lies above this module
 
 
 class RunDirectoryError(SparkexpError, OSError):

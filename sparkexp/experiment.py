@@ -13,16 +13,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.errors import InvalidArgumentError, SpaceError
-from sparkexp.options import Options, RunOptions, check_direction
+from sparkexp.arguments import as_direction, as_int
+from sparkexp.dry_run import try_out
+from sparkexp.errors import InvalidArgumentError, RunDirectoryError, SpaceError
+from sparkexp.options import Options, ResumeOptions, RunOptions
 from sparkexp.result import Result
-from sparkexp.run import Search, run_search
+from sparkexp.run import run_search
 from sparkexp.search import EvolutionSearcher, GridSearcher, ListSearcher, RandomSearcher, Searcher
+from sparkexp.search_spec import Search
 from sparkexp.signature import check_train
 from sparkexp.space import Choice, Float, Int, Space
+from sparkexp.storage import RunDirectory
 from sparkexp.tracking.current import current_trial
 from sparkexp.trial import Direction, ParamValue
 
@@ -34,13 +39,17 @@ __all__ = [
     "Float",
     "Int",
     "Result",
+    "ResumeOptions",
     "RunOptions",
     "Space",
+    "dry_run",
     "evolutionary_search",
     "launch",
+    "load",
     "logdir",
     "random_search",
     "report",
+    "resume",
 ]
 
 
@@ -99,19 +108,16 @@ def launch(
     if isinstance(args_dict, Mapping):
         space = Space.from_grid_dict(args_dict)
         searcher = GridSearcher(space)
-        check_train(train, space.names)
     elif args_dict is None or isinstance(args_dict, (list, tuple)):
         configurations = [{}] if args_dict is None else args_dict
         searcher = ListSearcher(configurations)
-        for configuration in configurations:
-            check_train(train, configuration)
     else:
         raise SpaceError(
             "args_dict must be a dict of lists, a list of dicts or None, got "
             f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
         )
-    search = Search(searcher, check_direction(direction), space, needs_values=False, reuse=False)
-    return run_search(spark, train, search, checked)
+    search = Search(searcher, as_direction(direction), space, needs_values=False, reuse=False)
+    return _checked_run(spark, train, search, checked)
 
 
 def evolutionary_search(
@@ -186,10 +192,9 @@ def evolutionary_search(
     """
     checked = Options.checked(options)
     space = Space.from_search_dict(search_dict)
-    sense = check_direction(direction)
+    sense = as_direction(direction)
     searcher = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)
-    check_train(train, space.names)
-    return run_search(spark, train, Search(searcher, sense, space), checked)
+    return _checked_run(spark, train, Search(searcher, sense, space), checked)
 
 
 def random_search(
@@ -237,14 +242,138 @@ def random_search(
     """
     checked = Options.checked(options)
     space = Space.from_search_dict(search_dict)
-    sense = check_direction(direction)
-    if n_trials is None:  # for the searcher: without end
-        raise InvalidArgumentError(
-            "n_trials is a whole number of at least 1, got None: give for example n_trials=10."
-        )
+    sense = as_direction(direction)
+    n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
     searcher = RandomSearcher(space, n_trials, seed)
-    check_train(train, space.names)
-    return run_search(spark, train, Search(searcher, sense, space), checked)
+    return _checked_run(spark, train, Search(searcher, sense, space), checked)
+
+
+def resume(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    logdir: str | os.PathLike[str],
+    **options: Unpack[ResumeOptions],
+) -> Result:
+    """Go on with a search whose driver ended: killed, interrupted, or out of time.
+
+    Trials that ended are not run again; those that ran are. A generational search ends with the
+    result that it would have had without the interruption.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train : Callable
+        The train function of the search.
+    logdir : str or path
+        The log directory of the run.
+    **options
+        See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
+        ``timeout``, ``engine``, ``py_files``, ``data`` and ``progress``.
+
+    Returns
+    -------
+    Result
+        All trials, those of the earlier process too.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, another version wrote it, or its driver still works.
+    TrainFunctionError, InvalidArgumentError, EnvironmentUnfitError
+        As for `launch`.
+
+    Examples
+    --------
+    >>> def train(x):
+    ...     return x
+    >>> result = launch(None, train, {'x': [1, 2, 3]}, engine='inline', progress=False,
+    ...                 max_trials=2, logdir='example')
+    >>> len(result), result.stopped
+    (2, 'max_trials=2 were run')
+    >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
+    3
+    """
+    if "name" in options:
+        raise InvalidArgumentError("A run that is resumed keeps its name; leave it out.")
+    run = RunDirectory.open(Options.checked({"logdir": logdir}).logdir_path() or ".")
+    try:
+        search = Search.from_json(run.settings)
+        recorded = dict(run.settings["options"])
+    except (KeyError, TypeError) as error:
+        raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error!r}.") from error
+    checked = Options.checked({**recorded, **options})
+    return _checked_run(spark, train, search, checked, run)
+
+
+def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result:
+    """Show the plan of a search, and try it out on one executor without training anything.
+
+    Parameters
+    ----------
+    search : Callable
+        `launch`, `evolutionary_search` or `random_search`.
+    *args, **options
+        The arguments of the search.
+
+    Returns
+    -------
+    Result
+        One trial: failed if the train function or a module that it needs can't be loaded on an
+        executor; its ``output`` names Python, the modules and their versions. Nothing is left on
+        disk.
+
+    Raises
+    ------
+    SparkexpError
+        What the search itself would raise.
+
+    Examples
+    --------
+    >>> def train(x):
+    ...     raise RuntimeError('never called')
+    >>> dry_run(random_search, None, train, {'x': [0.0, 1.0]}, engine='inline',
+    ...         progress=False).failures()
+    <function train at ...
+    {}
+    """
+    return search(*args, **options, dry_run=True)
+
+
+def load(logdir: str | os.PathLike[str]) -> Result:
+    """Return the result of a run from its log directory, of one that still runs, too.
+
+    Parameters
+    ----------
+    logdir : str or path
+        The log directory of the run.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, or another version wrote it.
+
+    Examples
+    --------
+    >>> result = launch(None, lambda x: x, {'x': [1, 2]}, engine='inline', progress=False)
+    >>> load(result.logdir).best.params
+    {'x': 2}
+    """
+    return Result.of_run(RunDirectory.open(logdir))
+
+
+def _checked_run(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    search: Search,
+    options: Options,
+    run: RunDirectory | None = None,
+) -> Result:
+    for names in search.names():
+        check_train(train, names, takes_data=options.data is not None)
+    if options.dry_run and run is None:
+        return try_out(spark, train, search, options)
+    return run_search(spark, train, search, options, run)
 
 
 def logdir() -> str:

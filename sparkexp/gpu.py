@@ -69,8 +69,25 @@ def local_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
 
 
-def share_out(gpus: Sequence[str], n_slots: int) -> list[tuple[str, ...]]:
-    """Assign GPUs to slots: one or more each, shared only where there are fewer than slots.
+def share_out(
+    gpus: Sequence[str], n_slots: int, per_slot: float | None = None
+) -> list[tuple[str, ...]]:
+    """Assign GPUs to slots: shared only where there are fewer than slots, or where it is asked.
+
+    Parameters
+    ----------
+    gpus : sequence of str
+        GPUs, as values for ``CUDA_VISIBLE_DEVICES``.
+    n_slots : int
+        Slots.
+    per_slot : float, optional
+        GPUs of each slot, or the fraction of one; by default all are handed out evenly.
+
+    Returns
+    -------
+    list of tuple of str
+        As many as there are slots, or fewer where the GPUs don't suffice for `per_slot`; at
+        least one.
 
     Examples
     --------
@@ -78,12 +95,16 @@ def share_out(gpus: Sequence[str], n_slots: int) -> list[tuple[str, ...]]:
     [('0', '1'), ('2', '3')]
     >>> share_out(['0'], 2)
     [('0',), ('0',)]
-    >>> share_out([], 2)
-    [(), ()]
+    >>> share_out(['0', '1'], 4, 1)
+    [('0',), ('1',)]
+    >>> share_out(['0', '1'], 8, 0.5)
+    [('0',), ('1',), ('0',), ('1',)]
     """
     if not gpus:
         return [()] * n_slots
-    each = max(1, len(gpus) // n_slots)
+    each = max(1, len(gpus) // n_slots) if per_slot is None else max(1, round(per_slot))
+    if per_slot is not None:
+        n_slots = max(1, min(n_slots, int(len(gpus) / per_slot)))
     return [
         tuple(gpus[(slot * each + i) % len(gpus)] for i in range(each)) for slot in range(n_slots)
     ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from sparkexp.engine import Engine
+from sparkexp.interrupts import Interrupts
+from sparkexp.limits import Limits
 from sparkexp.progress import Progress
 from sparkexp.search import Searcher
 from sparkexp.storage import RunDirectory
@@ -17,6 +20,11 @@ from sparkexp.trial import State, Trial, TrialResult, params_key
 __all__ = ["SearchLoop"]
 
 logger = logging.getLogger(__name__)
+
+# Time for cancelled trials to come back; Spark needs about three seconds to kill a worker.
+CANCEL_S = 15.0
+# Executors may come, and time limits pass, while no trial ends.
+POLL_S = 0.5
 
 
 class SearchLoop:
@@ -37,8 +45,15 @@ class SearchLoop:
         Writes them for TensorBoard.
     progress : Progress
         Shows them.
+    limits : Limits
+        Ends the search before the searcher is done.
+    interrupts : Interrupts
+        Puts Ctrl-C off while books are kept.
     reuse : bool
         Whether equal configurations share a value.
+    recorded : iterable of TrialResult
+        Trials that ended in an earlier process: a trial that is asked again with the same number
+        and parameters gets its recorded result.
     """
 
     def __init__(
@@ -48,37 +63,101 @@ class SearchLoop:
         run: RunDirectory,
         log: SearchLog,
         progress: Progress,
+        limits: Limits,
+        interrupts: Interrupts,
         reuse: bool = True,
+        recorded: Iterable[TrialResult] = (),
     ) -> None:
         self._searcher = searcher
         self._engine = engine
         self._run = run
         self._log = log
         self._progress = progress
+        self._limits = limits
+        self._interrupts = interrupts
         self._reuse = reuse
-        self.results: list[TrialResult] = []
+        self._results: list[TrialResult] = []
         self._evaluated: dict[Hashable, TrialResult] = {}
         self._running: dict[Hashable, Trial] = {}
         self._twins: defaultdict[Hashable, list[Trial]] = defaultdict(list)
+        self._n_run = 0
+        self._unwritten: list[TrialResult] = []
+        self._recorded: dict[int, TrialResult] = {}
+        asked_again = {trial.number: trial for trial in searcher.open_trials()}
+        n_asked = searcher.n_asked
+        for result in recorded:
+            number = result.trial.number
+            if number < n_asked and number not in asked_again:
+                self._keep(result)  # the searcher's saved state knows it
+            elif result.state is not State.CANCELLED:
+                self._recorded[number] = result
 
-    def run(self) -> list[TrialResult]:
-        """Run the search and return its results in the order of the trials' numbers."""
-        while True:
-            self._fill_slots()
-            self._progress.show(self.results, n_running=len(self._running))
+    def run(self) -> str | None:
+        """Run the search and return why it ended before the searcher was done, if it did."""
+        stopped = self._limits.reached(self._results)
+        while stopped is None:
+            n_before = len(self._results)
+            with self._interrupts.shield():
+                self._fill_slots()
+            self._progress.show(self._results, n_running=len(self._running))
             if not self._running:
-                break
-            for result in self._engine.wait():
-                self._end(result)
-        return sorted(self.results, key=lambda result: result.trial.number)
+                return None if self._searcher.done else self._out_of_trials()
+            ended = self._engine.wait(self._patience_s())
+            with self._interrupts.shield():
+                for result in ended:
+                    self._end(result)
+            stopped = self._limits.reached(self._results[n_before:])
+        self.cancel()
+        self._progress.show(self._results, n_running=0)
+        return stopped
+
+    def _patience_s(self) -> float:
+        """Return how long to wait for a result before looking at slots and clock again."""
+        left = self._limits.seconds_left()
+        return POLL_S if left is None else min(POLL_S, left)
+
+    def results(self) -> list[TrialResult]:
+        """Return the results so far, in the order of the trials' numbers."""
+        return sorted(self._results, key=lambda result: result.trial.number)
+
+    def cancel(self) -> None:
+        """End the running trials and record them as cancelled, unless they ended meanwhile.
+
+        The searcher is not told: a search that is taken up again runs them anew.
+        """
+        self._engine.cancel()
+        deadline = time.monotonic() + CANCEL_S
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            for result in self._engine.wait(left):
+                if result.state is State.CANCELLED:
+                    self._cancelled(result)
+                else:
+                    self._end(result)
+        for trial in list(self._running.values()):
+            self._cancelled(TrialResult(trial, State.CANCELLED, ended=time.time()))
+
+    def _cancelled(self, result: TrialResult) -> None:
+        key = self._key(result.trial)
+        del self._running[key]
+        self._twins.pop(key, None)
+        self._keep(result)
+        self._close_session(result)
+        self._write(result)
+
+    def _close_session(self, result: TrialResult) -> None:
+        """End the session in TensorBoard of a trial that could not do so itself."""
+        self._log.lost(result, self._run.paths.trial(result.trial.id, result.attempt))
 
     def _fill_slots(self) -> None:
-        while len(self._running) < self._engine.slots:
+        while len(self._running) < self._engine.slots and not self._spent():
             trial = self._searcher.ask()
             if trial is None:
                 return
             key = self._key(trial)
-            if key in self._evaluated:
+            recorded = self._recorded.pop(trial.number, None)
+            if recorded is not None and recorded.trial == trial:
+                self._tell(recorded)
+            elif key in self._evaluated:
                 self._tell(_reused(self._evaluated[key], trial))
             elif key in self._running:
                 self._twins[key].append(trial)
@@ -86,14 +165,21 @@ class SearchLoop:
                 self._running[key] = trial
                 self._engine.submit(trial)
 
+    def _spent(self) -> bool:
+        limit = self._limits.max_trials
+        return limit is not None and self._n_run + len(self._running) >= limit
+
+    def _out_of_trials(self) -> str | None:
+        return f"max_trials={self._limits.max_trials} were run" if self._spent() else None
+
     def _key(self, trial: Trial) -> Hashable:
         return params_key(trial.params) if self._reuse else trial.number
 
     def _end(self, result: TrialResult) -> None:
         key = self._key(result.trial)
         del self._running[key]
-        if result.state is not State.CANCELLED:
-            self._evaluated[key] = result
+        if not result.host:
+            self._close_session(result)
         self._tell(result)
         for twin in self._twins.pop(key, []):
             self._tell(_reused(result, twin))
@@ -101,11 +187,34 @@ class SearchLoop:
     def _tell(self, result: TrialResult) -> None:
         for warning in result.warnings:
             logger.warning("%s: %s", result.trial.id, warning)
-        self.results.append(result)
         self._searcher.tell(result)
-        self._run.record(result)
-        self._run.save_searcher(self._searcher.state())
+        self._keep(result)
+        self._write(result)
         self._log.ended(result)
+
+    def _keep(self, result: TrialResult) -> None:
+        self._results.append(result)
+        if result.reused_from is None and result.state is not State.CANCELLED:
+            self._n_run += 1
+            if result.host:  # else it was lost with its executor, which says nothing of it
+                self._evaluated.setdefault(self._key(result.trial), result)
+
+    def _write(self, result: TrialResult) -> None:
+        """Write the record and the searcher's state; what can't be written is tried again."""
+        self._unwritten.append(result)
+        try:
+            while self._unwritten:
+                self._run.record(self._unwritten[0])
+                del self._unwritten[0]
+            self._run.save_searcher(self._searcher.state())
+        except OSError as error:
+            if len(self._unwritten) <= 1:
+                logger.warning(
+                    "The run's state can't be written to %s: %s. The search goes on and keeps its "
+                    "results in memory; writing is tried again after each trial.",
+                    self._run.paths.root,
+                    error,
+                )
 
 
 def _reused(result: TrialResult, trial: Trial) -> TrialResult:

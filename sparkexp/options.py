@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -9,30 +10,76 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 from urllib.parse import unquote, urlsplit
 
+from sparkexp.arguments import as_float, as_int
 from sparkexp.engine import Isolation
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.trial import Direction
-from sparkexp.values import whole_number
 
-__all__ = ["EngineName", "Options", "RunOptions", "check_direction"]
+__all__ = ["EngineName", "Options", "ResumeOptions", "RunOptions"]
 
 EngineName = Literal["spark", "inline"]
 
+# Options that are whole numbers, and the least that they may be.
+COUNTS = {
+    "parallelism": 1,
+    "max_trials": 1,
+    "cpus_per_trial": 1,
+    "max_failures": 0,
+    "max_retries": 0,
+}
 
-class RunOptions(TypedDict, total=False):
-    """Keyword options of `launch`, `evolutionary_search` and `random_search`.
+# What a resumed search takes over; the rest belongs to the process that drives it.
+RECORDED = (
+    "metric",
+    "parallelism",
+    "trial_timeout",
+    "max_failures",
+    "target",
+    "max_trials",
+    "max_retries",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "limit_threads",
+    "isolation",
+)
+
+
+class ResumeOptions(TypedDict, total=False):
+    """Keyword options of `resume`, and of all searches.
 
     Parameters
     ----------
     metric : str
         Where the train function returns a dict: the entry to optimise.
-    name : str
-        Name of the run; by default that of the train function.
-    logdir : str or path
-        Directory of this run, visible to all executors under the same path; by default
-        ``sparkexp-runs/<name>-<date>-<time>`` below the working directory.
     parallelism : int
-        Trials at the same time, at least 1; by default as many as the executors can run.
+        Trials at the same time, at least 1; by default as many as the executors can run, also
+        when some come or go meanwhile.
+    trial_timeout : float
+        Seconds that a trial may run; then it is killed, with all that it started, and has FAILED.
+    timeout : float
+        Seconds for the whole search; then the running trials are ended, and the result so far is
+        returned.
+    max_failures : int
+        Failed trials that are put up with; one more ends the search.
+    target : float
+        A value that is good enough: the search ends when a trial reaches it.
+    max_trials : int
+        Trials to run at most.
+    max_retries : int
+        How often a trial is run again whose executor was lost, 2 by default. What goes wrong in
+        the train function itself is never run again.
+    cpus_per_trial : int
+        Cores of a trial; by default ``spark.task.cpus``.
+    gpus_per_trial : float
+        GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default
+        ``spark.task.resource.gpu.amount``.
+    limit_threads : bool
+        Whether TensorFlow and OpenMP get as many threads as the trial has cores, True by default;
+        False leaves them to their own defaults, which take all cores of the machine.
+    data : object
+        What every trial needs and nobody wants to send with each: arrays, a pandas or Spark
+        DataFrame, or any object that can be pickled. It becomes the first argument of the train
+        function. Arrays are mapped into memory, one copy for all trials on a host; what a trial
+        changes in them is its own.
     engine : {'spark', 'inline'}
         'inline' runs the trials one after another in this process, for debugging: the session may
         be None then.
@@ -44,16 +91,47 @@ class RunOptions(TypedDict, total=False):
         itself are found without.
     progress : bool
         Whether to show the plan and the progress, True by default.
+    dry_run : bool
+        Whether only to show the plan and to try out on one executor whether the train function
+        arrives there and finds its modules. It is not called, and nothing is left on disk. The
+        result has one trial, whose ``output`` names the modules and their versions.
     """
 
     metric: str | None
-    name: str | None
-    logdir: str | os.PathLike[str] | None
     parallelism: int | None
+    trial_timeout: float | None
+    timeout: float | None
+    max_failures: int | None
+    target: float | None
+    max_trials: int | None
+    max_retries: int
+    cpus_per_trial: int | None
+    gpus_per_trial: float | None
+    limit_threads: bool
+    data: object
     engine: EngineName
     isolation: Isolation
     py_files: Sequence[str]
     progress: bool
+    dry_run: bool
+
+
+class RunOptions(ResumeOptions, total=False):
+    """Keyword options of `launch`, `evolutionary_search` and `random_search`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run; by default that of the train function.
+    logdir : str or path
+        Directory of this run, visible to all executors under the same path; by default
+        ``sparkexp-runs/<name>-<date>-<time>`` below the working directory.
+    **options
+        See `ResumeOptions`.
+    """
+
+    name: str | None
+    logdir: str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True)
@@ -64,10 +142,25 @@ class Options:
     name: str | None = None
     logdir: str | os.PathLike[str] | None = None
     parallelism: int | None = None
+    trial_timeout: float | None = None
+    timeout: float | None = None
+    max_failures: int | None = None
+    target: float | None = None
+    max_trials: int | None = None
+    max_retries: int = 2
+    cpus_per_trial: int | None = None
+    gpus_per_trial: float | None = None
+    limit_threads: bool = True
+    data: object = None
     engine: EngineName = "spark"
     isolation: Isolation = "fork"
     py_files: Sequence[str] = ()
     progress: bool = True
+    dry_run: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a resumed search takes over, as a dict that `json` can write."""
+        return {name: getattr(self, name) for name in RECORDED}
 
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> Options:
@@ -81,22 +174,27 @@ class Options:
         names = [field.name for field in fields(cls)]
         for name in given:
             if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
                 raise InvalidArgumentError(
-                    f"There is no option {name!r}. The options are: {', '.join(names)}."
+                    f"There is no option {name!r}.{hint} The options are: {', '.join(names)}."
                 )
         options = cls(**given)
         _check_text("metric", options.metric)
         _check_text("name", options.name)
         _check_choice("engine", options.engine, get_args(EngineName))
         _check_choice("isolation", options.isolation, get_args(Isolation))
-        if (
-            options.parallelism is not None
-            and whole_number("parallelism", options.parallelism) < 1
-        ):
-            raise InvalidArgumentError(
-                f"parallelism must be at least 1, got {options.parallelism}. Leave it out for as "
-                "many trials as the executors can run."
-            )
+        for name, at_least in COUNTS.items():
+            if getattr(options, name) is not None:
+                as_int(name, getattr(options, name), at_least=at_least)
+        for name in ("trial_timeout", "timeout"):
+            if getattr(options, name) is not None:
+                as_float(name, getattr(options, name), low=0, above=True)
+        if options.target is not None:
+            as_float("target", options.target)
+        _check_gpus(options.gpus_per_trial)
+        for name in ("progress", "limit_threads", "dry_run"):
+            _check_choice(name, getattr(options, name), (True, False))
         _check_files(options.py_files)
         return options
 
@@ -130,30 +228,23 @@ class Options:
             ) from None
 
 
-def check_direction(direction: object) -> Direction:
-    """Return the direction.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If it is neither 'max' nor 'min'.
-    """
-    if direction == "max":
-        return "max"
-    if direction == "min":
-        return "min"
-    raise InvalidArgumentError(
-        f"direction must be 'max' or 'min', got {direction!r}. Say 'max' for an accuracy, 'min' "
-        "for a loss."
-    )
-
-
 def _check_text(name: str, value: object) -> None:
     if value is not None and (not isinstance(value, str) or not value.strip()):
         raise InvalidArgumentError(f"{name} must be a text that isn't empty, got {value!r}.")
 
 
-def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+def _check_gpus(value: object) -> None:
+    if value is None:
+        return
+    amount = as_float("gpus_per_trial", value, low=0, above=True)
+    if amount > 0.5 and amount != int(amount):
+        raise InvalidArgumentError(
+            "gpus_per_trial must be a whole number, or a fraction of at most 0.5 by which trials "
+            f"share a GPU, got {value!r}. Write 1 for a GPU each, 0.5 for two trials on one."
+        )
+
+
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         listed = " or ".join(map(repr, known))
         raise InvalidArgumentError(f"{name} must be {listed}, got {value!r}.")

@@ -9,7 +9,7 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import Direction, State, TrialResult
 
 __all__ = ["Progress"]
 
@@ -87,7 +87,7 @@ class Progress:
             self._bar = None
 
     def _note_failure(self, result: TrialResult) -> None:
-        if result.succeeded:
+        if result.state is not State.FAILED:
             return
         self._n_failed += 1
         if self._n_failed == 1 and result.error:

@@ -130,8 +130,21 @@ class Result:
         )
 
     def failures(self) -> dict[str, str]:
-        """Return the errors of the failed trials by their ids."""
-        return {r.trial.id: r.error or "" for r in self.trials if r.state is State.FAILED}
+        """Return what went wrong in the failed trials, by their ids.
+
+        Returns
+        -------
+        dict of str
+            The traceback, or a sentence; then the last lines that the trial wrote. All of its
+            output is in ``output.log`` in its directory.
+        """
+        failed = (r for r in self.trials if r.state is State.FAILED)
+        return {
+            r.trial.id: f"{r.error}\n\nLast lines of its output:\n{r.output}"
+            if r.output
+            else r.error or ""
+            for r in failed
+        }
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a table with a row per trial.
@@ -155,6 +168,9 @@ class Result:
         frame = pd.DataFrame([_row(r, params, metrics) for r in self.trials], columns=columns)
         # Missing where a search has no generations; whole numbers all the same.
         return frame.astype({"generation": "Int64"})
+
+    def __repr__(self) -> str:
+        return f"<{self._headline()}>"
 
     def __str__(self) -> str:
         table = self._short().to_string(index=False, float_format="%.4g")
@@ -253,7 +269,9 @@ def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dic
 
 
 def _last_line(error: str) -> str:
-    line = error.strip().splitlines()[-1] if error.strip() else ""
+    # Continuation lines and notes are indented, the exception itself isn't.
+    lines = [line for line in error.strip().splitlines() if not line.startswith(" ")]
+    line = lines[-1] if lines else ""
     return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 
 from sparkexp.errors import TrainFunctionError
 
-__all__ = ["check_train", "function_name"]
+__all__ = ["check_train", "file_name", "function_name"]
 
 
-def check_train(train: Callable[..., object], names: Iterable[str]) -> None:
+def check_train(
+    train: Callable[..., object], names: Iterable[str], takes_data: bool = False
+) -> None:
     """Check that a function can be called with these keyword arguments.
 
     Parameters
@@ -20,6 +22,8 @@ def check_train(train: Callable[..., object], names: Iterable[str]) -> None:
         The user's function; it is not called.
     names : iterable of str
         The names that every trial passes.
+    takes_data : bool
+        Whether the first argument is given by position.
 
     Raises
     ------
@@ -46,9 +50,11 @@ you mean 'learning_rate'?). ...
             "generator function doesn't. Wrap it in a function that runs it to its end."
         )
     try:
-        parameters = inspect.signature(train).parameters.values()
+        parameters = list(inspect.signature(train).parameters.values())
     except (TypeError, ValueError):
         return  # functions of C have none: the trial shows what is wrong
+    if takes_data:
+        parameters = _without_data(parameters)
     given = set(names)
     keyword = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -63,6 +69,16 @@ you mean 'learning_rate'?). ...
     )
     if unknown or missing:
         raise TrainFunctionError(_complaint(unknown, missing, known))
+
+
+def _without_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    first = parameters[0] if parameters else None
+    if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
+        raise TrainFunctionError(
+            "With data= the train function gets the data as its first argument, and it has none "
+            "by position. Write def train(data, …)."
+        )
+    return parameters if first.kind is first.VAR_POSITIONAL else parameters[1:]
 
 
 def _complaint(unknown: list[str], missing: list[str], known: set[str]) -> str:
@@ -80,7 +96,7 @@ def _complaint(unknown: list[str], missing: list[str], known: set[str]) -> str:
 
 
 def function_name(train: Callable[..., object]) -> str:
-    """Return a name for a run of this function, fit for a file name.
+    """Return a name for a run of this function.
 
     Examples
     --------
@@ -88,5 +104,15 @@ def function_name(train: Callable[..., object]) -> str:
     ('function_name', 'lambda')
     """
     inner = getattr(train, "func", train)  # a functools.partial
-    name = str(getattr(inner, "__name__", type(inner).__name__))
+    return file_name(str(getattr(inner, "__name__", type(inner).__name__)))
+
+
+def file_name(name: str) -> str:
+    """Return what of a name is fit for a file name.
+
+    Examples
+    --------
+    >>> file_name('../my run')
+    '..myrun'
+    """
     return "".join(c if c.isalnum() or c in "-_." else "" for c in name) or "train"

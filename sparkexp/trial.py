@@ -85,6 +85,8 @@ class TrialResult:
         The directory of the attempt that counts.
     reused_from : str, optional
         Id of the trial with the same parameters whose result this is; such a trial was not run.
+    output : str
+        The last lines that a failed trial wrote to its standard output and error.
     imported : tuple of str
         Heavy modules that the train function imported; later trials start with them loaded.
     warnings : tuple of str
@@ -104,6 +106,7 @@ class TrialResult:
     attempt: int = 0
     logdir: str = ""
     reused_from: str | None = None
+    output: str = ""
     imported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -96,13 +96,14 @@ def test_show_of_a_relative_path(run, capsys, monkeypatch):
     ("words", "said"),
     [
         (["show", "nowhere"], "'nowhere' holds no run of sparkexp"),
-        (["show", "."], "'.' holds no run of sparkexp"),
+        (["show", "empty"], "'empty' holds no run of sparkexp"),
         (["show", "damaged"], "experiment.json is damaged"),
         (["tensorboard", "nowhere"], "needs an existing log directory, got 'nowhere'"),
     ],
 )
 def test_errors_are_a_sentence(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "experiment.json").write_text("{")
     assert main(words) == 1

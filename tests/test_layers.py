@@ -17,13 +17,14 @@ PACKAGE = Path(sparkexp.__file__).parent
 LAYERS = (
     ("cli", "demo"),
     ("experiment",),
+    ("dry_run",),
     ("run",),
-    ("loop", "options", "result", "signature"),
-    ("progress",),
+    ("loop", "plan", "options", "result", "signature"),
+    ("progress", "search_spec", "limits", "interrupts"),
     ("search", "engine"),
     ("storage", "tracking", "gpu", "space"),
     ("parameters",),
-    ("values",),
+    ("values", "arguments"),
     ("trial",),
     ("errors", "_version"),
 )

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from sparkexp.engine import Engine
+from sparkexp.interrupts import Interrupts
+from sparkexp.limits import Limits
 from sparkexp.loop import SearchLoop
 from sparkexp.progress import Progress
 from sparkexp.search import EvolutionSearcher, GridSearcher, ListSearcher, RandomSearcher, Searcher
@@ -46,6 +48,13 @@ class LastFirstEngine(Engine):
         ended = [self.waiting.pop() for _ in range(min(self._at_once, len(self.waiting)))]
         return [self._run(trial) for trial in ended]
 
+    @property
+    def where(self) -> str:
+        return "this test"
+
+    def cancel(self) -> None:
+        self._evaluate = lambda params: TrialResult(Trial(0, params), State.CANCELLED)
+
     def close(self) -> None:
         self.waiting.clear()
 
@@ -68,10 +77,12 @@ def search(tmp_path):
     ) -> tuple[list[TrialResult], RunDirectory]:
         root = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         run = RunDirectory.create(root, {})
-        log = SearchLog(root / "search", (), "objective", generations)
+        log = SearchLog(root / "search", (), None, "max", generations)
         progress = Progress(searcher.n_trials, "max", stream=io.StringIO())
         with engine:
-            results = SearchLoop(searcher, engine, run, log, progress, reuse).run()
+            loop = SearchLoop(searcher, engine, run, log, progress, Limits(), Interrupts(), reuse)
+            assert loop.run() is None
+            results = loop.results()
         log.close()
         return results, run
 
@@ -186,7 +197,9 @@ def test_the_state_on_disk_never_lags_behind(search, tmp_path):
 
 
 def test_warnings_of_trials_are_logged(search, caplog):
-    odd = TrialResult(Trial(0, {}), State.SUCCEEDED, 1.0, warnings=("the disk is full",))
+    odd = TrialResult(
+        Trial(0, {}), State.SUCCEEDED, 1.0, host="node", warnings=("the disk is full",)
+    )
     with caplog.at_level(logging.WARNING, "sparkexp"):
         search(ListSearcher([{"x": 1}, {"x": 1}]), LastFirstEngine(lambda params: odd))
     messages = [record.getMessage() for record in caplog.records]
@@ -206,4 +219,4 @@ def test_tensorboard_learns_the_metrics_from_the_first_success(search):
     names = [
         info.display_name or info.name.tag for info in experiment(run.paths.root).metric_infos
     ]
-    assert names == ["objective", "acc", "loss", "duration_s"]
+    assert names == ["objective (max)", "acc", "loss", "duration_s"]

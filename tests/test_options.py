@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sparkexp.arguments import as_direction
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.options import Options, RunOptions, check_direction
+from sparkexp.options import Options, RunOptions
 
 
 def test_defaults():
@@ -52,11 +53,22 @@ def test_values_are_taken_over(tmp_path):
         ({"engine": None}, "engine must be 'spark' or 'inline', got None"),
         ({"isolation": "docker"}, "isolation must be 'fork' or 'spawn' or 'none', got 'docker'"),
         ({"isolation": ["fork"]}, "isolation must be"),
-        ({"parallelism": 0}, "parallelism must be at least 1, got 0"),
-        ({"parallelism": -2}, "parallelism must be at least 1, got -2"),
-        ({"parallelism": 2.5}, "parallelism takes whole numbers, got 2.5"),
-        ({"parallelism": True}, "parallelism takes whole numbers, got True"),
-        ({"parallelism": "2"}, "parallelism takes whole numbers, got '2'"),
+        ({"parallelism": 0}, "parallelism is a whole number of at least 1, got 0"),
+        ({"parallelism": -2}, "parallelism is a whole number of at least 1, got -2"),
+        ({"parallelism": 2.5}, "parallelism is a whole number of at least 1, got 2.5"),
+        ({"parallelism": True}, "parallelism is a whole number of at least 1, got True"),
+        ({"parallelism": "2"}, "parallelism is a whole number of at least 1, got '2'"),
+        ({"trial_timeout": 0}, "trial_timeout is a number above 0, got 0"),
+        ({"timeout": "1 h"}, "timeout is a number above 0, got '1 h'"),
+        ({"max_failures": -1}, "max_failures is a whole number of at least 0, got -1"),
+        ({"max_trials": 0}, "max_trials is a whole number of at least 1, got 0"),
+        ({"max_retries": 1.5}, "max_retries is a whole number of at least 0, got 1.5"),
+        ({"target": float("nan")}, "target is a number, got nan"),
+        ({"cpus_per_trial": 0}, "cpus_per_trial is a whole number of at least 1, got 0"),
+        ({"gpus_per_trial": 0}, "gpus_per_trial is a number above 0, got 0"),
+        ({"gpus_per_trial": 0.7}, "a fraction of at most 0.5 by which trials"),
+        ({"limit_threads": "no"}, "limit_threads must be True or False, got 'no'"),
+        ({"parallelizm": 2}, "Did you mean 'parallelism'?"),
         ({"py_files": "helper.py"}, "py_files must be a list of files, got 'helper.py'"),
         ({"py_files": None}, "py_files must be a list of files, got None"),
         ({"py_files": ["/nowhere/helper.py"]}, "existing .py, .zip or .egg files, got '/nowhere"),
@@ -107,10 +119,10 @@ def test_the_home_of_somebody_unknown():
 
 @pytest.mark.parametrize("direction", ["max", "min"])
 def test_a_direction(direction):
-    assert check_direction(direction) == direction
+    assert as_direction(direction) == direction
 
 
 @pytest.mark.parametrize("direction", ["MAX", "maximize", "", None, 1, ["max"]])
 def test_no_direction(direction):
     with pytest.raises(InvalidArgumentError, match="direction must be 'max' or 'min', got"):
-        check_direction(direction)
+        as_direction(direction)

@@ -12,7 +12,7 @@ import pytest
 
 import sparkexp
 from sparkexp import errors, experiment
-from sparkexp.options import Options, RunOptions
+from sparkexp.options import Options, ResumeOptions, RunOptions
 
 MODULES = [
     module.name
@@ -28,13 +28,17 @@ def test_the_front_door():
         "Float",
         "Int",
         "Result",
+        "ResumeOptions",
         "RunOptions",
         "Space",
+        "dry_run",
         "evolutionary_search",
         "launch",
+        "load",
         "logdir",
         "random_search",
         "report",
+        "resume",
     ]
     assert sparkexp.__all__ == ["__version__"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", sparkexp.__version__)
@@ -50,6 +54,8 @@ def test_the_tree_of_errors():
         "InvalidArgumentError": {"SparkexpError", "ValueError"},
         "NoBestTrialError": {"SparkexpError", "LookupError"},
         "RunDirectoryError": {"SparkexpError", "OSError"},
+        "SearchInterrupted": {"KeyboardInterrupt"},
+        "SessionLostError": {"EnvironmentUnfitError"},
         "SpaceError": {"InvalidArgumentError"},
         "SparkexpError": {"Exception"},
         "TrainFunctionError": {"InvalidArgumentError"},
@@ -154,7 +160,9 @@ def test_docstrings(thing):
     assert not rest or rest.startswith("\n"), "the first line stands alone"
     if issubclass(thing, BaseException) if isinstance(thing, type) else False:
         return
-    if thing is RunOptions:
+    if thing is RunOptions:  # it adds to those of resume
+        names = set(RunOptions.__annotations__) - set(ResumeOptions.__annotations__) | {"options"}
+    elif thing is ResumeOptions:
         names = set(thing.__annotations__)
     else:
         names = {n for n in inspect.signature(thing).parameters if not n.startswith("_")}

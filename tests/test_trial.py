@@ -22,6 +22,7 @@ FULL = TrialResult(
     attempt=1,
     logdir="/runs/x/gen-002/trial-00012/attempt-1",
     reused_from="gen-000/trial-00001",
+    output="epoch 1\nepoch 2",
     imported=("keras", "scipy"),
     warnings=("the disk is full",),
 )

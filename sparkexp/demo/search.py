@@ -70,5 +70,6 @@ def run_demo(master: str | None = None, logdir: str | None = None) -> str:
             f"(validation: {best.value:.4f})",
             f"Searched in {time.monotonic() - started:.0f} s. To browse the trials:",
             f"  sparkexp tensorboard {shlex.quote(evolution.logdir)}",
+            f"  sparkexp tensorboard {shlex.quote(grid.logdir)}",
         ]
     )

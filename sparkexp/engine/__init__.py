@@ -2,6 +2,17 @@
 
 from sparkexp.engine.base import Engine, Isolation, Objective, TrialTask
 from sparkexp.engine.inline import InlineEngine
+from sparkexp.engine.probe import probe_of
+from sparkexp.engine.resources import Resources
 from sparkexp.engine.spark import SparkEngine
 
-__all__ = ["Engine", "InlineEngine", "Isolation", "Objective", "SparkEngine", "TrialTask"]
+__all__ = [
+    "Engine",
+    "InlineEngine",
+    "Isolation",
+    "Objective",
+    "Resources",
+    "SparkEngine",
+    "TrialTask",
+    "probe_of",
+]

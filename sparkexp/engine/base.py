@@ -59,6 +59,14 @@ class TrialTask:
         driver, paths on the executor.
     timeout_s : float, optional
         Seconds after which the trial is killed.
+    max_retries : int
+        Attempts after the first one, for trials whose executor was lost.
+    first_attempt : int
+        Attempts that earlier Spark jobs made at the trial.
+    threads : int, optional
+        Threads for numeric libraries; None leaves them their own choice.
+    data : str, optional
+        A file with the first argument for the train function.
     environment : Mapping[str, str]
         Environment variables set for the trial, unless they are set already.
     hparams : tuple of HParamSpec
@@ -74,6 +82,10 @@ class TrialTask:
     preload: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     timeout_s: float | None = None
+    max_retries: int = 2
+    first_attempt: int = 0
+    threads: int | None = None
+    data: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     hparams: tuple[HParamSpec, ...] = ()
 
@@ -87,14 +99,24 @@ class Engine(abc.ABC):
       `slots` trials submitted; more are queued.
     - Every submitted trial comes back from `wait` exactly once, in the order in which they end.
       Whatever happens to it (exception, crash, lost executor), it comes back as a `TrialResult`.
-    - `submit`, `wait` and `close` are called by one thread.
-    - `close` ends the trials that still run; a closed engine takes no more.
+    - After `cancel`, trials that still run are ended and come back from `wait` as CANCELLED,
+      unless they ended just before. The engine takes no more.
+    - `submit`, `wait`, `cancel` and `close` are called by one thread.
+    - `close` does what `cancel` does, if that is still to be done, and releases everything.
     """
+
+    #: What the plan is to say beside the number of slots.
+    notes: tuple[str, ...] = ()
 
     @property
     @abc.abstractmethod
     def slots(self) -> int:
-        """How many trials run at the same time."""
+        """How many trials run at the same time; may change from call to call."""
+
+    @property
+    @abc.abstractmethod
+    def where(self) -> str:
+        """Where trials run, in a few words."""
 
     @abc.abstractmethod
     def submit(self, trial: Trial) -> None:
@@ -102,7 +124,17 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
-        """Return the trials that ended, at least one unless `timeout_s` passes first."""
+        """Return the trials that ended, at least one unless `timeout_s` passes first.
+
+        Raises
+        ------
+        SessionLostError
+            If trials can't come back any more.
+        """
+
+    @abc.abstractmethod
+    def cancel(self) -> None:
+        """End what still runs."""
 
     @abc.abstractmethod
     def close(self) -> None:

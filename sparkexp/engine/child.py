@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkexp.engine.base import TrialTask
+from sparkexp.engine.data import read_data
 from sparkexp.engine.outcome import Outcome, call_train, failure
 from sparkexp.tracking.current import activate
 
@@ -31,6 +33,8 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     """
     try:
         train = task.train if callable(task.train) else _load(task.train)
+        if task.data is not None:
+            train = functools.partial(train, read_data(Path(task.data)))
     except Exception as error:
         return failure(_load_error(error))
     warnings: tuple[str, ...] = ()
@@ -57,6 +61,7 @@ def run_in_child(
         warning = _redirect_output(output)
         for name, value in task.environment.items():
             os.environ.setdefault(name, value)
+        _limit_threads(task.threads)
         # Before the modules that earlier searches shipped to this worker.
         sys.path[:0] = task.modules
         _reseed()
@@ -87,6 +92,11 @@ def _load(pickled: bytes) -> Callable[..., object]:
 
 
 def _load_error(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"The data for the trials lies in {error.filename}, and executors on this host don't "
+            "see it. The log directory must be on storage that all hosts mount at the same place."
+        )
     if isinstance(error, ModuleNotFoundError):
         return (
             f"The train function needs the module {error.name!r}, which the executor's Python "
@@ -123,6 +133,20 @@ def _redirect_output(output: Path) -> str | None:
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     return warning
+
+
+def _limit_threads(threads: int | None) -> None:
+    """Tell the numeric libraries how many cores the trial has.
+
+    Otherwise each trial starts as many threads as the machine has cores, and the trials of a
+    machine fight for them.
+    """
+    if threads is None:
+        return
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, str(threads))
+    # Spark has set this one, to spark.task.cpus.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 def _reseed() -> None:

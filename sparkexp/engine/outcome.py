@@ -18,6 +18,10 @@ from sparkexp.trial import ParamValue, State
 __all__ = ["Outcome", "call_train", "failure"]
 
 MAX_ERROR_CHARS = 16_000
+MISSING_MODULE = (
+    "  The trial ran under {python}. Install the module there, on every host, or pass its file in "
+    "py_files=[...]."
+)
 # Modules worth importing once per worker instead of once per trial. All of them can be forked
 # after the import; none starts threads or touches a device before its first use.
 HEAVY_MODULES = (
@@ -88,6 +92,8 @@ def call_train(train: Train, params: Mapping[str, ParamValue], objective: Object
     except KeyboardInterrupt:
         raise
     except BaseException as raised:  # SystemExit and the like end the trial, not the worker
+        if isinstance(raised, ModuleNotFoundError):
+            raised.add_note(MISSING_MODULE.format(python=sys.executable))
         error = _traceback_of(raised)
     return Outcome(
         state=State.SUCCEEDED if error is None else State.FAILED,

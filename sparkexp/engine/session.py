@@ -46,6 +46,8 @@ def build_session(app_name: str, master: str | None = None) -> SparkSession:
     if master or not under_submit:
         builder = builder.master(master or "local[2]")
     if not under_submit:
+        # Nobody asked for a web server, and Spark's progress would overwrite ours.
+        builder = builder.config("spark.ui.enabled", "false")
         builder = builder.config("spark.ui.showConsoleProgress", "false")
     spark: SparkSession = builder.getOrCreate()
     return spark

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from sparkexp.errors import EnvironmentUnfitError
 
 if TYPE_CHECKING:
+    import pyarrow
+    from pyspark.resource import ResourceProfile
     from pyspark.sql import SparkSession
 
-__all__ = ["check_session", "count_slots", "is_connect", "is_local", "setting", "wait_for_slots"]
+__all__ = ["SlotCount", "check_session", "is_alive", "is_connect", "is_local", "setting"]
 
+# How long the first executor may take, and how long their number must not change at the start.
 FIRST_EXECUTOR_S = 60.0
 SETTLE_S = 1.0
+RECOUNT_S = 1.0
+# A Connect session tells no number: tasks that overlap are counted, more and more of them.
+PROBE_S = 1.0
+PROBE_SIZES = (4, 16, 64, 256, 1024)
 
 
 def is_connect(spark: SparkSession) -> bool:
@@ -55,42 +64,134 @@ def check_session(spark: SparkSession) -> None:
         )
 
 
-def _is_stopped(spark: SparkSession) -> bool:
-    java_context = spark.sparkContext._jsc  # gone once Python stopped it
-    return java_context is None or bool(java_context.sc().isStopped())
+def is_alive(spark: SparkSession) -> bool:
+    """Tell whether a session still answers."""
+    try:
+        spark.conf.get("spark.app.name", None)
+        return is_connect(spark) or not _is_stopped(spark)
+    except Exception:  # whatever the transport raises when nobody is at its other end
+        return False
 
 
-def count_slots(spark: SparkSession) -> int:
-    """Return how many tasks the executors that are there can run at the same time.
+class SlotCount:
+    """How many tasks of a trial's size the session can run at the same time, now.
 
-    Spark's own count: cores over ``spark.task.cpus``, and GPUs over the GPUs of a task.
-    """
-    context = spark.sparkContext._jsc.sc()
-    profile = context.resourceProfileManager().defaultResourceProfile()
-    return int(context.maxNumConcurrentTasks(profile))
+    Executors come and go: with dynamic allocation, when they are lost, while a cluster starts.
 
-
-def wait_for_slots(spark: SparkSession) -> int:
-    """Return the slots once executors have come and their number has settled.
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    cpus : int, optional
+        Cores of a trial where a profile can't say so: on a local master.
+    profile : ResourceProfile, optional
+        The profile of a trial's task.
 
     Raises
     ------
     EnvironmentUnfitError
-        If no executor comes within a minute.
+        If no executor comes within a minute, or none can ever hold a trial.
     """
-    deadline = time.monotonic() + FIRST_EXECUTOR_S
-    slots, since = count_slots(spark), time.monotonic()
-    if is_local(spark):
-        return slots
-    while slots == 0 or time.monotonic() - since < SETTLE_S:
-        if slots == 0 and time.monotonic() > deadline:
-            raise EnvironmentUnfitError(
-                f"No executor of {setting(spark, 'spark.master')} has a free slot after "
-                f"{FIRST_EXECUTOR_S:.0f} s. Look at the master's page whether workers are "
-                "registered and whether spark.executor.cores, spark.executor.memory and the "
-                "spark.*.resource.gpu.amount settings fit them; or give parallelism=."
+
+    def __init__(
+        self, spark: SparkSession, cpus: int | None = None, profile: ResourceProfile | None = None
+    ) -> None:
+        self._spark = spark
+        self._cpus = cpus
+        self._profile = profile
+        self._connect = is_connect(spark)
+        self._elastic = setting(spark, "spark.dynamicAllocation.enabled") == "true"
+        self._slots = self._measure() if self._connect else self._wait_for_first()
+        self._counted = time.monotonic()
+
+    def now(self) -> int:
+        """Return the slots, at least 1."""
+        if not self._connect and time.monotonic() - self._counted > RECOUNT_S:
+            self._slots, self._counted = self._count(), time.monotonic()
+        if self._elastic:
+            # Executors are only added for tasks that wait: offer as many again.
+            return max(1, min(2 * self._slots, self._ceiling()))
+        return max(1, self._slots)
+
+    def _count(self) -> int:
+        if is_local(self._spark):
+            # The backend's own number is cores over spark.task.cpus.
+            task_cpus = int(setting(self._spark, "spark.task.cpus") or 1)
+            return self._count_tasks() * task_cpus // (self._cpus or task_cpus)
+        return self._count_tasks()
+
+    def _count_tasks(self) -> int:
+        """Return Spark's own count: of cores, and of GPUs where tasks have some."""
+        context = self._spark.sparkContext._jsc.sc()
+        profile = self._profile and self._profile._java_resource_profile
+        return int(
+            context.maxNumConcurrentTasks(
+                profile or context.resourceProfileManager().defaultResourceProfile()
             )
-        time.sleep(0.1)
-        if (now := count_slots(spark)) != slots:
-            slots, since = now, time.monotonic()
-    return slots
+        )
+
+    def _ceiling(self) -> int:
+        limit = int(setting(self._spark, "spark.dynamicAllocation.maxExecutors") or 2**31 - 1)
+        cores = int(setting(self._spark, "spark.executor.cores") or 1)
+        cpus = self._cpus or int(setting(self._spark, "spark.task.cpus") or 1)
+        return limit * max(1, cores // cpus)
+
+    def _wait_for_first(self) -> int:
+        deadline = time.monotonic() + FIRST_EXECUTOR_S
+        slots, since = self._count(), time.monotonic()
+        if is_local(self._spark):
+            return self._checked_local(slots)
+        while (slots == 0 and not self._elastic) or time.monotonic() - since < SETTLE_S:
+            if time.monotonic() > deadline:
+                raise EnvironmentUnfitError(
+                    f"No executor of {setting(self._spark, 'spark.master')} has a free slot after "
+                    f"{FIRST_EXECUTOR_S:.0f} s. Look at the master's page whether workers are "
+                    "registered, and whether spark.executor.cores, spark.executor.memory, the "
+                    "spark.*.resource.gpu.amount settings and cpus_per_trial or gpus_per_trial "
+                    "fit them."
+                )
+            time.sleep(0.1)
+            if (now := self._count()) != slots:
+                slots, since = now, time.monotonic()
+        return slots
+
+    def _checked_local(self, slots: int) -> int:
+        if slots == 0:
+            raise EnvironmentUnfitError(
+                f"cpus_per_trial={self._cpus} is more than master "
+                f"{setting(self._spark, 'spark.master')!r} has. Ask for less, or use a larger "
+                "local[n]."
+            )
+        return slots
+
+    def _measure(self) -> int:
+        """Count how many tasks overlap; takes seconds, and only Connect sessions need it."""
+        local = re.fullmatch(r"local\[(\d+).*\]", setting(self._spark, "spark.master") or "")
+        if local is not None:
+            task_cpus = int(setting(self._spark, "spark.task.cpus") or 1)
+            return self._checked_local(int(local[1]) // (self._cpus or task_cpus))
+        most = 0
+        for size in PROBE_SIZES:
+            frame = self._spark.range(0, size, 1, size)
+            rows = frame.mapInArrow(_note_times, "times string", profile=self._profile).collect()
+            spans = [json.loads(row["times"]) for row in rows]
+            most = max(sum(a <= start < b for a, b in spans) for start, _ in spans)
+            if most < size:
+                break
+        return most
+
+
+def _note_times(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    import pyarrow
+
+    for _ in batches:
+        pass
+    started = time.time()
+    time.sleep(PROBE_S)
+    times: list[Any] = [json.dumps([started, time.time()])]
+    yield pyarrow.RecordBatch.from_pydict({"times": times})
+
+
+def _is_stopped(spark: SparkSession) -> bool:
+    java_context = spark.sparkContext._jsc  # gone once Python stopped it
+    return java_context is None or bool(java_context.sc().isStopped())

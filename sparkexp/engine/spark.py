@@ -11,17 +11,28 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
+from sparkexp.engine.data import write_data
 from sparkexp.engine.jobs import cancel_jobs, tagged
 from sparkexp.engine.preload import heavy_imports
+from sparkexp.engine.resources import Resources, resource_profile
 from sparkexp.engine.shipping import ship
-from sparkexp.engine.slots import check_session, is_connect, is_local, setting, wait_for_slots
+from sparkexp.engine.slots import (
+    SlotCount,
+    check_session,
+    is_alive,
+    is_connect,
+    is_local,
+    setting,
+)
 from sparkexp.engine.task import RESULT_SCHEMA, spark_function
-from sparkexp.errors import TrainFunctionError
+from sparkexp.errors import SessionLostError, TrainFunctionError
 from sparkexp.gpu import local_gpus, share_out
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -32,6 +43,10 @@ __all__ = ["SparkEngine"]
 
 logger = logging.getLogger(__name__)
 
+# The trials' data, in the run's directory while the search runs.
+DATA_FILE = "data.pickle"
+N_CANCELS = 10
+CANCEL_AGAIN_S = 0.5
 # The user's function, pickled: beyond this it belongs into a file that executors read.
 MAX_TRAIN_MB = 100
 
@@ -50,10 +65,12 @@ class SparkEngine(Engine):
         The train function.
     template : TrialTask
         The task whose trial is replaced by the submitted ones.
-    parallelism : int, optional
-        Trials in flight; by default as many as the executors can run.
+    resources : Resources
+        What a trial is given.
     py_files : tuple of str
         Further Python files for the executors.
+    data : object, optional
+        The first argument for the train function.
 
     Raises
     ------
@@ -68,32 +85,64 @@ class SparkEngine(Engine):
         spark: SparkSession,
         train: Train,
         template: TrialTask,
-        parallelism: int | None = None,
+        resources: Resources = Resources(),  # noqa: B008  # frozen
         py_files: tuple[str, ...] = (),
+        data: object = None,
     ) -> None:
         check_session(spark)
         self._spark = spark
-        self._template = replace(template, train=_pickled(train), preload=heavy_imports(train))
-        self._slots = parallelism or wait_for_slots(spark)
-        self._gpus = _slot_gpus(spark, self._slots)
+        self._data = data
+        self._profile = resource_profile(spark, resources)
+        self._count = SlotCount(spark, resources.cpus, self._profile)
+        self._parallelism = resources.parallelism
+        n_slots = self._parallelism or self._count.now()
+        self._gpus = _GpuPool(spark, n_slots, resources.gpus)
         _use_own_python(spark)
-        self._template = replace(self._template, modules=ship(spark, train, py_files))
+        _stop_progress_bar(spark)
+        self._template = replace(
+            template,
+            train=_pickled(train),
+            preload=heavy_imports(train),
+            threads=resources.threads(spark),
+            modules=ship(spark, train, py_files),
+        )
         self._tag = f"sparkexp-{uuid.uuid4().hex[:12]}"
         self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._n_threads = 0
         self._in_flight = 0
-        self._closed = threading.Event()
+        self._cancelled = threading.Event()
+        self._lost = threading.Event()
 
     @property
     def slots(self) -> int:
-        return self._slots
+        slots = self._parallelism or self._count.now()
+        return min(slots, self._gpus.n_shares or slots)
+
+    @property
+    def where(self) -> str:
+        return str(setting(self._spark, "spark.master") or "the Spark session")
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # known once it is asked
+        there = self._count.now()
+        if self._parallelism is None or self._parallelism <= there:
+            return ()
+        return (
+            f"parallelism={self._parallelism} is more than the {there} trials that the executors "
+            "can run at a time now; the others wait in Spark's queue.",
+        )
 
     def submit(self, trial: Trial) -> None:
-        self._submitted.put((trial, time.time()))
+        if self._data is not None and self._template.data is None:
+            # Not before the first trial: now the run's directory is there.
+            path = Path(self._template.logdir, DATA_FILE)
+            write_data(self._data, path)
+            self._template = replace(self._template, data=str(path))
         self._in_flight += 1
-        if len(self._threads) < min(self._slots, self._in_flight):
+        if self._n_threads < self._in_flight:
             self._start_thread()
+        self._submitted.put((trial, time.time()))
 
     def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
         if not self._in_flight:
@@ -104,6 +153,14 @@ class SparkEngine(Engine):
             return []
         while not self._ended.empty():
             results.append(self._ended.get())
+        if self._lost.is_set() and not self._cancelled.is_set():
+            for result in results:
+                self._ended.put(result)
+            raise SessionLostError(
+                "The Spark session ended while trials ran. The trials that ended are in "
+                f"{self._template.logdir!r}: with a new session, "
+                "experiment.resume(spark, train, logdir) goes on."
+            )
         self._in_flight -= len(results)
         learnt = {module for result in results for module in result.imported}
         if new := learnt - set(self._template.preload):
@@ -112,59 +169,109 @@ class SparkEngine(Engine):
             )
         return results
 
-    def close(self) -> None:
-        self._closed.set()
-        if self._in_flight:
-            cancel_jobs(self._spark, self._tag)
-        for _ in self._threads:
+    def cancel(self) -> None:
+        if self._cancelled.is_set():
+            return
+        self._cancelled.set()
+        for _ in range(self._n_threads):
             self._submitted.put(None)
+        if self._in_flight:
+            # In a thread, since a session that is gone may not answer for long; and more than
+            # once, since a job that starts at this moment is in nobody's list yet.
+            threading.Thread(target=self._cancel_jobs, name="sparkexp-cancel", daemon=True).start()
+
+    def close(self) -> None:
+        self.cancel()
+        if self._template.data is not None:
+            Path(self._template.data).unlink(missing_ok=True)
+
+    def _cancel_jobs(self) -> None:
+        for _ in range(N_CANCELS):
+            try:
+                cancel_jobs(self._spark, self._tag)
+            except Exception as error:
+                logger.debug("Jobs could not be cancelled", exc_info=error)
+                return
+            time.sleep(CANCEL_AGAIN_S)
 
     def _start_thread(self) -> None:
         from pyspark.util import inheritable_thread_target
 
         # Spark's job properties (pool, description, tags) are bound to threads.
         serve = inheritable_thread_target(self._spark)(self._serve)
-        slot = len(self._threads)
+        name = f"sparkexp-slot-{self._n_threads}"
+        self._n_threads += 1
         # A daemon: a second Ctrl-C must not wait for trials.
-        thread = threading.Thread(
-            target=serve, args=(slot,), name=f"sparkexp-slot-{slot}", daemon=True
-        )
-        self._threads.append(thread)
-        thread.start()
+        threading.Thread(target=serve, name=name, daemon=True).start()
 
-    def _serve(self, slot: int) -> None:
+    def _serve(self) -> None:
         while (item := self._submitted.get()) is not None:
             trial, submitted = item
-            try:
-                result = self._run(replace(self._template, trial=trial, gpus=self._gpus[slot]))
-            except Exception as error:
-                result = self._lost(trial, error)
+            with self._gpus.taken() as gpus:
+                result = self._run(replace(self._template, trial=trial, gpus=gpus))
             self._ended.put(replace(result, submitted=submitted))
 
     def _run(self, task: TrialTask) -> TrialResult:
-        if self._closed.is_set():
-            return TrialResult(task.trial, State.CANCELLED)
+        """Run a trial, again where Spark gave it up for reasons that lie outside of it."""
+        trial = task.trial
+        per_job = self._attempts_per_job()
+        while not self._cancelled.is_set():
+            try:
+                return self._run_job(task)
+            except Exception as error:
+                if not is_alive(self._spark):
+                    self._lost.set()
+                    break
+                if self._cancelled.is_set() or _is_cancelled(error):
+                    break
+                attempts = task.first_attempt + per_job
+                logger.warning("%s was lost: %s", trial.id, _reason(error))
+                if attempts > task.max_retries:
+                    text = f"Spark could not run the trial: {_reason(error)}"
+                    return TrialResult(trial, State.FAILED, error=text, ended=time.time())
+                task = replace(task, first_attempt=attempts)
+        return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
+
+    def _run_job(self, task: TrialTask) -> TrialResult:
         number = task.trial.number
         with tagged(self._spark, self._tag, f"sparkexp {task.trial.id}"):
             # One row in one partition; other ways to make it put several trials into a task.
             rows = (
                 self._spark.range(number, number + 1, 1, 1)
-                .mapInArrow(spark_function(task), RESULT_SCHEMA)
+                .mapInArrow(spark_function(task), RESULT_SCHEMA, profile=self._profile)
                 .collect()
             )
         return TrialResult.from_json(json.loads(rows[0]["result"]))
 
-    def _lost(self, trial: Trial, error: Exception) -> TrialResult:
-        """Return the result of a trial that Spark could not bring to an end."""
-        if self._closed.is_set():
-            return TrialResult(trial, State.CANCELLED, error="The search was ended.")
-        logger.debug("Trial %s was lost", trial.id, exc_info=error)
-        return TrialResult(
-            trial,
-            State.FAILED,
-            error=f"Spark could not run the trial: {_reason(error)}",
-            ended=time.time(),
-        )
+    def _attempts_per_job(self) -> int:
+        """Return how often Spark itself runs a task before it gives the job up."""
+        if is_local(self._spark):
+            return 1
+        return int(setting(self._spark, "spark.task.maxFailures") or 4)
+
+
+class _GpuPool:
+    """The GPUs of this machine, where the driver hands them out; elsewhere nothing."""
+
+    def __init__(self, spark: SparkSession, n_slots: int, per_trial: float | None) -> None:
+        gpus = local_gpus() if is_local(spark) and not is_connect(spark) else ()
+        self._free: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        shares = share_out(gpus, n_slots, per_trial) if gpus else []
+        self.n_shares = len(shares)
+        for share in shares:
+            self._free.put(share)
+
+    @contextmanager
+    def taken(self) -> Iterator[tuple[str, ...] | None]:
+        """Take a slot's GPUs for a while; None leaves the choice to Spark."""
+        if not self.n_shares:
+            yield None
+            return
+        gpus = self._free.get()
+        try:
+            yield gpus
+        finally:
+            self._free.put(gpus)
 
 
 def _pickled(train: Train) -> bytes:
@@ -194,16 +301,6 @@ def _pickled(train: Train) -> bytes:
     return data
 
 
-def _session_slots(spark: SparkSession) -> int:
-    return wait_for_slots(spark)
-
-
-def _slot_gpus(spark: SparkSession, n_slots: int) -> list[tuple[str, ...] | None]:
-    """Return the GPUs of each slot: ours to assign on one machine, else Spark's."""
-    gpus = local_gpus() if is_local(spark) and not is_connect(spark) else ()
-    return list(share_out(gpus, n_slots)) if gpus else [None] * n_slots
-
-
 def _use_own_python(spark: SparkSession) -> None:
     """Let a local session's workers run this Python.
 
@@ -222,11 +319,26 @@ def _use_own_python(spark: SparkSession) -> None:
             context.pythonExec = sys.executable
 
 
+def _stop_progress_bar(spark: SparkSession) -> None:
+    """Stop Spark's own progress bar: both on one line can't be read, and ours knows trials."""
+    if is_connect(spark):
+        return
+    bar = spark.sparkContext._jsc.sc().progressBar()
+    if bar.isDefined():
+        bar.get().stop()
+
+
 def _chosen(spark: SparkSession) -> bool:
     return (
         bool(os.environ.get("PYSPARK_PYTHON"))
         or setting(spark, "spark.pyspark.python") is not None
     )
+
+
+def _is_cancelled(error: Exception) -> bool:
+    """Tell whether somebody cancelled the job: this search, or a user in Spark's pages."""
+    text = str(error)
+    return any(name in text for name in ("SPARK_JOB_CANCELLED", "OPERATION_CANCELED", "cancelled"))
 
 
 def _reason(error: Exception) -> str:

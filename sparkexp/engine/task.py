@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
 from sparkexp.storage import RunPaths
 from sparkexp.tracking import write_session_end, write_session_start
-from sparkexp.trial import TrialResult
+from sparkexp.trial import State, TrialResult
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["RESULT_SCHEMA", "run_attempt", "spark_function"]
 
 RESULT_SCHEMA = "result string"
+# How much of a failed trial's output travels with its result.
+TAIL_LINES = 50
+TAIL_BYTES = 16_000
 
 
 def spark_function(
@@ -44,7 +48,11 @@ def spark_function(
             pass  # a worker whose input was not read to its end is not used again
         context = TaskContext.get()
         here = replace(task, modules=tuple(SparkFiles.get(name) for name in task.modules))
-        result = run_attempt(here, context.attemptNumber(), _addresses(context))
+        attempt = task.first_attempt + context.attemptNumber()
+        if attempt > task.max_retries:
+            result = _given_up(task, attempt)
+        else:
+            result = run_attempt(here, attempt, _addresses(context))
         yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
 
     return run_on_executor
@@ -53,6 +61,16 @@ def spark_function(
 def _addresses(context: TaskContext) -> tuple[str, ...]:
     gpu = context.resources().get("gpu")
     return tuple(gpu.addresses) if gpu else ()
+
+
+def _given_up(task: TrialTask, attempt: int) -> TrialResult:
+    """Return the result of a trial that took its executor along, or lost it, every time."""
+    error = (
+        f"The trial was started {attempt} times, and each time its executor or its worker process "
+        f"was lost (max_retries={task.max_retries}). Look for memory: executors that take more "
+        "than they asked for are killed."
+    )
+    return TrialResult(task.trial, State.FAILED, error=error, attempt=attempt - 1)
 
 
 def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = ()) -> TrialResult:
@@ -75,8 +93,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         write_session_start(directory, task.trial, time.time(), specs=task.hparams)
     except OSError as error:
         warnings.append(_tracking_warning(error))
-    for module in task.preload:
-        _preload(module)
+    _preload(task)
     try:
         devices = _devices(task, addresses)
         with pinned(devices):
@@ -85,6 +102,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     except EnvironmentUnfitError as error:
         gpu, outcome = "", failure(str(error))
     result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
+    if result.state is State.FAILED and task.isolation != "none":
+        result = replace(result, output=_tail(paths.output(directory)))
     return _with_session_end(result)
 
 
@@ -103,11 +122,21 @@ def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
     return None
 
 
-def _preload(module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except Exception:
-        return  # the trial imports it itself, or shows the error as its own
+def _preload(task: TrialTask) -> None:
+    """Import the heavy modules here, so that the trials' processes are born with them."""
+    missing = [module for module in task.preload if module not in sys.modules]
+    if not missing:
+        return
+    # TensorFlow reads what it is to say at its start when it is imported.
+    added = {name: v for name, v in task.environment.items() if name not in os.environ}
+    os.environ.update(added)
+    for module in missing:
+        try:
+            importlib.import_module(module)
+        except Exception:
+            continue  # the trial imports it itself, or shows the error as its own
+    for name in added:
+        os.environ.pop(name, None)
 
 
 def _result(
@@ -133,6 +162,18 @@ def _result(
         imported=outcome.imported,
         warnings=(*warnings, *outcome.warnings),
     )
+
+
+def _tail(path: Path) -> str:
+    """Return the last lines of a trial's output."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-TAIL_LINES:])
 
 
 def _with_session_end(result: TrialResult) -> TrialResult:

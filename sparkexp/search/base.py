@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -10,8 +11,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from sparkexp.arguments import as_int
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.search._arguments import as_int
 from sparkexp.space import Space
 from sparkexp.trial import Trial, TrialResult
 
@@ -64,6 +65,15 @@ class Searcher(ABC):
         """Whether no further trial will be asked, whatever is told."""
         return not self._again and self._n_asked == self.n_trials
 
+    @property
+    def n_asked(self) -> int:
+        """The number of trials asked so far; the next one has this number."""
+        return self._n_asked
+
+    def open_trials(self) -> list[Trial]:
+        """Return the trials asked and not yet told."""
+        return [self._open[number] for number in sorted(self._open)]
+
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write.
@@ -109,9 +119,8 @@ class Searcher(ABC):
     @final
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs, as a dict that `json` can write."""
-        trials = [self._open[number] for number in sorted(self._open)]
         return {
-            "made_by": self._fingerprint(),
+            "made_by": self._fingerprint,
             "n_asked": self._n_asked,
             "open": [
                 {
@@ -120,7 +129,7 @@ class Searcher(ABC):
                     "generation": trial.generation,
                     "parent": trial.parent,
                 }
-                for trial in trials
+                for trial in self.open_trials()
             ],
             "memory": self._state(),
         }
@@ -136,7 +145,7 @@ class Searcher(ABC):
         """
         if self._n_asked:
             raise InvalidArgumentError("A state is restored into a searcher not yet used.")
-        if state.get("made_by") != self._fingerprint():
+        if state.get("made_by") != self._fingerprint:
             raise InvalidArgumentError(
                 f"The state was saved by another searcher than this {self.name!r} with the "
                 f"settings {self.settings()}: construct it with the space and the settings that "
@@ -163,6 +172,7 @@ class Searcher(ABC):
     def _restore(self, memory: Mapping[str, Any]) -> None:
         """Take over what `_state` returned."""
 
+    @functools.cached_property
     def _fingerprint(self) -> str:
         # A digest: the state is written after every trial, a list of configurations can be long.
         space = None if self.space is None else self.space.to_json()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkexp.search._arguments import as_direction, as_float, as_int
+from sparkexp.arguments import as_direction, as_float, as_int
 from sparkexp.search.base import SeededSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction, Trial, TrialResult

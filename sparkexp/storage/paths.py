@@ -16,6 +16,7 @@ class RunPaths:
 
         <root>/experiment.json             settings, written once
               /searcher.json               the searcher's state, after every ended trial
+              /driver.lock                 held by the driver that works on the run
               /records/trial-00007.json    what became of a trial
               /search/ or /evolution/      the driver's event files
               /gen-002/trial-00007/        the trial's event files and its output.log
@@ -36,6 +37,10 @@ class RunPaths:
     @property
     def searcher(self) -> Path:
         return self.root / "searcher.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "driver.lock"
 
     @property
     def records(self) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,25 @@ class RunDirectory:
         self.paths = RunPaths(Path(root))
         self.settings = dict(settings)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other drivers out meanwhile; the lock ends with the process, however that ends.
+
+        Raises
+        ------
+        RunDirectoryError
+            If another driver has it.
+        """
+        with self.paths.lock.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunDirectoryError(
+                    "A run has one driver at a time, and another process works on "
+                    f"{str(self.paths.root)!r}. Wait until it ends, or end it."
+                ) from None
+            yield
+
     @classmethod
     def create(cls, root: str | Path, settings: Mapping[str, Any]) -> RunDirectory:
         """Make the directory of a new run and write its settings.
@@ -66,7 +87,7 @@ class RunDirectory:
         return run
 
     @classmethod
-    def open(cls, root: str | Path) -> RunDirectory:
+    def open(cls, root: str | os.PathLike[str]) -> RunDirectory:
         """Read the settings of an existing run.
 
         Raises

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from pathlib import Path
 
 from sparkexp.tracking.hparams import HParamSpec, MetricSpec
-from sparkexp.tracking.tensorboard import returned_tag, write_experiment
-from sparkexp.trial import TrialResult
+from sparkexp.tracking.tensorboard import returned_tag, write_experiment, write_session_end
+from sparkexp.trial import Direction, TrialResult
 
 __all__ = ["SearchLog"]
+
+logger = logging.getLogger(__name__)
 
 
 class SearchLog:
@@ -23,8 +27,10 @@ class SearchLog:
         The driver's own run below the log directory.
     specs : tuple of HParamSpec
         The search space.
-    objective : str
-        Heading of the objective's column.
+    metric : str, optional
+        Name of the objective among what the train function returns.
+    direction : {'max', 'min'}
+        Which value is the best.
     generations : int, optional
         Number of the last generation where trials have one.
     """
@@ -33,12 +39,14 @@ class SearchLog:
         self,
         directory: str | os.PathLike[str],
         specs: tuple[HParamSpec, ...],
-        objective: str,
+        metric: str | None,
+        direction: Direction,
         generations: int | None,
     ) -> None:
         self._directory = directory
         self._specs = specs
-        self._objective = objective
+        self._metric = metric
+        self._direction = direction
         self._generations = generations
         self._declared = False
 
@@ -46,6 +54,23 @@ class SearchLog:
         """Take note of a trial that ended."""
         if result.succeeded:
             self._declare(tuple(result.metrics))
+
+    def lost(self, result: TrialResult, directory: Path) -> None:
+        """End the session of a trial whose executor can't do it any more.
+
+        Parameters
+        ----------
+        result : TrialResult
+            What the driver knows of the trial.
+        directory : Path
+            Where the trial's session was started, if it was.
+        """
+        if not directory.is_dir():
+            return
+        try:
+            write_session_end(directory, result)
+        except OSError as error:
+            logger.warning("%s could not be marked as ended: %s", directory, error)
 
     def close(self) -> None:
         """Declare at least the parameters, if no trial succeeded."""
@@ -55,10 +80,14 @@ class SearchLog:
         if self._declared:
             return
         self._declared = True
-        write_experiment(
-            self._directory,
-            self._specs,
-            [MetricSpec(returned_tag(name), name) for name in metrics],
-            objective=self._objective,
-            generations=self._generations,
-        )
+        try:
+            write_experiment(
+                self._directory,
+                self._specs,
+                # The objective has its own column.
+                [MetricSpec(returned_tag(n), n) for n in metrics if n != self._metric],
+                objective=f"{self._metric or 'objective'} ({self._direction})",
+                generations=self._generations,
+            )
+        except OSError as error:
+            logger.warning("TensorBoard's table could not be declared: %s", error)

@@ -233,7 +233,7 @@ def test_asking_and_telling_is_fast():
         ({"mutation": 2.1}, "mutation .*got 2.1"),
         ({"mutation": float("nan")}, "mutation .*got nan"),
         ({"mutation": "0.5"}, "mutation .*got '0.5'"),
-        ({"direction": "maximise"}, "direction is 'max' or 'min', got 'maximise'"),
+        ({"direction": "maximise"}, "direction must be 'max' or 'min', got 'maximise'"),
         ({"seed": 1.5}, "seed .*got 1.5"),
     ],
 )

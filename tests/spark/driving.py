@@ -25,7 +25,7 @@ builder = SparkSession.builder
 for key, value in json.loads(os.environ["TEST_CONF"]).items():
     builder = builder.config(key, value)
 spark = builder.getOrCreate()
-if not hasattr(type(spark), "client"):
+if "connect" not in type(spark).__module__:
     spark.sparkContext.setLogLevel("ERROR")
 logdir = os.environ["TEST_LOGDIR"]
 """

@@ -1,4 +1,4 @@
-"""Checks of the searchers' arguments: rule, value got, way out."""
+"""Checks of arguments: rule, value got, way out."""
 
 from __future__ import annotations
 
@@ -23,22 +23,35 @@ def as_int(name: str, value: object, *, at_least: int) -> int:
     )
 
 
-def as_float(name: str, value: object, *, low: float, high: float, above: bool = False) -> float:
-    """Return a number in ``[low, high]``, or in ``(low, high]`` if `above`, as a float."""
+def as_float(
+    name: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: bool = False,
+) -> float:
+    """Return a finite number in ``[low, high]``, or in ``(low, high]`` if `above`, as a float."""
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         if math.isfinite(value) and low <= value <= high and not (above and value == low):
             return float(value)
-    bracket = "(" if above else "["
+    if high < math.inf:
+        rule = f" in {'(' if above else '['}{low:g}, {high:g}]"
+        example = (low + high) / 4
+    else:
+        rule, example = ("" if low == -math.inf else f" above {low:g}"), 10.0
     raise InvalidArgumentError(
-        f"{name} is a number in {bracket}{low:g}, {high:g}], got {value!r}: give for example "
-        f"{name}={(low + high) / 4:g}."
+        f"{name} is a number{rule}, got {value!r}: give for example {name}={example:g}."
     )
 
 
 def as_direction(value: object) -> Direction:
     """Return ``'max'`` or ``'min'``."""
-    if value == "max" or value == "min":
-        return value
+    if value == "max":
+        return "max"
+    if value == "min":
+        return "min"
     raise InvalidArgumentError(
-        f"direction is 'max' or 'min', got {value!r}: give direction='max' if more is better."
+        f"direction must be 'max' or 'min', got {value!r}. Say 'max' for an accuracy, 'min' for a "
+        "loss."
     )

@@ -1,0 +1,40 @@
+"""What is shown before the first trial."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import Path
+
+from sparkexp.engine import Engine
+from sparkexp.search_spec import Search
+
+__all__ = ["plan_text"]
+
+
+def plan_text(name: str, search: Search, engine: Engine, root: Path) -> str:
+    """Return the plan of a search: what runs where, in how many waves, and how to watch it."""
+    searcher, slots = search.searcher, engine.slots
+    n_trials = searcher.n_trials
+    rows = []
+    if search.space is not None:
+        rows += [(n, p.describe()) for n, p in search.space.parameters.items()]
+    rows += [
+        (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
+    ]
+    waves = "" if n_trials is None else f": {_waves(search, n_trials, slots)} waves"
+    rows.append(("slots", f"{slots} in {engine.where}{waves}"))
+    rows.append(("log directory", str(root)))
+    rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(str(root))}"))
+    width = max(len(key) for key, _ in rows)
+    lines = [f"{searcher.name} search {name!r}: {n_trials} trials"]
+    lines += [f"  {key:<{width}}  {value}" for key, value in rows]
+    lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
+    lines += [f"  note: {note}" for note in engine.notes]
+    return "\n".join(lines)
+
+
+def _waves(search: Search, n_trials: int, slots: int) -> int:
+    """Return how often the slots are filled, if all trials take the same time."""
+    n_parts = 1 if search.generations is None else search.generations + 1
+    return n_parts * math.ceil(n_trials / n_parts / slots)

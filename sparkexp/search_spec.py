@@ -1,0 +1,102 @@
+"""What a search is, apart from where and how long it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparkexp.arguments import as_direction
+from sparkexp.search import EvolutionSearcher, Searcher
+from sparkexp.search.recorded import rebuild
+from sparkexp.space import Choice, Parameter, Space
+from sparkexp.tracking import HParamSpec, Interval
+from sparkexp.trial import Direction, ParamValue
+
+__all__ = ["Search"]
+
+# Values of a discrete parameter that TensorBoard offers one by one in its filter.
+MAX_LISTED_VALUES = 12
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, and how.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        Proposes the trials.
+    direction : {'max', 'min'}
+        Which value is the best.
+    space : Space, optional
+        What is searched; None for a list of configurations.
+    needs_values : bool
+        Whether a trial without a value has failed.
+    reuse : bool
+        Whether equal configurations share a value.
+    """
+
+    searcher: Searcher
+    direction: Direction
+    space: Space | None = None
+    needs_values: bool = True
+    reuse: bool = True
+
+    @property
+    def generations(self) -> int | None:
+        """The number of the last generation; None where trials have none."""
+        return self.searcher.generations if isinstance(self.searcher, EvolutionSearcher) else None
+
+    def names(self) -> list[tuple[str, ...]]:
+        """Return the names that trials pass to the train function, each combination once."""
+        if self.space is not None:
+            return [self.space.names]
+        configurations = self.searcher.settings().get("configurations", [])
+        return list(dict.fromkeys(tuple(configuration) for configuration in configurations))
+
+    def hparams(self) -> tuple[HParamSpec, ...]:
+        """Return the parameters as TensorBoard shows them."""
+        if self.space is not None:
+            return tuple(HParamSpec(n, _domain(p)) for n, p in self.space.parameters.items())
+        values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
+        for configuration in self.searcher.settings().get("configurations", []):
+            for name, value in configuration.items():
+                values.setdefault(name, {})[value] = None
+        return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `from_json` needs, as a dict that `json` can write."""
+        return {
+            "direction": self.direction,
+            "searcher": self.searcher.name,
+            "settings": self.searcher.settings(),
+            "space": self.space.to_json() if self.space else None,
+            "needs_values": self.needs_values,
+            "reuse": self.reuse,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Search:
+        """Return a search that has not begun, as `to_json` described it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If this version has no such searcher, or the settings are none of its.
+        """
+        space = Space.from_json(record["space"]) if record["space"] else None
+        return cls(
+            rebuild(record["searcher"], space, record["settings"]),
+            as_direction(record["direction"]),
+            space,
+            bool(record["needs_values"]),
+            bool(record["reuse"]),
+        )
+
+
+def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
+    n_values = parameter.n_values
+    if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_LISTED_VALUES):
+        return tuple(parameter.values())
+    return Interval(parameter.low, parameter.high)

@@ -1,0 +1,110 @@
+"""The same over Spark Connect: one code path, another session."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.spark.driving import run_driver, start_driver
+from tests.spark.test_faults import LOCAL, SEARCH, mark, marked, records, wait_until
+
+__all__ = ["mark"]  # a fixture
+
+pytestmark = pytest.mark.spark
+
+CONNECT = {"spark.remote": "local[2]"}
+
+
+def test_a_search_over_connect(tmp_path: Path) -> None:
+    told = run_driver(
+        tmp_path,
+        """
+        import signal, time
+        def train(x, y):
+            experiment.report(0, x=x)
+            if x == 1:
+                raise ValueError("on purpose")
+            if x == 2:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if x == 3:
+                time.sleep(300)
+            return x * y
+        result = experiment.launch(spark, train, {"x": list(range(6)), "y": [2]}, logdir=logdir,
+                                   trial_timeout=4)
+        answer({
+            "session": type(spark).__module__,
+            "values": [r.value for r in result.trials],
+            "errors": list(result.failures().values()),
+            "table": str(result),
+        })
+        """,
+        CONNECT,
+    )
+    assert told["session"].startswith("pyspark.sql.connect")
+    assert told["values"] == [0, None, None, None, 8, 10]
+    raised, crashed, hung = told["errors"]
+    assert "ValueError: on purpose" in raised
+    assert "SIGSEGV" in crashed
+    assert hung == "timed out after 4 s"
+
+
+def test_modules_and_data_over_connect(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("def double(x):\n    return 2 * x\n")
+    told = run_driver(
+        tmp_path,
+        """
+        import numpy
+        import helper
+        def train(data, x):
+            return helper.double(x) + float(data["a"].sum())
+        result = experiment.launch(spark, train, {"x": [1, 2]}, logdir=logdir,
+                                   data={"a": numpy.ones(1000)})
+        answer([r.value or r.error for r in result.trials])
+        """,
+        CONNECT,
+    )
+    assert told == [1002.0, 1004.0]
+    assert not (tmp_path / "run" / "data.pickle").exists()
+
+
+def test_ctrl_c_over_connect(tmp_path: Path, mark: dict[str, str]) -> None:
+    script = SEARCH.replace("SECONDS", "0 if len(list(marks.glob('*'))) <= 4 else 300") + (
+        "try:\n    search()\n"
+        "except SearchInterrupted as error:\n"
+        "    answer([str(r.state) for r in error.result.trials])\n"
+    )
+    driver = start_driver(tmp_path, script, CONNECT, mark)
+    wait_until(
+        lambda: len(records(tmp_path)) == 4 and len(list((tmp_path / "marks").iterdir())) == 6
+    )
+    os.kill(driver.pid, signal.SIGINT)
+    asked = time.monotonic()
+    assert driver.wait(40) == 0, (tmp_path / "driver.log").read_text()[-4000:]
+    wait_until(lambda: not marked(mark["SPARKEXP_TEST_MARK"]), asked + 20 - time.monotonic())
+    states = json.loads((tmp_path / "answer.json").read_text())
+    assert states == ["SUCCEEDED"] * 4 + ["CANCELLED"] * 2
+
+
+def test_a_search_begun_over_connect_is_resumed_without(
+    tmp_path: Path, mark: dict[str, str]
+) -> None:
+    script = SEARCH.replace("SECONDS", "0.2") + "search()"
+    driver = start_driver(tmp_path, script, CONNECT, mark)
+    wait_until(lambda: len(records(tmp_path)) >= 5)
+    driver.kill()
+    driver.wait()
+    wait_until(lambda: not marked(mark["SPARKEXP_TEST_MARK"]), 20)
+    ended = records(tmp_path)
+    resumed = run_driver(
+        tmp_path,
+        SEARCH.replace("SECONDS", "0")
+        + "answer(len(experiment.resume(spark, train, logdir).trials))",
+        LOCAL,
+    )
+    assert resumed == 16
+    assert records(tmp_path)[: len(ended)] == ended
