@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from sparkexp.engine import Engine
+from sparkexp.hosts import HostHealth
 from sparkexp.interrupts import Interrupts
 from sparkexp.limits import Limits
 from sparkexp.progress import Progress
@@ -81,6 +82,7 @@ class SearchLoop:
         self._running: dict[Hashable, Trial] = {}
         self._twins: defaultdict[Hashable, list[Trial]] = defaultdict(list)
         self._n_run = 0
+        self._hosts = HostHealth()
         self._unwritten: list[TrialResult] = []
         self._recorded: dict[int, TrialResult] = {}
         asked_again = {trial.number: trial for trial in searcher.open_trials()}
@@ -178,14 +180,14 @@ class SearchLoop:
     def _end(self, result: TrialResult) -> None:
         key = self._key(result.trial)
         del self._running[key]
-        if not result.host:
+        if not result.logdir:
             self._close_session(result)
         self._tell(result)
         for twin in self._twins.pop(key, []):
             self._tell(_reused(result, twin))
 
     def _tell(self, result: TrialResult) -> None:
-        for warning in result.warnings:
+        for warning in (*result.warnings, *self._hosts.complaints(result)):
             logger.warning("%s: %s", result.trial.id, warning)
         self._searcher.tell(result)
         self._keep(result)
@@ -196,7 +198,7 @@ class SearchLoop:
         self._results.append(result)
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._n_run += 1
-            if result.host:  # else it was lost with its executor, which says nothing of it
+            if result.logdir:  # else it was lost with its executor, which says nothing of it
                 self._evaluated.setdefault(self._key(result.trial), result)
 
     def _write(self, result: TrialResult) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.errors import NoBestTrialError
+from sparkexp.arguments import as_direction
+from sparkexp.errors import NoBestTrialError, RunDirectoryError
 from sparkexp.storage import RunDirectory
 from sparkexp.trial import Direction, State, TrialResult
 
@@ -97,13 +98,18 @@ class Result:
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Result:
-        """Return the results that a run's directory holds, of a running search too."""
-        return cls(
-            tuple(run.results()),
-            run.settings["direction"],
-            str(run.paths.root),
-            run.settings["name"],
-        )
+        """Return the results that a run's directory holds, of a running search too.
+
+        Raises
+        ------
+        RunDirectoryError
+            If it is damaged.
+        """
+        try:
+            direction, name = as_direction(run.settings["direction"]), str(run.settings["name"])
+        except (KeyError, ValueError) as error:
+            raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
+        return cls(tuple(run.results()), direction, str(run.paths.root), name)
 
     def __len__(self) -> int:
         return len(self.trials)

@@ -20,7 +20,7 @@ LAYERS = (
     ("dry_run",),
     ("run",),
     ("loop", "plan", "options", "result", "signature"),
-    ("progress", "search_spec", "limits", "interrupts"),
+    ("progress", "search_spec", "limits", "interrupts", "hosts"),
     ("search", "engine"),
     ("storage", "tracking", "gpu", "space"),
     ("parameters",),

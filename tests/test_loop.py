@@ -198,7 +198,7 @@ def test_the_state_on_disk_never_lags_behind(search, tmp_path):
 
 def test_warnings_of_trials_are_logged(search, caplog):
     odd = TrialResult(
-        Trial(0, {}), State.SUCCEEDED, 1.0, host="node", warnings=("the disk is full",)
+        Trial(0, {}), State.SUCCEEDED, 1.0, logdir="/there", warnings=("the disk is full",)
     )
     with caplog.at_level(logging.WARNING, "sparkexp"):
         search(ListSearcher([{"x": 1}, {"x": 1}]), LastFirstEngine(lambda params: odd))

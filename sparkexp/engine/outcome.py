@@ -81,7 +81,8 @@ def call_train(train: Train, params: Mapping[str, ParamValue], objective: Object
     objective : Objective
         What it must return.
     """
-    before = set(sys.modules)
+    # Not all of sys.modules: to touch every name copies pages that a fork shares, 12 ms of them.
+    before = {module for module in HEAVY_MODULES if module in sys.modules}
     started = time.time()
     value: float | None = None
     metrics: dict[str, float] = {}

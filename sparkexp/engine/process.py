@@ -162,11 +162,13 @@ def _become_trial(task: TrialTask, directory: str, output: Path, result_out: int
     if task.isolation == "spawn":
         from sparkexp.engine import spawned
 
-        with tempfile.NamedTemporaryFile(prefix="sparkexp-", delete=False) as file:
-            pickle.dump(sys.path, file)
-            pickle.dump((task, directory, str(output)), file)
-        os.set_inheritable(result_out, True)
-        os.execv(sys.executable, spawned.command(file.name, result_out))
+        payload = tempfile.TemporaryFile()  # without a name: nothing is left of it
+        pickle.dump(sys.path, payload)
+        pickle.dump((task, directory, str(output)), payload)
+        payload.seek(0)
+        for fd in (payload.fileno(), result_out):
+            os.set_inheritable(fd, True)
+        os.execv(sys.executable, spawned.command(payload.fileno(), result_out))
 
     def send(data: bytes) -> None:
         with os.fdopen(result_out, "wb") as pipe:

@@ -139,6 +139,8 @@ class SlotCount:
     def _wait_for_first(self) -> int:
         deadline = time.monotonic() + FIRST_EXECUTOR_S
         slots, since = self._count(), time.monotonic()
+        if slots and self._age_s() > FIRST_EXECUTOR_S:
+            return slots  # whoever wanted to come is there
         if is_local(self._spark):
             return self._checked_local(slots)
         while (slots == 0 and not self._elastic) or time.monotonic() - since < SETTLE_S:
@@ -154,6 +156,9 @@ class SlotCount:
             if (now := self._count()) != slots:
                 slots, since = now, time.monotonic()
         return slots
+
+    def _age_s(self) -> float:
+        return time.time() - float(self._spark.sparkContext._jsc.sc().startTime()) / 1000
 
     def _checked_local(self, slots: int) -> int:
         if slots == 0:

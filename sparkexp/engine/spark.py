@@ -295,8 +295,8 @@ def _pickled(train: Train) -> bytes:
     if len(data) > MAX_TRAIN_MB * 1e6:
         raise TrainFunctionError(
             f"The train function and the data it refers to take {len(data) / 1e6:.0f} MB, more "
-            f"than the {MAX_TRAIN_MB} MB that can be sent with every trial. Load the data inside "
-            "the function."
+            f"than the {MAX_TRAIN_MB} MB that can be sent with every trial. Hand the data over "
+            "with data=, or load it inside the function."
         )
     return data
 

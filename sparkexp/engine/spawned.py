@@ -11,32 +11,31 @@ from typing import BinaryIO
 __all__ = ["command", "main"]
 
 
-def command(payload: str, result_fd: int) -> list[str]:
+def command(payload_fd: int, result_fd: int) -> list[str]:
     """Return the command that starts a new interpreter for a trial.
 
     Parameters
     ----------
-    payload : str
-        A file with two pickles: the search path, then task, directory and output file. It is
-        deleted.
+    payload_fd : int
+        Descriptor of a file with two pickles: the search path, then task, directory and output
+        file.
     result_fd : int
         Descriptor that takes the outcome.
     """
     # The path comes first: where the package was shipped, only that makes it importable.
     code = (
-        "import pickle, sys; file = open(sys.argv[1], 'rb'); sys.path[:] = pickle.load(file); "
-        "from sparkexp.engine.spawned import main; main(file, sys.argv[1], int(sys.argv[2]))"
+        "import pickle, sys; file = open(int(sys.argv[1]), 'rb'); sys.path[:] = pickle.load(file);"
+        " from sparkexp.engine.spawned import main; main(file, int(sys.argv[2]))"
     )
-    return [sys.executable, "-c", code, payload, str(result_fd)]
+    return [sys.executable, "-c", code, str(payload_fd), str(result_fd)]
 
 
-def main(file: BinaryIO, path: str, result_fd: int) -> None:
+def main(payload: BinaryIO, result_fd: int) -> None:
     """Run the trial that the rest of the payload describes, and leave the process."""
     from sparkexp.engine.child import run_in_child
 
-    with file:
-        task, directory, output = pickle.load(file)
-    os.unlink(path)
+    with payload:
+        task, directory, output = pickle.load(payload)
 
     def send(data: bytes) -> None:
         with os.fdopen(result_fd, "wb") as pipe:

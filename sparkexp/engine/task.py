@@ -70,7 +70,9 @@ def _given_up(task: TrialTask, attempt: int) -> TrialResult:
         f"was lost (max_retries={task.max_retries}). Look for memory: executors that take more "
         "than they asked for are killed."
     )
-    return TrialResult(task.trial, State.FAILED, error=error, attempt=attempt - 1)
+    return TrialResult(
+        task.trial, State.FAILED, error=error, attempt=attempt - 1, host=socket.gethostname()
+    )
 
 
 def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = ()) -> TrialResult:
