@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import cloudpickle
-
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.data import read_data
 from sparkexp.engine.outcome import Outcome, call_train, failure
@@ -89,6 +87,8 @@ def die_with_parent() -> None:
 
 
 def _load(pickled: bytes) -> Callable[..., object]:
+    import cloudpickle
+
     train: Callable[..., object] = cloudpickle.loads(pickled)
     return train
 

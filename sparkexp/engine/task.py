@@ -126,7 +126,9 @@ def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
 
 def _preload(task: TrialTask) -> None:
     """Import the heavy modules here, so that the trials' processes are born with them."""
-    missing = [module for module in task.preload if module not in sys.modules]
+    # The first is what every trial's process loads the train function with.
+    wanted = ("cloudpickle", *task.preload)
+    missing = [module for module in wanted if module not in sys.modules]
     if not missing:
         return
     # TensorFlow reads what it is to say at its start when it is imported.
