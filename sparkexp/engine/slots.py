@@ -123,12 +123,12 @@ class SlotCount:
     def _count_tasks(self) -> int:
         """Return Spark's own count: of cores, and of GPUs where tasks have some."""
         context = self._spark.sparkContext._jsc.sc()
-        profile = self._profile and self._profile._java_resource_profile
-        return int(
-            context.maxNumConcurrentTasks(
-                profile or context.resourceProfileManager().defaultResourceProfile()
-            )
-        )
+        manager = context.resourceProfileManager()
+        if self._profile is None:
+            return int(context.maxNumConcurrentTasks(manager.defaultResourceProfile()))
+        profile = self._profile._java_resource_profile
+        manager.addResourceProfile(profile)  # else known from its first job on
+        return int(context.maxNumConcurrentTasks(profile))
 
     def _ceiling(self) -> int:
         limit = int(setting(self._spark, "spark.dynamicAllocation.maxExecutors") or 2**31 - 1)

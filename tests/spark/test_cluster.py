@@ -48,3 +48,39 @@ def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path:
     assert most == 4
     # Eight trials on four slots: each slot ran a second one on a reused worker.
     assert len(set(pairs)) == 4
+
+
+def test_resources_of_a_trial(cluster: StandaloneCluster, tmp_path: Path) -> None:
+    told = run_driver(
+        tmp_path,
+        """
+        def train(k):
+            import time
+            time.sleep(1.0)
+            return len(os.environ["CUDA_VISIBLE_DEVICES"].split(","))
+        both = experiment.launch(spark, train, {"k": [0, 1, 2]}, logdir=logdir + "/gpus",
+                                 gpus_per_trial=2)
+        def threads(k):
+            import tensorflow as tf
+            tf.constant(1.0)
+            return {
+                "intra": tf.config.threading.get_intra_op_parallelism_threads(),
+                "omp": int(os.environ["OMP_NUM_THREADS"]),
+                "tf": int(os.environ["TF_NUM_INTRAOP_THREADS"]),
+            }
+        cores = experiment.launch(spark, threads, {"k": [0]}, logdir=logdir + "/cpus",
+                                  cpus_per_trial=2, metric="omp")
+        answer({
+            "both": [[r.value, r.gpu, r.started, r.ended] for r in both.trials],
+            "errors": [both.failures(), cores.failures()],
+            "threads": dict(cores.trials[0].metrics),
+        })
+        """,
+        cluster.conf(),
+    )
+    assert told["errors"] == [{}, {}]
+    assert [(value, gpu) for value, gpu, *_ in told["both"]] == [(2, "0,1")] * 3
+    spans = [(start, end) for *_, start, end in told["both"]]
+    at_once = [sum(a <= start < b for a, b in spans) for start, _ in spans]
+    assert max(at_once) == 2  # one a worker
+    assert told["threads"]["omp"] == told["threads"]["tf"] == 2
