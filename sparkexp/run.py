@@ -28,7 +28,7 @@ from sparkexp.search_spec import Search
 from sparkexp.signature import file_name, function_name
 from sparkexp.storage import RunDirectory
 from sparkexp.tracking import SearchLog
-from sparkexp.trial import Trial
+from sparkexp.trial import State, Trial
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -137,8 +137,9 @@ def _run_locked(
             return result(loop.run())
     except KeyboardInterrupt:
         loop.cancel()
+        n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
         interrupted = SearchInterrupted(
-            f"The search was interrupted after {len(loop.results())} trials. They are in "
+            f"The search was interrupted after {n_ended} trials. They are in "
             f"{str(run.paths.root)!r}: experiment.resume(spark, train, logdir) goes on."
         )
         interrupted.result = result("interrupted")
