@@ -13,21 +13,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction, as_int
-from sparkexp.dry_run import try_out
-from sparkexp.errors import InvalidArgumentError, RunDirectoryError, SpaceError
+from sparkexp.errors import SpaceError
 from sparkexp.options import Options, ResumeOptions, RunOptions
 from sparkexp.result import Result
-from sparkexp.run import run_search
+from sparkexp.resuming import load, resume
 from sparkexp.search import EvolutionSearcher, GridSearcher, ListSearcher, RandomSearcher, Searcher
 from sparkexp.search_spec import Search
-from sparkexp.signature import check_train
 from sparkexp.space import Choice, Float, Int, Space
-from sparkexp.storage import RunDirectory
+from sparkexp.start import start_search
 from sparkexp.tracking.current import current_trial
 from sparkexp.trial import Direction, ParamValue
 
@@ -117,7 +114,7 @@ def launch(
             f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
         )
     search = Search(searcher, as_direction(direction), space, needs_values=False, reuse=False)
-    return _checked_run(spark, train, search, checked)
+    return start_search(spark, train, search, checked)
 
 
 def evolutionary_search(
@@ -194,7 +191,7 @@ def evolutionary_search(
     space = Space.from_search_dict(search_dict)
     sense = as_direction(direction)
     searcher = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)
-    return _checked_run(spark, train, Search(searcher, sense, space), checked)
+    return start_search(spark, train, Search(searcher, sense, space), checked)
 
 
 def random_search(
@@ -245,65 +242,7 @@ def random_search(
     sense = as_direction(direction)
     n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
     searcher = RandomSearcher(space, n_trials, seed)
-    return _checked_run(spark, train, Search(searcher, sense, space), checked)
-
-
-def resume(
-    spark: SparkSession | None,
-    train: Callable[..., Any],
-    logdir: str | os.PathLike[str],
-    **options: Unpack[ResumeOptions],
-) -> Result:
-    """Go on with a search whose driver ended: killed, interrupted, or out of time.
-
-    Trials that ended are not run again; those that ran are. A generational search ends with the
-    result that it would have had without the interruption.
-
-    Parameters
-    ----------
-    spark : SparkSession or None
-        Classic or Connect; None with ``engine='inline'``.
-    train : Callable
-        The train function of the search.
-    logdir : str or path
-        The log directory of the run.
-    **options
-        See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
-        ``timeout``, ``engine``, ``py_files``, ``data`` and ``progress``.
-
-    Returns
-    -------
-    Result
-        All trials, those of the earlier process too.
-
-    Raises
-    ------
-    RunDirectoryError
-        If there is no run, it is damaged, another version wrote it, or its driver still works.
-    TrainFunctionError, InvalidArgumentError, EnvironmentUnfitError
-        As for `launch`.
-
-    Examples
-    --------
-    >>> def train(x):
-    ...     return x
-    >>> result = launch(None, train, {'x': [1, 2, 3]}, engine='inline', progress=False,
-    ...                 max_trials=2, logdir='example')
-    >>> len(result), result.stopped
-    (2, 'max_trials=2 were run')
-    >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
-    3
-    """
-    if "name" in options:
-        raise InvalidArgumentError("A run that is resumed keeps its name; leave it out.")
-    run = RunDirectory.open(Options.checked({"logdir": logdir}).logdir_path() or ".")
-    try:
-        search = Search.from_json(run.settings)
-        recorded = dict(run.settings["options"])
-    except (KeyError, TypeError) as error:
-        raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error!r}.") from error
-    checked = Options.checked({**recorded, **options})
-    return _checked_run(spark, train, search, checked, run)
+    return start_search(spark, train, Search(searcher, sense, space), checked)
 
 
 def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result:
@@ -338,42 +277,6 @@ def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result
     {}
     """
     return search(*args, **options, dry_run=True)
-
-
-def load(logdir: str | os.PathLike[str]) -> Result:
-    """Return the result of a run from its log directory, of one that still runs, too.
-
-    Parameters
-    ----------
-    logdir : str or path
-        The log directory of the run.
-
-    Raises
-    ------
-    RunDirectoryError
-        If there is no run, it is damaged, or another version wrote it.
-
-    Examples
-    --------
-    >>> result = launch(None, lambda x: x, {'x': [1, 2]}, engine='inline', progress=False)
-    >>> load(result.logdir).best.params
-    {'x': 2}
-    """
-    return Result.of_run(RunDirectory.open(logdir))
-
-
-def _checked_run(
-    spark: SparkSession | None,
-    train: Callable[..., Any],
-    search: Search,
-    options: Options,
-    run: RunDirectory | None = None,
-) -> Result:
-    for names in search.names():
-        check_train(train, names, takes_data=options.data is not None)
-    if options.dry_run and run is None:
-        return try_out(spark, train, search, options)
-    return run_search(spark, train, search, options, run)
 
 
 def logdir() -> str:

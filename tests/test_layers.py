@@ -17,7 +17,8 @@ PACKAGE = Path(sparkexp.__file__).parent
 LAYERS = (
     ("cli", "demo"),
     ("experiment",),
-    ("dry_run",),
+    ("resuming",),
+    ("start",),
     ("run",),
     ("loop", "plan", "options", "result", "signature"),
     ("progress", "search_spec", "limits", "interrupts", "hosts"),

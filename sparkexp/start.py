@@ -1,4 +1,4 @@
-"""A search that is planned and tried out, without running the train function."""
+"""Starts a search whose arguments are parsed, or tries it out without training anything."""
 
 from __future__ import annotations
 
@@ -14,29 +14,53 @@ from sparkexp.result import Result
 from sparkexp.run import run_search
 from sparkexp.search import ListSearcher
 from sparkexp.search_spec import Search
+from sparkexp.signature import check_train
+from sparkexp.storage import RunDirectory
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["try_out"]
+__all__ = ["start_search"]
 
 
-def try_out(
-    spark: SparkSession | None, train: Callable[..., Any], search: Search, options: Options
+def start_search(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    search: Search,
+    options: Options,
+    run: RunDirectory | None = None,
 ) -> Result:
-    """Run one trial that loads the train function and its modules, and leaves nothing behind.
+    """Check the train function against the search, and run the search or a dry run of it.
 
     Parameters
     ----------
     spark : SparkSession or None
         None with ``engine='inline'``.
     train : Callable
-        The train function, checked against the space.
+        The train function.
     search : Search
-        What would be searched.
+        What to do.
     options : Options
-        How it would be done.
+        How to do it.
+    run : RunDirectory, optional
+        The run that is taken up again; by default a new one.
+
+    Raises
+    ------
+    TrainFunctionError
+        If the train function can't be called with the names of the search.
     """
+    for names in search.names():
+        check_train(train, names, takes_data=options.data is not None)
+    if options.dry_run and run is None:
+        return _try_out(spark, train, search, options)
+    return run_search(spark, train, search, options, run)
+
+
+def _try_out(
+    spark: SparkSession | None, train: Callable[..., Any], search: Search, options: Options
+) -> Result:
+    """Run one trial that loads the train function and its modules, and leaves nothing behind."""
     first = search.searcher.ask()
     searcher = ListSearcher([first.params if first is not None else {}])
     one = Search(searcher, search.direction, needs_values=False, reuse=False)

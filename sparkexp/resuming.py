@@ -1,0 +1,101 @@
+"""Runs that are on disk: read them, or go on with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sparkexp.errors import InvalidArgumentError, RunDirectoryError
+from sparkexp.options import Options, ResumeOptions
+from sparkexp.result import Result
+from sparkexp.search_spec import Search
+from sparkexp.start import start_search
+from sparkexp.storage import RunDirectory
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["load", "resume"]
+
+
+def resume(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    logdir: str | os.PathLike[str],
+    **options: Unpack[ResumeOptions],
+) -> Result:
+    """Go on with a search whose driver ended: killed, interrupted, or out of time.
+
+    Trials that ended are not run again; those that ran are. A generational search ends with the
+    result that it would have had without the interruption.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train : Callable
+        The train function of the search.
+    logdir : str or path
+        The log directory of the run.
+    **options
+        See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
+        ``timeout``, ``engine``, ``py_files``, ``data`` and ``progress``.
+
+    Returns
+    -------
+    Result
+        All trials, those of the earlier process too.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, another version wrote it, or its driver still works.
+    TrainFunctionError, InvalidArgumentError, EnvironmentUnfitError
+        As for `launch`.
+
+    Examples
+    --------
+    >>> def train(x):
+    ...     return x
+    >>> from sparkexp.experiment import launch
+    >>> result = launch(None, train, {'x': [1, 2, 3]}, engine='inline', progress=False,
+    ...                 max_trials=2, logdir='example')
+    >>> len(result), result.stopped
+    (2, 'max_trials=2 were run')
+    >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
+    3
+    """
+    if "name" in options:
+        raise InvalidArgumentError("A run that is resumed keeps its name; leave it out.")
+    run = RunDirectory.open(Options.checked({"logdir": logdir}).logdir_path() or ".")
+    try:
+        search = Search.from_json(run.settings)
+        recorded = dict(run.settings["options"])
+    except (KeyError, TypeError) as error:
+        raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error!r}.") from error
+    checked = Options.checked({**recorded, **options})
+    return start_search(spark, train, search, checked, run)
+
+
+def load(logdir: str | os.PathLike[str]) -> Result:
+    """Return the result of a run from its log directory, of one that still runs, too.
+
+    Parameters
+    ----------
+    logdir : str or path
+        The log directory of the run.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, or another version wrote it.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> result = launch(None, lambda x: x, {'x': [1, 2]}, engine='inline', progress=False)
+    >>> load(result.logdir).best.params
+    {'x': 2}
+    """
+    return Result.of_run(RunDirectory.open(logdir))
