@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import pyarrow
     from pyspark.resource import ResourceProfile
     from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["SlotCount", "check_session", "is_alive", "is_connect", "is_local", "setting"]
 
@@ -107,7 +110,11 @@ class SlotCount:
     def now(self) -> int:
         """Return the slots, at least 1."""
         if not self._connect and time.monotonic() - self._counted > RECOUNT_S:
-            self._slots, self._counted = self._count(), time.monotonic()
+            self._counted = time.monotonic()
+            try:
+                self._slots = self._count()
+            except Exception as error:  # a session that is gone: its trials will tell
+                logger.debug("Slots could not be counted", exc_info=error)
         if self._elastic:
             # Executors are only added for tasks that wait: offer as many again.
             return max(1, min(2 * self._slots, self._ceiling()))

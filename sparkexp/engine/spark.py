@@ -106,6 +106,7 @@ class SparkEngine(Engine):
             threads=resources.threads(spark),
             modules=ship(spark, train, py_files),
         )
+        self._attempts_per_job = _attempts_per_job(spark)
         self._tag = f"sparkexp-{uuid.uuid4().hex[:12]}"
         self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
@@ -207,14 +208,18 @@ class SparkEngine(Engine):
     def _serve(self) -> None:
         while (item := self._submitted.get()) is not None:
             trial, submitted = item
-            with self._gpus.taken() as gpus:
-                result = self._run(replace(self._template, trial=trial, gpus=gpus))
+            try:
+                with self._gpus.taken() as gpus:
+                    result = self._run(replace(self._template, trial=trial, gpus=gpus))
+            except Exception as error:  # ours, or Spark's in a state nobody foresaw
+                logger.exception("%s could not be run", trial.id)
+                text = f"The trial could not be run: {type(error).__name__}: {error}"
+                result = TrialResult(trial, State.FAILED, error=text, ended=time.time())
             self._ended.put(replace(result, submitted=submitted))
 
     def _run(self, task: TrialTask) -> TrialResult:
         """Run a trial, again where Spark gave it up for reasons that lie outside of it."""
         trial = task.trial
-        per_job = self._attempts_per_job()
         while not self._cancelled.is_set():
             try:
                 return self._run_job(task)
@@ -224,7 +229,7 @@ class SparkEngine(Engine):
                     break
                 if self._cancelled.is_set() or _is_cancelled(error):
                     break
-                attempts = task.first_attempt + per_job
+                attempts = task.first_attempt + self._attempts_per_job
                 logger.warning("%s was lost: %s", trial.id, _reason(error))
                 if attempts > task.max_retries:
                     text = f"Spark could not run the trial: {_reason(error)}"
@@ -242,12 +247,6 @@ class SparkEngine(Engine):
                 .collect()
             )
         return TrialResult.from_json(json.loads(rows[0]["result"]))
-
-    def _attempts_per_job(self) -> int:
-        """Return how often Spark itself runs a task before it gives the job up."""
-        if is_local(self._spark):
-            return 1
-        return int(setting(self._spark, "spark.task.maxFailures") or 4)
 
 
 class _GpuPool:
@@ -317,6 +316,11 @@ def _use_own_python(spark: SparkSession) -> None:
         if not _chosen(spark):
             logger.info("Workers run %s instead of %s", sys.executable, context.pythonExec)
             context.pythonExec = sys.executable
+
+
+def _attempts_per_job(spark: SparkSession) -> int:
+    """Return how often Spark itself runs a task before it gives the job up."""
+    return 1 if is_local(spark) else int(setting(spark, "spark.task.maxFailures") or 4)
 
 
 def _stop_progress_bar(spark: SparkSession) -> None:
