@@ -9,13 +9,16 @@ import numpy as np
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.trial import Direction
 
+# What a float holds exactly; no count or number of seconds is larger.
+MAX_INT = 2**53
+
 __all__ = ["as_direction", "as_float", "as_int"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
     """Return a whole number as an int; numpy's are whole numbers too, bools are not."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        if value >= at_least:
+        if at_least <= value <= MAX_INT:
             return int(value)
     raise InvalidArgumentError(
         f"{name} is a whole number of at least {at_least}, got {value!r}: give for example "
@@ -33,7 +36,13 @@ def as_float(
 ) -> float:
     """Return a finite number in ``[low, high]``, or in ``(low, high]`` if `above`, as a float."""
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        if math.isfinite(value) and low <= value <= high and not (above and value == low):
+        small = not isinstance(value, int) or abs(value) <= MAX_INT
+        if (
+            small
+            and math.isfinite(value)
+            and low <= value <= high
+            and not (above and value == low)
+        ):
             return float(value)
     if high < math.inf:
         rule = f" in {'(' if above else '['}{low:g}, {high:g}]"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction, as_int
-from sparkexp.errors import SpaceError
+from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.options import Options, ResumeOptions, RunOptions
 from sparkexp.result import Result
 from sparkexp.resuming import load, resume
@@ -276,7 +276,12 @@ def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result
     <function train at ...
     {}
     """
-    return search(*args, **options, dry_run=True)
+    if search not in (launch, evolutionary_search, random_search):
+        raise InvalidArgumentError(
+            f"dry_run tries out launch, evolutionary_search or random_search, got {search!r}. "
+            "Write dry_run(launch, spark, train, …)."
+        )
+    return search(*args, **{**options, "dry_run": True})
 
 
 def logdir() -> str:

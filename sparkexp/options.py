@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -91,10 +92,6 @@ class ResumeOptions(TypedDict, total=False):
         itself are found without.
     progress : bool
         Whether to show the plan and the progress, True by default.
-    dry_run : bool
-        Whether only to show the plan and to try out on one executor whether the train function
-        arrives there and finds its modules. It is not called, and nothing is left on disk. The
-        result has one trial, whose ``output`` names the modules and their versions.
     """
 
     metric: str | None
@@ -113,7 +110,6 @@ class ResumeOptions(TypedDict, total=False):
     isolation: Isolation
     py_files: Sequence[str]
     progress: bool
-    dry_run: bool
 
 
 class RunOptions(ResumeOptions, total=False):
@@ -126,12 +122,17 @@ class RunOptions(ResumeOptions, total=False):
     logdir : str or path
         Directory of this run, visible to all executors under the same path; by default
         ``sparkexp-runs/<name>-<date>-<time>`` below the working directory.
+    dry_run : bool
+        Whether only to show the plan and to try out on one executor whether the train function
+        arrives there and finds its modules. It is not called, and nothing is left on disk. The
+        result has one trial, whose ``output`` names the modules and their versions.
     **options
         See `ResumeOptions`.
     """
 
     name: str | None
     logdir: str | os.PathLike[str] | None
+    dry_run: bool
 
 
 @dataclass(frozen=True)
@@ -179,19 +180,11 @@ class Options:
                 raise InvalidArgumentError(
                     f"There is no option {name!r}.{hint} The options are: {', '.join(names)}."
                 )
-        options = cls(**given)
+        options = cls(**{**given, **_numbers(given)})
         _check_text("metric", options.metric)
         _check_text("name", options.name)
         _check_choice("engine", options.engine, get_args(EngineName))
         _check_choice("isolation", options.isolation, get_args(Isolation))
-        for name, at_least in COUNTS.items():
-            if getattr(options, name) is not None:
-                as_int(name, getattr(options, name), at_least=at_least)
-        for name in ("trial_timeout", "timeout"):
-            if getattr(options, name) is not None:
-                as_float(name, getattr(options, name), low=0, above=True)
-        if options.target is not None:
-            as_float("target", options.target)
         _check_gpus(options.gpus_per_trial)
         for name in ("progress", "limit_threads", "dry_run"):
             _check_choice(name, getattr(options, name), (True, False))
@@ -209,11 +202,12 @@ class Options:
         if self.logdir is None:
             return None
         given = os.fspath(self.logdir) if isinstance(self.logdir, os.PathLike) else self.logdir
-        if not isinstance(given, str) or not given:
+        if not isinstance(given, str) or not given.strip() or "\0" in given:
             raise InvalidArgumentError(f"logdir must be a path, got {self.logdir!r}.")
-        if "://" in given or given.startswith("file:"):
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", given):
             parts = urlsplit(given)
-            if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+            local = parts.scheme == "file" and parts.netloc in ("", "localhost")
+            if not local or not unquote(parts.path).strip("/"):
                 raise InvalidArgumentError(
                     f"logdir must be a local path that all executors see, got {given!r}. Use a "
                     "directory on a shared file system, such as an NFS mount."
@@ -228,19 +222,31 @@ class Options:
             ) from None
 
 
+def _numbers(given: Mapping[str, Any]) -> dict[str, int | float]:
+    """Return the options that are numbers, checked and as Python's own."""
+    numbers: dict[str, int | float] = {}
+    for name, value in given.items():
+        if value is None and name != "max_retries":
+            continue
+        if name in COUNTS:
+            numbers[name] = as_int(name, value, at_least=COUNTS[name])
+        elif name in ("trial_timeout", "timeout", "gpus_per_trial"):
+            numbers[name] = as_float(name, value, low=0, above=True)
+        elif name == "target":
+            numbers[name] = as_float(name, value)
+    return numbers
+
+
 def _check_text(name: str, value: object) -> None:
     if value is not None and (not isinstance(value, str) or not value.strip()):
         raise InvalidArgumentError(f"{name} must be a text that isn't empty, got {value!r}.")
 
 
-def _check_gpus(value: object) -> None:
-    if value is None:
-        return
-    amount = as_float("gpus_per_trial", value, low=0, above=True)
-    if amount > 0.5 and amount != int(amount):
+def _check_gpus(amount: float | None) -> None:
+    if amount is not None and amount > 0.5 and amount != int(amount):
         raise InvalidArgumentError(
             "gpus_per_trial must be a whole number, or a fraction of at most 0.5 by which trials "
-            f"share a GPU, got {value!r}. Write 1 for a GPU each, 0.5 for two trials on one."
+            f"share a GPU, got {amount!r}. Write 1 for a GPU each, 0.5 for two trials on one."
         )
 
 

@@ -12,26 +12,33 @@ from sparkexp.search_spec import Search
 __all__ = ["plan_text"]
 
 
-def plan_text(name: str, search: Search, engine: Engine, root: Path) -> str:
+def plan_text(
+    name: str, search: Search, engine: Engine, root: Path, max_trials: int | None = None
+) -> str:
     """Return the plan of a search: what runs where, in how many waves, and how to watch it."""
     searcher, slots = search.searcher, engine.slots
-    n_trials = searcher.n_trials
+    limits = [n for n in (searcher.n_trials, max_trials) if n is not None]
+    n_trials = min(limits, default=None)
     rows = []
     if search.space is not None:
         rows += [(n, p.describe()) for n, p in search.space.parameters.items()]
     rows += [
         (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
     ]
-    waves = "" if n_trials is None else f": {_waves(search, n_trials, slots)} waves"
+    waves = "" if n_trials is None else f": {_counted(_waves(search, n_trials, slots), 'wave')}"
     rows.append(("slots", f"{slots} in {engine.where}{waves}"))
     rows.append(("log directory", str(root)))
     rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(str(root))}"))
     width = max(len(key) for key, _ in rows)
-    lines = [f"{searcher.name} search {name!r}: {n_trials} trials"]
+    lines = [f"{searcher.name} search {name!r}: {_counted(n_trials, 'trial')}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
     lines += [f"  note: {note}" for note in engine.notes]
     return "\n".join(lines)
+
+
+def _counted(n: int | None, noun: str) -> str:
+    return f"{'any number of' if n is None else n} {noun}{'' if n == 1 else 's'}"
 
 
 def _waves(search: Search, n_trials: int, slots: int) -> int:

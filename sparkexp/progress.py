@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from tqdm import tqdm
 from sparkexp.trial import Direction, State, TrialResult
 
 __all__ = ["Progress"]
+
+logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 10.0
 # Up to so many trials each gets a line of its own where there is no terminal.
@@ -42,8 +45,8 @@ class Progress:
     ) -> None:
         self._n_trials = n_trials
         self._sign = 1.0 if direction == "max" else -1.0
-        self._stream = stream or sys.stderr
-        self._enabled = enabled
+        self._stream: TextIO | None = stream or sys.stderr  # None where there is no console
+        self._enabled = enabled and self._stream is not None
         self._bar: tqdm[NoReturn] | None = None
         self._n_shown = 0
         self._n_failed = 0
@@ -53,8 +56,7 @@ class Progress:
     def plan(self, text: str) -> None:
         """Show the plan before the first trial."""
         if self._enabled:
-            self._stream.write(text.rstrip() + "\n")
-            self._stream.flush()
+            self._write(text.rstrip())
 
     def show(self, results: Sequence[TrialResult], n_running: int) -> None:
         """Show the state of the search.
@@ -74,17 +76,41 @@ class Progress:
             self._note_best(result)
         self._n_shown = len(results)
         if _is_live(self._stream):
-            self._update_bar(len(new), n_running)
+            try:
+                self._update_bar(len(new), n_running)
+            except (OSError, ValueError) as error:
+                self._go_quiet(error)
         elif new and self._line_is_due(n_running):
             self._last_line = time.monotonic()
-            self._stream.write(self._line(n_running) + "\n")
-            self._stream.flush()
+            self._write(self._line(n_running))
 
     def close(self) -> None:
         """Leave the last state on the screen and release the line."""
         if self._bar is not None:
-            self._bar.close()
+            try:
+                self._bar.close()
+            except (OSError, ValueError) as error:
+                self._go_quiet(error)
             self._bar = None
+
+    def _write(self, text: str) -> None:
+        """Write a line above the bar; a console that is gone doesn't end the search."""
+        stream = self._stream
+        assert stream is not None
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "replace").decode(encoding)
+        try:
+            if self._bar is not None:
+                self._bar.write(text, file=stream)
+            else:
+                stream.write(text + "\n")
+            stream.flush()
+        except (OSError, ValueError) as error:
+            self._go_quiet(error)
+
+    def _go_quiet(self, error: Exception) -> None:
+        self._enabled = False
+        logger.info("The progress can't be shown any more: %s", error)
 
     def _note_failure(self, result: TrialResult) -> None:
         if result.state is not State.FAILED:
@@ -92,11 +118,7 @@ class Progress:
         self._n_failed += 1
         if self._n_failed == 1 and result.error:
             # The first one is often the reason of all others: nobody should have to wait for it.
-            text = f"{result.trial.id} failed: {result.error.strip().splitlines()[-1]}"
-            if self._bar is not None:
-                self._bar.write(text, file=self._stream)
-            else:
-                self._stream.write(text + "\n")
+            self._write(f"{result.trial.id} failed: {result.reason}")
 
     def _note_best(self, result: TrialResult) -> None:
         if not result.succeeded or result.value is None:
@@ -134,6 +156,8 @@ def _short(value: int | float | str | bool) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _is_live(stream: TextIO) -> bool:
+def _is_live(stream: TextIO | None) -> bool:
     """Tell whether a line can be overwritten: in a terminal, and in a notebook's output."""
-    return stream.isatty() or type(stream).__module__.startswith("ipykernel")
+    return (
+        stream is not None and stream.isatty() or type(stream).__module__.startswith("ipykernel")
+    )

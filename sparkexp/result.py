@@ -179,7 +179,7 @@ class Result:
         return f"<{self._headline()}>"
 
     def __str__(self) -> str:
-        table = self._short().to_string(index=False, float_format="%.4g")
+        table = self._short().to_string(index=False, float_format="{:.4g}".format)
         return f"{self._headline()}\n{table}{self._left_out()}"
 
     def _repr_html_(self) -> str:
@@ -198,10 +198,10 @@ class Result:
         if not self.trials:
             return "There is no best trial: no trial ended."
         if not succeeded:
-            first = next((r.error for r in self.trials if r.error), None) or "no error recorded"
+            first = next((r.reason for r in self.trials if r.error), None) or "no error recorded"
             return (
                 f"There is no best trial: none of the {len(self.trials)} trials succeeded. The "
-                f"first error: {first.splitlines()[-1]} (all of them: result.failures())."
+                f"first error: {first} (all of them: result.failures())."
             )
         if any(r.metrics for r in succeeded):
             return (
@@ -236,7 +236,7 @@ class Result:
         hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
         hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
         if "error" not in hidden:
-            frame["error"] = frame["error"].map(_last_line, na_action="ignore")
+            frame["error"] = [_shortened(self.trials[k].reason) for k in frame.index]
         frame = frame.drop(columns=hidden, errors="ignore")
         return frame.fillna({c: "" for c in ("error", "reused_from") if c in frame})
 
@@ -274,10 +274,7 @@ def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dic
     }
 
 
-def _last_line(error: str) -> str:
-    # Continuation lines and notes are indented, the exception itself isn't.
-    lines = [line for line in error.strip().splitlines() if not line.startswith(" ")]
-    line = lines[-1] if lines else ""
+def _shortened(line: str) -> str:
     return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
 
 

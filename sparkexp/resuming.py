@@ -66,14 +66,22 @@ def resume(
     >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
     3
     """
-    if "name" in options:
-        raise InvalidArgumentError("A run that is resumed keeps its name; leave it out.")
-    run = RunDirectory.open(Options.checked({"logdir": logdir}).logdir_path() or ".")
+    for name in ("name", "dry_run"):
+        if name in options:
+            raise InvalidArgumentError(f"A run that is resumed takes no {name}=; leave it out.")
+    run = _open(logdir)
     try:
         search = Search.from_json(run.settings)
         recorded = dict(run.settings["options"])
+        str(run.settings["name"])
     except (KeyError, TypeError) as error:
         raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error!r}.") from error
+    if options.get("metric", recorded.get("metric")) != recorded.get("metric"):
+        raise InvalidArgumentError(
+            "A run that is resumed keeps its metric, since its trials are compared by it: it is "
+            f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
+            "new search."
+        )
     checked = Options.checked({**recorded, **options})
     return start_search(spark, train, search, checked, run)
 
@@ -98,4 +106,11 @@ def load(logdir: str | os.PathLike[str]) -> Result:
     >>> load(result.logdir).best.params
     {'x': 2}
     """
-    return Result.of_run(RunDirectory.open(logdir))
+    return Result.of_run(_open(logdir))
+
+
+def _open(logdir: str | os.PathLike[str]) -> RunDirectory:
+    path = Options.checked({"logdir": logdir}).logdir_path()
+    if path is None:
+        raise InvalidArgumentError("logdir must name the log directory of a run, got None.")
+    return RunDirectory.open(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,9 @@ from sparkexp.trial import State, Trial
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["DEFAULT_ROOT", "run_search"]
+__all__ = ["DEFAULT_ROOT", "default_root", "run_search"]
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_ROOT = "sparkexp-runs"
 # Unless the user set them: without the first, one trial takes all memory of a GPU that others
@@ -75,7 +79,7 @@ def run_search(
         If the Spark session ends meanwhile; likewise.
     """
     name = run.settings["name"] if run else options.name or function_name(train)
-    root = run.paths.root if run else options.logdir_path() or _default_root(name)
+    root = run.paths.root if run else options.logdir_path() or default_root(name)
     template = TrialTask(
         trial=Trial(0, {}),
         train=train,
@@ -87,12 +91,13 @@ def run_search(
         environment=TRIAL_ENVIRONMENT,
         hparams=search.hparams(),
     )
-    with _engine(spark, train, template, options) as engine:
-        # From here on there may be something on disk.
+    # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
+    with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
+        # And from here on there may be something on disk.
         run = run or RunDirectory.create(root, _settings(name, search, options))
         with run.locked():
-            plan = plan_text(name, planned or search, engine, root)
-            return _run_locked(search, options, engine, run, plan)
+            plan = plan_text(name, planned or search, engine, root, options.max_trials)
+            return _run_locked(search, options, engine, run, interrupts, plan)
 
 
 def _run_locked(
@@ -100,6 +105,7 @@ def _run_locked(
     options: Options,
     engine: Engine,
     run: RunDirectory,
+    interrupts: Interrupts,
     plan: str,
 ) -> Result:
     searcher = search.searcher
@@ -111,7 +117,9 @@ def _run_locked(
         search.direction,
         generations,
     )
-    progress = Progress(searcher.n_trials, search.direction, options.progress)
+    progress = Progress(
+        _at_most(searcher.n_trials, options.max_trials), search.direction, options.progress
+    )
     limits = Limits(
         search.direction,
         options.timeout,
@@ -119,11 +127,17 @@ def _run_locked(
         options.target,
         options.max_trials,
     )
+    recorded = run.results()
     if state := run.searcher_state():
-        searcher.restore(state)
-    interrupts = Interrupts()
+        if searcher.knows_only(state, {r.trial.number for r in recorded}):
+            searcher.restore(state)
+        else:
+            logger.warning(
+                "Records are missing in %s: the search is replayed from those that are there, and "
+                "the trials without one are run again.", run.paths.records
+            )  # fmt: skip
     loop = SearchLoop(
-        searcher, engine, run, log, progress, limits, interrupts, search.reuse, run.results()
+        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded
     )
 
     def result(stopped: str | None) -> Result:
@@ -133,8 +147,7 @@ def _run_locked(
 
     progress.plan(plan)
     try:
-        with interrupts:
-            return result(loop.run())
+        return result(loop.run())
     except KeyboardInterrupt:
         loop.cancel()
         n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
@@ -158,7 +171,7 @@ def _engine(
 ) -> Engine:
     if options.engine == "inline":
         return InlineEngine(template, options.data)
-    if spark is None or not hasattr(spark, "range"):
+    if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
         raise InvalidArgumentError(
             f"spark must be a SparkSession, got {spark!r}. Build one with "
             "SparkSession.builder.getOrCreate(), or debug without one: engine='inline'."
@@ -172,14 +185,15 @@ def _engine(
     return SparkEngine(spark, train, template, resources, tuple(options.py_files), options.data)
 
 
-def _default_root(name: str) -> Path:
-    stem = f"{file_name(name)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    root = Path(DEFAULT_ROOT, stem).absolute()
-    k = 1
-    while root.exists():  # a second search in the same second
-        k += 1
-        root = root.with_name(f"{stem}-{k}")
-    return root
+def _at_most(n_trials: int | None, limit: int | None) -> int | None:
+    return min((n for n in (n_trials, limit) if n is not None), default=None)
+
+
+def default_root(name: str) -> Path:
+    """Return a log directory for a run that nobody else is about to create."""
+    # The last part: other threads and drivers may start in the same second.
+    when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    return Path(DEFAULT_ROOT, f"{file_name(name)}-{when}").absolute()
 
 
 def _settings(name: str, search: Search, options: Options) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 
 from sparkexp.errors import TrainFunctionError
 
+MAX_NAME_CHARS = 60
+
 __all__ = ["check_train", "file_name", "function_name"]
 
 
@@ -115,4 +117,5 @@ def file_name(name: str) -> str:
     >>> file_name('../my run')
     '..myrun'
     """
-    return "".join(c if c.isalnum() or c in "-_." else "" for c in name) or "train"
+    kept = "".join(c if c.isalnum() or c in "-_." else "" for c in name)
+    return kept[:MAX_NAME_CHARS] or "train"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.engine import probe_of
 from sparkexp.options import Options
 from sparkexp.result import Result
-from sparkexp.run import run_search
+from sparkexp.run import default_root, run_search
 from sparkexp.search import ListSearcher
 from sparkexp.search_spec import Search
-from sparkexp.signature import check_train
+from sparkexp.signature import check_train, function_name
 from sparkexp.storage import RunDirectory
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def start_search(
     """
     for names in search.names():
         check_train(train, names, takes_data=options.data is not None)
-    if options.dry_run and run is None:
+    if options.dry_run:
         return _try_out(spark, train, search, options)
     return run_search(spark, train, search, options, run)
 
@@ -64,13 +65,21 @@ def _try_out(
     first = search.searcher.ask()
     searcher = ListSearcher([first.params if first is not None else {}])
     one = Search(searcher, search.direction, needs_values=False, reuse=False)
-    quiet = dataclasses.replace(options, dry_run=False, metric=None)
-    planned = search if options.progress else None
-    result = run_search(spark, probe_of(train), one, quiet, planned=planned)
-    (trial,) = result.trials
-    output = Path(trial.logdir, "output.log")
-    said = output.read_text(errors="replace") if output.exists() else trial.output
-    shutil.rmtree(result.logdir, ignore_errors=True)
+    wanted = options.logdir_path() or default_root(options.name or function_name(train))
+    # Beside the log directory, on the same storage; what is there already is none of our business.
+    root = wanted.with_name(f".{wanted.name}-dry-run-{uuid.uuid4().hex[:8]}")
+    quiet = dataclasses.replace(options, dry_run=False, metric=None, logdir=root)
+    new = [path for path in (root, *root.parents) if not path.exists()]
+    try:
+        result = run_search(spark, probe_of(train), one, quiet, planned=search)
+        (trial,) = result.trials
+        output = Path(trial.logdir, "output.log")
+        said = output.read_text(errors="replace") if output.exists() else trial.output
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        for path in new[1:]:
+            if path.exists():
+                path.rmdir()
     return dataclasses.replace(
         result,
         trials=(dataclasses.replace(trial, output=said),),

@@ -120,6 +120,19 @@ class TrialResult:
         return max(0.0, self.ended - self.started) if self.started else 0.0
 
     @property
+    def reason(self) -> str:
+        """The line of the error that says what happened; empty without an error."""
+        lines = (self.error or "").strip().splitlines()
+        if not lines or not lines[0].lstrip(" +").startswith(("Traceback", "Exception Group")):
+            return lines[0] if lines else ""
+        # The exception's own line follows the last frame; its message may have more lines.
+        frames = [k for k, line in enumerate(lines) if line.lstrip(" |").startswith("File ")]
+        after = lines[frames[-1] + 1 :] if frames else lines[1:]
+        if lines[0].startswith("Traceback"):
+            return next((line for line in after if not line.startswith(" ")), lines[-1])
+        return next((line.strip(" |") for line in lines if "Group: " in line), lines[-1])
+
+    @property
     def succeeded(self) -> bool:
         return self.state is State.SUCCEEDED
 

@@ -30,6 +30,11 @@ def native(value: object) -> ParamValue:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):
+        if abs(int(value)) >= 2**63:
+            raise SpaceError(
+                "A parameter's whole number fits 64 bits, and this one does not: give it as a "
+                "string and turn it into an int inside the train function."
+            )
         return int(value)
     if isinstance(value, (float, np.floating)):
         if not math.isfinite(value):

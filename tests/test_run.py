@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 import math
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -742,3 +744,143 @@ def test_quiet_is_quiet(capfd):
     experiment.launch(None, score, GRID, **QUIET)
     experiment.launch(None, lambda: 1 / 0, **QUIET)
     assert capfd.readouterr() == ("", "")
+
+
+# What a first visitor broke
+
+
+def test_a_dry_run_touches_nothing_that_is_there(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("x")
+
+    def train(x):
+        raise AssertionError("called")
+
+    for logdir in (mine, tmp_path / "new" / "deep"):
+        result = experiment.dry_run(
+            experiment.launch, None, train, {"x": [1, 2]}, logdir=logdir, **QUIET
+        )
+        assert result.failures() == {} and "dry run" in str(result.stopped)
+    assert (mine / "thesis.txt").read_text() == "x"
+    assert [path.name for path in tmp_path.iterdir() if path.name != "here"] == ["mine"]
+
+
+def test_a_dry_run_finds_a_module_that_is_missing():
+    def train(x):
+        import no_such_module  # noqa: F401
+
+    result = experiment.dry_run(experiment.launch, None, train, {"x": [1]}, **QUIET)
+    assert "no_such_module" in result.failures()["trials/trial-00000"]
+    with pytest.raises(InvalidArgumentError, match="dry_run tries out launch"):
+        experiment.dry_run(experiment.resume, None, train, "nowhere")
+
+
+def test_deleted_records_are_run_again(tmp_path):
+    calls = []
+
+    def train(x, y):
+        calls.append((x, y))
+        return -((x - 0.4) ** 2) - y
+
+    def search(logdir, **options):
+        return experiment.evolutionary_search(
+            None, train, {"x": [0.0, 1.0], "y": [0, 2]}, popsize=5, generations=3, seed=3,
+            logdir=logdir, **options, **QUIET,
+        )  # fmt: skip
+
+    whole = search(tmp_path / "whole")
+    search(tmp_path / "run", max_trials=12)
+    for number in (2, 7):
+        (tmp_path / "run" / "records" / f"trial-{number:05d}.json").unlink()
+    calls.clear()
+    resumed = experiment.resume(None, train, tmp_path / "run", max_trials=None, **QUIET)
+    assert [(r.trial, r.value) for r in resumed.trials] == [
+        (r.trial, r.value) for r in whole.trials
+    ]
+    n_run = sum(r.reused_from is None for r in whole.trials)
+    assert len(calls) == n_run - 10
+
+
+def test_a_resumed_run_keeps_its_metric(tmp_path):
+    def train(x):
+        return {"acc": x, "loss": 100 - x}
+
+    first = experiment.launch(
+        None, train, {"x": [1, 2, 3]}, metric="acc", logdir=tmp_path / "r", max_trials=1, **QUIET
+    )
+    assert first.stopped == "max_trials=1 were run"
+    for wrong in ({"metric": "loss"}, {"dry_run": True}, {"name": "other"}):
+        with pytest.raises(InvalidArgumentError):
+            experiment.resume(None, train, tmp_path / "r", **wrong, **QUIET)
+    again = experiment.resume(None, train, tmp_path / "r", max_trials=None, **QUIET)
+    assert [r.value for r in again.trials] == [1, 2, 3]
+
+
+def test_foreign_records_are_not_taken_over(tmp_path):
+    other = experiment.launch(None, lambda x: 10.0, {"x": [1]}, logdir=tmp_path / "a", **QUIET)
+    stale = tmp_path / "b"
+    shutil.copytree(Path(other.logdir) / "records", stale / "records")
+    with pytest.raises(RunDirectoryError, match="holds one run"):
+        experiment.launch(None, lambda x: 99.0, {"x": [1]}, logdir=stale, **QUIET)
+
+
+def test_mixed_choices_can_be_printed():
+    result = experiment.launch(None, lambda dropout: 1.0, {"dropout": [0.5, "none"]}, **QUIET)
+    assert "none" in str(result) and "none" in result._repr_html_()
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text):
+        raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("stream", [Gone(), None, "ascii"])
+def test_a_console_that_is_gone_does_not_end_the_search(monkeypatch, stream):
+    if stream == "ascii":
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stderr", stream)
+    result = experiment.launch(None, lambda x: x, {"x": list(range(12))}, engine="inline")
+    assert len(result) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"parallelism": 10**30}, "parallelism is a whole number"),
+        ({"timeout": 10**400}, "timeout is a number above 0"),
+        ({"logdir": "a\0b"}, "logdir must be a path"),
+        ({"logdir": "file:///"}, "logdir must be a local path"),
+        ({"logdir": "s3:/bucket"}, "logdir must be a local path"),
+    ],
+)
+def test_odd_options_are_named(options, error):
+    with pytest.raises(InvalidArgumentError, match=error):
+        experiment.launch(None, lambda x: x, {"x": [1]}, **options, **QUIET)
+
+
+def test_numpy_numbers_are_options_like_others():
+    options = {"parallelism": np.int64(2), "trial_timeout": np.float32(5)}
+    result = experiment.launch(None, lambda x: x, {"x": [1]}, **options, **QUIET)
+    settings = RunDirectory.open(result.logdir).settings
+    assert (settings["options"]["parallelism"], settings["options"]["trial_timeout"]) == (2, 5.0)
+    with pytest.raises(SpaceError, match="64 bits"):
+        experiment.launch(None, lambda x: x, {"x": [10**400]}, **QUIET)
+
+
+def test_the_reason_is_the_exceptions_own_line():
+    def several(x):
+        raise ValueError("first\n  second\nthird")
+
+    def group(x):
+        raise ExceptionGroup("many", [KeyError(1), ValueError("two\nlines")])
+
+    for train, reason in (
+        (several, "ValueError: first"),
+        (group, "ExceptionGroup: many (2 sub-exceptions)"),
+    ):
+        result = experiment.launch(None, train, {"x": [1]}, **QUIET)
+        assert result.trials[0].reason == reason
+        assert reason in str(result)

@@ -37,6 +37,7 @@ __all__ = ["run_isolated"]
 
 PR_SET_CHILD_SUBREAPER = 36
 CHUNK = 1 << 16
+MAX_POLL_S = 86_400.0  # the milliseconds of 25 days are more than poll takes
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _watch(
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if left == 0.0:
             return _Report(b"", 0, timed_out=True)
-        events = dict(poll.poll(None if left is None else left * 1000 + 1))
+        events = dict(poll.poll(None if left is None else min(left, MAX_POLL_S) * 1000 + 1))
         if alive_in in events:
             return None
         if result_in in events:

@@ -53,7 +53,7 @@ def check_session(spark: SparkSession) -> None:
     EnvironmentUnfitError
         If the session is stopped, or asks for GPUs that its master can't announce.
     """
-    if not is_connect(spark) and _is_stopped(spark):
+    if not is_alive(spark):
         raise EnvironmentUnfitError(
             "The Spark session is stopped. Build a new one: SparkSession.builder.getOrCreate()."
         )

@@ -32,8 +32,8 @@ from sparkexp.engine.slots import (
     setting,
 )
 from sparkexp.engine.task import RESULT_SCHEMA, spark_function
-from sparkexp.errors import SessionLostError, TrainFunctionError
-from sparkexp.gpu import local_gpus, share_out
+from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
+from sparkexp.gpu import VISIBLE_DEVICES, local_gpus, share_out
 from sparkexp.trial import State, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -232,8 +232,13 @@ class SparkEngine(Engine):
                 attempts = task.first_attempt + self._attempts_per_job
                 logger.warning("%s was lost: %s", trial.id, _reason(error))
                 if attempts > task.max_retries:
-                    text = f"Spark could not run the trial: {_reason(error)}"
-                    return TrialResult(trial, State.FAILED, error=text, ended=time.time())
+                    text = (
+                        f"Spark could not run the trial in {attempts} attempts "
+                        f"(max_retries={task.max_retries}): {_reason(error)}"
+                    )
+                    return TrialResult(
+                        trial, State.FAILED, error=text, ended=time.time(), attempt=attempts - 1
+                    )
                 task = replace(task, first_attempt=attempts)
         return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
 
@@ -255,6 +260,11 @@ class _GpuPool:
     def __init__(self, spark: SparkSession, n_slots: int, per_trial: float | None) -> None:
         gpus = local_gpus() if is_local(spark) and not is_connect(spark) else ()
         self._free: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        if per_trial is not None and is_local(spark) and not gpus:
+            raise EnvironmentUnfitError(
+                f"gpus_per_trial={per_trial:g} needs GPUs, and nvidia-smi and {VISIBLE_DEVICES} "
+                "name none on this machine. Leave it out, or install the driver."
+            )
         shares = share_out(gpus, n_slots, per_trial) if gpus else []
         self.n_shares = len(shares)
         for share in shares:
@@ -352,6 +362,11 @@ def _reason(error: Exception) -> str:
         return (
             "the executors' Python lacks pyarrow. Set PYSPARK_PYTHON (or spark.pyspark.python) "
             "to a Python that has the packages of requirements.txt, on every host."
+        )
+    if any("Python worker exited unexpectedly" in line for line in lines):
+        return (
+            "its worker process was lost. Look for memory: processes that take more than there is "
+            "are killed."
         )
     telling = [line for line in lines if "Error" in line or "Exception" in line or "ost" in line]
     return (telling or lines or [type(error).__name__])[0][:2000]

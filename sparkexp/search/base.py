@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -133,6 +133,20 @@ class Searcher(ABC):
             ],
             "memory": self._state(),
         }
+
+    @staticmethod
+    def knows_only(state: Mapping[str, Any], numbers: Set[int]) -> bool:
+        """Tell whether every trial whose result a saved state knows is among these numbers.
+
+        Parameters
+        ----------
+        state : Mapping[str, Any]
+            What `state` returned.
+        numbers : set of int
+            Numbers of the trials whose results are at hand.
+        """
+        still_open = {record["number"] for record in state["open"]}
+        return set(range(state["n_asked"])) - still_open <= numbers
 
     @final
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -71,7 +71,8 @@ class RunDirectory:
             If it holds a run already, or can't be written.
         """
         run = cls(Path(root).absolute(), settings)
-        if run.paths.experiment.exists():
+        leftovers = (run.paths.experiment, run.paths.searcher, run.paths.records)
+        if any(path.exists() for path in leftovers):
             raise RunDirectoryError(
                 f"A log directory holds one run, and logdir={str(root)!r} already has one. "
                 "Name another directory, or leave logdir out for a new one."
@@ -152,6 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _damaged(path: Path, reason: object) -> RunDirectoryError:
     return RunDirectoryError(
-        f"{path} is damaged: {reason}. Restore it from a copy; a single trial's record may be "
-        "deleted, and the trial counts as not run."
+        f"{path} is damaged: {reason}. Restore it from a copy. A trial's record or the searcher's "
+        "state may also be deleted: experiment.resume then runs the trial again, or replays the "
+        "search from its records."
     )

@@ -118,7 +118,7 @@ def test_a_damaged_record_is_named(run, content):
     run.record(result(0))
     run.record(result(1))
     run.paths.record(1).write_bytes(content)
-    with pytest.raises(RunDirectoryError, match=r"trial-00001.json is damaged: .*may be deleted"):
+    with pytest.raises(RunDirectoryError, match=r"trial-00001.json is damaged: .*also be deleted"):
         run.results()
     run.paths.record(1).unlink()
     assert run.results() == [result(0)]
