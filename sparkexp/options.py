@@ -121,7 +121,7 @@ class RunOptions(ResumeOptions, total=False):
         Name of the run; by default that of the train function.
     logdir : str or path
         Directory of this run, visible to all executors under the same path; by default
-        ``sparkexp-runs/<name>-<date>-<time>`` below the working directory.
+        ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.
     dry_run : bool
         Whether only to show the plan and to try out on one executor whether the train function
         arrives there and finds its modules. It is not called, and nothing is left on disk. The
