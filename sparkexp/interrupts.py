@@ -25,7 +25,11 @@ class Interrupts:
         self._before: Any = None
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
+        # Where it is ignored, as under nohup, it stays ignored.
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        ):
             self._before = signal.signal(signal.SIGINT, self._handle)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from pyspark.sql import SparkSession
 
 from sparkexp.engine.session import build_session
 from tests.spark.cluster import StandaloneCluster
+
+
+def pytest_configure() -> None:
+    # A shell ignores SIGINT for what it runs in the background, CI among it; the processes that
+    # the tests start would inherit that, and never see a Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
