@@ -107,4 +107,5 @@ def test_a_search_begun_over_connect_is_resumed_without(
         LOCAL,
     )
     assert resumed == 16
-    assert records(tmp_path)[: len(ended)] == ended
+    after = records(tmp_path)
+    assert all(record in after for record in ended)  # they need not be the first by number
