@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.data import read_data
@@ -52,7 +53,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
 
 def run_in_child(
     task: TrialTask, directory: str, output: Path, send: Callable[[bytes], None]
-) -> None:
+) -> NoReturn:
     """Run the trial in this process, which was made for it, and leave the process."""
     code = 1
     try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -95,7 +93,6 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         write_session_start(directory, task.trial, time.time(), specs=task.hparams)
     except OSError as error:
         warnings.append(_tracking_warning(error))
-    _preload(task)
     try:
         devices = _devices(task, addresses)
         with pinned(devices):
@@ -122,25 +119,6 @@ def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
     if addresses:
         return visible_devices(addresses, os.environ.get(VISIBLE_DEVICES))
     return None
-
-
-def _preload(task: TrialTask) -> None:
-    """Import the heavy modules here, so that the trials' processes are born with them."""
-    # The first is what every trial's process loads the train function with.
-    wanted = ("cloudpickle", *task.preload)
-    missing = [module for module in wanted if module not in sys.modules]
-    if not missing:
-        return
-    # TensorFlow reads what it is to say at its start when it is imported.
-    added = {name: v for name, v in task.environment.items() if name not in os.environ}
-    os.environ.update(added)
-    for module in missing:
-        try:
-            importlib.import_module(module)
-        except Exception:
-            continue  # the trial imports it itself, or shows the error as its own
-    for name in added:
-        os.environ.pop(name, None)
 
 
 def _result(
