@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sparkexp.engine.patience import bounded_retries, is_connect
 from sparkexp.errors import EnvironmentUnfitError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["SlotCount", "check_session", "is_alive", "is_connect", "is_local", "setting"]
+__all__ = ["SlotCount", "check_session", "is_alive", "is_local", "setting"]
 
 # How long the first executor may take, and how long their number must not change at the start.
 FIRST_EXECUTOR_S = 60.0
@@ -27,11 +28,6 @@ RECOUNT_S = 1.0
 # A Connect session tells no number: tasks that overlap are counted, more and more of them.
 PROBE_S = 1.0
 PROBE_SIZES = (4, 16, 64, 256, 1024)
-
-
-def is_connect(spark: SparkSession) -> bool:
-    """Tell whether a session talks to a Spark Connect server."""
-    return type(spark).__module__.startswith("pyspark.sql.connect")
 
 
 def setting(spark: SparkSession, key: str) -> str | None:
@@ -53,9 +49,12 @@ def check_session(spark: SparkSession) -> None:
     EnvironmentUnfitError
         If the session is stopped, or asks for GPUs that its master can't announce.
     """
-    if not is_alive(spark):
+    with bounded_retries(spark):
+        alive = is_alive(spark)
+    if not alive:
         raise EnvironmentUnfitError(
-            "The Spark session is stopped. Build a new one: SparkSession.builder.getOrCreate()."
+            "The Spark session is stopped, or its server can't be reached. Build a new one: "
+            "SparkSession.builder.getOrCreate()."
         )
     key = "spark.task.resource.gpu.amount"
     if is_local(spark) and setting(spark, key):

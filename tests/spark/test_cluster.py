@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.driving import run_driver
+from tests.spark.watching import MEET
 
 pytestmark = [pytest.mark.spark, pytest.mark.cluster]
 
-PINNING = """
+PINNING = (
+    MEET
+    + """
 def train(k):
     import time
     with open(os.path.join(experiment.logdir(), "seen.json"), "w") as file:
         json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), time.time()], file)
-    time.sleep(1.5)
+    meet(4)
     return k
 
 result = experiment.launch(spark, train, {"k": list(range(8))}, logdir=logdir)
@@ -29,6 +33,7 @@ answer({
     "sparkexp": experiment.__file__,
 })
 """
+)
 
 
 def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path: Path) -> None:
@@ -53,10 +58,10 @@ def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path:
 def test_resources_of_a_trial(cluster: StandaloneCluster, tmp_path: Path) -> None:
     told = run_driver(
         tmp_path,
-        """
+        MEET
+        + textwrap.dedent("""
         def train(k):
-            import time
-            time.sleep(1.0)
+            meet(2)
             return len(os.environ["CUDA_VISIBLE_DEVICES"].split(","))
         both = experiment.launch(spark, train, {"k": [0, 1, 2]}, logdir=logdir + "/gpus",
                                  gpus_per_trial=2)
@@ -75,7 +80,7 @@ def test_resources_of_a_trial(cluster: StandaloneCluster, tmp_path: Path) -> Non
             "errors": [both.failures(), cores.failures()],
             "threads": dict(cores.trials[0].metrics),
         })
-        """,
+        """),
         cluster.conf(),
     )
     assert told["errors"] == [{}, {}]
