@@ -20,7 +20,7 @@ import pyspark
 from tests.spark.watching import ancestors, command_line
 
 SPARK_HOME = Path(pyspark.__file__).parent
-START_S = 60.0
+START_S = 180.0
 
 
 class StandaloneCluster:

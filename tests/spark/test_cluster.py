@@ -17,9 +17,9 @@ PINNING = (
     MEET
     + """
 def train(k):
-    import time
+    from sparkexp.engine.executor import executor_id
     with open(os.path.join(experiment.logdir(), "seen.json"), "w") as file:
-        json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), time.time()], file)
+        json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), executor_id()], file)
     meet(4)
     return k
 
@@ -43,6 +43,8 @@ def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path:
     pairs = [(Path(where).parts[:-1], gpu) for where, gpu, _ in told["seen"]]
     assert all(gpu in ("0", "1") for _, gpu in pairs)
     assert told["gpu"] == [gpu for _, gpu in pairs]
+    # A standalone executor's directory has its id as name.
+    assert {Path(where).name == executor != "" for where, _, executor in told["seen"]} == {True}
     # Whenever four trials ran at once, they had four different GPUs.
     spans = told["spans"]
     most = 0

@@ -14,7 +14,17 @@ import pytest
 
 from sparkexp import experiment
 from tests.spark.driving import run_driver, start_driver
-from tests.spark.watching import LOCAL, MARK, SEARCH, log_of, marked, marks, records, wait_until
+from tests.spark.watching import (
+    LOCAL,
+    MARK,
+    SEARCH,
+    ancestors,
+    log_of,
+    marked,
+    marks,
+    records,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.spark]
 
@@ -264,3 +274,31 @@ def test_a_log_directory_that_fails_meanwhile(
             subprocess.run(["umount", "-l", str(root)], check=True)
     assert [r.value for r in result.trials] == list(range(8)), result.failures()
     assert "can't be written" in caplog.text
+
+
+def test_a_lost_worker_of_a_local_session_is_explained(spark: Any, tmp_path: Path) -> None:
+    def train(x: int) -> int:
+        above = [os.getpid(), *ancestors(os.getpid())]
+        java = next(k for k, pid in enumerate(above) if "java" in os.readlink(f"/proc/{pid}/exe"))
+        if x == 1:
+            os.kill(
+                above[java - 2], signal.SIGKILL
+            )  # below it are pyspark's daemon and the worker
+            time.sleep(300)
+        return x
+
+    result = experiment.launch(
+        spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", max_retries=1, progress=False
+    )
+    assert [r.value for r in result.trials] == [0, None, 2]
+    (text,) = result.failures().values()
+    assert "2 attempts (max_retries=1): its worker process was lost. Look for memory" in text
+
+
+def test_a_time_limit_may_be_a_month(spark: Any, tmp_path: Path) -> None:
+    # In milliseconds that is more than poll(2) takes.
+    result = experiment.launch(
+        spark, lambda x: x, {"x": [1]}, logdir=tmp_path / "run", trial_timeout=30 * 86_400.0,
+        progress=False,
+    )  # fmt: skip
+    assert result.best.value == 1, result.failures()

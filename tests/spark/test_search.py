@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -260,6 +261,19 @@ def test_gpu_settings_on_a_local_master_are_refused(tmp_path: Path) -> None:
     )
     assert "spark.task.resource.gpu.amount" in told[0]
     assert told[1] is False
+
+
+def test_gpus_that_a_machine_lacks_are_refused(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shutil.which("nvidia-smi"):
+        pytest.skip("this machine has GPUs")
+    with pytest.raises(EnvironmentUnfitError, match="gpus_per_trial=2 needs GPUs.*Leave it out"):
+        experiment.launch(
+            spark, lambda x: x, {"x": [1]}, logdir=tmp_path / "run", gpus_per_trial=2
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_travel_is_found_before_any_job(spark: Any, tmp_path: Path) -> None:
