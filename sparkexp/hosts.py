@@ -1,59 +1,82 @@
-"""Hosts on which trials keep failing that succeed elsewhere."""
+"""Hosts and executors on which trials keep failing that succeed elsewhere."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["HostHealth"]
 
-# Failures on a host before it is suspected, and how much more often than elsewhere they come.
+# Failures at a place before it is suspected, and how much more often than elsewhere they come.
 MIN_FAILURES = 3
 MIN_RATIO = 3.0
+ALL = "all hosts"
 
 
 class HostHealth:
-    """Counts failures by host, and complains once of each host that stands out.
+    """Counts failures by executor and by host, and complains once of each that stands out.
+
+    An executor is compared with the others of its host, a host with the others of the cluster.
 
     Examples
     --------
     >>> from sparkexp.trial import Trial
     >>> hosts = HostHealth()
     >>> def ended(host, state):
-    ...     return hosts.complaints(TrialResult(Trial(0, {}), state, host=host))
+    ...     return hosts.complaints(TrialResult(Trial(0, {}), state, host=host, executor='1'))
     >>> for _ in range(4):
     ...     _ = ended('good', State.SUCCEEDED), ended('bad', State.FAILED)
     >>> hosts.suspects
-    {'bad'}
+    {'host bad'}
     """
 
     def __init__(self) -> None:
         self._ended: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._executors: defaultdict[str, set[str]] = defaultdict(set)
         self.suspects: set[str] = set()
 
     def complaints(self, result: TrialResult) -> list[str]:
-        """Take note of a result, and return what there is to say of its host for the first time.
+        """Take note of a result, and return what there is to say of its place for the first time.
 
         Parameters
         ----------
         result : TrialResult
             A trial that ended; reused and cancelled ones tell nothing.
         """
-        host = result.host
-        if not host or result.reused_from is not None or result.state is State.CANCELLED:
+        if not result.host or result.reused_from is not None or result.state is State.CANCELLED:
             return []
-        self._ended[host] += 1
-        self._failed[host] += result.state is State.FAILED
-        here, here_of = self._failed[host], self._ended[host]
-        there, there_of = self._failed.total() - here, self._ended.total() - here_of
-        if host in self.suspects or here < MIN_FAILURES or there_of < MIN_FAILURES:
+        host = f"host {result.host}"
+        executor = f"executor {result.executor} of {host}"
+        for place in (executor, host, ALL):
+            self._ended[place] += 1
+            self._failed[place] += result.state is State.FAILED
+        self._executors[host].add(result.executor)
+        if self.suspects & {host, executor}:
             return []
-        if here / here_of < MIN_RATIO * there / there_of or here_of > 2 * here:
-            return []
-        self.suspects.add(host)
-        return [
-            f"Trials keep failing on host {host}: {here} of {here_of}, elsewhere {there} of "
+        if self._stands_out(executor, among=host):
+            return [self._suspect(executor, executor, host)]
+        if self._stands_out(host, among=ALL):
+            names = ", ".join(sorted(self._executors[host] - {""}))
+            return [self._suspect(host, f"{host} (executor {names})" if names else host, ALL)]
+        return []
+
+    def _stands_out(self, place: str, among: str) -> bool:
+        here, here_of, there, there_of = self._counts(place, among)
+        if here < MIN_FAILURES or there_of < MIN_FAILURES or here_of > 2 * here:
+            return False
+        return here / here_of >= MIN_RATIO * there / there_of
+
+    def _counts(self, place: str, among: str) -> tuple[int, int, int, int]:
+        """Return the trials that failed and ended at a place, and at the others."""
+        here, here_of = self._failed[place], self._ended[place]
+        return here, here_of, self._failed[among] - here, self._ended[among] - here_of
+
+    def _suspect(self, place: str, named: str, among: str) -> str:
+        self.suspects.add(place)
+        here, here_of, there, there_of = self._counts(place, among)
+        return (
+            f"Trials keep failing on {named}: {here} of {here_of}, elsewhere {there} of "
             f"{there_of}. Look at the errors there, or take it out of the cluster."
-        ]
+        )

@@ -230,5 +230,6 @@ def _reused(result: TrialResult, trial: Trial) -> TrialResult:
         ended=0.0,
         host="",
         gpu="",
+        executor="",
         warnings=(),
     )

@@ -79,6 +79,8 @@ class TrialResult:
         executor's clock), and its end. 0 where it never got there.
     host, gpu : str
         Where it ran; the value of ``CUDA_VISIBLE_DEVICES``, empty without a GPU.
+    executor : str
+        The id of its executor, as Spark's pages show it; empty in a local session.
     attempt : int
         0, or more where an executor was lost and the trial was run again.
     logdir : str
@@ -109,6 +111,7 @@ class TrialResult:
     output: str = ""
     imported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    executor: str = ""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):

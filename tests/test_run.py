@@ -28,6 +28,7 @@ from sparkexp.errors import (
     TrainFunctionError,
 )
 from sparkexp.experiment import Choice, Float, Int, Result
+from sparkexp.run import default_root
 from sparkexp.storage import RunDirectory
 from sparkexp.trial import State, params_key
 
@@ -610,6 +611,13 @@ def test_what_breaks_a_rule_is_said_before_anything_happens(here, capfd, what):
     assert isinstance(caught.value, (SparkexpError, ValueError))
     assert calls == [] and list(here.iterdir()) == []
     assert capfd.readouterr() == ("", ""), "nothing is announced that will not happen"
+
+
+def test_searches_of_the_same_second_have_directories_of_their_own():
+    results = [experiment.launch(None, lambda x: x, {"x": [1]}, **QUIET) for _ in range(5)]
+    assert len({result.logdir for result in results}) == 5
+    # The searches may take more than a second; these don't.
+    assert len({default_root("x") for _ in range(20)}) == 20
 
 
 def test_a_logdir_that_holds_another_run(tmp_path):

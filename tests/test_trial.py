@@ -18,6 +18,7 @@ FULL = TrialResult(
     started=2.0,
     ended=4.5,
     host="node-1",
+    executor="3",
     gpu="0,1",
     attempt=1,
     logdir="/runs/x/gen-002/trial-00012/attempt-1",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sparkexp.engine.slots import is_connect
+from sparkexp.engine.patience import is_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

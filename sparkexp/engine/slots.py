@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sparkexp.engine.patience import bounded_retries, is_connect
 from sparkexp.errors import EnvironmentUnfitError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["SlotCount", "check_session", "is_alive", "is_connect", "is_local", "setting"]
+__all__ = ["SlotCount", "check_session", "is_alive", "is_local", "setting"]
 
 # How long the first executor may take, and how long their number must not change at the start.
 FIRST_EXECUTOR_S = 60.0
@@ -27,11 +28,6 @@ RECOUNT_S = 1.0
 # A Connect session tells no number: tasks that overlap are counted, more and more of them.
 PROBE_S = 1.0
 PROBE_SIZES = (4, 16, 64, 256, 1024)
-
-
-def is_connect(spark: SparkSession) -> bool:
-    """Tell whether a session talks to a Spark Connect server."""
-    return type(spark).__module__.startswith("pyspark.sql.connect")
 
 
 def setting(spark: SparkSession, key: str) -> str | None:
@@ -53,9 +49,12 @@ def check_session(spark: SparkSession) -> None:
     EnvironmentUnfitError
         If the session is stopped, or asks for GPUs that its master can't announce.
     """
-    if not is_alive(spark):
+    with bounded_retries(spark):
+        alive = is_alive(spark)
+    if not alive:
         raise EnvironmentUnfitError(
-            "The Spark session is stopped. Build a new one: SparkSession.builder.getOrCreate()."
+            "The Spark session is stopped, or its server can't be reached. Build a new one: "
+            "SparkSession.builder.getOrCreate()."
         )
     key = "spark.task.resource.gpu.amount"
     if is_local(spark) and setting(spark, key):
@@ -104,7 +103,7 @@ class SlotCount:
         self._profile = profile
         self._connect = is_connect(spark)
         self._elastic = setting(spark, "spark.dynamicAllocation.enabled") == "true"
-        self._slots = self._measure() if self._connect else self._wait_for_first()
+        self._slots = self._offered(self._measure() if self._connect else self._wait_for_first())
         self._counted = time.monotonic()
 
     def now(self) -> int:
@@ -112,13 +111,14 @@ class SlotCount:
         if not self._connect and time.monotonic() - self._counted > RECOUNT_S:
             self._counted = time.monotonic()
             try:
-                self._slots = self._count()
+                self._slots = self._offered(self._count())
             except Exception as error:  # a session that is gone: its trials will tell
                 logger.debug("Slots could not be counted", exc_info=error)
-        if self._elastic:
-            # Executors are only added for tasks that wait: offer as many again.
-            return max(1, min(2 * self._slots, self._ceiling()))
         return max(1, self._slots)
+
+    def _offered(self, slots: int) -> int:
+        """Return as many slots again where executors are added: only for tasks that wait."""
+        return max(slots, min(2 * slots, self._ceiling(slots))) if self._elastic else slots
 
     def _count(self) -> int:
         if is_local(self._spark):
@@ -137,11 +137,14 @@ class SlotCount:
         manager.addResourceProfile(profile)  # else known from its first job on
         return int(context.maxNumConcurrentTasks(profile))
 
-    def _ceiling(self) -> int:
-        limit = int(setting(self._spark, "spark.dynamicAllocation.maxExecutors") or 2**31 - 1)
-        cores = int(setting(self._spark, "spark.executor.cores") or 1)
-        cpus = self._cpus or int(setting(self._spark, "spark.task.cpus") or 1)
-        return limit * max(1, cores // cpus)
+    def _ceiling(self, slots: int) -> int:
+        """Return the slots of as many executors as there may ever be, if all are like these."""
+        limit = setting(self._spark, "spark.dynamicAllocation.maxExecutors")
+        if self._connect or limit is None:
+            return 2 * slots
+        known = self._spark.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
+        n_executors = len(known) - 1  # the driver is one of them
+        return int(limit) * slots // max(1, n_executors)
 
     def _wait_for_first(self) -> int:
         deadline = time.monotonic() + FIRST_EXECUTOR_S

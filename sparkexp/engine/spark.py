@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sparkexp.engine.base import Engine, Train, TrialTask
 from sparkexp.engine.data import write_data
 from sparkexp.engine.jobs import cancel_jobs, tagged
+from sparkexp.engine.patience import bounded_retries, give_up, is_connect, is_unreachable
 from sparkexp.engine.preload import heavy_imports
 from sparkexp.engine.resources import Resources, resource_profile
 from sparkexp.engine.shipping import ship
@@ -27,7 +28,6 @@ from sparkexp.engine.slots import (
     SlotCount,
     check_session,
     is_alive,
-    is_connect,
     is_local,
     setting,
 )
@@ -105,6 +105,7 @@ class SparkEngine(Engine):
             preload=heavy_imports(train),
             threads=resources.threads(spark),
             modules=ship(spark, train, py_files),
+            max_retries=_with_copies(spark, template.max_retries),
         )
         self._attempts_per_job = _attempts_per_job(spark)
         self._tag = f"sparkexp-{uuid.uuid4().hex[:12]}"
@@ -114,6 +115,8 @@ class SparkEngine(Engine):
         self._in_flight = 0
         self._cancelled = threading.Event()
         self._lost = threading.Event()
+        self._closing = ExitStack()
+        self._closing.enter_context(bounded_retries(spark))
 
     @property
     def slots(self) -> int:
@@ -183,6 +186,9 @@ class SparkEngine(Engine):
 
     def close(self) -> None:
         self.cancel()
+        self._closing.close()
+        if self._lost.is_set():
+            give_up(self._spark)
         if self._template.data is not None:
             Path(self._template.data).unlink(missing_ok=True)
 
@@ -224,7 +230,7 @@ class SparkEngine(Engine):
             try:
                 return self._run_job(task)
             except Exception as error:
-                if not is_alive(self._spark):
+                if is_unreachable(error) or not is_alive(self._spark):
                     self._lost.set()
                     break
                 if self._cancelled.is_set() or _is_cancelled(error):
@@ -331,6 +337,12 @@ def _use_own_python(spark: SparkSession) -> None:
 def _attempts_per_job(spark: SparkSession) -> int:
     """Return how often Spark itself runs a task before it gives the job up."""
     return 1 if is_local(spark) else int(setting(spark, "spark.task.maxFailures") or 4)
+
+
+def _with_copies(spark: SparkSession, max_retries: int) -> int:
+    """Return the retries where Spark may start a copy of each attempt, which counts like one."""
+    copies = setting(spark, "spark.speculation") == "true"
+    return 2 * max_retries + 1 if copies else max_retries
 
 
 def _stop_progress_bar(spark: SparkSession) -> None:

@@ -17,12 +17,17 @@ from types import TracebackType
 
 import pyspark
 
+from tests.spark.watching import ancestors, command_line
+
 SPARK_HOME = Path(pyspark.__file__).parent
-START_S = 60.0
+START_S = 180.0
 
 
 class StandaloneCluster:
     """Starts a master and workers that announce invented GPUs; leaves nothing behind.
+
+    The workers have addresses of their own (127.0.0.1, 127.0.0.2, …), and so are hosts of their
+    own to Spark, which runs no copy of a task on the host of the original.
 
     Parameters
     ----------
@@ -56,7 +61,7 @@ class StandaloneCluster:
         try:
             self._start_master()
             for k in range(self.n_workers):
-                self.start_worker(f"worker-{k}")
+                self.start_worker(f"worker-{k}", f"127.0.0.{k + 1}")
             self.wait_for_workers(self.n_workers)
         except BaseException:
             self.stop()
@@ -88,8 +93,8 @@ class StandaloneCluster:
         return conf
 
     def _start_master(self) -> None:
-        self._web = _free_port()
-        port = _free_port()
+        self._web = free_port()
+        port = free_port()
         self.url = f"spark://127.0.0.1:{port}"
         self.master = self._spawn(
             "master",
@@ -98,8 +103,8 @@ class StandaloneCluster:
         )
         self._wait(lambda: self._state() is not None, "master")
 
-    def start_worker(self, name: str) -> subprocess.Popen[bytes]:
-        """Start one more worker and return its process."""
+    def start_worker(self, name: str, host: str = "127.0.0.1") -> subprocess.Popen[bytes]:
+        """Start one more worker at an address of this machine, and return its process."""
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         properties = folder / "worker.conf"
@@ -119,10 +124,11 @@ class StandaloneCluster:
             name,
             "org.apache.spark.deploy.worker.Worker",
             [
-                "--host", "127.0.0.1", "--webui-port", "0", "--work-dir", str(folder),
+                "--host", host, "--webui-port", "0", "--work-dir", str(folder),
                 "--cores", str(self.cores_per_worker), "--memory", "2g",
                 "--properties-file", str(properties), self.url,
             ],
+            host,
         )  # fmt: skip
         self.workers.append(worker)
         return worker
@@ -160,18 +166,30 @@ class StandaloneCluster:
     def executors(self) -> list[int]:
         """Return the process ids of the executors' Java processes."""
         return [
-            pid
-            for pid in self.processes()
-            if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            pid for pid in self.processes() if "CoarseGrainedExecutorBackend" in command_line(pid)
         ]
 
-    def _spawn(self, name: str, main: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    def kill_worker(self, worker: subprocess.Popen[bytes], with_executors: bool) -> None:
+        """Kill a worker as a machine that goes down does, or just its own process."""
+        below = [pid for pid in self.executors() if worker.pid in ancestors(pid)]
+        worker.kill()
+        worker.wait()
+        for pid in below if with_executors else []:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has left with its worker
+        self.workers.remove(worker)
+
+    def _spawn(
+        self, name: str, main: str, arguments: list[str], host: str = "127.0.0.1"
+    ) -> subprocess.Popen[bytes]:
         log = (self.folder / f"{name}.log").open("ab")
         environment = {
             **os.environ,
             "SPARK_HOME": str(SPARK_HOME),
             "PYSPARK_PYTHON": sys.executable,
-            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_IP": host,
         }
         # A neutral directory: where the checkout is the working directory of executors, sparkexp
         # would be importable without having been shipped.
@@ -206,8 +224,18 @@ class StandaloneCluster:
             time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def listens(port: int) -> bool:
+    """Tell whether somebody accepts connections on a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.driving import run_driver
+from tests.spark.watching import MEET
 
 pytestmark = [pytest.mark.spark, pytest.mark.cluster]
 
-PINNING = """
+PINNING = (
+    MEET
+    + """
 def train(k):
-    import time
+    from sparkexp.engine.executor import executor_id
     with open(os.path.join(experiment.logdir(), "seen.json"), "w") as file:
-        json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), time.time()], file)
-    time.sleep(1.5)
+        json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), executor_id()], file)
+    meet(4)
     return k
 
 result = experiment.launch(spark, train, {"k": list(range(8))}, logdir=logdir)
@@ -29,6 +33,7 @@ answer({
     "sparkexp": experiment.__file__,
 })
 """
+)
 
 
 def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path: Path) -> None:
@@ -38,6 +43,8 @@ def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path:
     pairs = [(Path(where).parts[:-1], gpu) for where, gpu, _ in told["seen"]]
     assert all(gpu in ("0", "1") for _, gpu in pairs)
     assert told["gpu"] == [gpu for _, gpu in pairs]
+    # A standalone executor's directory has its id as name.
+    assert {Path(where).name == executor != "" for where, _, executor in told["seen"]} == {True}
     # Whenever four trials ran at once, they had four different GPUs.
     spans = told["spans"]
     most = 0
@@ -53,10 +60,10 @@ def test_concurrent_trials_have_a_gpu_each(cluster: StandaloneCluster, tmp_path:
 def test_resources_of_a_trial(cluster: StandaloneCluster, tmp_path: Path) -> None:
     told = run_driver(
         tmp_path,
-        """
+        MEET
+        + textwrap.dedent("""
         def train(k):
-            import time
-            time.sleep(1.0)
+            meet(2)
             return len(os.environ["CUDA_VISIBLE_DEVICES"].split(","))
         both = experiment.launch(spark, train, {"k": [0, 1, 2]}, logdir=logdir + "/gpus",
                                  gpus_per_trial=2)
@@ -75,7 +82,7 @@ def test_resources_of_a_trial(cluster: StandaloneCluster, tmp_path: Path) -> Non
             "errors": [both.failures(), cores.failures()],
             "threads": dict(cores.trials[0].metrics),
         })
-        """,
+        """),
         cluster.conf(),
     )
     assert told["errors"] == [{}, {}]

@@ -7,89 +7,26 @@ import os
 import signal
 import subprocess
 import time
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sparkexp import experiment
-from tests.spark.cluster import StandaloneCluster
 from tests.spark.driving import run_driver, start_driver
+from tests.spark.watching import (
+    LOCAL,
+    MARK,
+    SEARCH,
+    ancestors,
+    log_of,
+    marked,
+    marks,
+    records,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.spark]
-
-LOCAL = {
-    "spark.master": "local[2]",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-}
-
-# A search over whole numbers whose trials take a moment, and leave a mark when they start.
-SEARCH = """
-from sparkexp.errors import SearchInterrupted, SessionLostError
-from pathlib import Path
-import time
-marks = Path(logdir).parent / "marks"
-marks.mkdir(exist_ok=True)
-
-def train(x, y):
-    (marks / f"{time.time()}-{os.getpid()}").write_text(json.dumps([x, y]))
-    time.sleep(SECONDS)
-    return -(x - 0.3) ** 2 - y
-
-def search(**options):
-    return experiment.evolutionary_search(
-        spark, train, {"x": [1.0, 0.0], "y": [0, 3]}, popsize=4, generations=3, seed=5,
-        logdir=logdir, **options)
-"""
-
-
-@pytest.fixture
-def mark() -> Iterator[dict[str, str]]:
-    """An environment variable that every process of a test inherits, to find them by."""
-    value = uuid.uuid4().hex
-    yield {"SPARKEXP_TEST_MARK": value}
-    for pid in marked(value):
-        os.kill(pid, signal.SIGKILL)
-
-
-def marked(value: str) -> list[int]:
-    found = []
-    needle = f"SPARKEXP_TEST_MARK={value}".encode()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and int(entry.name) != os.getpid():
-            try:
-                if needle in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
-def command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 90.0) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.05)
-    return value
-
-
-def records(folder: Path) -> list[dict[str, Any]]:
-    paths = sorted((folder / "run" / "records").glob("trial-*.json"))
-    return [json.loads(path.read_text()) for path in paths]
-
-
-def log_of(folder: Path) -> str:
-    return (folder / "driver.log").read_text()[-4000:]
 
 
 def test_ctrl_c_ends_the_trials_and_gives_the_result_so_far(
@@ -103,13 +40,10 @@ def test_ctrl_c_ends_the_trials_and_gives_the_result_so_far(
         "    answer([str(error), str(error.result), states])\n"
     )
     driver = start_driver(tmp_path, script, LOCAL, mark)
-    wait_until(
-        lambda: len(records(tmp_path)) == 4 and len(list((tmp_path / "marks").iterdir())) == 6
-    )
+    wait_until(lambda: len(records(tmp_path)) == 4 and len(marks(tmp_path)) == 6)
     os.kill(driver.pid, signal.SIGINT)
-    asked = time.monotonic()
-    assert driver.wait(30) == 0, log_of(tmp_path)
-    wait_until(lambda: not marked(mark["SPARKEXP_TEST_MARK"]), asked + 10 - time.monotonic())
+    assert driver.wait(90) == 0, log_of(tmp_path)
+    wait_until(lambda: not marked(mark[MARK]), 60)
 
     text, table, states = json.loads((tmp_path / "answer.json").read_text())
     assert "resume" in text and "interrupted" in table
@@ -118,26 +52,32 @@ def test_ctrl_c_ends_the_trials_and_gives_the_result_so_far(
 
 
 def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, mark: dict[str, str]) -> None:
-    script = SEARCH.replace("SECONDS", "60") + "search()"
+    script = SEARCH.replace("SECONDS", "900") + "search()"
     driver = start_driver(tmp_path, script, LOCAL, mark)
-    wait_until(lambda: len(list((tmp_path / "marks").glob("*"))) == 2)
-    os.kill(driver.pid, signal.SIGINT)
-    time.sleep(0.1)
-    os.kill(driver.pid, signal.SIGINT)
-    assert driver.wait(10) != 0
-    wait_until(lambda: not marked(mark["SPARKEXP_TEST_MARK"]), 10)
+    wait_until(lambda: len(marks(tmp_path)) == 2)
+
+    def interrupted_again() -> bool:
+        # Two signals that arrive before a slow driver looks are one, hence more of them.
+        if driver.poll() is None:
+            os.kill(driver.pid, signal.SIGINT)
+            time.sleep(0.1)
+        return driver.poll() is not None
+
+    wait_until(interrupted_again, 60)
+    assert driver.returncode != 0
+    wait_until(lambda: not marked(mark[MARK]), 60)
 
 
 @pytest.mark.parametrize("n_ended", [0, 2, 6, 13])
 def test_a_killed_driver_is_resumed(tmp_path: Path, mark: dict[str, str], n_ended: int) -> None:
     script = SEARCH.replace("SECONDS", "0.3") + "search()"
     driver = start_driver(tmp_path, script, LOCAL, mark)
-    wait_until(lambda: len(records(tmp_path)) >= n_ended and list((tmp_path / "marks").glob("*")))
+    wait_until(lambda: len(records(tmp_path)) >= n_ended and marks(tmp_path))
     driver.kill()
     driver.wait()
-    wait_until(lambda: not marked(mark["SPARKEXP_TEST_MARK"]), 15)
+    wait_until(lambda: not marked(mark[MARK]), 60)
     ended = {r["trial"]["number"]: r for r in records(tmp_path)}
-    n_marks = len(list((tmp_path / "marks").glob("*")))
+    n_marks = len(marks(tmp_path))
 
     resume = SEARCH.replace("SECONDS", "0") + (
         "result = experiment.resume(spark, train, logdir)\n"
@@ -154,19 +94,22 @@ def test_a_killed_driver_is_resumed(tmp_path: Path, mark: dict[str, str], n_ende
     after = {r["trial"]["number"]: r for r in records(tmp_path)}
     assert all(after[number] == record for number, record in ended.items())
     # What ended was not run again: the marks are those of the other trials.
-    n_new = len(list((tmp_path / "marks").glob("*"))) - n_marks
+    n_new = len(marks(tmp_path)) - n_marks
     assert n_new == len([r for r in whole.trials if r.reused_from is None]) - len(
         [r for r in ended.values() if r["reused_from"] is None]
     )
 
 
 def test_two_drivers_never_share_a_run(tmp_path: Path, mark: dict[str, str]) -> None:
-    script = SEARCH.replace("SECONDS", "60") + "search()"
-    with start_driver(tmp_path, script, LOCAL, mark) as driver:
-        wait_until(lambda: list((tmp_path / "marks").glob("*")))
+    script = SEARCH.replace("SECONDS", "900") + "search()"
+    driver = start_driver(tmp_path, script, LOCAL, mark)
+    try:
+        wait_until(lambda: marks(tmp_path))
         with pytest.raises(OSError, match="one driver at a time"):
             experiment.resume(None, lambda x, y: 0.0, tmp_path / "run", engine="inline")
+    finally:
         driver.kill()
+        driver.wait()
 
 
 def test_nothing_outlives_its_trial(spark: Any, tmp_path: Path, mark: dict[str, str]) -> None:
@@ -194,12 +137,13 @@ def test_nothing_outlives_its_trial(spark: Any, tmp_path: Path, mark: dict[str, 
 
     for k in range(4):
         result = experiment.launch(
-            spark, train, [{"k": k}], logdir=tmp_path / f"run-{k}", trial_timeout=6, progress=False
-        )
+            spark, train, [{"k": k}], logdir=tmp_path / f"run-{k}", progress=False,
+            trial_timeout=10 if k == 3 else None,
+        )  # fmt: skip
         assert (folder / f"started-{k}").exists()
         assert marked(value) == []
         assert (result.failures() == {}) == (k == 0)
-    assert "timed out after 6 s" in result.failures()["trials/trial-00000"]
+    assert "timed out after 10 s" in result.failures()["trials/trial-00000"]
 
 
 def test_a_hang_in_c_code_ends_with_its_time(spark: Any, tmp_path: Path) -> None:
@@ -213,10 +157,10 @@ def test_a_hang_in_c_code_ends_with_its_time(spark: Any, tmp_path: Path) -> None
 
     started = time.monotonic()
     result = experiment.launch(
-        spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", trial_timeout=3, progress=False
+        spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", trial_timeout=8, progress=False
     )
-    assert time.monotonic() - started < 40
-    assert result.failures() == {"trials/trial-00000": "timed out after 3 s"}
+    assert time.monotonic() - started < 200  # the hang is one of 300 s
+    assert result.failures() == {"trials/trial-00000": "timed out after 8 s"}
     assert result.best.value == 2
 
 
@@ -226,9 +170,9 @@ def test_the_whole_search_has_a_time(spark: Any, tmp_path: Path) -> None:
         return x
 
     result = experiment.launch(
-        spark, train, {"x": [0, 1, 2, 3, 4]}, logdir=tmp_path / "r", timeout=10, progress=False
+        spark, train, {"x": [0, 1, 2, 3, 4]}, logdir=tmp_path / "r", timeout=20, progress=False
     )
-    assert result.stopped == "the time of 10 s is up"
+    assert result.stopped == "the time of 20 s is up"
     assert [str(r.state) for r in result.trials] == ["SUCCEEDED"] * 2 + ["CANCELLED"] * 2
     resumed = experiment.resume(spark, lambda x: x, tmp_path / "r", progress=False)
     assert [r.value for r in resumed.trials] == [0, 1, 2, 3, 4]
@@ -332,96 +276,29 @@ def test_a_log_directory_that_fails_meanwhile(
     assert "can't be written" in caplog.text
 
 
-@pytest.mark.cluster
-@pytest.mark.parametrize("victim", ["child", "python worker", "executor"])
-def test_a_kill_costs_no_other_trial(
-    cluster: StandaloneCluster, tmp_path: Path, victim: str
-) -> None:
-    script = """
-    def train(k):
-        import time
-        from pathlib import Path
-        first = not Path(logdir + f".{k}").exists()
-        Path(logdir + f".{k}").write_text(str(os.getpid()))
-        if k == 2 and first:
-            time.sleep(600)
-        time.sleep(0.5)
-        return k
-    result = experiment.launch(spark, train, {"k": list(range(8))}, logdir=logdir)
-    answer([[r.value, r.error, r.attempt, r.logdir] for r in result.trials])
-    """
-    driver = start_driver(tmp_path, script, cluster.conf())
-    pid_file = tmp_path / "run.2"
-    pid = int(wait_until(lambda: pid_file.exists() and pid_file.read_text()))
-    time.sleep(1.0)
-    if victim == "child":
-        os.kill(pid, signal.SIGKILL)
-    else:
-        worker = parent(parent(pid))  # the child's guardian, and the worker that forked it
-        executor = next(p for p in ancestors(worker) if p in cluster.executors())
-        os.kill(worker if victim == "python worker" else executor, signal.SIGKILL)
-    assert driver.wait(120) == 0, log_of(tmp_path)
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
+def test_a_lost_worker_of_a_local_session_is_explained(spark: Any, tmp_path: Path) -> None:
+    def train(x: int) -> int:
+        above = [os.getpid(), *ancestors(os.getpid())]
+        java = next(k for k, pid in enumerate(above) if "java" in os.readlink(f"/proc/{pid}/exe"))
+        if x == 1:
+            os.kill(
+                above[java - 2], signal.SIGKILL
+            )  # below it are pyspark's daemon and the worker
+            time.sleep(300)
+        return x
 
-    told = json.loads((tmp_path / "answer.json").read_text())
-    assert [value for k, (value, *_) in enumerate(told) if k != 2] == [0, 1, 3, 4, 5, 6, 7]
-    value, error, attempt, directory = told[2]
-    if victim == "child":  # the trial's own fault, as far as anybody can tell: not run again
-        assert value is None and "SIGKILL" in error and attempt == 0
-    else:
-        assert value == 2 and attempt == 1 and directory.endswith("trial-00002/attempt-1")
-
-
-def parent(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    return int(stat[stat.rindex(")") + 1 :].split()[1])
-
-
-def ancestors(pid: int) -> Iterator[int]:
-    while pid > 1:
-        pid = parent(pid)
-        yield pid
-
-
-@pytest.mark.cluster
-def test_a_trial_that_always_takes_its_executor_along_is_given_up(
-    cluster: StandaloneCluster, tmp_path: Path
-) -> None:
-    told = run_driver(
-        tmp_path,
-        """
-        def train(k):
-            import signal
-            if k == 1:
-                worker = os.getppid()  # the guardian; its parent is Spark's worker
-                stat = open(f"/proc/{worker}/stat").read()
-                os.kill(int(stat[stat.rindex(")") + 1:].split()[1]), signal.SIGKILL)
-                import time
-                time.sleep(60)
-            return k
-        result = experiment.launch(spark, train, {"k": [0, 1, 2]}, logdir=logdir, max_retries=1)
-        answer([[r.value, r.error] for r in result.trials])
-        """,
-        cluster.conf(),
+    result = experiment.launch(
+        spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", max_retries=1, progress=False
     )
-    assert [value for value, _ in told] == [0, None, 2]
-    assert "2 times" in told[1][1] and "max_retries=1" in told[1][1]
+    assert [r.value for r in result.trials] == [0, None, 2]
+    (text,) = result.failures().values()
+    assert "2 attempts (max_retries=1): its worker process was lost. Look for memory" in text
 
 
-@pytest.mark.cluster
-def test_the_end_of_the_session_is_the_end_of_the_search(
-    cluster: StandaloneCluster, tmp_path: Path
-) -> None:
-    script = SEARCH.replace("SECONDS", "0.5") + (
-        "import threading\n"
-        "def stop():\n"
-        "    while not len(list(marks.glob('*'))) > 5:\n"
-        "        time.sleep(0.1)\n"
-        "    spark.stop()\n"
-        "threading.Thread(target=stop).start()\n"
-        "try:\n    search(parallelism=2)\n"
-        "except SessionLostError as error:\n"
-        "    answer([str(error), len([r for r in error.result.trials if r.succeeded])])\n"
-    )
-    text, n_succeeded = run_driver(tmp_path, script, cluster.conf())
-    assert "resume" in text and n_succeeded >= 2
+def test_a_time_limit_may_be_a_month(spark: Any, tmp_path: Path) -> None:
+    # In milliseconds that is more than poll(2) takes.
+    result = experiment.launch(
+        spark, lambda x: x, {"x": [1]}, logdir=tmp_path / "run", trial_timeout=30 * 86_400.0,
+        progress=False,
+    )  # fmt: skip
+    assert result.best.value == 1, result.failures()
