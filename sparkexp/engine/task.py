@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.child import run_here
+from sparkexp.engine.executor import executor_id
 from sparkexp.engine.outcome import Outcome, failure
 from sparkexp.engine.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
@@ -69,7 +70,12 @@ def _given_up(task: TrialTask, attempt: int) -> TrialResult:
         "than they asked for are killed."
     )
     return TrialResult(
-        task.trial, State.FAILED, error=error, attempt=attempt - 1, host=socket.gethostname()
+        task.trial,
+        State.FAILED,
+        error=error,
+        attempt=attempt - 1,
+        host=socket.gethostname(),
+        executor=executor_id(),
     )
 
 
@@ -143,6 +149,7 @@ def _result(
         logdir=directory,
         imported=outcome.imported,
         warnings=(*warnings, *outcome.warnings),
+        executor=executor_id(),
     )
 
 
