@@ -150,7 +150,10 @@ def test_a_lost_worker_costs_no_trial(
     finally:
         driver.kill()
         driver.wait()
-        cluster.start_worker(f"worker-{tmp_path.name}", f"127.0.0.{at + 1}")
+        # At the address of the one that is gone, and at its place in the list.
+        started = cluster.start_worker(f"worker-{tmp_path.name}", f"127.0.0.{at + 1}")
+        cluster.workers.remove(started)
+        cluster.workers.insert(at, started)
         cluster.wait_for_workers(2)
     told = json.loads((tmp_path / "answer.json").read_text())
     assert told["values"] == list(range(10)) and told["errors"] == {}

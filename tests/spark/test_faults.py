@@ -43,7 +43,7 @@ def test_ctrl_c_ends_the_trials_and_gives_the_result_so_far(
     wait_until(lambda: len(records(tmp_path)) == 4 and len(marks(tmp_path)) == 6)
     os.kill(driver.pid, signal.SIGINT)
     assert driver.wait(90) == 0, log_of(tmp_path)
-    wait_until(lambda: not marked(mark[MARK]), 60)
+    wait_until(lambda: not marked(mark[MARK]), 10)  # as promised
 
     text, table, states = json.loads((tmp_path / "answer.json").read_text())
     assert "resume" in text and "interrupted" in table
@@ -65,7 +65,7 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, mark: dict[str, str]) ->
 
     wait_until(interrupted_again, 60)
     assert driver.returncode != 0
-    wait_until(lambda: not marked(mark[MARK]), 60)
+    wait_until(lambda: not marked(mark[MARK]), 10)
 
 
 @pytest.mark.parametrize("n_ended", [0, 2, 6, 13])
