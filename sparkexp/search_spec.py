@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
 from sparkexp.search import EvolutionSearcher, Searcher
 from sparkexp.search.recorded import rebuild
@@ -58,11 +59,15 @@ class Search:
     def hparams(self) -> tuple[HParamSpec, ...]:
         """Return the parameters as TensorBoard shows them."""
         if self.space is not None:
-            return tuple(HParamSpec(n, _domain(p)) for n, p in self.space.parameters.items())
+            return tuple(_spec(n, p) for n, p in self.space.parameters.items())
         values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
-        for configuration in self.searcher.settings().get("configurations", []):
+        configurations = self.searcher.settings().get("configurations", [])
+        for configuration in configurations:
             for name, value in configuration.items():
                 values.setdefault(name, {})[value] = None
+        for name, known in values.items():
+            if not all(name in configuration for configuration in configurations):
+                known[MISSING] = None
         return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +98,10 @@ class Search:
             bool(record["needs_values"]),
             bool(record["reuse"]),
         )
+
+
+def _spec(name: str, parameter: Parameter) -> HParamSpec:
+    return HParamSpec(name, _domain(parameter), getattr(parameter, "log", False))
 
 
 def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
