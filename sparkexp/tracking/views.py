@@ -141,9 +141,9 @@ class SearchViews:
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
             summary = new_summary()
-            named = (
-                search_layout() if self._evolution is None else evolution_layout(self._direction)
-            )
+            named = search_layout()
+            if self._evolution is not None:
+                named = evolution_layout(self._direction, self._axes)
             add_layout(summary, named)
             self._events.add_summary(summary)
 
