@@ -66,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     board.set_defaults(run=_tensorboard)
 
+    report = commands.add_parser("report", help="write a run as one page of HTML, to be mailed")
+    report.add_argument("logdir", metavar="LOGDIR", help="log directory of a run")
+    report.add_argument("-o", "--output", default="report.html", help="default: %(default)s")
+    report.set_defaults(run=_report)
+
     show = commands.add_parser("show", help="print the table of a run")
     show.add_argument(
         "logdir", metavar="LOGDIR", help="log directory of a run, or one that holds several"
@@ -88,6 +93,21 @@ def _tensorboard(arguments: argparse.Namespace) -> int:
         if arguments.open:
             webbrowser.open(server.links[0].url)
         server.wait()
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from sparkexp.report import report_html
+
+    page = report_html(RunDirectory.open(arguments.logdir))
+    try:
+        Path(arguments.output).write_text(page, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"The report must be writable, and {arguments.output!r} is not: {error.strerror}. "
+            "Name another file with -o."
+        ) from error
+    print(arguments.output)
     return 0
 
 

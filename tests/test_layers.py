@@ -16,11 +16,13 @@ PACKAGE = Path(sparkexp.__file__).parent
 # From the top: a module imports what stands below its own line. A package counts as one.
 LAYERS = (
     ("cli", "demo"),
+    ("report",),
     ("experiment",),
     ("resuming",),
     ("start",),
     ("run",),
     ("loop", "plan", "options", "result", "signature", "reproduce"),
+    ("plots",),
     ("progress", "search_spec", "limits", "interrupts", "hosts"),
     ("search", "engine"),
     ("storage", "tracking", "gpu", "space"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.axes import Axis, number_text, round_ticks, shortened
 from sparkexp.analysis.generations import Generation
+from sparkexp.analysis.specs import Interval
 from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -244,10 +245,10 @@ def _spot(result: TrialResult, x: Axis, y: Any) -> _Point | None:
 def _along(result: TrialResult, axis: Axis) -> float:
     """Return where a trial lies on an axis; beside each other where they share a choice."""
     u = float(axis.unit([result.trial.params.get(axis.name)])[0])
-    if not axis.categories:
+    if isinstance(axis.spec.domain, Interval):
         return u
     # The golden ratio's multiples keep neighbours apart.
-    aside = (result.trial.number * 0.618034 % 1 - 0.5) * 0.12
+    aside = (result.trial.number * 0.618034 % 1 - 0.5) * min(0.12, 0.5 / len(axis.spec.domain))
     return min(1.0, max(0.0, u + aside))
 
 
