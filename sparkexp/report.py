@@ -136,6 +136,8 @@ def _table(result: Result) -> str:
     )
     shown: pd.DataFrame = frame.loc[order.index].drop(columns=list(HIDDEN), errors="ignore")
     shown = shown.loc[:, ~shown.isna().all()]
+    texts = {c: "" for c in shown if shown[c].dtype == object}
+    shown = shown.fillna(texts)
     return shown.to_html(index=False, border=0, na_rep="", float_format="%.5g".__mod__)
 
 

@@ -94,7 +94,7 @@ class Axis:
     def diversity(self, values: Iterable[ParamValue | None]) -> float:
         """Return how widely the values are spread: 1 as if drawn at random, 0 all equal.
 
-        For numbers the standard deviation over that of the uniform distribution; for choices the
+        For numbers the standard deviation over that of evenly drawn ones; for choices the
         probability that two of them differ, over the highest possible one.
 
         Examples
@@ -111,7 +111,10 @@ class Axis:
             _, counts = np.unique(placed, return_counts=True)
             differ = 1 - float(np.sum((counts / len(placed)) ** 2))
             return differ / (1 - 1 / len(self.categories))
-        return float(np.std(placed)) / _UNIFORM_STD
+        drawn = _UNIFORM_STD
+        if not isinstance(self.spec.domain, Interval):
+            drawn = float(np.std(self.unit(self.spec.domain)))
+        return float(np.std(placed)) / drawn
 
     def _plotted(self, value: ParamValue | None) -> float:
         if value is None:
@@ -158,7 +161,7 @@ def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
     if not raw > 0 or not math.isfinite(raw):
         return [low]
     decade = 10.0 ** math.floor(math.log10(raw))
-    step = next(s * decade for s in (1, 2, 5, 10) if s * decade >= raw * 0.999)
+    step = min((s * decade for s in (1, 2, 5, 10)), key=lambda s: abs(math.log(s / raw)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(k * step, 12 - math.floor(math.log10(step))) for k in range(first, last + 1)]
 

@@ -46,7 +46,7 @@ def alone(results: Sequence[TrialResult], axes: Sequence[Axis]) -> dict[str, flo
     valued = [r for r in results if r.value is not None]
     if len(valued) < MIN_TRIALS:
         return {}
-    ranks = np.argsort(np.argsort([r.value or 0.0 for r in valued], kind="stable")).astype(float)
+    ranks = _ranks(np.array([r.value or 0.0 for r in valued]))
     shares = {
         axis.name: _omega_squared(axis.unit(r.trial.params.get(axis.name) for r in valued), ranks)
         for axis in axes
@@ -118,6 +118,14 @@ def most_important(results: Sequence[TrialResult], axes: Sequence[Axis], n: int 
     varying = [axis for axis in axes if axis.varies]
     shares = alone(results, varying)
     return sorted(varying, key=lambda axis: -shares.get(axis.name, 0.0))[:n]
+
+
+def _ranks(values: _Vector) -> _Vector:
+    """Return the values' ranks; equal ones share the middle of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    middles: _Vector = last - (counts + 1) / 2
+    return middles[inverse]
 
 
 def _omega_squared(positions: _Vector, ranks: _Vector) -> float:

@@ -71,7 +71,7 @@ def _line(plot: Any, mark: Line) -> None:
 
 def _dots(plot: Any, mark: Dots) -> None:
     if mark.crosses:
-        plot.scatter(mark.x, mark.y, 30, "#d93025", "x", label=mark.label)
+        plot.scatter(mark.x, mark.y, 30, "#d93025", marker="x", label=mark.label)
         return
     many = len(mark.x) > 500
     drawn = plot.scatter(
