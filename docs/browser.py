@@ -45,6 +45,24 @@ const walk = (root) => {
 walk(document);
 """
 
+WITHIN = """
+const outer = found.slice();
+return outer.map((element) => {
+  const inside = [];
+  const look = (root) => {
+    inside.push(...root.querySelectorAll(arguments[1]));
+    for (const e of root.querySelectorAll('*')) if (e.shadowRoot) look(e.shadowRoot);
+  };
+  look(element.shadowRoot || element);
+  return inside.map((e) => ({
+    text: e.textContent.trim().replace(/\\s+/g, ' '),
+    className: e.getAttribute('class') || '',
+    path: (e.getAttribute('d') || '').length,
+    width: e.naturalWidth || 0,
+  }));
+});
+"""
+
 
 def missing() -> str | None:
     """Return what is not installed, in words; None if a browser can be started."""
@@ -100,14 +118,15 @@ class Browser:
         found: list[str] = self._driver.execute_script(script, selector)
         return found
 
-    def attributes(self, selector: str, name: str) -> list[str | None]:
-        """Return an attribute of all elements."""
-        script = FIND_ALL + "return found.map((e) => e.getAttribute(arguments[1]));"
-        found: list[str | None] = self._driver.execute_script(script, selector, name)
-        return found
+    def within(self, selector: str, inner: str) -> list[list[dict[str, Any]]]:
+        """Return, for all elements, what they and their shadow trees hold.
 
-    def script(self, code: str, *arguments: Any) -> Any:
-        return self._driver.execute_script(FIND_ALL + code, *arguments)
+        Each has `text`, its own `className`, `path` (the length of its drawing commands) and
+        `width` (of a picture that was loaded).
+        """
+        script = FIND_ALL + WITHIN
+        found: list[list[dict[str, Any]]] = self._driver.execute_script(script, selector, inner)
+        return found
 
     def click(self, selector: str, text: str = "") -> int:
         """Click on all elements with the text, and return how many."""

@@ -42,6 +42,6 @@ def evolution(
 ) -> experiment.Result:
     """Run an evolutionary search."""
     return experiment.evolutionary_search(
-        None, train, SPACE, "max", popsize, n_trials // popsize - 1, seed=1, metric="accuracy",
-        logdir=logdir, **{**QUIET, **options},
+        None, train, SPACE, "max", popsize, n_trials // popsize - 1, metric="accuracy",
+        logdir=logdir, **{"seed": 1, **QUIET, **options},
     )  # fmt: skip
