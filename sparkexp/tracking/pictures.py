@@ -24,6 +24,7 @@ SIZE_PX = (840, 600)
 _SCALE = 2  # drawn larger and shrunk, which smooths the edges
 _FONT_PX = 26
 _TITLE_PX = 30
+MAX_DOTS = 2000
 _LEFT, _TOP, _RIGHT, _BOTTOM = 130, 70, 150, 90
 _INK, _GRID, _FAINT = "#202124", "#e4e6ea", "#9aa0a6"
 # Dark blue over green to yellow: even in lightness, told apart by the colour-blind too.
@@ -113,9 +114,11 @@ class _Panel:
         self._draw.text((_SCALE * x, _SCALE * y), text, _INK, font, anchor)
 
     def picture(self) -> Picture:
+        from PIL import Image
+
         buffer = io.BytesIO()
-        small = self._image.resize(SIZE_PX, reducing_gap=2.0)
-        small.quantize(128).save(buffer, "PNG")
+        small = self._image.reduce(_SCALE)
+        small.quantize(128, Image.Quantize.FASTOCTREE).save(buffer, "PNG")
         return Picture(buffer.getvalue())
 
     def _place(self, point: _Point) -> _Point:
@@ -170,8 +173,8 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis) -> Picture:
     panel = _Panel(f"Objective by {shortened(axis.name, 28)}", _title(axis), "objective")
     panel.ticks(_inset(axis.ticks(5)), _inset(y.ticks(5)))
     last = max((r.trial.number for r in results), default=0)
-    for result in results:
-        x = _along(result, axis)
+    shown = results[:: -(-len(results) // MAX_DOTS) or 1]  # more would hide each other
+    for result, x in zip(shown, _places(shown, axis), strict=True):
         if x != x:
             continue
         if result.value is None:
@@ -234,22 +237,24 @@ class _Objective:
 
 
 def _spot(result: TrialResult, x: Axis, y: Any) -> _Point | None:
-    across = _along(result, x)
+    across = _places([result], x)[0]
     if isinstance(y, Axis):
-        up = _along(result, y)
+        up = _places([result], y)[0]
     else:
         up = y.unit([result.value])[0] if result.value is not None else float("nan")
     return None if across != across or up != up else (_in(across), _in(up))
 
 
-def _along(result: TrialResult, axis: Axis) -> float:
-    """Return where a trial lies on an axis; beside each other where they share a choice."""
-    u = float(axis.unit([result.trial.params.get(axis.name)])[0])
+def _places(results: Sequence[TrialResult], axis: Axis) -> list[float]:
+    """Return where trials lie on an axis; beside each other where they share a listed value."""
+    places: list[float] = axis.unit(r.trial.params.get(axis.name) for r in results).tolist()
     if isinstance(axis.spec.domain, Interval):
-        return u
+        return places
     # The golden ratio's multiples keep neighbours apart.
-    aside = (result.trial.number * 0.618034 % 1 - 0.5) * min(0.12, 0.5 / len(axis.spec.domain))
-    return min(1.0, max(0.0, u + aside))
+    width = min(0.12, 0.5 / len(axis.spec.domain))
+    asides = ((r.trial.number * 0.618034 % 1 - 0.5) * width for r in results)
+    moved = (u + aside for u, aside in zip(places, asides, strict=True))
+    return [u if u != u else min(1.0, max(0.0, u)) for u in moved]
 
 
 def _title(axis: Any) -> str:
