@@ -150,6 +150,10 @@ class Browser:
                 raise TimeoutError(f"TensorBoard does not show {what} within {timeout_s:g} s.")
             time.sleep(0.25)
 
+    def settle(self) -> None:
+        """Let what moves come to rest: fonts and colours follow the elements, menus slide."""
+        time.sleep(2)
+
     def save(self, target: Path, colours: int = 256) -> None:
         """Photograph the page."""
         picture = Image.open(io.BytesIO(self._driver.get_screenshot_as_png()))

@@ -75,11 +75,9 @@ class SearchLog:
         self._events = EventFile(directory)
         self._views: SearchViews | None = None
         self._broken = False
-        self._n_known = 0
 
     def known(self, result: TrialResult) -> None:
         """Take note of a trial that ended in an earlier process."""
-        self._n_known += 1
         self._view("known", result)
 
     def ended(self, result: TrialResult) -> None:
@@ -160,7 +158,7 @@ class SearchLog:
             return
         self._declared = True
         try:
-            if self._n_known and _is_declared(self._directory):
+            if _is_declared(self._directory):
                 return
             metrics = [] if result is None else self._metrics(result)
             summary = declaration(

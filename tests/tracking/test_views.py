@@ -329,3 +329,20 @@ def test_keras_metrics_and_reported_ones_have_columns(tmp_path):
     ]
     (first, _) = session_groups(result.logdir)
     assert first["metrics"]["validation/epoch_loss"] == pytest.approx(0.9)
+
+
+def test_a_replayed_search_writes_nothing_twice(tmp_path):
+    """Without the searcher's state all recorded trials are told again."""
+    from tests.tracking.searching import train
+
+    logdir = tmp_path / "run"
+    evolution(logdir, 40, max_trials=25)
+    (logdir / "searcher.json").unlink()
+    experiment.resume(None, train, logdir, max_trials=None, **QUIET)
+    tags = ["_hparams_/experiment", "custom_scalars__config__", "evolution/best", "trials/failed"]
+    steps_of: dict[str, list[int]] = {tag: [] for tag in tags}
+    for event in events_in(logdir / "evolution", 1 << 26):
+        for value in event.summary.value:
+            if value.tag in steps_of:
+                steps_of[value.tag].append(event.step)
+    assert [steps_of[tag] for tag in tags] == [[0], [0], [0, 1, 2, 3], list(range(1, 41))]
