@@ -36,11 +36,11 @@ DESCRIPTIONS = {
     "trials/failed": "Failed trials, by the number of ended trials.",
     "leaderboard": "The best trials; the last column says which trial each one replaced.",
     "summary": "What was searched and found, and how to repeat it.",
-    "generations/population": "The population in the two parameters that matter most: a dot per "
+    "pictures/generation": "The population in the two parameters that matter most: a dot per "
     "member, its colour the objective. Grey arrows lead from a replaced parent to its child.",
-    "importance": "Share of the variance of the objective's ranks that each parameter explains by "
-    "itself.",
-    "objective by parameter/*": "A dot per trial, brighter the later it was; red crosses failed.",
+    "pictures/importance": "Share of the variance of the objective's ranks that each "
+    "parameter explains by itself.",
+    "pictures/objective by": "A dot per trial, brighter the later it was; red crosses failed.",
 }
 
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SIZE_PX", "Picture", "colour", "draw_importance", "draw_population", "draw_scatter"]
 
-SIZE_PX = (840, 600)
+SIZE_PX = (640, 460)
 _SCALE = 2  # drawn larger and shrunk, which smooths the edges
-_FONT_PX = 26
-_TITLE_PX = 30
+_FONT_PX = 25
+_TITLE_PX = 27
 MAX_DOTS = 2000
-_LEFT, _TOP, _RIGHT, _BOTTOM = 130, 70, 150, 90
+_LEFT, _TOP, _RIGHT, _BOTTOM = 110, 76, 128, 80
 _INK, _GRID, _FAINT = "#202124", "#e4e6ea", "#9aa0a6"
 # Dark blue over green to yellow: even in lightness, told apart by the colour-blind too.
 _COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
@@ -49,10 +49,10 @@ class _Panel:
         self._image = Image.new("RGB", (width, height), "white")
         self._draw: ImageDraw.ImageDraw = ImageDraw.Draw(self._image)
         self._area = (left, _TOP, SIZE_PX[0] - _RIGHT, SIZE_PX[1] - _BOTTOM)
-        self.text((SIZE_PX[0] / 2, 30), title, "mm", _TITLE_PX)
+        self.text((SIZE_PX[0] / 2, 20), title, "mm", _TITLE_PX)
         x0, y0, x1, y1 = self._area
-        self.text(((x0 + x1) / 2, SIZE_PX[1] - 24), x_title, "mm")
-        self.text((14, 40), y_title, "lm")
+        self.text(((x0 + x1) / 2, SIZE_PX[1] - 20), x_title, "mm")
+        self.text((8, 50), y_title, "lm")
 
     def ticks(self, x: Sequence[tuple[float, str]], y: Sequence[tuple[float, str]]) -> None:
         x0, y0, x1, y1 = self._area
@@ -95,16 +95,16 @@ class _Panel:
 
     def colour_bar(self, low: float, high: float, title: str, n_labels: int = 3) -> None:
         _, y0, x1, y1 = self._area
-        left, bottom, top = x1 + 24, y1, y0 + 40
+        left, bottom, top = x1 + 18, y1, y0 + 36
         for step in range(100):
             y = bottom - (bottom - top) * step / 100
             box = (left, y - (bottom - top) / 100 - 1, left + 24, y)
             self._draw.rectangle([_SCALE * v for v in box], colour(step / 99))
-        self.text((left, y0 + 12), title, "lm")
+        self.text((left - 6, y0 + 12), title, "lm")
         for k in range(n_labels):
             u = k / (n_labels - 1)
             label = number_text(float(f"{low + u * (high - low):.3g}"))
-            self.text((left + 30, bottom - u * (bottom - top)), label, "lm")
+            self.text((left + 28, bottom - u * (bottom - top)), label, "lm")
 
     def text(self, place: _Point, text: str, anchor: str, size_px: int = _FONT_PX) -> None:
         from PIL import ImageFont
@@ -151,7 +151,7 @@ def draw_population(
     """
     x, y = axes[0], _objective_axis(colours) if len(axes) < 2 else axes[1]
     panel = _Panel(f"Generation {generation.number}", _title(x), _title(y))
-    panel.ticks(_inset(x.ticks(5)), _inset(y.ticks(5)))
+    panel.ticks(_inset(x.ticks(4)), _inset(y.ticks(5)))
     for child in generation.accepted:
         parent = parents.get(child.trial.parent or "")
         if parent is not None and (start := _spot(parent, x, y)) and (end := _spot(child, x, y)):
@@ -171,7 +171,7 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis) -> Picture:
     ends = (min(values, default=0.0), max(values, default=1.0))
     y = _objective_axis(ends)
     panel = _Panel(f"Objective by {shortened(axis.name, 28)}", _title(axis), "objective")
-    panel.ticks(_inset(axis.ticks(5)), _inset(y.ticks(5)))
+    panel.ticks(_inset(axis.ticks(4)), _inset(y.ticks(5)))
     last = max((r.trial.number for r in results), default=0)
     shown = results[:: -(-len(results) // MAX_DOTS) or 1]  # more would hide each other
     for result, x in zip(shown, _places(shown, axis), strict=True):
@@ -188,14 +188,14 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis) -> Picture:
 
 def draw_importance(shares: Mapping[str, float]) -> Picture:
     """Draw a bar per parameter."""
-    left = 300
-    panel = _Panel("What mattered", "share of the variance explained alone", "", left)
+    left = 230
+    panel = _Panel("What mattered", "share explained alone", "", left)
     rows = list(shares.items())[:10]
-    panel.ticks([(u, number_text(u)) for u in (0, 0.25, 0.5, 0.75, 1)], [])
+    panel.ticks([(u, number_text(u)) for u in (0, 0.5, 1)], [])
     for k, (name, share) in enumerate(rows):
         panel.bar(share, (k + 0.15) / len(rows), 0.7 / len(rows), _COLOURS[1])
         middle = _TOP + (k + 0.5) / len(rows) * (SIZE_PX[1] - _TOP - _BOTTOM)
-        panel.text((left - 12, middle), shortened(name, 19), "rm")
+        panel.text((left - 12, middle), shortened(name, 16), "rm")
     return panel.picture()
 
 

@@ -36,7 +36,11 @@ __all__ = ["SearchViews"]
 # Of each kind; TensorBoard's slider has a step per picture.
 MAX_PICTURES = 12
 MAX_SCATTERS = 6
-POPULATION = "generations/population"
+POPULATION, IMPORTANCE, SCATTER = (
+    "pictures/generation",
+    "pictures/importance",
+    "pictures/objective by",
+)
 LEADERS = 10
 # Without generations: a leaderboard after so many trials, and each time a fifth has been added.
 TRIALS_BETWEEN_LEADERBOARDS = 10
@@ -235,9 +239,9 @@ class SearchViews:
         if self._evolution is not None:
             self._draw_generations(self._evolution.closed)
         if shares:
-            self._add_picture("importance", draw_importance(shares).png, n)
+            self._add_picture(IMPORTANCE, draw_importance(shares).png, n)
         for axis in most_important(self._results, self._axes, MAX_SCATTERS):
-            tag = f"objective by parameter/{axis.name}"
+            tag = f"{SCATTER} {axis.name}"
             self._add_picture(tag, draw_scatter(self._results, axis).png, n)
 
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
@@ -254,7 +258,7 @@ class SearchViews:
     def _add_picture(self, tag: str, png: bytes, step: int) -> None:
         if self._is_new(tag, step):
             summary = new_summary()
-            description = DESCRIPTIONS.get(tag) or DESCRIPTIONS[f"{tag.partition('/')[0]}/*"]
+            description = DESCRIPTIONS.get(tag) or DESCRIPTIONS[SCATTER]
             add_image(summary, tag, png, SIZE_PX, description)
             self._events.add_summary(summary, step)
 

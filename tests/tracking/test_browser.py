@@ -178,9 +178,8 @@ def test_the_pictures_are_there(browser, hundred):
             found = browser.within("tf-image-loader", "img")
             return [image["width"] for loader in found for image in loader]
 
-        # Those further down are loaded when they are scrolled to.
-        browser.wait("pictures", lambda: len(loaded()) >= 2 and all(loaded()))
-        assert set(loaded()) == {840}
+        browser.wait("6 pictures", lambda: len(loaded()) == 6 and all(loaded()))
+        assert set(loaded()) == {640}
 
 
 def test_five_thousand_trials(browser, thousands):

@@ -143,8 +143,10 @@ def test_the_summary_tells_what_was_found_and_how_to_repeat_it(result, tmp_path)
 
 def test_pictures_are_few_and_legible(result):
     found = summaries(result.logdir, "images")
-    assert sorted(found["generations/population"]) == list(range(10))
-    assert {f"objective by parameter/{name}" for name in SPACE} | {"importance"} <= set(found)
+    assert sorted(found["pictures/generation"]) == list(range(10))
+    assert {f"pictures/objective by {name}" for name in SPACE} | {"pictures/importance"} <= set(
+        found
+    )
     for tag in found:
         for tensor in found[tag].values():
             width, height, png = tensor.string_val
@@ -156,7 +158,7 @@ def test_pictures_are_few_and_legible(result):
 
 def test_many_generations_have_a_dozen_pictures(tmp_path):
     result = evolution(tmp_path / "run", 160, 4)
-    pictures = sorted(summaries(result.logdir, "images")["generations/population"])
+    pictures = sorted(summaries(result.logdir, "images")["pictures/generation"])
     assert len(pictures) == 12 and pictures[0] == 0 and pictures[-1] == 39
 
 
@@ -199,7 +201,7 @@ def test_a_grid_shows_its_progress_and_what_mattered(tmp_path):
     assert [v for _, v in found["trials/best_so_far"]] == [2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12]
     assert "evolution/best" not in found
     assert set(summaries(result.logdir, "images", "search")) == {
-        "importance", "objective by parameter/x", "objective by parameter/name",
+        "pictures/importance", "pictures/objective by x", "pictures/objective by name",
     }  # fmt: skip
     assert sorted(texts(result.logdir, "leaderboard", "search")) == [10, 12]
     assert "experiment.launch(spark, train" in texts(result.logdir, "summary", "search")[12]

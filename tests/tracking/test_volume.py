@@ -77,7 +77,7 @@ def test_a_thousand_trials(result):
         assert [step for _, step, _ in shown] == list(range(20))
         boards = api.get("plugin/text/text", run="evolution", tag="leaderboard")
         assert len(boards) == 20 and result.best.id in boards[-1]["text"]
-        pictures = api.get("plugin/images/images", run="evolution", tag="generations/population")
+        pictures = api.get("plugin/images/images", run="evolution", tag="pictures/generation")
         assert len(pictures) == 12
 
 
