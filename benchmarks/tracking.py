@@ -34,7 +34,7 @@ from sparkexp.trial import State, Trial, TrialResult
 
 N_PARAMS = 5
 POPSIZE = 50
-# A no-op trial costs a real search this much at two slots: see overhead.py, workload a.
+# A no-op trial takes a search on Spark at least this long with two slots: overhead.py, workload a.
 SPARK_TRIAL_S = 0.04
 
 
@@ -107,11 +107,14 @@ def driver(folder: Path, n_trials: int) -> dict[str, float]:
         for t in map(_trial, range(n_trials))
     ]
     log.ended(results[0])  # imports
+    began = time.process_time()
     times = [_timed(lambda r=r: log.ended(r)) for r in results[1:]]  # type: ignore[misc]
     at_end = _timed(lambda: log.close(True))
+    cpu_s = time.process_time() - began
     files = list(folder.iterdir())
     return {
         "s": sum(times),
+        "cpu_s": cpu_s,
         "ms_median": 1000 * statistics.median(times),
         "ms_generation": 1000 * statistics.median(times[POPSIZE - 2 :: POPSIZE]),
         "s_at_end": at_end,
@@ -183,6 +186,7 @@ def _table(figures: dict[str, Any], n_trials: int) -> str:
         (f"driver: {n_trials} trials", f"{log['s']:.2f} s, {log['ms_median']:.3f} ms a trial, "
                                        f"{log['ms_generation']:.1f} ms a generation"),
         ("driver: summary and pictures at the end", f"{log['s_at_end']:.2f} s"),
+        ("driver: processor time of both", f"{log['cpu_s']:.2f} s"),
         ("driver: the search's own run", f"{log['files']} file, {log['mb']:.1f} MB"),
         ("share of a search of no-op trials on Spark, two slots",
          f"{100 * own_s / (n_trials * SPARK_TRIAL_S):.2f} %"),
