@@ -56,7 +56,7 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
         plot.set_axisbelow(True)
     if panel.x_ticks is not None:
         plot.set_xticks([u for u, _ in panel.x_ticks], [text for _, text in panel.x_ticks])
-        plot.set_xlim(-0.06, 1.06)
+        plot.set_xlim(-0.09, 1.09)
     for mark in panel.marks:
         _DRAWERS[type(mark)](plot, mark)
     if sum(bool(getattr(mark, "label", "")) for mark in panel.marks) > 1:

@@ -45,7 +45,7 @@ def render_plotly(panels: Sequence[Panel]) -> Any:
             figure.update_xaxes(
                 tickvals=[u for u, _ in panel.x_ticks],
                 ticktext=[text for _, text in panel.x_ticks],
-                range=[-0.06, 1.06],
+                range=[-0.09, 1.09],
                 **place,
             )
     return figure.update_layout(

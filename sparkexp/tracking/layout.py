@@ -9,7 +9,7 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.tracking.summaries import Band, Chart, Lines
 from sparkexp.trial import Direction
 
-__all__ = ["DESCRIPTIONS", "evolution_layout", "search_layout"]
+__all__ = ["DESCRIPTIONS", "MAX_CHARTS", "evolution_layout", "search_layout"]
 
 # Of a kind: each costs TensorBoard a request.
 MAX_CHARTS = 12
@@ -67,6 +67,7 @@ def evolution_layout(direction: Direction, axes: Sequence[Axis]) -> dict[str, Se
         Lines(f"Share of {axis.name} = {name}", (_exactly(f"choice/{axis.name}/{name}"),))
         for axis in varying
         for name in axis.categories
+        if len(axis.categories) <= MAX_CHARTS
     ]
     categories: dict[str, Sequence[Chart]] = {
         "Evolution": (

@@ -14,7 +14,7 @@ from sparkexp.analysis.generations import Evolution, Generation, by_value
 from sparkexp.analysis.importance import alone, most_important
 from sparkexp.analysis.specs import HParamSpec
 from sparkexp.tracking.events import EventFile
-from sparkexp.tracking.layout import DESCRIPTIONS, evolution_layout, search_layout
+from sparkexp.tracking.layout import DESCRIPTIONS, MAX_CHARTS, evolution_layout, search_layout
 from sparkexp.tracking.pictures import SIZE_PX, draw_importance, draw_population, draw_scatter
 from sparkexp.tracking.reading import last_steps
 from sparkexp.tracking.summaries import (
@@ -208,6 +208,8 @@ class SearchViews:
         if not axis.categories:
             tag = f"population/{axis.title}"
             add_histogram(summary, tag, plotted, DESCRIPTIONS["population/*"])
+            return
+        if len(axis.categories) > MAX_CHARTS:
             return
         shares = {
             f"choice/{axis.name}/{name}": plotted.count(float(k)) / max(1, len(plotted))
