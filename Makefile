@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all check bench format clean
+.PHONY: demo test test-fast test-all check bench screenshots format clean
 
 $(STAMP): requirements.txt pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ check: $(STAMP)  ## what every commit passes
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: $(STAMP)  ## take the pictures of the README anew; needs chromium and chromium-driver
+	$(BIN)/python -m docs.make_images
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/overhead.py

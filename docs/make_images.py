@@ -1,4 +1,4 @@
-"""Take the pictures of TensorBoard that the README shows.
+"""Take the pictures of TensorBoard and of the plots that the README shows.
 
 They are screenshots of a real run in a real TensorBoard, as a user sees it: run this after every
 change of what is written for TensorBoard, and look at the pictures. It needs Chromium, its
@@ -8,136 +8,23 @@ chromedriver (Debian's packages chromium and chromium-driver) and the PyPI packa
 from __future__ import annotations
 
 import argparse
-import io
-import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
-from selenium import webdriver
-from selenium.common.exceptions import TimeoutException
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
-
+from docs.browser import Browser, open_browser
 from sparkexp.result import Result
 from sparkexp.storage import RunDirectory
 from sparkexp.tracking import start_tensorboard
 
 IMAGES = Path(__file__).parent / "images"
-WIDTH_PX = 1500
 # TensorBoard's table: the header above the rows, and one row.
 TABLE_HEAD_PX, ROW_PX = 200, 36
-PARALLEL_HEIGHT_PX = 840
+MAX_ROWS = 24
 TABLE_CELLS = "vaadin-grid-cell-content"
 PARALLEL_LINES = "g.foreground path"
 MAX_IMAGE_KB = 300
-TIMEOUT_S = 60
-CHROMIUM_OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--hide-scrollbars",
-)
-# TensorBoard is made of web components: a plain selector does not look into their shadow trees.
-FIND_ALL = """
-const found = [];
-const walk = (root) => {
-  found.push(...root.querySelectorAll(arguments[0]));
-  for (const element of root.querySelectorAll('*'))
-    if (element.shadowRoot) walk(element.shadowRoot);
-};
-walk(document);
-return found;
-"""
-
-
-class Page:
-    """The HParams page of a TensorBoard in a browser."""
-
-    def __init__(self, browser: webdriver.Chrome, url: str, result: Result) -> None:
-        # A trial whose result was reused did not run: it has no event files.
-        ran = [trial for trial in result.trials if trial.reused_from is None]
-        self._browser = browser
-        self._n_rows = len(ran)
-        # TensorBoard draws a line only for what has a value on every axis.
-        self._n_lines = sum(trial.value is not None for trial in ran)
-        self._resize(TABLE_HEAD_PX + ROW_PX * self._n_rows)
-        browser.get(f"{url}#hparams")
-
-    def table(self, target: Path) -> None:
-        """Photograph the table once it has a row for every trial."""
-        self._wait_for(self._n_rows, "rows", TABLE_CELLS, "trial-")
-        self._save(target)
-
-    def parallel_coordinates(self, target: Path, log_scales: list[str]) -> None:
-        """Photograph the parallel coordinates once they have a line for every value."""
-        self._resize(PARALLEL_HEIGHT_PX)
-        self._click("paper-tab", "PARALLEL COORDINATES VIEW")
-        self._wait_for(self._n_lines, "lines", PARALLEL_LINES)
-        for name in log_scales:
-            self._click(f'[id="logScaleButton_{name}"]')
-        self._wait_for(self._n_lines, "lines", PARALLEL_LINES)
-        self._save(target)
-
-    def _save(self, target: Path) -> None:
-        picture = Image.open(io.BytesIO(self._browser.get_screenshot_as_png()))
-        # 256 colours are plenty for a table and some lines, and a third of the size.
-        picture.convert("RGB").quantize(256).save(target, optimize=True)
-
-    def _resize(self, height_px: int) -> None:
-        self._browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": WIDTH_PX, "height": height_px, "deviceScaleFactor": 1, "mobile": False},
-        )
-
-    def _find_all(self, selector: str, text: str = "") -> list[WebElement]:
-        found = self._browser.execute_script(FIND_ALL, selector)
-        return [e for e in found if text.upper() in e.get_property("textContent").upper()]
-
-    def _wait_for(self, n: int, what: str, selector: str, text: str = "") -> None:
-        def all_there(_: object) -> bool:
-            return len(self._find_all(selector, text)) == n
-
-        try:
-            WebDriverWait(self._browser, TIMEOUT_S).until(all_there)
-        except TimeoutException:
-            n_shown = len(self._find_all(selector, text))
-            raise SystemExit(
-                f"TensorBoard shows {n_shown} {what} after {TIMEOUT_S} s, and not {n}."
-            ) from None
-        time.sleep(1)  # fonts and colours follow the elements
-
-    def _click(self, selector: str, text: str = "") -> None:
-        for element in self._find_all(selector, text):
-            # By script: an element outside of the window can't be clicked otherwise.
-            self._browser.execute_script("arguments[0].click()", element)
-
-
-@contextmanager
-def open_browser() -> Iterator[webdriver.Chrome]:
-    """Run a Chromium without a window, with a profile of its own."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        raise SystemExit("This needs chromium and chromedriver (Debian's chromium-driver).")
-    with tempfile.TemporaryDirectory() as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = chromium
-        for option in (*CHROMIUM_OPTIONS, f"--user-data-dir={profile}"):
-            options.add_argument(option)
-        browser = webdriver.Chrome(options=options, service=Service(driver))
-        try:
-            yield browser
-        finally:
-            browser.quit()
+CHARTS = "tf-custom-scalar-multi-line-chart-card, tf-custom-scalar-margin-chart-card"
 
 
 def evolution_of_demo() -> str:
@@ -149,31 +36,151 @@ def evolution_of_demo() -> str:
     return str(Path(root, "evolution"))
 
 
+class Photographer:
+    """Takes the pictures of one run.
+
+    Parameters
+    ----------
+    browser : Browser
+        The browser.
+    result : Result
+        The run.
+    links : dict of str
+        Addresses by the titles that the command prints.
+    target : Path
+        Directory for the pictures.
+    """
+
+    def __init__(
+        self, browser: Browser, result: Result, links: dict[str, str], target: Path
+    ) -> None:
+        self._browser = browser
+        self._links = links
+        self._target = target
+        # A trial whose result was reused did not run: it has no event files.
+        self._run = [trial for trial in result.trials if trial.reused_from is None]
+        self._best = result.best.id
+
+    def overview(self) -> Path:
+        self._browser.open(self._links["how the search went"], 860)
+
+        def drawn() -> bool:
+            charts = self._browser.within(CHARTS, "path.line")
+            return len(charts) > 5 and all(any(p["path"] > 60 for p in c) for c in charts[:6])
+
+        self._browser.wait("the evolution's charts", drawn)
+        return self._save("evolution")
+
+    def table(self) -> Path:
+        n_rows = min(len(self._run), MAX_ROWS)
+        self._browser.open(
+            self._links["all trials: table, parallel coordinates"],
+            TABLE_HEAD_PX + ROW_PX * n_rows,
+        )
+
+        def rows() -> int:
+            return sum(text.startswith("trial-") for text in self._browser.texts(TABLE_CELLS))
+
+        self._browser.wait(f"{n_rows} rows", lambda: rows() >= n_rows)
+        return self._save("hparams")
+
+    def parallel_coordinates(self, log_scales: list[str]) -> Path:
+        """After the table: both are tabs of one page."""
+        n_lines = sum(trial.value is not None for trial in self._run)
+        self._browser.resize(840)
+        self._browser.click("paper-tab", "PARALLEL COORDINATES VIEW")
+        self._wait_for_lines(n_lines)
+        for name in log_scales:
+            self._browser.click(f'[id="logScaleButton_{name}"]')
+        self._wait_for_lines(n_lines)
+        return self._save("parallel")
+
+    def distributions(self) -> Path:
+        self._browser.open(self._links["distributions by generation"], 620)
+
+        def drawn() -> bool:
+            charts = self._browser.within("vz-distribution-chart", "path")
+            return len(charts) > 2 and all(sum(p["path"] > 60 for p in c) > 6 for c in charts)
+
+        self._browser.wait("distributions", drawn)
+        return self._save("distributions")
+
+    def leaderboard(self) -> Path:
+        self._browser.open(self._links["leaderboard and summary"], 760)
+
+        def shown() -> bool:
+            loaders = self._browser.within("tf-text-loader", "td")
+            return any(cell["text"] == self._best for loader in loaders for cell in loader)
+
+        self._browser.wait("the leaderboard", shown)
+        return self._save("leaderboard")
+
+    def pictures(self) -> Path:
+        self._browser.open(self._links["pictures"], 900)
+
+        def loaded() -> bool:
+            images = self._browser.within("tf-image-loader", "img")
+            return sum(i["width"] > 0 for image in images for i in image) >= 2
+
+        self._browser.wait("pictures", loaded)
+        return self._save("pictures")
+
+    def report(self, page: Path) -> Path:
+        self._browser.open(page.as_uri(), 1400)
+        self._browser.wait("the report", lambda: self._browser.find("table"))
+        return self._save("report", prefix="")
+
+    def _wait_for_lines(self, n_lines: int) -> None:
+        self._browser.wait(
+            f"{n_lines} lines", lambda: len(self._browser.find(PARALLEL_LINES)) == n_lines
+        )
+
+    def _save(self, name: str, prefix: str = "tensorboard-") -> Path:
+        self._browser.settle()
+        picture = self._target / f"{prefix}{name}.png"
+        self._browser.save(picture)
+        return picture
+
+
 def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path]:
-    """Photograph TensorBoard's table and parallel coordinates of a run.
+    """Photograph what a run shows.
 
     Parameters
     ----------
     logdir : str
-        Log directory of a finished search.
+        Log directory of a finished evolutionary search.
     target : Path
         Directory for the pictures.
     log_scales : list of str
         Parameters that get a logarithmic axis.
     """
-    result = Result.of_run(RunDirectory.open(logdir))
-    table = target / "tensorboard-hparams.png"
-    parallel = target / "tensorboard-parallel.png"
+    from sparkexp.report import report_html
+
+    run = RunDirectory.open(logdir)
     target.mkdir(parents=True, exist_ok=True)
-    with start_tensorboard(logdir) as server, open_browser() as browser:
-        page = Page(browser, server.url, result)
-        page.table(table)
-        page.parallel_coordinates(parallel, log_scales)
-    return [table, parallel]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        start_tensorboard(logdir) as server,
+        open_browser() as browser,
+    ):
+        page = Path(folder, "report.html")
+        page.write_text(report_html(run), encoding="utf-8")
+        links = {link.title: link.url for link in server.links}
+        photographer = Photographer(browser, Result.of_run(run), links, target)
+        return [
+            photographer.overview(),
+            photographer.table(),
+            photographer.parallel_coordinates(log_scales),
+            photographer.distributions(),
+            photographer.leaderboard(),
+            photographer.pictures(),
+            photographer.report(page),
+        ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run what the command line says; fail if a picture is too large for the repository."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "logdir", nargs="?", metavar="LOGDIR", help="a finished search; runs the demo by default"
     )

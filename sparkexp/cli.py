@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
 from sparkexp._version import __version__
-from sparkexp.errors import SparkexpError
+from sparkexp.errors import RunDirectoryError, SparkexpError
 from sparkexp.result import Result
 from sparkexp.storage import RunDirectory, RunPaths
-from sparkexp.tracking import start_tensorboard
+from sparkexp.tracking import TensorBoardServer, overview_directory, start_tensorboard
 
 __all__ = ["main"]
 
@@ -57,7 +58,18 @@ def _parser() -> argparse.ArgumentParser:
     board = commands.add_parser("tensorboard", help="show a run in TensorBoard until Ctrl-C")
     board.add_argument("logdir", metavar="LOGDIR", help="log directory of a run")
     board.add_argument("--port", type=int, default=0, help="a free one by default")
+    board.add_argument("--open", action="store_true", help="open the overview in a browser")
+    board.add_argument(
+        "--overview",
+        action="store_true",
+        help="only the search's own run: quick, however many trials there are",
+    )
     board.set_defaults(run=_tensorboard)
+
+    report = commands.add_parser("report", help="write a run as one page of HTML, to be mailed")
+    report.add_argument("logdir", metavar="LOGDIR", help="log directory of a run")
+    report.add_argument("-o", "--output", default="report.html", help="default: %(default)s")
+    report.set_defaults(run=_report)
 
     show = commands.add_parser("show", help="print the table of a run")
     show.add_argument(
@@ -75,10 +87,45 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _tensorboard(arguments: argparse.Namespace) -> int:
-    with start_tensorboard(arguments.logdir, port=arguments.port) as server:
-        print(f"TensorBoard: {server.url}\nCtrl-C stops it.", flush=True)
+    logdir = _overview(arguments.logdir) if arguments.overview else arguments.logdir
+    with start_tensorboard(logdir, port=arguments.port) as server:
+        print(_board_text(server), flush=True)
+        if arguments.open:
+            webbrowser.open(server.links[0].url)
         server.wait()
     return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from sparkexp.report import report_html
+
+    page = report_html(RunDirectory.open(arguments.logdir))
+    try:
+        Path(arguments.output).write_text(page, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"The report must be writable, and {arguments.output!r} is not: {error.strerror}. "
+            "Name another file with -o."
+        ) from error
+    print(arguments.output)
+    return 0
+
+
+def _overview(logdir: str) -> Path:
+    found = overview_directory(logdir)
+    if found is None:
+        raise RunDirectoryError(
+            f"--overview shows the search's own run, and {logdir!r} has none: it is written when "
+            "the first trial ends. Name the log directory of a run, or leave --overview out."
+        )
+    return found
+
+
+def _board_text(server: TensorBoardServer) -> str:
+    width = max(len(link.title) for link in server.links)
+    lines = [f"TensorBoard: {server.url}", "These open with something to see:"]
+    lines += [f"  {link.title:{width}}  {link.url}" for link in server.links]
+    return "\n".join([*lines, "Ctrl-C stops it."])
 
 
 def _show(arguments: argparse.Namespace) -> int:

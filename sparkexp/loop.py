@@ -81,6 +81,7 @@ class SearchLoop:
         self._evaluated: dict[Hashable, TrialResult] = {}
         self._running: dict[Hashable, Trial] = {}
         self._twins: defaultdict[Hashable, list[Trial]] = defaultdict(list)
+        self._values: dict[str, float | None] = {}
         self._n_run = 0
         self._hosts = HostHealth()
         self._unwritten: list[TrialResult] = []
@@ -91,6 +92,7 @@ class SearchLoop:
             number = result.trial.number
             if number < n_asked and number not in asked_again:
                 self._keep(result)  # the searcher's saved state knows it
+                self._log.known(result)
             elif result.state is not State.CANCELLED:
                 self._recorded[number] = result
 
@@ -165,7 +167,12 @@ class SearchLoop:
                 self._twins[key].append(trial)
             else:
                 self._running[key] = trial
-                self._engine.submit(trial)
+                self._engine.submit(self._with_parent_value(trial))
+
+    def _with_parent_value(self, trial: Trial) -> Trial:
+        """Tell the trial what it is to beat, for its row in TensorBoard."""
+        value = self._values.get(trial.parent or "")
+        return trial if value is None else replace(trial, parent_value=value)
 
     def _spent(self) -> bool:
         limit = self._limits.max_trials
@@ -196,6 +203,7 @@ class SearchLoop:
 
     def _keep(self, result: TrialResult) -> None:
         self._results.append(result)
+        self._values[result.trial.id] = result.value
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._n_run += 1
             if result.logdir:  # else it was lost with its executor, which says nothing of it

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.arguments import as_direction
-from sparkexp.errors import NoBestTrialError, RunDirectoryError
+from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
+from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sparkexp.analysis.axes import Axis
+    from sparkexp.plots import Backend, Kind
+    from sparkexp.tracking import TensorBoardServer
 
 __all__ = ["BestTrial", "Result"]
 
@@ -174,6 +179,76 @@ class Result:
         frame = pd.DataFrame([_row(r, params, metrics) for r in self.trials], columns=columns)
         # Missing where a search has no generations; whole numbers all the same.
         return frame.astype({"generation": "Int64"})
+
+    def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
+        """Return a plot of the search; a notebook shows it.
+
+        Parameters
+        ----------
+        kind : {'history', 'parallel', 'slice', 'importance', 'generations'}
+            ``history``: the objective of every trial, and the best so far. ``parallel``: a line
+            per trial through its parameters. ``slice``: the objective against each parameter.
+            ``importance``: how much worse a random forest predicts the objective without each
+            parameter (needs scikit-learn). ``generations``: best, mean, worst, diversity and
+            acceptance of an evolution.
+        backend : {'matplotlib', 'plotly'}
+            The library that draws.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or plotly.graph_objects.Figure
+            ``.savefig('history.png')`` or ``.write_html('history.html')`` saves it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no such kind, or this search has nothing of it to show.
+        EnvironmentUnfitError
+            If the library is not installed: ``pip install 'sparkexp[plots]'``.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> result = experiment.launch(
+        ...     None, lambda x: x**2, {'x': [1, 2, 3]}, engine='inline', progress=False)
+        >>> result.plot().savefig('history.png')
+        """
+        from sparkexp.plots import draw
+
+        return draw(kind, self.trials, self._axes(), self.direction, backend)
+
+    def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
+        """Start TensorBoard on the run; a notebook shows it inline.
+
+        Parameters
+        ----------
+        port : int
+            Port to listen on; 0 for a free one.
+
+        Returns
+        -------
+        TensorBoardServer
+            ``.url`` and ``.links`` are where to look, ``.stop()`` ends it. It ends with this
+            process at the latest.
+
+        Raises
+        ------
+        EnvironmentUnfitError
+            If TensorBoard doesn't come up.
+        """
+        from sparkexp.tracking import start_tensorboard
+
+        return start_tensorboard(self.logdir, port=port)
+
+    def _axes(self) -> list[Axis]:
+        from sparkexp.analysis.axes import Axis
+
+        try:
+            search = Search.from_json(RunDirectory.open(self.logdir).settings)
+            specs = search.hparams()
+        except (RunDirectoryError, InvalidArgumentError, KeyError, TypeError):
+            specs = specs_of(r.trial.params for r in self.trials)  # the run's directory is gone
+        return [Axis(spec) for spec in specs]
 
     def __repr__(self) -> str:
         return f"<{self._headline()}>"

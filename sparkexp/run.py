@@ -25,6 +25,7 @@ from sparkexp.loop import SearchLoop
 from sparkexp.options import Options
 from sparkexp.plan import plan_text
 from sparkexp.progress import Progress
+from sparkexp.reproduce import about_search
 from sparkexp.result import Result
 from sparkexp.search_spec import Search
 from sparkexp.signature import file_name, function_name
@@ -90,6 +91,7 @@ def run_search(
         max_retries=options.max_retries,
         environment=TRIAL_ENVIRONMENT,
         hparams=search.hparams(),
+        direction=search.direction,
     )
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
@@ -116,6 +118,8 @@ def _run_locked(
         options.metric,
         search.direction,
         generations,
+        searcher.settings().get("popsize"),
+        about_search(run.settings["name"], search, run.settings.get("options", {})),
     )
     progress = Progress(
         _at_most(searcher.n_trials, options.max_trials), search.direction, options.progress
@@ -146,8 +150,11 @@ def _run_locked(
         return Result(trials, search.direction, str(run.paths.root), name, stopped)
 
     progress.plan(plan)
+    complete = False
     try:
-        return result(loop.run())
+        stopped = loop.run()
+        complete = stopped is None
+        return result(stopped)
     except KeyboardInterrupt:
         loop.cancel()
         n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
@@ -162,7 +169,7 @@ def _run_locked(
         error.result = result("the Spark session ended")
         raise
     finally:
-        log.close()
+        log.close(complete)
         progress.close()
 
 

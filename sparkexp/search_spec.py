@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
 from sparkexp.search import EvolutionSearcher, Searcher
 from sparkexp.search.recorded import rebuild
@@ -13,7 +14,7 @@ from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking import HParamSpec, Interval
 from sparkexp.trial import Direction, ParamValue
 
-__all__ = ["Search"]
+__all__ = ["Search", "specs_of"]
 
 # Values of a discrete parameter that TensorBoard offers one by one in its filter.
 MAX_LISTED_VALUES = 12
@@ -58,12 +59,8 @@ class Search:
     def hparams(self) -> tuple[HParamSpec, ...]:
         """Return the parameters as TensorBoard shows them."""
         if self.space is not None:
-            return tuple(HParamSpec(n, _domain(p)) for n, p in self.space.parameters.items())
-        values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
-        for configuration in self.searcher.settings().get("configurations", []):
-            for name, value in configuration.items():
-                values.setdefault(name, {})[value] = None
-        return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
+            return tuple(_spec(n, p) for n, p in self.space.parameters.items())
+        return specs_of(self.searcher.settings().get("configurations", []))
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `from_json` needs, as a dict that `json` can write."""
@@ -93,6 +90,23 @@ class Search:
             bool(record["needs_values"]),
             bool(record["reuse"]),
         )
+
+
+def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[HParamSpec, ...]:
+    """Return the parameters of a list of configurations, as they are to be shown."""
+    values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
+    configurations = list(configurations)
+    for configuration in configurations:
+        for name, value in configuration.items():
+            values.setdefault(name, {})[value] = None
+    for name, known in values.items():
+        if not all(name in configuration for configuration in configurations):
+            known[MISSING] = None
+    return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
+
+
+def _spec(name: str, parameter: Parameter) -> HParamSpec:
+    return HParamSpec(name, _domain(parameter), getattr(parameter, "log", False))
 
 
 def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:

@@ -36,6 +36,9 @@ class Trial:
         Generation of an evolutionary search, from 0 (the initial population).
     parent : str, optional
         Id of the trial that this one competes with.
+    parent_value : float, optional
+        The parent's objective, where it was known when the trial was started; no part of what the
+        trial is.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class Trial:
     params: Mapping[str, ParamValue]
     generation: int | None = None
     parent: str | None = None
+    parent_value: float | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:

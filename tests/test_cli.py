@@ -15,6 +15,7 @@ import pytest
 import sparkexp
 from sparkexp import experiment
 from sparkexp.cli import main
+from sparkexp.tracking import TensorBoardServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -61,7 +62,7 @@ def test_help_names_the_commands(capsys):
         main(["--help"])
     assert ended.value.code == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("demo", "tensorboard", "show"))
+    assert all(word in out for word in ("demo", "tensorboard", "report", "show"))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,8 @@ def test_show_of_a_relative_path(run, capsys, monkeypatch):
         (["show", "nowhere"], "'nowhere' holds no run of sparkexp"),
         (["show", "empty"], "'empty' holds no run of sparkexp"),
         (["show", "damaged"], "experiment.json is damaged"),
+        (["report", "nowhere"], "'nowhere' holds no run of sparkexp"),
+        (["tensorboard", "empty", "--overview"], "written when the first trial ends"),
         (["tensorboard", "nowhere"], "needs an existing log directory, got 'nowhere'"),
     ],
 )
@@ -126,7 +129,18 @@ def test_tensorboard_runs_until_ctrl_c(run):
         first = process.stdout.readline()
         assert first.startswith("TensorBoard: http://127.0.0.1:")
         url = first.split()[1]
-        assert process.stdout.readline() == "Ctrl-C stops it.\n"
+        lines = []
+        while (line := process.stdout.readline()) != "Ctrl-C stops it.\n":
+            assert line, "the last line is missing"
+            lines.append(line)
+        assert [line.split("http")[0].strip() for line in lines] == [
+            "These open with something to see:",
+            "how the search went",
+            "all trials: table, parallel coordinates",
+            "leaderboard and summary",
+            "pictures",
+        ]
+        assert all(url in line for line in lines[1:])
         with urllib.request.urlopen(url, timeout=30) as response:
             assert response.status == 200
         process.send_signal(signal.SIGINT)
@@ -138,3 +152,23 @@ def test_tensorboard_runs_until_ctrl_c(run):
     assert (out, err) == ("", "")
     with pytest.raises(OSError):
         urllib.request.urlopen(url, timeout=5)
+
+
+def test_open_and_overview(run, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(TensorBoardServer, "wait", lambda server: None)
+    assert main(["tensorboard", run.logdir, "--overview", "--open"]) == 0
+    out = capsys.readouterr().out
+    assert len(opened) == 1 and opened[0] in out
+    assert "#custom_scalars&regexInput=%5E%5C.%24" in opened[0]
+    assert "hparams" not in out  # there are no trials to be seen
+
+
+def test_report_writes_one_page(run, tmp_path, capsys):
+    target = tmp_path / "report.html"
+    assert main(["report", run.logdir, "-o", str(target)]) == 0
+    assert capsys.readouterr().out == f"{target}\n"
+    assert "too deep" in target.read_text()
+    assert main(["report", run.logdir, "-o", str(tmp_path / "no" / "such")]) == 1
+    assert "The report must be writable" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_links_lead_somewhere(path):
 
 def test_pictures_are_small_and_legible():
     pictures = [ROOT / target for target in _LINK.findall(prose(README)) if target.endswith("png")]
-    assert len(pictures) == 2
+    assert len(pictures) == 7
     for path in pictures:
         assert path.stat().st_size < 300_000
         with Image.open(path) as picture:
@@ -84,7 +84,7 @@ def test_make_targets_exist(path):
 
 def test_the_readme_names_sparkexps_commands(capsys):
     named = set(re.findall(r"`sparkexp (\w+)", README.read_text()))
-    assert named == {"demo", "tensorboard", "show"}
+    assert named == {"demo", "tensorboard", "report", "show"}
     for command in named:
         with pytest.raises(SystemExit) as leaving:
             main([command, "--help"])

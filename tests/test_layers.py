@@ -16,15 +16,17 @@ PACKAGE = Path(sparkexp.__file__).parent
 # From the top: a module imports what stands below its own line. A package counts as one.
 LAYERS = (
     ("cli", "demo"),
+    ("report",),
     ("experiment",),
     ("resuming",),
     ("start",),
     ("run",),
-    ("loop", "plan", "options", "result", "signature"),
+    ("loop", "plan", "options", "result", "signature", "reproduce"),
+    ("plots",),
     ("progress", "search_spec", "limits", "interrupts", "hosts"),
     ("search", "engine"),
     ("storage", "tracking", "gpu", "space"),
-    ("parameters",),
+    ("parameters", "analysis"),
     ("values", "arguments"),
     ("trial",),
     ("errors", "_version"),
@@ -32,7 +34,11 @@ LAYERS = (
 # Beside the table: what stands on one line and may import its neighbour all the same.
 NEIGHBOURS = {("cli", "demo"), ("demo", "cli")}
 # Below them, and forbidden all the same: a searcher does no I/O.
-FORBIDDEN = {"search": {"storage", "tracking", "gpu"}, "tracking": {"parameters", "values"}}
+FORBIDDEN = {
+    "search": {"storage", "tracking", "gpu"},
+    "tracking": {"parameters", "values"},
+    "analysis": {"values", "arguments"},
+}
 # Who may import what is heavy, and whether only inside of functions.
 PYSPARK = {"engine"}
 TENSORBOARD = {"tracking"}
@@ -123,7 +129,7 @@ def _why(found: Import) -> Iterator[str]:
             yield "TensorBoard is tracking's business"
         elif not (found.in_function or found.typing_only):
             yield "inside of functions only"
-    elif top in ("pandas", "pyarrow", "cloudpickle", "sklearn"):
+    elif top in ("pandas", "pyarrow", "cloudpickle", "sklearn", "matplotlib", "plotly", "PIL"):
         if not (found.in_function or found.typing_only):
             yield "inside of functions only"
 

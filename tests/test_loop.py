@@ -219,4 +219,4 @@ def test_tensorboard_learns_the_metrics_from_the_first_success(search):
     names = [
         info.display_name or info.name.tag for info in experiment(run.paths.root).metric_infos
     ]
-    assert names == ["objective (max)", "acc", "loss", "duration_s"]
+    assert names == ["objective (max)", "duration_s", "acc", "loss"]

@@ -93,7 +93,7 @@ def test_a_grid_in_tensorboard():
 
     result = experiment.launch(None, train, GRID, metric="accuracy", **QUIET)
     groups = reading.session_groups(result.logdir)
-    assert [group["name"] for group in groups] == [r.trial.id for r in result.trials]
+    assert [group["runs"] for group in groups] == [[r.trial.id] for r in result.trials]
     for group, trial in zip(groups, result.trials, strict=True):
         assert group["status"] == "SUCCESS" and group["hparams"] == trial.trial.params
         metrics = group["metrics"]
@@ -116,7 +116,7 @@ def test_an_evolution_in_tensorboard():
     result = experiment.evolutionary_search(
         None, score, SEARCH, popsize=4, generations=1, seed=1, **QUIET
     )
-    groups = {group["name"]: group for group in reading.session_groups(result.logdir)}
+    groups = {group["runs"][0]: group for group in reading.session_groups(result.logdir)}
     run = [r for r in result.trials if r.reused_from is None]
     assert set(groups) == {r.trial.id for r in run}
     for trial in run:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from sparkexp.tracking import HParamSpec
-from sparkexp.trial import Trial, TrialResult
+from sparkexp.trial import Direction, Trial, TrialResult
 
 __all__ = ["Engine", "Isolation", "Objective", "Train", "TrialTask"]
 
@@ -71,6 +71,8 @@ class TrialTask:
         Environment variables set for the trial, unless they are set already.
     hparams : tuple of HParamSpec
         The search space as TensorBoard shows it.
+    direction : {'max', 'min'}
+        Which value is the best: TensorBoard shows whether a trial beat its parent.
     """
 
     trial: Trial
@@ -88,6 +90,7 @@ class TrialTask:
     data: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     hparams: tuple[HParamSpec, ...] = ()
+    direction: Direction = "max"
 
 
 class Engine(abc.ABC):

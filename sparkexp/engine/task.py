@@ -19,8 +19,8 @@ from sparkexp.engine.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
 from sparkexp.storage import RunPaths
-from sparkexp.tracking import write_session_end, write_session_start
-from sparkexp.trial import State, TrialResult
+from sparkexp.tracking import row_name, write_session_end, write_session_start
+from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
     import pyarrow
@@ -96,7 +96,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     warnings = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write_session_start(directory, task.trial, time.time(), specs=task.hparams)
+        row = row_name(task.trial, paths.root.name)
+        write_session_start(directory, task.trial, time.time(), specs=task.hparams, group=row)
     except OSError as error:
         warnings.append(_tracking_warning(error))
     try:
@@ -109,7 +110,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_tail(paths.output(directory)))
-    return _with_session_end(result)
+    return _with_session_end(result, task.direction)
 
 
 def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
@@ -165,10 +166,10 @@ def _tail(path: Path) -> str:
     return "\n".join(text.splitlines()[-TAIL_LINES:])
 
 
-def _with_session_end(result: TrialResult) -> TrialResult:
+def _with_session_end(result: TrialResult, direction: Direction) -> TrialResult:
     """Write the end of the trial's HParams session; a full disk doesn't cost the result."""
     try:
-        write_session_end(result.logdir, result)
+        write_session_end(result.logdir, result, direction)
     except OSError as error:
         return replace(result, warnings=(*result.warnings, _tracking_warning(error)))
     return result

@@ -6,33 +6,41 @@ them (0.15 s, once per process).
 
 from sparkexp.tracking.events import EventFile
 from sparkexp.tracking.hparams import HParamSpec, Interval, MetricSpec
+from sparkexp.tracking.links import Link, board_links, overview_directory
 from sparkexp.tracking.reporter import ScalarReporter
 from sparkexp.tracking.search_log import SearchLog
 from sparkexp.tracking.server import TensorBoardServer, start_tensorboard
 from sparkexp.tracking.tensorboard import (
+    ACCEPTED_TAG,
     DURATION_TAG,
     GENERATION,
     OBJECTIVE_TAG,
     reported_tag,
     returned_tag,
+    row_name,
     write_experiment,
     write_session_end,
     write_session_start,
 )
 
 __all__ = [
+    "ACCEPTED_TAG",
     "DURATION_TAG",
     "GENERATION",
     "OBJECTIVE_TAG",
     "EventFile",
     "HParamSpec",
     "Interval",
+    "Link",
     "MetricSpec",
     "ScalarReporter",
     "SearchLog",
     "TensorBoardServer",
+    "board_links",
+    "overview_directory",
     "reported_tag",
     "returned_tag",
+    "row_name",
     "start_tensorboard",
     "write_experiment",
     "write_session_end",

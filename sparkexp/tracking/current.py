@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.tracking.live import written_at_once
 from sparkexp.tracking.reporter import ScalarReporter
 
 __all__ = ["CurrentTrial", "activate", "current_trial"]
@@ -31,7 +32,8 @@ def activate(directory: str) -> Iterator[CurrentTrial]:
     trial = CurrentTrial(directory, ScalarReporter(directory))
     _active.append(trial)
     try:
-        yield trial
+        with written_at_once():
+            yield trial
     finally:
         _active.remove(trial)
         trial.reporter.close()

@@ -7,12 +7,12 @@ refuses ints in a float interval and mixed choices, and has no session end witho
 
 from __future__ import annotations
 
-import enum
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from sparkexp.analysis.specs import HParamSpec, Interval, Kind, kind_of
 from sparkexp.trial import ParamValue, State
 
 if TYPE_CHECKING:
@@ -27,71 +27,6 @@ __all__ = [
     "session_end",
     "session_start",
 ]
-
-HParamValue = float | str | bool
-
-
-class Kind(enum.StrEnum):
-    """The data types that TensorBoard knows for hyperparameters."""
-
-    NUMBER = "number"
-    STRING = "string"
-    BOOL = "bool"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """All numbers from `low` to `high`, in either order."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class HParamSpec:
-    """A hyperparameter as TensorBoard shall show it.
-
-    Parameters
-    ----------
-    name : str
-        Its name in the train function.
-    domain : Interval or tuple of values
-        The range, or the choices. Choices of different types (1 and 'a') are shown as strings;
-        ints and floats together are numbers.
-
-    Examples
-    --------
-    >>> HParamSpec('dropout', Interval(0.0, 0.5)).kind
-    <Kind.NUMBER: 'number'>
-    >>> mixed = HParamSpec('units', (64, 'auto'))
-    >>> mixed.kind, mixed.coerce(64)
-    (<Kind.STRING: 'string'>, '64')
-    """
-
-    name: str
-    domain: Interval | tuple[ParamValue, ...]
-
-    @property
-    def kind(self) -> Kind:
-        """The data type that fits all values of the domain."""
-        if isinstance(self.domain, Interval):
-            return Kind.NUMBER
-        kinds = {_kind(value) for value in self.domain}
-        return kinds.pop() if len(kinds) == 1 else Kind.STRING
-
-    @property
-    def varies(self) -> bool:
-        """Whether the domain has more than one value."""
-        if isinstance(self.domain, Interval):
-            return self.domain.low != self.domain.high
-        return len(set(map(self.coerce, self.domain))) > 1
-
-    def coerce(self, value: ParamValue) -> HParamValue:
-        """Return the value in the hyperparameter's data type."""
-        kind = self.kind
-        if kind is Kind.STRING:
-            return str(value)
-        return bool(value) if kind is Kind.BOOL else float(value)
 
 
 @dataclass(frozen=True)
@@ -118,6 +53,7 @@ def experiment_config(
     specs: Iterable[HParamSpec],
     metrics: Iterable[MetricSpec],
     *,
+    unticked: Collection[str] = (),
     description: str = "",
     created: float | None = None,
 ) -> Summary:
@@ -132,6 +68,8 @@ def experiment_config(
         The hyperparameters. TensorBoard sorts them by name, those that vary first.
     metrics : iterable of MetricSpec
         The metrics, in the order of the columns.
+    unticked : collection of str
+        Hyperparameters that go behind all others, where TensorBoard doesn't tick them by default.
     description : str
         Markdown.
     created : float, optional
@@ -142,7 +80,7 @@ def experiment_config(
     experiment = api_pb2.Experiment(
         description=_text(description),
         time_created_secs=time.time() if created is None else created,
-        hparam_infos=[_hparam_info(spec) for spec in specs],
+        hparam_infos=[_hparam_info(spec, spec.name in unticked) for spec in specs],
         metric_infos=[_metric_info(metric) for metric in metrics],
     )
     data = plugin_data_pb2.HParamsPluginData(experiment=experiment)
@@ -171,7 +109,7 @@ def session_start(
     )
     for name, value in params.items():
         entry = info.hparams[_text(name)]
-        kind = _kind(value)
+        kind = kind_of(value)
         if kind is Kind.BOOL:
             entry.bool_value = value
         elif kind is Kind.NUMBER:
@@ -195,19 +133,12 @@ def session_end(state: State, end_time: float | None = None) -> Summary:
     return _summary(metadata.SESSION_END_INFO_TAG, data)
 
 
-def _kind(value: ParamValue) -> Kind:
-    # bool first: it is an int to Python.
-    if isinstance(value, bool):
-        return Kind.BOOL
-    return Kind.NUMBER if isinstance(value, int | float) else Kind.STRING
-
-
 def _text(text: str) -> str:
     """Replace what UTF-8, and so protobuf, can't encode (lone surrogates of odd file names)."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _hparam_info(spec: HParamSpec) -> Any:
+def _hparam_info(spec: HParamSpec, unticked: bool) -> Any:
     from tensorboard.plugins.hparams import api_pb2
 
     types = {
@@ -223,7 +154,7 @@ def _hparam_info(spec: HParamSpec) -> Any:
         values = dict.fromkeys(map(spec.coerce, spec.domain))
         info.domain_discrete.extend(_text(v) if isinstance(v, str) else v for v in values)
     # TensorBoard puts what doesn't vary last, and leaves it out where columns are limited.
-    info.differs = spec.varies
+    info.differs = spec.varies and not unticked
     return info
 
 

@@ -5,21 +5,35 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sparkexp.tracking.events import EventFile
 from sparkexp.tracking.hparams import HParamSpec, MetricSpec
-from sparkexp.tracking.tensorboard import returned_tag, write_experiment, write_session_end
+from sparkexp.tracking.reading import events_in, scalar_metrics
+from sparkexp.tracking.tensorboard import (
+    declaration,
+    is_ours,
+    returned_tag,
+    write_session_end,
+)
 from sparkexp.trial import Direction, TrialResult
+
+if TYPE_CHECKING:
+    from sparkexp.tracking.views import SearchViews
 
 __all__ = ["SearchLog"]
 
 logger = logging.getLogger(__name__)
 
+# Columns of the table beside the fixed ones; more make it unreadable.
+MAX_METRICS = 12
+
 
 class SearchLog:
-    """Declares the search's parameters and metrics as soon as the metrics are known.
+    """Declares the search's parameters and metrics, and writes its views as trials end.
 
     TensorBoard shows the declared columns alone and takes the first declaration it finds; until
-    there is one it infers them.
+    there is one it infers them. What can't be written is said once and costs nothing else.
 
     Parameters
     ----------
@@ -33,6 +47,10 @@ class SearchLog:
         Which value is the best.
     generations : int, optional
         Number of the last generation where trials have one.
+    popsize : int, optional
+        Trials of a generation, where that is known.
+    about : str
+        Markdown: what the search is, and how to repeat it.
     """
 
     def __init__(
@@ -42,18 +60,31 @@ class SearchLog:
         metric: str | None,
         direction: Direction,
         generations: int | None,
+        popsize: int | None = None,
+        about: str = "",
     ) -> None:
         self._directory = directory
         self._specs = specs
         self._metric = metric
-        self._direction = direction
+        self._direction: Direction = direction
         self._generations = generations
+        self._popsize = popsize
+        self._about = about
         self._declared = False
+        # One file for all: TensorBoard's own loader doesn't come back to an older one.
+        self._events = EventFile(directory)
+        self._views: SearchViews | None = None
+        self._broken = False
+
+    def known(self, result: TrialResult) -> None:
+        """Take note of a trial that ended in an earlier process."""
+        self._view("known", result)
 
     def ended(self, result: TrialResult) -> None:
         """Take note of a trial that ended."""
         if result.succeeded:
-            self._declare(tuple(result.metrics))
+            self._declare(result)
+        self._view("ended", result)
 
     def lost(self, result: TrialResult, directory: Path) -> None:
         """End the session of a trial whose executor can't do it any more.
@@ -68,26 +99,101 @@ class SearchLog:
         if not directory.is_dir():
             return
         try:
-            write_session_end(directory, result)
+            write_session_end(directory, result, self._direction)
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
 
-    def close(self) -> None:
-        """Declare at least the parameters, if no trial succeeded."""
-        self._declare(())
+    def close(self, complete: bool = False) -> None:
+        """Write the summary and the pictures; declare the parameters, if no trial succeeded.
 
-    def _declare(self, metrics: tuple[str, ...]) -> None:
+        Parameters
+        ----------
+        complete : bool
+            Whether the search came to its end.
+        """
+        self._declare(None)
+        if self._views is not None:
+            self._view("finish", complete)
+        try:
+            self._events.close()
+        except OSError as error:
+            logger.warning("%s could not be written to its end: %s", self._directory, error)
+
+    def _view(self, method: str, argument: object) -> None:
+        if self._broken:
+            return
+        try:
+            if self._views is None:
+                self._views = self._open_views()
+            getattr(self._views, method)(argument)
+        except Exception as error:
+            # Pictures of a search are never worth the search.
+            self._broken = True
+            logger.warning(
+                "The search's own page in TensorBoard can't be written any more: %s. The search "
+                "and its trials' pages go on.",
+                error,
+                exc_info=not isinstance(error, OSError),
+            )
+
+    def _open_views(self) -> SearchViews:
+        from sparkexp.tracking.views import SearchViews  # loads numpy, which executors don't need
+
+        return SearchViews(
+            self._events,
+            self._specs,
+            self._direction,
+            self._objective,
+            self._generations is not None,
+            self._popsize,
+            self._about,
+        )
+
+    @property
+    def _objective(self) -> str:
+        return f"{self._metric or 'objective'} ({self._direction})"
+
+    def _declare(self, result: TrialResult | None) -> None:
         if self._declared:
             return
         self._declared = True
         try:
-            write_experiment(
-                self._directory,
-                self._specs,
-                # The objective has its own column.
-                [MetricSpec(returned_tag(n), n) for n in metrics if n != self._metric],
-                objective=f"{self._metric or 'objective'} ({self._direction})",
-                generations=self._generations,
+            if _is_declared(self._directory):
+                return
+            metrics = [] if result is None else self._metrics(result)
+            summary = declaration(
+                self._specs, metrics, objective=self._objective, generations=self._generations
             )
+            self._events.add_summary(summary)
+            self._events.flush()
         except OSError as error:
             logger.warning("TensorBoard's table could not be declared: %s", error)
+
+    def _metrics(self, result: TrialResult) -> list[MetricSpec]:
+        """Return what the train function returned, reported, and wrote through Keras."""
+        # The objective has its own column.
+        names = [name for name in result.metrics if name != self._metric]
+        returned = [MetricSpec(returned_tag(name), name) for name in names]
+        written = scalar_metrics(result.logdir) if result.logdir else []
+        reported = [
+            MetricSpec(found.tag, _heading(found, result), found.group)
+            for found in written
+            if found.group or not is_ours(found.tag)
+        ]
+        return [*returned, *reported][:MAX_METRICS]
+
+
+def _heading(found: MetricSpec, result: TrialResult) -> str:
+    if found.group:
+        return f"{found.group} {found.tag.removeprefix('epoch_')}"
+    return f"{found.tag} (reported)" if found.tag in result.metrics else found.tag
+
+
+def _is_declared(directory: str | os.PathLike[str]) -> bool:
+    from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
+
+    return any(
+        value.tag == EXPERIMENT_TAG
+        for event in events_in(directory)
+        for value in event.summary.value
+    )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import collections
+import html
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from sparkexp.errors import EnvironmentUnfitError, RunDirectoryError
+from sparkexp.tracking.links import Link, board_links
 
 __all__ = ["TensorBoardServer", "start_tensorboard"]
 
@@ -36,6 +39,13 @@ main.run_main()
 """
 _URL = re.compile(r"TensorBoard \S+ at (http\S+)")
 _STOP_S = 5.0
+FRAME_PX = 800
+# A search that runs is followed closely, and nothing that it wrote is left out: by default
+# TensorBoard keeps ten texts and pictures of a tag and 1,000 points of a curve.
+_SETTINGS = (
+    "--reload_interval=2",
+    "--samples_per_plugin=text=200,images=50,scalars=10000,histograms=500,distributions=500",
+)
 
 
 def start_tensorboard(
@@ -44,6 +54,7 @@ def start_tensorboard(
     port: int = 0,
     host: str = "127.0.0.1",
     timeout_s: float = 60.0,
+    arguments: Sequence[str] = (),
 ) -> TensorBoardServer:
     """Start TensorBoard on a log directory and wait until it answers.
 
@@ -58,6 +69,8 @@ def start_tensorboard(
         shows the log directory to everybody who can reach the machine.
     timeout_s : float
         Seconds that it may take to come up.
+    arguments : sequence of str
+        Further arguments for TensorBoard, which win over those given here.
 
     Raises
     ------
@@ -75,7 +88,7 @@ def start_tensorboard(
             )
         # An absolute path is left alone; TensorBoard expands a leading '~' of any other.
         target = str(Path(target).absolute())
-    server = TensorBoardServer(target, port=port, host=host)
+    server = TensorBoardServer(target, port=port, host=host, arguments=arguments)
     try:
         server._start(timeout_s)
     except BaseException:
@@ -93,18 +106,39 @@ class TensorBoardServer:
     ----------
     url : str
         Where it answers.
+    logdir : str
+        What it shows.
     """
 
-    def __init__(self, logdir: str, *, port: int, host: str) -> None:
+    def __init__(
+        self, logdir: str, *, port: int, host: str, arguments: Sequence[str] = ()
+    ) -> None:
         self.url = ""
+        self.logdir = logdir
         self._command = [sys.executable, "-P", "-c", _START, str(os.getpid())]
         self._command += [f"--logdir={logdir}", f"--host={host}", f"--port={port}"]
+        self._command += [*_SETTINGS, *arguments]
         self._process: subprocess.Popen[str] | None = None
         self._error: OSError | None = None
         self._lines: collections.deque[str] = collections.deque(maxlen=30)
         self._spawned = threading.Event()
         self._settled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tensorboard", daemon=True)
+
+    @property
+    def links(self) -> list[Link]:
+        """Addresses that open with something to see, the overview first."""
+        return board_links(self.url, self.logdir)
+
+    def _repr_html_(self) -> str:
+        # In a notebook: the overview itself, below the ways to the rest.
+        links = self.links
+        ways = " · ".join(
+            f'<a href="{html.escape(link.url)}" target="_blank">{html.escape(link.title)}</a>'
+            for link in links
+        )
+        frame = f'<iframe src="{html.escape(links[0].url)}" width="100%" height="{FRAME_PX}" '
+        return f'<p>TensorBoard: {ways}</p>{frame}frameborder="0"></iframe>'
 
     @property
     def pid(self) -> int | None:

@@ -3,6 +3,7 @@
 Tags in the directory of a trial:
 
 - `OBJECTIVE_TAG`, `DURATION_TAG`: the objective, and the seconds that the train function ran.
+- `ACCEPTED_TAG`: in an evolution, 1 if the trial entered the population, else 0.
 - `returned_tag(name)`: the numbers that the train function returned.
 - `reported_tag(name)`: what `experiment.report` gets; the name as it is, wherever it doesn't
   collide with the tags above. (Two writers of one tag overwrite each other's points.)
@@ -12,10 +13,14 @@ Every function leaves an `OSError` of the file system to its caller.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
+from sparkexp.analysis.selection import was_accepted
+from sparkexp.analysis.specs import MISSING
 from sparkexp.tracking.events import EventFile, is_plottable, scalars_summary
 from sparkexp.tracking.hparams import (
     HParamSpec,
@@ -25,14 +30,21 @@ from sparkexp.tracking.hparams import (
     session_end,
     session_start,
 )
-from sparkexp.trial import Trial, TrialResult
+from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
 __all__ = [
+    "ACCEPTED_TAG",
     "DURATION_TAG",
     "GENERATION",
     "OBJECTIVE_TAG",
+    "declaration",
+    "is_ours",
     "reported_tag",
     "returned_tag",
+    "row_name",
     "write_experiment",
     "write_session_end",
     "write_session_start",
@@ -40,7 +52,9 @@ __all__ = [
 
 OBJECTIVE_TAG = "objective"
 DURATION_TAG = "duration_s"
+ACCEPTED_TAG = "accepted"
 GENERATION = "generation"  # a hyperparameter, unless the train function has one of this name
+TICKED_HPARAMS = 5
 _RETURNED = "returned/"
 _REPORTED = "reported/"
 
@@ -64,12 +78,56 @@ def reported_tag(name: str) -> str:
     >>> reported_tag('accuracy'), reported_tag('objective')
     ('accuracy', 'reported/objective')
     """
-    ours = name in (OBJECTIVE_TAG, DURATION_TAG) or name.startswith((_RETURNED, _REPORTED))
-    return _REPORTED + name if ours else name
+    return _REPORTED + name if is_ours(name) else name
+
+
+def is_ours(tag: str) -> bool:
+    """Tell whether a tag in a trial's directory is one that sparkexp writes itself."""
+    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG)
+    return tag in fixed or tag.startswith((_RETURNED, _REPORTED))
+
+
+def row_name(trial: Trial, run: str) -> str:
+    """Return the name of the trial's row in the table.
+
+    TensorBoard cuts it after some 15 characters, and merges rows of one name, also across the
+    searches below one log directory: so what tells rows apart comes first, the search last.
+
+    Parameters
+    ----------
+    trial : Trial
+        The trial.
+    run : str
+        Name of the search's log directory.
+
+    Examples
+    --------
+    >>> row_name(Trial(7, {}, generation=2), 'demo')
+    'trial-00007 of demo'
+    """
+    return f"{trial.id.rpartition('/')[2]} of {run}"
 
 
 def write_experiment(
     directory: str | os.PathLike[str],
+    specs: Iterable[HParamSpec],
+    metrics: Iterable[MetricSpec] = (),
+    **details: Any,
+) -> None:
+    """Declare the hyperparameters and metrics of a search, once, in a file of its own.
+
+    Parameters
+    ----------
+    directory : str or path
+        Directory of a run of its own below the log directory.
+    specs, metrics, **details
+        See `declaration`.
+    """
+    with EventFile(directory) as events:
+        events.add_summary(declaration(specs, metrics, **details))
+
+
+def declaration(
     specs: Iterable[HParamSpec],
     metrics: Iterable[MetricSpec] = (),
     *,
@@ -77,18 +135,17 @@ def write_experiment(
     generations: int | None = None,
     description: str = "",
     created: float | None = None,
-) -> None:
-    """Declare the hyperparameters and metrics of a search, once.
+) -> Summary:
+    """Return the summary that declares the hyperparameters and metrics of a search.
 
     Parameters
     ----------
-    directory : str or path
-        Directory of a run of its own below the log directory.
     specs : iterable of HParamSpec
         The parameters of the search space.
     metrics : iterable of MetricSpec
-        Columns between the objective and the duration, which are always there. Metrics that
-        aren't declared are missing in the table.
+        Columns after the objective, whether the trial was accepted (where there are generations)
+        and the duration, which are always there. Metrics that aren't declared are missing in the
+        table; TensorBoard shows the first five of all until the user ticks more.
     objective : str
         Heading of the objective's column, such as ``'accuracy (max)'``.
     generations : int, optional
@@ -98,13 +155,22 @@ def write_experiment(
     created : float, optional
         Unix time in seconds; now by default.
     """
+    # A linear axis shows nothing of what lies decades apart: a column of its own does.
+    logs = [HParamSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log]
     specs = list(specs)
     if generations is not None and GENERATION not in {spec.name for spec in specs}:
         specs.append(HParamSpec(GENERATION, Interval(0, generations)))
-    columns = [MetricSpec(OBJECTIVE_TAG, objective), *metrics, MetricSpec(DURATION_TAG)]
-    summary = experiment_config(specs, columns, description=description, created=created)
-    with EventFile(directory) as events:
-        events.add_summary(summary)
+    # TensorBoard ticks the first five that vary: the user's own come first.
+    crowded = sum(spec.varies for spec in (*specs, *logs)) > TICKED_HPARAMS
+    accepted = [] if generations is None else [MetricSpec(ACCEPTED_TAG)]
+    columns = [MetricSpec(OBJECTIVE_TAG, objective), *accepted, MetricSpec(DURATION_TAG), *metrics]
+    return experiment_config(
+        [*specs, *logs],
+        columns,
+        unticked={spec.name for spec in logs} if crowded else (),
+        description=description,
+        created=created,
+    )
 
 
 def write_session_start(
@@ -133,11 +199,14 @@ def write_session_start(
         (the attempts of a trial belong together), also across searches: where several are
         browsed in one log directory, the name needs the search's own in front.
     """
-    known = {spec.name: spec for spec in specs}
-    params = {
-        name: known[name].coerce(value) if name in known else value
-        for name, value in trial.params.items()
-    }
+    params: dict[str, ParamValue] = dict(trial.params)
+    for spec in specs:
+        if spec.name in params:
+            value = params[spec.name] = spec.coerce(params[spec.name])
+            if spec.log and isinstance(value, float) and value > 0:
+                params[spec.shown_name] = math.log10(value)
+        elif isinstance(spec.domain, tuple) and MISSING in spec.domain:
+            params[spec.name] = MISSING
     if trial.generation is not None:
         params.setdefault(GENERATION, trial.generation)
     with EventFile(directory) as events:
@@ -145,7 +214,9 @@ def write_session_start(
         events.add_summary(session_start(params, group, started), wall_time=started)
 
 
-def write_session_end(directory: str | os.PathLike[str], result: TrialResult) -> None:
+def write_session_end(
+    directory: str | os.PathLike[str], result: TrialResult, direction: Direction = "max"
+) -> None:
     """Write the trial's final numbers and its status, to an event file of their own.
 
     What isn't finite is left out: one NaN blanks an axis of TensorBoard's parallel coordinates.
@@ -156,6 +227,8 @@ def write_session_end(directory: str | os.PathLike[str], result: TrialResult) ->
         Where the trial's session was started. TensorBoard doesn't list a session without start.
     result : TrialResult
         What became of the trial; a trial that was cancelled is shown as failed.
+    direction : {'max', 'min'}
+        Which value is the best.
     """
     ended = result.ended or time.time()
     scalars = {returned_tag(name): value for name, value in result.metrics.items()}
@@ -163,7 +236,15 @@ def write_session_end(directory: str | os.PathLike[str], result: TrialResult) ->
         scalars[OBJECTIVE_TAG] = result.value
     if result.started:
         scalars[DURATION_TAG] = result.seconds
+    if (accepted := was_accepted(result, direction)) is not None:
+        scalars[ACCEPTED_TAG] = float(accepted)
     summary = scalars_summary({tag: v for tag, v in scalars.items() if is_plottable(v)})
     summary.MergeFrom(session_end(result.state, ended))
     with EventFile(directory) as events:
         events.add_summary(summary, wall_time=ended)
+
+
+def _log10(domain: Interval | tuple[ParamValue, ...]) -> Interval:
+    numbers = (domain.low, domain.high) if isinstance(domain, Interval) else domain
+    logs = [math.log10(n) for n in numbers if isinstance(n, (int, float)) and n > 0]
+    return Interval(min(logs), max(logs))

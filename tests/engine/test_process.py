@@ -665,7 +665,7 @@ def test_every_attempt_has_its_own_directory(tmp_path):
         assert (result.attempt, Path(result.logdir)) == (number, directory)
         assert log(directory) == f"hello from {directory}\n"
     (row,) = session_groups(tmp_path)
-    assert len(row["runs"]) == 3 and row["name"] == "gen-001/trial-00003"
+    assert len(row["runs"]) == 3 and row["name"] == f"trial-00003 of {tmp_path.name}"
 
 
 def test_a_crash_is_seen_in_tensorboard(tmp_path):

@@ -62,8 +62,8 @@ def test_the_two_calls_word_for_word(
 
     groups = session_groups(result.logdir)
     assert len(groups) == 6
-    for group, row in zip(sorted(groups, key=lambda g: g["name"]), result.trials, strict=True):
-        assert group["name"] == row.trial.id
+    for group, row in zip(sorted(groups, key=lambda g: g["runs"]), result.trials, strict=True):
+        assert group["runs"] == [row.trial.id]
         assert group["hparams"] == dict(row.trial.params)
         assert group["status"] == "SUCCESS"
         assert group["metrics"]["objective"] == pytest.approx(row.value)
@@ -111,7 +111,7 @@ def test_failures_cost_their_own_trial_only(spark: Any, tmp_path: Path) -> None:
     assert "nan" in errors["trials/trial-00013"]
     assert sum(r.state is State.SUCCEEDED for r in result.trials) == 17
     assert len(list(tries.iterdir())) == 20  # nothing was retried
-    statuses = {g["name"]: g["status"] for g in session_groups(result.logdir)}
+    statuses = {g["runs"][0]: g["status"] for g in session_groups(result.logdir)}
     assert {n for n, status in statuses.items() if status == "FAILURE"} == set(errors)
     assert sum(status == "SUCCESS" for status in statuses.values()) == 17
 

@@ -97,9 +97,15 @@ def test_http_api_shows_the_run(logdir):
         }
         assert rows["gen-000/trial-00000"]["hparams"] == {"lr": 0.5, "generation": 0.0}
         metrics = {name: row.get("metricValues", []) for name, row in rows.items()}
-        (value,) = metrics.pop("gen-000/trial-00000")
-        assert (value["name"]["tag"], value["value"]) == ("objective", 0.75)
-        assert not any(metrics.values())
+        seen = {
+            name: {value["name"]["tag"]: value["value"] for value in values}
+            for name, values in metrics.items()
+        }
+        assert seen == {
+            "gen-000/trial-00000": {"objective": 0.75, "accepted": 1.0},
+            "gen-000/trial-00001": {"accepted": 0.0},
+            "gen-001/trial-00002": {},
+        }
 
         curve = "data/plugin/scalars/scalars?run=gen-000/trial-00001&tag=loss"
         assert [point[1:] for point in get(server.url + curve)] == [[0, 0], [1, 0.25], [2, 0.5]]

@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from sparkexp.analysis.specs import MISSING
 from sparkexp.tracking import (
+    ACCEPTED_TAG,
     DURATION_TAG,
     GENERATION,
     OBJECTIVE_TAG,
@@ -13,6 +15,7 @@ from sparkexp.tracking import (
     MetricSpec,
     ScalarReporter,
     returned_tag,
+    row_name,
     write_experiment,
     write_session_end,
     write_session_start,
@@ -60,9 +63,9 @@ def test_a_search_reads_as_a_table(tmp_path):
     ]
     done, failed, cancelled, running = rows.values()
     assert done["metrics"] == pytest.approx(
-        {OBJECTIVE_TAG: 0.9, returned_tag("loss"): 0.3, DURATION_TAG: 2.5}
+        {OBJECTIVE_TAG: 0.9, returned_tag("loss"): 0.3, DURATION_TAG: 2.5, ACCEPTED_TAG: 1.0}
     )
-    assert failed["metrics"] == cancelled["metrics"] == {DURATION_TAG: 2.5}
+    assert failed["metrics"] == cancelled["metrics"] == {DURATION_TAG: 2.5, ACCEPTED_TAG: 0.0}
     assert running["metrics"] == {}
     assert (done["started"], done["ended"]) == (1000.0, 1002.5)
 
@@ -200,3 +203,66 @@ def test_a_directory_that_cannot_be_written_is_an_oserror(tmp_path):
         write_session_end(tmp_path / "file", TrialResult(trial, State.FAILED))
     with pytest.raises(OSError):
         write_experiment(tmp_path / "file", [])
+
+
+@pytest.mark.parametrize(
+    ("direction", "value", "parent", "accepted"),
+    [
+        ("max", 0.5, None, 1.0),
+        ("max", 0.5, 0.5, 1.0),
+        ("max", 0.4, 0.5, 0.0),
+        ("min", 0.4, 0.5, 1.0),
+        ("min", 0.6, 0.5, 0.0),
+        ("max", None, None, 0.0),
+    ],
+)
+def test_a_row_says_whether_its_trial_was_accepted(tmp_path, direction, value, parent, accepted):
+    write_experiment(tmp_path / "evolution", SPECS, generations=1)
+    trial = Trial(5, {"lr": 0.1}, generation=1, parent_value=parent)
+    write_session_start(tmp_path / trial.id, trial, 1.0)
+    state = State.FAILED if value is None else State.SUCCEEDED
+    write_session_end(tmp_path / trial.id, TrialResult(trial, state, value), direction)
+    (row,) = session_groups(tmp_path)
+    assert row["metrics"][ACCEPTED_TAG] == accepted
+
+
+def test_trials_of_a_grid_are_not_accepted_by_anybody(tmp_path):
+    write_experiment(tmp_path / "search", SPECS)
+    write_trial(tmp_path, Trial(0, {"lr": 0.1, "units": 64}), value=1.0)
+    (row,) = session_groups(tmp_path)
+    assert ACCEPTED_TAG not in row["metrics"]
+
+
+LOG_SPECS = [HParamSpec("lr", Interval(1e-5, 0.1), log=True), HParamSpec("n", Interval(1, 9))]
+
+
+@pytest.mark.parametrize(("n_others", "last"), [(1, False), (5, True)])
+def test_a_log_scaled_parameter_has_a_column_with_its_logarithm(tmp_path, n_others, last):
+    others = [HParamSpec(f"p{k}", Interval(0, 1)) for k in range(n_others)]
+    specs = [*LOG_SPECS, *others]
+    write_experiment(tmp_path / "search", specs)
+    params = {"lr": 0.001, "n": 3, **{spec.name: 0.5 for spec in others}}
+    write_session_start(tmp_path / "t", Trial(0, params), 1.0, specs=specs)
+    (row,) = session_groups(tmp_path)
+    assert row["hparams"] == {**params, "lr (log10)": pytest.approx(-3.0)}
+    known = domains(tmp_path)
+    assert known["lr (log10)"] == ("FLOAT64", pytest.approx((-5.0, -1.0)))
+    # TensorBoard ticks the first five: a copy never pushes out a parameter of the user's.
+    assert (list(known)[-1] == "lr (log10)") is last
+
+
+def test_a_parameter_that_only_some_trials_have_is_in_all_rows(tmp_path):
+    specs = [HParamSpec("lr", (0.1, 0.2)), HParamSpec("momentum", (0.9, MISSING))]
+    write_experiment(tmp_path / "search", specs)
+    for number, params in enumerate([{"lr": 0.1}, {"lr": 0.2, "momentum": 0.9}]):
+        write_session_start(tmp_path / str(number), Trial(number, params), 1.0, specs=specs)
+    rows = by_name(tmp_path).values()
+    assert [row["hparams"] for row in rows] == [
+        {"lr": 0.1, "momentum": "–"}, {"lr": 0.2, "momentum": "0.9"},
+    ]  # fmt: skip
+
+
+def test_rows_are_told_apart_by_what_is_seen_of_their_names():
+    names = [row_name(Trial(k, {}, generation=k // 10), "a-long-name") for k in range(120)]
+    assert len({name[:11] for name in names}) == 120 and names == sorted(names)
+    assert row_name(Trial(3, {}), "one") != row_name(Trial(3, {}), "other")

@@ -1,0 +1,9 @@
+"""What can be read off the trials of a search: its generations, its progress, what mattered.
+
+Pure functions of trials; what they find is drawn by `sparkexp.tracking` and `sparkexp.plots`.
+Importing this package is light: the modules with numbers in them import numpy themselves.
+"""
+
+from sparkexp.analysis.specs import HParamSpec, HParamValue, Interval, Kind
+
+__all__ = ["HParamSpec", "HParamValue", "Interval", "Kind"]

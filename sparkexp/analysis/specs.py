@@ -1,0 +1,99 @@
+"""How a parameter is shown, wherever it is shown."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from sparkexp.trial import ParamValue
+
+__all__ = ["MISSING", "HParamSpec", "HParamValue", "Interval", "Kind", "kind_of"]
+
+HParamValue = float | str | bool
+# Stands for a parameter that a trial doesn't have, where its domain holds this.
+MISSING = "–"
+
+
+class Kind(enum.StrEnum):
+    """The data types that TensorBoard knows for hyperparameters."""
+
+    NUMBER = "number"
+    STRING = "string"
+    BOOL = "bool"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All numbers from `low` to `high`, in either order."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class HParamSpec:
+    """A hyperparameter as it is to be shown.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the train function.
+    domain : Interval or tuple of values
+        The range, or the choices. Choices of different types (1 and 'a') are shown as strings;
+        ints and floats together are numbers.
+    log : bool
+        Whether its logarithm is what matters, of positive numbers.
+
+    Examples
+    --------
+    >>> HParamSpec('dropout', Interval(0.0, 0.5)).kind
+    <Kind.NUMBER: 'number'>
+    >>> mixed = HParamSpec('units', (64, 'auto'))
+    >>> mixed.kind, mixed.coerce(64)
+    (<Kind.STRING: 'string'>, '64')
+    """
+
+    name: str
+    domain: Interval | tuple[ParamValue, ...]
+    log: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The data type that fits all values of the domain."""
+        if isinstance(self.domain, Interval):
+            return Kind.NUMBER
+        kinds = {kind_of(value) for value in self.domain}
+        return kinds.pop() if len(kinds) == 1 else Kind.STRING
+
+    @property
+    def varies(self) -> bool:
+        """Whether the domain has more than one value."""
+        if isinstance(self.domain, Interval):
+            return self.domain.low != self.domain.high
+        return len(set(map(self.coerce, self.domain))) > 1
+
+    @property
+    def shown_name(self) -> str:
+        """The name of what `Axis.plotted` returns.
+
+        Examples
+        --------
+        >>> HParamSpec('learning_rate', Interval(1e-5, 0.1), log=True).shown_name
+        'learning_rate (log10)'
+        """
+        return f"{self.name} (log10)" if self.log else self.name
+
+    def coerce(self, value: ParamValue) -> HParamValue:
+        """Return the value in the hyperparameter's data type."""
+        kind = self.kind
+        if kind is Kind.STRING:
+            return str(value)
+        return bool(value) if kind is Kind.BOOL else float(value)
+
+
+def kind_of(value: ParamValue) -> Kind:
+    """Return the data type of a value."""
+    # bool first: it is an int to Python.
+    if isinstance(value, bool):
+        return Kind.BOOL
+    return Kind.NUMBER if isinstance(value, (int, float)) else Kind.STRING

@@ -1,0 +1,85 @@
+"""The one call that draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
+from sparkexp.trial import Direction, TrialResult
+
+if TYPE_CHECKING:
+    from sparkexp.analysis.axes import Axis
+
+__all__ = ["BACKENDS", "KINDS", "Backend", "Kind", "draw"]
+
+Kind = Literal["history", "parallel", "slice", "importance", "generations"]
+Backend = Literal["matplotlib", "plotly"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+
+def draw(
+    kind: Kind,
+    results: Sequence[TrialResult],
+    axes: Sequence[Axis],
+    direction: Direction,
+    backend: Backend = "matplotlib",
+) -> Any:
+    """Return a figure.
+
+    Parameters
+    ----------
+    kind : {'history', 'parallel', 'slice', 'importance', 'generations'}
+        What to show.
+    results : sequence of TrialResult
+        The trials.
+    axes : sequence of Axis
+        The parameters.
+    direction : {'max', 'min'}
+        Which value is the best.
+    backend : {'matplotlib', 'plotly'}
+        The library that draws.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such kind or backend, or the trials have nothing to show.
+    EnvironmentUnfitError
+        If the library is not installed.
+    """
+    if kind not in KINDS:
+        raise InvalidArgumentError(
+            f"A plot is one of {', '.join(map(repr, KINDS))}, got {kind!r}. Write "
+            "result.plot('history')."
+        )
+    if backend not in BACKENDS:
+        raise InvalidArgumentError(
+            f"backend must be 'matplotlib' or 'plotly', got {backend!r}. Leave it out for the "
+            "first one."
+        )
+    from sparkexp.plots import kinds
+
+    makers = {
+        "history": kinds.history,
+        "parallel": kinds.parallel,
+        "slice": kinds.slices,
+        "importance": kinds.importance,
+        "generations": kinds.generations,
+    }
+    panels = makers[kind](results, axes, direction)
+    try:
+        if backend == "plotly":
+            from sparkexp.plots.with_plotly import render_plotly
+
+            return render_plotly(panels)
+        from sparkexp.plots.with_matplotlib import render_matplotlib
+
+        return render_matplotlib(panels)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in BACKENDS:
+            raise
+        raise EnvironmentUnfitError(
+            f"Plots are drawn with {backend}, which is not installed: "
+            "pip install 'sparkexp[plots]'."
+        ) from error

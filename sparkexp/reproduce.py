@@ -1,0 +1,102 @@
+"""What a search was, in the words that repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparkexp._version import __version__
+from sparkexp.search_spec import Search
+from sparkexp.space import Choice, Parameter, Space
+
+__all__ = ["about_search", "call_text"]
+
+_CALLS = {
+    "evolution": "evolutionary_search",
+    "random": "random_search",
+    "grid": "launch",
+    "list": "launch",
+}
+# A list of more configurations is not written out.
+MAX_CONFIGURATIONS = 20
+
+
+def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
+    """Return what a search is, and how to repeat it, in Markdown.
+
+    Parameters
+    ----------
+    name : str
+        The run's name.
+    search : Search
+        What is searched.
+    options : Mapping[str, Any]
+        The options as they were recorded.
+    """
+    lines = [f"#### The search {name!r}", "| parameter | searched |", "|---|---|"]
+    if search.space is not None:
+        described = search.space.parameters.items()
+        lines += [f"| {key} | {_cell(p.describe())} |" for key, p in described]
+    settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
+    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
+    if shown:
+        lines += ["", f"Settings of {search.searcher.name}: {shown}."]
+    code = "\n".join(f"    {line}" for line in call_text(search, options).splitlines())
+    lines += ["", f"To repeat it with sparkexp {__version__}:", "", code]
+    return "\n".join(lines)
+
+
+def call_text(search: Search, options: Mapping[str, Any]) -> str:
+    """Return the Python call of a search.
+
+    Parameters
+    ----------
+    search : Search
+        What is searched.
+    options : Mapping[str, Any]
+        The options as they were recorded; ``metric`` is taken from them.
+    """
+    settings = dict(search.searcher.settings())
+    configurations = settings.pop("configurations", None)
+    if search.space is not None:
+        searched = _dict_text(search.space, search.searcher.name == "grid")
+    elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
+        searched = "[...]"
+    else:
+        searched = repr(configurations)
+    words = {"direction": search.direction, **settings}
+    if options.get("metric") is not None:
+        words["metric"] = options["metric"]
+    call = _CALLS.get(search.searcher.name, "search")
+    keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())
+    return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
+
+
+def _dict_text(space: Space, grid: bool) -> str:
+    entries = (f"{name!r}: {_literal(p, grid)}" for name, p in space.parameters.items())
+    return "{" + ", ".join(entries) + "}"
+
+
+def _literal(parameter: Parameter, grid: bool) -> str:
+    if isinstance(parameter, Choice):
+        return _choice(parameter, grid)
+    extra = f", log={parameter.log!r}" * parameter.log
+    extra += f", step={parameter.step!r}" * (parameter.step is not None)
+    if extra or grid:
+        return f"{type(parameter).__name__}({parameter.low!r}, {parameter.high!r}{extra})"
+    return f"[{parameter.low!r}, {parameter.high!r}]"
+
+
+def _choice(parameter: Choice, grid: bool) -> str:
+    options = list(parameter.options)
+    if len(options) == 1:
+        return repr(options[0])
+    plain = grid or len(options) != 2 or not all(type(v) in (int, float) for v in options)
+    if plain and parameter == Choice(options):
+        return repr(options)
+    ordered = "" if parameter == Choice(options) else f", ordered={parameter.ordered!r}"
+    return f"Choice({options!r}{ordered})"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,78 @@
+"""Addresses within TensorBoard that open with something to see.
+
+Beyond 40 runs TensorBoard ticks none of them, and its pages open empty: these links tick the
+search's own run.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+__all__ = ["Link", "OVERVIEWS", "board_links", "overview_directory"]
+
+# Directories of the driver's own runs.
+OVERVIEWS = ("evolution", "search")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A place in TensorBoard.
+
+    Parameters
+    ----------
+    title : str
+        What is to be seen there.
+    url : str
+        Its address.
+    """
+
+    title: str
+    url: str
+
+
+def overview_directory(logdir: str | os.PathLike[str]) -> Path | None:
+    """Return the directory of the search's own run; None where there is none yet."""
+    found = (Path(logdir, name) for name in OVERVIEWS)
+    return next((path for path in found if path.is_dir()), None)
+
+
+def board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
+    """Return the places to look at, the overview first.
+
+    Parameters
+    ----------
+    url : str
+        Where TensorBoard answers.
+    logdir : str or path
+        What it shows: a run, or a directory with several, or the search's own run alone.
+
+    Examples
+    --------
+    >>> for link in board_links('http://127.0.0.1:6006/', 'sparkexp-runs'):
+    ...     print(link.url)
+    http://127.0.0.1:6006/#custom_scalars&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24&_smoothingWeight=0
+    http://127.0.0.1:6006/#hparams
+    http://127.0.0.1:6006/#text&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
+    http://127.0.0.1:6006/#distributions&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
+    http://127.0.0.1:6006/#images&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
+    """
+    base = url.split("#")[0].split("?")[0]
+    alone = Path(logdir).name in OVERVIEWS and overview_directory(logdir) is None
+    own = overview_directory(logdir)
+    if alone:
+        run = r"^\.$"
+    else:
+        run = f"^{own.name}$" if own is not None else f"(^|/)({'|'.join(OVERVIEWS)})$"
+    ticked = f"&regexInput={quote(run, safe='()')}"
+    evolution = own is None or own.name == "evolution"
+    links = [Link("how the search went", f"{base}#custom_scalars{ticked}&_smoothingWeight=0")]
+    if not alone:
+        links.append(Link("all trials: table, parallel coordinates", f"{base}#hparams"))
+    links.append(Link("leaderboard and summary", f"{base}#text{ticked}"))
+    if evolution:
+        links.append(Link("distributions by generation", f"{base}#distributions{ticked}"))
+    links.append(Link("pictures", f"{base}#images{ticked}"))
+    return links

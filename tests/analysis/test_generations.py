@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+
+from sparkexp.analysis.axes import Axis
+from sparkexp.analysis.generations import Evolution, best_of, by_value
+from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.search import EvolutionSearcher
+from sparkexp.space import Float, Space
+from sparkexp.trial import State, TrialResult
+
+from .results import trial
+
+X = Axis(HParamSpec("x", Interval(0, 1)))
+
+
+def test_a_generation_closes_with_its_last_trial():
+    evolution = Evolution([X], "max", 2)
+    first = trial(0, 1.0, {"x": 0.0}, 0)
+    assert evolution.add(first) == []
+    (zero,) = evolution.add(trial(1, 3.0, {"x": 1.0}, 0))
+    assert (zero.number, zero.values, zero.n_trials) == (0, [1.0, 3.0], 2)
+    assert [r.trial.number for r in zero.accepted] == [0, 1]
+    better, worse = (
+        trial(2, 2.0, {"x": 0.5}, 1, first),
+        trial(3, 0.0, {"x": 0.2}, 1, zero.trials[1]),
+    )
+    evolution.add(worse)
+    (one,) = evolution.add(better)
+    assert [r.trial.number for r in one.accepted] == [2]
+    assert sorted(r.trial.number for r in one.population) == [1, 2]
+    scalars = one.scalars("max")
+    assert scalars["evolution/best"] == 3.0 and scalars["evolution/worst"] == 2.0
+    assert scalars["evolution/mean"] == 2.5 and scalars["evolution/accepted_fraction"] == 0.5
+    assert scalars["diversity/x"] == scalars["diversity/overall"] == pytest.approx(0.25 * 12**0.5)
+
+
+def test_less_is_better_where_asked():
+    evolution = Evolution([X], "min", 1)
+    first = trial(0, 1.0, {"x": 0.0}, 0)
+    evolution.add(first)
+    (one,) = evolution.add(trial(1, 0.5, {"x": 0.1}, 1, first))
+    assert one.scalars("min")["evolution/best"] == 0.5 and len(one.accepted) == 1
+
+
+def test_failed_and_reused_trials_are_counted_and_never_survive_a_value():
+    evolution = Evolution([X], "max", 2)
+    zero = [trial(0, None, {"x": 0.0}, 0), trial(1, 1.0, {"x": 1.0}, 0)]
+    for result in zero:
+        evolution.add(result)
+    evolution.add(trial(2, 0.1, {"x": 0.2}, 1, zero[0], reused_from="gen-000/trial-00001"))
+    (one,) = evolution.add(trial(3, None, {"x": 0.2}, 1, zero[1]))
+    assert sorted(one.values) == [0.1, 1.0]
+    scalars = one.scalars("max")
+    assert scalars["evolution/failed_trials"] == 1 and scalars["evolution/reused_evaluations"] == 1
+
+
+def test_where_all_fail_there_are_no_values():
+    evolution = Evolution([X], "max", 1)
+    (zero,) = evolution.add(trial(0, None, {"x": 0.5}, 0))
+    assert "evolution/best" not in zero.scalars("max")
+    assert zero.scalars("max")["evolution/accepted_fraction"] == 0
+
+
+def test_without_a_popsize_the_next_generation_closes_the_last_one():
+    evolution = Evolution([X], "max")
+    parent = trial(0, 1.0, {"x": 0.1}, 0)
+    evolution.add(parent)
+    evolution.add(trial(1, 2.0, {"x": 0.2}, 0))
+    (zero,) = evolution.add(trial(2, 3.0, {"x": 0.3}, 1, parent))
+    assert (zero.number, len(zero.trials)) == (0, 2)
+    straggler = trial(3, 4.0, {"x": 0.3}, 0)
+    assert evolution.add(straggler) == []
+    (one,) = evolution.finish()
+    assert (one.number, len(one.trials), one.best_so_far) == (1, 2, straggler)
+    assert evolution.finish() == []
+
+
+def test_trials_without_generations_close_nothing():
+    evolution = Evolution([X], "max")
+    assert evolution.add(trial(0, 1.0, {"x": 0.1})) == [] and evolution.finish() == []
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_the_population_is_the_one_that_the_searcher_keeps(direction):
+    """Against the searcher's own memory, with failures and equal values among the trials."""
+    space = Space({"a": Float(0, 1), "b": Float(0, 1)})
+    searcher = EvolutionSearcher(space, direction, popsize=8, generations=12, seed=5)
+    evolution = Evolution([X], direction, 8)
+    while (asked := searcher.ask()) is not None:
+        a, b = asked.params["a"], asked.params["b"]
+        value = None if b > 0.9 else round(a + b, 1)
+        state = State.FAILED if value is None else State.SUCCEEDED
+        result = TrialResult(asked, state, value)
+        searcher.tell(result)
+        for closed in evolution.add(result):
+            memory = searcher.state()["memory"]
+            assert {r.trial.id for r in closed.population} == set(memory["holders"])
+            assert sorted(closed.values) == sorted(v for v in memory["values"] if v is not None)
+    assert len(evolution.closed) == 13
+
+
+def test_ranking():
+    results = [trial(0, 1.0), trial(1, None), trial(2, 3.0), trial(3, 3.0)]
+    assert [r.trial.number for r in by_value(results, "max")] == [2, 3, 0]
+    assert [r.trial.number for r in by_value(results, "min")] == [0, 2, 3]
+    assert best_of(results, "max") is results[2] and best_of([results[1]], "max") is None

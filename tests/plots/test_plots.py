@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from PIL import Image
+
+from sparkexp import experiment
+from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
+from sparkexp.plots import BACKENDS, KINDS
+from sparkexp.plots.with_matplotlib import png_of
+from sparkexp.result import Result
+from tests.tracking.searching import QUIET, evolution
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory) -> Result:
+    return evolution(tmp_path_factory.mktemp("runs") / "run", 60)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory) -> Result:
+    logdir = tmp_path_factory.mktemp("runs") / "grid"
+    return experiment.launch(None, lambda x: x, {"x": [1, 2, 3]}, logdir=logdir, **QUIET)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_matplotlib_draws(result, kind):
+    picture = result.plot(kind)._repr_png_()
+    with Image.open(io.BytesIO(picture)) as image:
+        assert min(image.size) > 300
+        assert len(image.convert("RGB").getcolors(2**20)) > 50
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plotly_draws(result, kind):
+    figure = result.plot(kind, backend="plotly")
+    assert len(figure.to_html(include_plotlyjs=False)) > 2000
+    assert figure.data
+
+
+def test_the_history_shows_every_trial_and_the_best_so_far(result):
+    dots, best, failed = result.plot("history", backend="plotly").data
+    valued = [r for r in result.trials if r.value is not None]
+    assert list(dots.y) == [r.value for r in valued]
+    assert list(best.y) == sorted(best.y) and best.y[-1] == result.best.value
+    assert len(failed.x) == 60 - len(valued) > 0
+
+
+def test_less_is_better_where_the_search_minimises(tmp_path):
+    result = experiment.launch(
+        None, lambda x: x, {"x": [3, 1, 2]}, direction="min", logdir=tmp_path / "run", **QUIET
+    )
+    _, best = result.plot("history", backend="plotly").data
+    assert list(best.y) == [3, 1, 1]
+
+
+def test_parallel_coordinates_have_a_line_per_value(result):
+    (lines,) = result.plot("parallel", backend="plotly").data
+    assert [d.label for d in lines.dimensions] == [
+        "learning_rate, log scale", "dropout", "num_layers", "optimizer", "objective",
+    ]  # fmt: skip
+    valued = [r for r in result.trials if r.value is not None]
+    assert {len(d["values"]) for d in lines.dimensions} == {len(valued)}
+    (figure_axis, _) = result.plot("parallel").axes
+    assert len(figure_axis.collections[0].get_paths()) == len(valued)
+
+
+def test_generations_agree_with_the_trials(result):
+    figure = result.plot("generations", backend="plotly")
+    (best,) = [trace for trace in figure.data if trace.name == "best"]
+    assert list(best.x) == list(range(6)) and best.y[-1] == result.best.value
+
+
+def test_the_importance_is_told_in_words(result):
+    (bars,) = result.plot("importance", backend="plotly").data
+    assert bars.y[0] == "learning_rate" and sum(bars.x) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("hist", {}, "A plot is one of 'history', .*got 'hist'"),
+        ("history", {"backend": "bokeh"}, "'matplotlib' or 'plotly', got 'bokeh'"),
+        ("generations", {}, "an evolutionary search.*Plot 'history'"),
+        ("importance", {}, "needs 6 trials with a value, got 3"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(grid, kind, options, said):
+    with pytest.raises(InvalidArgumentError, match=said):
+        grid.plot(kind, **options)
+
+
+def test_searches_without_values_or_parameters(tmp_path):
+    def fail(x):
+        raise ValueError
+
+    failed = experiment.launch(None, fail, {"x": [1]}, logdir=tmp_path / "a", **QUIET)
+    with pytest.raises(InvalidArgumentError, match=r"at least one trial with a value"):
+        failed.plot()
+    constant = experiment.launch(None, lambda: 1.0, logdir=tmp_path / "b", **QUIET)
+    with pytest.raises(InvalidArgumentError, match="more than one value"):
+        constant.plot("slice")
+    assert png_of(constant.plot())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_library_that_is_missing_is_named_with_its_extra(grid, monkeypatch, backend):
+    monkeypatch.setitem(sys.modules, f"sparkexp.plots.with_{backend}", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == backend]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, f"sparkexp.plots.with_{backend}")
+    monkeypatch.setitem(sys.modules, backend, None)
+    with pytest.raises(EnvironmentUnfitError, match=rf"{backend}.*sparkexp\[plots\]"):
+        grid.plot(backend=backend)
+
+
+def test_a_run_whose_directory_is_gone_can_still_be_drawn(grid):
+    orphan = Result(grid.trials, grid.direction, "/nowhere/at/all", grid.name)
+    assert png_of(orphan.plot("slice"))
+
+
+def test_a_notebook_shows_tensorboard_inline(result):
+    with result.tensorboard() as server:
+        shown = server._repr_html_()
+        assert f'<iframe src="{server.url}#custom_scalars' in shown
+        assert all(link.title in shown for link in server.links)
