@@ -60,6 +60,15 @@ class Trial:
         group = "trials" if self.generation is None else f"gen-{self.generation:03d}"
         return f"{group}/trial-{self.number:05d}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what the trial is as a dict that `json` can write; the constructor takes it."""
+        return {
+            "number": self.number,
+            "params": dict(self.params),
+            "generation": self.generation,
+            "parent": self.parent,
+        }
+
 
 @dataclass(frozen=True)
 class TrialResult:
@@ -146,13 +155,7 @@ class TrialResult:
     def to_json(self) -> dict[str, Any]:
         """Return the result as a dict that `json` can write."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        trial = self.trial
-        record["trial"] = {
-            "number": trial.number,
-            "params": dict(trial.params),
-            "generation": trial.generation,
-            "parent": trial.parent,
-        }
+        record["trial"] = self.trial.to_json()
         record["state"] = str(self.state)
         record["metrics"] = dict(self.metrics)
         record["imported"] = list(self.imported)

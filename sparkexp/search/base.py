@@ -122,15 +122,7 @@ class Searcher(ABC):
         return {
             "made_by": self._fingerprint,
             "n_asked": self._n_asked,
-            "open": [
-                {
-                    "number": trial.number,
-                    "params": dict(trial.params),
-                    "generation": trial.generation,
-                    "parent": trial.parent,
-                }
-                for trial in self.open_trials()
-            ],
+            "open": [trial.to_json() for trial in self.open_trials()],
             "memory": self._state(),
         }
 
