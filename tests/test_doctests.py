@@ -20,7 +20,8 @@ MODULES = [
         if module.name not in SKIPPED
     ),
 ]
-WITH_EXAMPLES = {"experiment", "parameters", "space", "trial", "values", "result", "gpu"}
+CALLS = {"launch", "evolutionary_search", "random_search", "dry_run", "in_trial"}
+WITH_EXAMPLES = {*CALLS, "parameters", "space", "trial", "values", "result", "gpu"}
 
 
 @pytest.mark.parametrize("name", MODULES)

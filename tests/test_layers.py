@@ -18,6 +18,7 @@ LAYERS = (
     ("cli", "demo"),
     ("report",),
     ("experiment",),
+    ("calls",),
     ("resuming",),
     ("start",),
     ("run",),

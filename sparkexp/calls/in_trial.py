@@ -1,0 +1,62 @@
+"""What a train function calls while it runs as a trial."""
+
+from __future__ import annotations
+
+from sparkexp.tracking.current import current_trial
+
+__all__ = ["logdir", "report"]
+
+
+def logdir() -> str:
+    """Return the directory of the running trial, for ``tf.keras.callbacks.TensorBoard``.
+
+    To be called in a train function.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     directory = logdir()
+    ...     return float(directory.endswith('trial-00000'))
+    >>> launch(None, train, {'x': [1]}, engine='inline', progress=False).best.value
+    1.0
+    """
+    return current_trial("logdir()").directory
+
+
+def report(step: int, **metrics: float) -> None:
+    """Write metrics of the running trial to TensorBoard, where they show at once.
+
+    To be called in a train function, say once per epoch.
+
+    Parameters
+    ----------
+    step : int
+        At least 0, growing.
+    **metrics : float
+        Numbers by name; what isn't finite is left out with a warning.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    InvalidArgumentError
+        If the step or a metric isn't a number.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     for epoch in range(3):
+    ...         report(epoch, accuracy=1 - x / (epoch + 1))
+    ...     return 1 - x / 3
+    >>> launch(None, train, {'x': [0.5]}, engine='inline', progress=False).best.params
+    {'x': 0.5}
+    """
+    trial = current_trial("report()")
+    trial.reporter.report(step, metrics)

@@ -1,0 +1,88 @@
+"""Grid search: all combinations, or trials named one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sparkexp.arguments import as_direction
+from sparkexp.errors import SpaceError
+from sparkexp.options import Options, RunOptions
+from sparkexp.result import Result
+from sparkexp.search import GridSearcher, ListSearcher, Searcher
+from sparkexp.search_spec import Search
+from sparkexp.space import Space
+from sparkexp.start import start_search
+from sparkexp.trial import Direction, ParamValue
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["launch"]
+
+
+def launch(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    args_dict: Mapping[str, Any] | Sequence[Mapping[str, ParamValue]] | None = None,
+    *,
+    direction: Direction = "max",
+    **options: Unpack[RunOptions],
+) -> Result:
+    """Run a train function for all combinations of its arguments, each as a trial on an executor.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train : Callable
+        Returns a number, or a dict of numbers of which ``metric=`` names the one to compare, or
+        nothing. It runs on an executor, in a process of its own.
+    args_dict : dict or list of dict, optional
+        A dict of lists is their Cartesian product, the last name varying fastest; a value that is
+        no list is the same in all trials. A list of dicts are the trials one by one. None runs
+        the function once, without arguments.
+    direction : {'max', 'min'}
+        Which value is the best.
+    **options
+        See `RunOptions`.
+
+    Returns
+    -------
+    Result
+        All trials, failed ones too. Where the function returns nothing they have no values.
+
+    Raises
+    ------
+    TrainFunctionError
+        If arguments of the function are missing in `args_dict`, or it has others.
+    SpaceError, InvalidArgumentError
+        If `args_dict` or an option breaks a rule.
+    EnvironmentUnfitError
+        If the session can't run tasks.
+    RunDirectoryError
+        If the log directory can't be written or holds another run.
+
+    Examples
+    --------
+    >>> result = launch(None, lambda x, y: x * y, {'x': [1, 2, 3], 'y': [5, 7]},
+    ...                 engine='inline', progress=False)
+    >>> len(result), result.best.params
+    (6, {'x': 3, 'y': 7})
+    """
+    checked = Options.checked(options)
+    space: Space | None = None
+    searcher: Searcher
+    if isinstance(args_dict, Mapping):
+        space = Space.from_grid_dict(args_dict)
+        searcher = GridSearcher(space)
+    elif args_dict is None or isinstance(args_dict, (list, tuple)):
+        configurations = [{}] if args_dict is None else args_dict
+        searcher = ListSearcher(configurations)
+    else:
+        raise SpaceError(
+            "args_dict must be a dict of lists, a list of dicts or None, got "
+            f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
+        )
+    search = Search(searcher, as_direction(direction), space, needs_values=False, reuse=False)
+    return start_search(spark, train, search, checked)

@@ -1,0 +1,71 @@
+"""Search at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sparkexp.arguments import as_direction, as_int
+from sparkexp.options import Options, RunOptions
+from sparkexp.result import Result
+from sparkexp.search import RandomSearcher
+from sparkexp.search_spec import Search
+from sparkexp.space import Space
+from sparkexp.start import start_search
+from sparkexp.trial import Direction
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["random_search"]
+
+
+def random_search(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    search_dict: Mapping[str, Any],
+    direction: Direction = "max",
+    n_trials: int = 10,
+    *,
+    seed: int | None = None,
+    **options: Unpack[RunOptions],
+) -> Result:
+    """Search with configurations drawn at random, each a trial.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train, search_dict, direction, seed, **options
+        As for `evolutionary_search`.
+    n_trials : int
+        Configurations to draw, at least 1.
+
+    Returns
+    -------
+    Result
+        All trials, failed ones too.
+
+    Raises
+    ------
+    TrainFunctionError, SpaceError, InvalidArgumentError, EnvironmentUnfitError, RunDirectoryError
+        As for `evolutionary_search`.
+
+    References
+    ----------
+    J. Bergstra, Y. Bengio (2012). Random search for hyper-parameter optimization. Journal of
+    Machine Learning Research 13, 281-305.
+
+    Examples
+    --------
+    >>> result = random_search(None, lambda x: x, {'x': [0.0, 1.0]}, n_trials=20, seed=1,
+    ...                        engine='inline', progress=False)
+    >>> len(result), result.best.value > 0.8
+    (20, True)
+    """
+    checked = Options.checked(options)
+    space = Space.from_search_dict(search_dict)
+    sense = as_direction(direction)
+    n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
+    searcher = RandomSearcher(space, n_trials, seed)
+    return start_search(spark, train, Search(searcher, sense, space), checked)
