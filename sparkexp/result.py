@@ -163,15 +163,16 @@ class Result:
         Returns
         -------
         pandas.DataFrame
-            Columns ``id, generation, parent``, one per parameter, ``value, status, seconds, host,
-            gpu, logdir, error, reused_from``, then one per metric that differs from the value. A
-            parameter or metric with the name of another column is called ``param_<name>`` or
-            ``metric_<name>``. ``seconds`` is the time in the train function; 0 for a reused one.
+            Columns ``id, generation, parent``, one per argument of the train function (parameters,
+            then others, such as ``epochs``), ``value, status, seconds, host, gpu, logdir, error,
+            reused_from``, then one per metric that differs from the value. An argument or metric
+            with the name of another column is called ``param_<name>`` or ``metric_<name>``.
+            ``seconds`` is the time in the train function; 0 for a reused one.
         """
         import pandas as pd
 
         taken = set(FIXED_COLUMNS)
-        params = _columns((name for r in self.trials for name in r.trial.params), "param_", taken)
+        params = _columns(self._argument_names(), "param_", taken)
         metrics = _columns((name for r in self.trials for name in r.metrics), "metric_", taken)
         columns = [
             *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
@@ -262,6 +263,10 @@ class Result:
         left_out = html.escape(self._left_out().strip())
         return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
 
+    def _argument_names(self) -> Iterable[str]:
+        yield from (name for r in self.trials for name in r.trial.params)
+        yield from (name for r in self.trials for name in r.trial.extra)
+
     def _best(self) -> TrialResult | None:
         sign = 1.0 if self.direction == "max" else -1.0
         valued = [r for r in self.trials if r.succeeded and r.value is not None]
@@ -344,7 +349,7 @@ def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dic
         "logdir": r.logdir,
         "error": r.error,
         "reused_from": r.reused_from,
-        **{params[name]: value for name, value in trial.params.items()},
+        **{params[name]: value for name, value in trial.arguments.items()},
         **{metrics[name]: value for name, value in r.metrics.items()},
     }
 

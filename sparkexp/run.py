@@ -120,6 +120,7 @@ def _run_locked(
         generations,
         searcher.settings().get("popsize"),
         about_search(run.settings["name"], search, run.settings.get("options", {})),
+        search.extras(),
     )
     progress = Progress(
         _at_most(searcher.n_trials, options.max_trials), search.direction, options.progress

@@ -51,16 +51,21 @@ class Search:
 
     def names(self) -> list[tuple[str, ...]]:
         """Return the names that trials pass to the train function, each combination once."""
+        extras = tuple(self.searcher.extras)
         if self.space is not None:
-            return [self.space.names]
+            return [(*self.space.names, *extras)]
         configurations = self.searcher.settings().get("configurations", [])
-        return list(dict.fromkeys(tuple(configuration) for configuration in configurations))
+        return list(dict.fromkeys((*configuration, *extras) for configuration in configurations))
 
     def hparams(self) -> tuple[HParamSpec, ...]:
         """Return the parameters as TensorBoard shows them."""
         if self.space is not None:
             return tuple(_spec(n, p) for n, p in self.space.parameters.items())
         return specs_of(self.searcher.settings().get("configurations", []))
+
+    def extras(self) -> tuple[HParamSpec, ...]:
+        """Return what trials are given beside the parameters, as TensorBoard shows it."""
+        return tuple(HParamSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `from_json` needs, as a dict that `json` can write."""

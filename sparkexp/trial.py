@@ -39,6 +39,9 @@ class Trial:
     parent_value : float, optional
         The parent's objective, where it was known when the trial was started; no part of what the
         trial is.
+    extra : Mapping[str, int | float | str | bool]
+        Further arguments for the train function, which are not searched: how many epochs, which
+        seed.
 
     Examples
     --------
@@ -46,6 +49,8 @@ class Trial:
     'trials/trial-00007'
     >>> Trial(7, {'learning_rate': 0.01}, generation=2).id
     'gen-002/trial-00007'
+    >>> Trial(7, {'learning_rate': 0.01}, extra={'epochs': 9}).arguments
+    {'learning_rate': 0.01, 'epochs': 9}
     """
 
     number: int
@@ -53,6 +58,12 @@ class Trial:
     generation: int | None = None
     parent: str | None = None
     parent_value: float | None = field(default=None, compare=False)
+    extra: Mapping[str, ParamValue] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> dict[str, ParamValue]:
+        """All keyword arguments that the train function is called with."""
+        return {**self.params, **self.extra}
 
     @property
     def id(self) -> str:
@@ -67,6 +78,7 @@ class Trial:
             "params": dict(self.params),
             "generation": self.generation,
             "parent": self.parent,
+            "extra": dict(self.extra),
         }
 
 

@@ -117,6 +117,25 @@ def test_slots_and_the_order_of_arrival_change_nothing(search, name, slots, at_o
     assert searcher.done and run.results() == results
 
 
+class Epochs(ListSearcher):
+    """Runs every configuration for three, then for nine epochs."""
+
+    @property
+    def extras(self):
+        return {"epochs": (3, 9)}
+
+    def _propose(self, number: int) -> Trial:
+        return replace(super()._propose(number), extra={"epochs": 3 + 6 * (number % 2)})
+
+
+def test_extra_arguments_tell_configurations_apart(search):
+    engine = LastFirstEngine(value)
+    found, run = search(Epochs([{"x": 1, "opt": "adam"}] * 4), engine)
+    assert [trial.arguments["epochs"] for trial in engine.submitted] == [3, 9]
+    assert [r.reused_from for r in found[2:]] == [r.trial.id for r in found[:2]]
+    assert [r.trial.extra["epochs"] for r in run.results()] == [3, 9, 3, 9]
+
+
 def test_the_slots_are_kept_full(search):
     peaks = []
 

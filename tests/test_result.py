@@ -260,3 +260,13 @@ def test_a_run_on_disk_is_read_back(tmp_path):
     again = Result.of_run(RunDirectory.open(tmp_path / "run"))
     assert again == Result(tuple(reversed(trials)), "min", str(tmp_path / "run"), "search")
     assert again.best.params == {"x": 1}
+
+
+def test_extra_arguments_have_columns_of_their_own():
+    trials = [
+        TrialResult(Trial(k, {"x": 0.5}, extra=extra), State.SUCCEEDED, 1.0)
+        for k, extra in enumerate([{"epochs": 9, "value": 2}, {}])
+    ]
+    frame = result(*trials).to_pandas()
+    assert list(frame)[3:7] == ["x", "epochs", "param_value", "value"]
+    assert frame["epochs"][0] == 9 and frame["epochs"].isna()[1]

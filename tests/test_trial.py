@@ -9,7 +9,13 @@ import pytest
 from sparkexp.trial import State, Trial, TrialResult, params_key
 
 FULL = TrialResult(
-    Trial(12, {"lr": 0.1, "layers": 3, "name": "é", "augment": True}, 2, "gen-001/trial-00003"),
+    Trial(
+        12,
+        {"lr": 0.1, "layers": 3, "name": "é", "augment": True},
+        2,
+        "gen-001/trial-00003",
+        extra={"epochs": 9},
+    ),
     State.FAILED,
     value=-0.5,
     metrics={"loss": -0.5, "acc": 1.0},
@@ -51,6 +57,13 @@ def test_every_field_survives_json():
     assert again == FULL
     assert type(again.state) is State
     assert [type(v) for v in again.trial.params.values()] == [float, int, str, bool]
+
+
+def test_a_record_of_an_earlier_version_has_no_extra_arguments():
+    record = FULL.to_json()
+    del record["trial"]["extra"]
+    again = TrialResult.from_json(record)
+    assert again.trial.extra == {} and again.trial.arguments == FULL.trial.params
 
 
 def test_defaults_survive_json():

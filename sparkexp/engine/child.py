@@ -43,7 +43,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     outcome = None
     try:
         with activate(directory):
-            outcome = call_train(train, task.trial.params, task.objective)
+            outcome = call_train(train, task.trial.arguments, task.objective)
     except OSError as error:  # the reporter's last flush
         if outcome is None:
             raise

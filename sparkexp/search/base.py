@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from sparkexp.arguments import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.space import Space
-from sparkexp.trial import Trial, TrialResult
+from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = ["SeededSearcher", "Searcher"]
 
@@ -59,6 +59,11 @@ class Searcher(ABC):
     @abstractmethod
     def n_trials(self) -> int | None:
         """The number of trials at most; None if there is no limit."""
+
+    @property
+    def extras(self) -> Mapping[str, Sequence[ParamValue]]:
+        """Arguments that trials pass beside those of the space, by name: the values they take."""
+        return {}
 
     @property
     def done(self) -> bool:

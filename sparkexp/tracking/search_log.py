@@ -51,6 +51,8 @@ class SearchLog:
         Trials of a generation, where that is known.
     about : str
         Markdown: what the search is, and how to repeat it.
+    extras : tuple of HParamSpec
+        Arguments of the trials that are not searched: columns of their own.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SearchLog:
         generations: int | None,
         popsize: int | None = None,
         about: str = "",
+        extras: tuple[HParamSpec, ...] = (),
     ) -> None:
         self._directory = directory
         self._specs = specs
@@ -70,6 +73,7 @@ class SearchLog:
         self._generations = generations
         self._popsize = popsize
         self._about = about
+        self._extras = extras
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -162,7 +166,10 @@ class SearchLog:
                 return
             metrics = [] if result is None else self._metrics(result)
             summary = declaration(
-                self._specs, metrics, objective=self._objective, generations=self._generations
+                (*self._specs, *self._extras),
+                metrics,
+                objective=self._objective,
+                generations=self._generations,
             )
             self._events.add_summary(summary)
             self._events.flush()

@@ -188,7 +188,7 @@ def write_session_start(
     directory : str or path
         Directory of this attempt of the trial.
     trial : Trial
-        Its parameters become the hyperparameters, and its generation one more of them.
+        Its arguments become the hyperparameters, and its generation one more of them.
     started : float
         Unix time in seconds.
     specs : iterable of HParamSpec
@@ -199,7 +199,7 @@ def write_session_start(
         (the attempts of a trial belong together), also across searches: where several are
         browsed in one log directory, the name needs the search's own in front.
     """
-    params: dict[str, ParamValue] = dict(trial.params)
+    params: dict[str, ParamValue] = trial.arguments
     for spec in specs:
         if spec.name in params:
             value = params[spec.name] = spec.coerce(params[spec.name])

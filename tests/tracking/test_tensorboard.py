@@ -14,6 +14,7 @@ from sparkexp.tracking import (
     Interval,
     MetricSpec,
     ScalarReporter,
+    SearchLog,
     returned_tag,
     row_name,
     write_experiment,
@@ -266,3 +267,17 @@ def test_rows_are_told_apart_by_what_is_seen_of_their_names():
     names = [row_name(Trial(k, {}, generation=k // 10), "a-long-name") for k in range(120)]
     assert len({name[:11] for name in names}) == 120 and names == sorted(names)
     assert row_name(Trial(3, {}), "one") != row_name(Trial(3, {}), "other")
+
+
+def test_extra_arguments_are_columns_without_being_searched(tmp_path):
+    log = SearchLog(
+        tmp_path / "search", (SPECS[0],), None, "max", None, extras=(HParamSpec("epochs", (1, 3)),)
+    )
+    trial = Trial(0, {"lr": 0.05}, extra={"epochs": 3})
+    write_trial(tmp_path, trial, value=1.0)
+    log.ended(TrialResult(trial, State.SUCCEEDED, 1.0))
+    log.close()
+    (row,) = session_groups(tmp_path)
+    assert row["hparams"] == {"lr": 0.05, "epochs": 3.0}
+    assert domains(tmp_path)["epochs"] == ("FLOAT64", [1.0, 3.0])
+    assert not any("epochs" in tag for tag in scalars(tmp_path)["search"])
