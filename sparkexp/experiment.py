@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from sparkexp.calls.dry_run import dry_run
 from sparkexp.calls.evolutionary_search import evolutionary_search
-from sparkexp.calls.in_trial import logdir, report
+from sparkexp.calls.in_trial import checkpoint_dir, logdir, report
 from sparkexp.calls.launch import launch
 from sparkexp.calls.random_search import random_search
 from sparkexp.options import ResumeOptions, RunOptions
@@ -31,6 +31,7 @@ __all__ = [
     "ResumeOptions",
     "RunOptions",
     "Space",
+    "checkpoint_dir",
     "dry_run",
     "evolutionary_search",
     "launch",

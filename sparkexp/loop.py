@@ -82,6 +82,7 @@ class SearchLoop:
         self._running: dict[Hashable, Trial] = {}
         self._twins: defaultdict[Hashable, list[Trial]] = defaultdict(list)
         self._values: dict[str, float | None] = {}
+        self._directories: dict[str, str] = {}
         self._n_run = 0
         self._hosts = HostHealth()
         self._unwritten: list[TrialResult] = []
@@ -167,12 +168,15 @@ class SearchLoop:
                 self._twins[key].append(trial)
             else:
                 self._running[key] = trial
-                self._engine.submit(self._with_parent_value(trial))
+                self._engine.submit(self._informed(trial))
 
-    def _with_parent_value(self, trial: Trial) -> Trial:
-        """Tell the trial what it is to beat, for its row in TensorBoard."""
-        value = self._values.get(trial.parent or "")
-        return trial if value is None else replace(trial, parent_value=value)
+    def _informed(self, trial: Trial) -> Trial:
+        """Tell the trial what it is to beat (for its row in TensorBoard) or goes on from."""
+        if trial.parent is None:
+            return trial
+        if trial.rung is not None:
+            return replace(trial, checkpoint=self._directories.get(trial.parent))
+        return replace(trial, parent_value=self._values.get(trial.parent))
 
     def _spent(self) -> bool:
         limit = self._limits.max_trials
@@ -204,6 +208,10 @@ class SearchLoop:
     def _keep(self, result: TrialResult) -> None:
         self._results.append(result)
         self._values[result.trial.id] = result.value
+        if result.trial.rung is not None and result.succeeded:
+            origin = result.reused_from or result.trial.id
+            directory = self._run.paths.trial(origin, result.attempt)
+            self._directories[result.trial.id] = str(directory)
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._n_run += 1
             if result.logdir:  # else it was lost with its executor, which says nothing of it

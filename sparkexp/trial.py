@@ -35,10 +35,16 @@ class Trial:
     generation : int, optional
         Generation of an evolutionary search, from 0 (the initial population).
     parent : str, optional
-        Id of the trial that this one competes with.
+        Id of the trial that this one competes with; where trials have rungs, of the one whose
+        configuration it goes on with.
     parent_value : float, optional
         The parent's objective, where it was known when the trial was started; no part of what the
         trial is.
+    rung : int, optional
+        In a multi-fidelity search: how often the configuration was promoted, from 0.
+    checkpoint : str, optional
+        Directory of the trial whose checkpoints this one goes on from; no part of what the trial
+        is.
     extra : Mapping[str, int | float | str | bool]
         Further arguments for the train function, which are not searched: how many epochs, which
         seed.
@@ -59,6 +65,8 @@ class Trial:
     parent: str | None = None
     parent_value: float | None = field(default=None, compare=False)
     extra: Mapping[str, ParamValue] = field(default_factory=dict)
+    rung: int | None = None
+    checkpoint: str | None = field(default=None, compare=False)
 
     @property
     def arguments(self) -> dict[str, ParamValue]:
@@ -69,6 +77,7 @@ class Trial:
     def id(self) -> str:
         """The trial's directory below the log directory; also its run name in TensorBoard."""
         group = "trials" if self.generation is None else f"gen-{self.generation:03d}"
+        group = group if self.rung is None else f"rung-{self.rung}"
         return f"{group}/trial-{self.number:05d}"
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +88,7 @@ class Trial:
             "generation": self.generation,
             "parent": self.parent,
             "extra": dict(self.extra),
+            "rung": self.rung,
         }
 
 
@@ -118,6 +128,8 @@ class TrialResult:
         Heavy modules that the train function imported; later trials start with them loaded.
     warnings : tuple of str
         What went wrong around the trial without changing its value, such as unwritable logs.
+    continued : bool
+        Whether the trial found checkpoints of an earlier trial of its configuration.
     """
 
     trial: Trial
@@ -137,6 +149,7 @@ class TrialResult:
     imported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     executor: str = ""
+    continued: bool = False
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):

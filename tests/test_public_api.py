@@ -31,6 +31,7 @@ def test_the_front_door():
         "ResumeOptions",
         "RunOptions",
         "Space",
+        "checkpoint_dir",
         "dry_run",
         "evolutionary_search",
         "launch",

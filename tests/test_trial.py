@@ -15,6 +15,7 @@ FULL = TrialResult(
         2,
         "gen-001/trial-00003",
         extra={"epochs": 9},
+        rung=2,
     ),
     State.FAILED,
     value=-0.5,
@@ -32,6 +33,7 @@ FULL = TrialResult(
     output="epoch 1\nepoch 2",
     imported=("keras", "scipy"),
     warnings=("the disk is full",),
+    continued=True,
 )
 
 
@@ -40,6 +42,7 @@ FULL = TrialResult(
     [
         (Trial(0, {}), "trials/trial-00000"),
         (Trial(7, {}, generation=0), "gen-000/trial-00007"),
+        (Trial(7, {}, rung=2), "rung-2/trial-00007"),
         (Trial(123456, {}, generation=1234), "gen-1234/trial-123456"),
     ],
 )

@@ -4,7 +4,34 @@ from __future__ import annotations
 
 from sparkexp.tracking.current import current_trial
 
-__all__ = ["logdir", "report"]
+__all__ = ["checkpoint_dir", "logdir", "report"]
+
+
+def checkpoint_dir() -> str:
+    """Return the directory of the configuration's checkpoints, to save to and to go on from.
+
+    To be called in a train function. In a multi-fidelity search, the trial of a promoted
+    configuration finds there what its trial with fewer epochs left; else it is empty. Whatever
+    the trial writes, earlier trials keep theirs. Checkpoints are kept when the train function
+    returns; a trial that fails leaves none.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    OSError
+        If the directory can't be made, or earlier checkpoints not be copied.
+
+    Examples
+    --------
+    >>> import os
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     return float(len(os.listdir(checkpoint_dir())))
+    >>> launch(None, train, {'x': [1]}, engine='inline', progress=False).best.value
+    0.0
+    """
+    return current_trial("checkpoint_dir()").checkpoints.directory()
 
 
 def logdir() -> str:

@@ -16,7 +16,9 @@ from typing import NoReturn
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.data import read_data
 from sparkexp.engine.outcome import Outcome, call_train, failure
+from sparkexp.tracking.checkpoints import Checkpoints
 from sparkexp.tracking.current import activate
+from sparkexp.trial import State
 
 __all__ = ["die_with_parent", "run_here", "run_in_child"]
 
@@ -42,13 +44,26 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     warnings: tuple[str, ...] = ()
     outcome = None
     try:
-        with activate(directory):
+        with activate(directory, task.trial.checkpoint) as current:
             outcome = call_train(train, task.trial.arguments, task.objective)
+            outcome = replace(outcome, continued=current.checkpoints.continued)
+            if outcome.state is State.SUCCEEDED:
+                outcome = _with_checkpoints(outcome, current.checkpoints)
     except OSError as error:  # the reporter's last flush
         if outcome is None:
             raise
         warnings = (f"Live metrics could not be written: {error}",)
-    return replace(outcome, warnings=warnings)
+    return replace(outcome, warnings=(*outcome.warnings, *warnings))
+
+
+def _with_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:
+    """Keep the checkpoints for later trials; a full disk doesn't cost the result."""
+    try:
+        checkpoints.commit()
+    except OSError as error:
+        warning = f"The checkpoints could not be kept, later trials start anew: {error}"
+        return replace(outcome, warnings=(*outcome.warnings, warning))
+    return outcome
 
 
 def run_in_child(

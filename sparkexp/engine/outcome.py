@@ -52,6 +52,7 @@ class Outcome:
     ended: float = 0.0
     imported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    continued: bool = False
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()

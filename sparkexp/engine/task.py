@@ -151,6 +151,7 @@ def _result(
         imported=outcome.imported,
         warnings=(*warnings, *outcome.warnings),
         executor=executor_id(),
+        continued=outcome.continued,
     )
 
 

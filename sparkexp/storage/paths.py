@@ -21,6 +21,7 @@ class RunPaths:
               /search/ or /evolution/      the driver's event files
               /gen-002/trial-00007/        the trial's event files and its output.log
               /gen-002/trial-00007/attempt-1/   the same, of a second attempt
+              /rung-2/trial-00007/checkpoints/  what a multi-fidelity search goes on from
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.tracking.checkpoints import Checkpoints
 from sparkexp.tracking.live import written_at_once
 from sparkexp.tracking.reporter import ScalarReporter
 
@@ -15,10 +16,11 @@ __all__ = ["CurrentTrial", "activate", "current_trial"]
 
 @dataclass(frozen=True)
 class CurrentTrial:
-    """The running trial: its directory, and where its live metrics go."""
+    """The running trial: its directory, where its live metrics go, and its checkpoints."""
 
     directory: str
     reporter: ScalarReporter
+    checkpoints: Checkpoints
 
 
 # A process runs one trial at a time, and threads that the train function starts must see it,
@@ -27,15 +29,25 @@ _active: list[CurrentTrial] = []
 
 
 @contextmanager
-def activate(directory: str) -> Iterator[CurrentTrial]:
-    """Make a trial the current one for a while; its live metrics are written out at the end."""
-    trial = CurrentTrial(directory, ScalarReporter(directory))
+def activate(directory: str, earlier: str | None = None) -> Iterator[CurrentTrial]:
+    """Make a trial the current one for a while; its live metrics are written out at the end.
+
+    Parameters
+    ----------
+    directory : str
+        Its directory.
+    earlier : str, optional
+        Directory of the trial whose checkpoints it goes on from.
+    """
+    checkpoints = Checkpoints(directory, earlier)
+    trial = CurrentTrial(directory, ScalarReporter(directory), checkpoints)
     _active.append(trial)
     try:
         with written_at_once():
             yield trial
     finally:
         _active.remove(trial)
+        checkpoints.drop()
         trial.reporter.close()
 
 

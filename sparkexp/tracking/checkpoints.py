@@ -1,0 +1,95 @@
+"""Checkpoints that a configuration hands on from one of its trials to the next."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+__all__ = ["Checkpoints"]
+
+_NAME = "checkpoints"
+
+
+class Checkpoints:
+    """The checkpoints of one attempt at a trial.
+
+    An attempt writes into a directory that nobody else knows, which begins as a copy of what the
+    configuration's last trial left. It gets its final name when the train function has returned:
+    what a later trial copies is whole, and no retry, orphan or failure can damage it.
+
+    Parameters
+    ----------
+    trial_directory : str or path
+        Directory of the attempt.
+    earlier : str or path, optional
+        Directory of the trial whose checkpoints this one starts from.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as run:
+    ...     first = Checkpoints(f'{run}/one')
+    ...     _ = Path(first.directory(), 'weights').write_text('trained')
+    ...     first.commit()
+    ...     second = Checkpoints(f'{run}/two', f'{run}/one')
+    ...     Path(second.directory(), 'weights').read_text(), second.continued
+    ('trained', True)
+    """
+
+    def __init__(
+        self,
+        trial_directory: str | os.PathLike[str],
+        earlier: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._trial = Path(trial_directory)
+        self._earlier = None if earlier is None else Path(earlier, _NAME)
+        self._own: Path | None = None
+        #: Whether there was something to go on with, and the train function asked for it.
+        self.continued = False
+
+    def directory(self) -> str:
+        """Return the directory, made by the first call.
+
+        Raises
+        ------
+        OSError
+            If the file system refuses.
+        """
+        if self._own is None:
+            # What an attempt of a driver that was killed has left is nobody's any more.
+            for left in self._trial.glob(f"{_NAME}-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            own = self._trial / f"{_NAME}-{uuid.uuid4().hex[:8]}"
+            if self._earlier is not None and self._earlier.is_dir():
+                # Not links: a library that writes into a file would write into the earlier one.
+                shutil.copytree(self._earlier, own)
+                self.continued = any(own.iterdir())
+            else:
+                own.mkdir(parents=True)
+            self._own = own
+        return str(self._own)
+
+    def commit(self) -> None:
+        """Let later trials find what was written; nothing, if `directory` was never asked for.
+
+        Raises
+        ------
+        OSError
+            If the file system refuses.
+        """
+        if self._own is None:
+            return
+        final = self._trial / _NAME
+        if final.exists():  # an earlier driver was killed before it knew that the trial had ended
+            aside = self._trial / f"{_NAME}-{uuid.uuid4().hex[:8]}"
+            final.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        self._own.rename(final)
+        self._own = None
+
+    def drop(self) -> None:
+        """Remove what was not committed."""
+        if self._own is not None:
+            shutil.rmtree(self._own, ignore_errors=True)
