@@ -4,6 +4,7 @@ from sparkexp.search.base import Searcher, SeededSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.random_search import RandomSearcher
+from sparkexp.search.shade import ShadeSearcher
 
 __all__ = [
     "EvolutionSearcher",
@@ -12,4 +13,5 @@ __all__ = [
     "RandomSearcher",
     "Searcher",
     "SeededSearcher",
+    "ShadeSearcher",
 ]

@@ -31,8 +31,8 @@ class Searcher(ABC):
       once, in any order, failed ones too (their value is None).
     - Trials are numbered from 0 in the order asked. At most `n_trials` are asked.
     - Values are native Python types within the bounds of the space.
-    - A generational searcher's trials depend on its settings and on the values told, never on the
-      order in which they were told.
+    - Unless `order_matters`, its trials depend on its settings and on the values told, never on
+      the order in which they were told.
     - ``restore(state())`` on a freshly constructed searcher of the same settings makes it go on
       as this one would have. Trials asked but not told are asked again first, with their numbers.
       A result may also be told for such a trial without asking for it again.
@@ -64,6 +64,11 @@ class Searcher(ABC):
     def extras(self) -> Mapping[str, Sequence[ParamValue]]:
         """Arguments that trials pass beside those of the space, by name: the values they take."""
         return {}
+
+    @property
+    def order_matters(self) -> bool:
+        """Whether the trials depend on the order in which results are told."""
+        return False
 
     @property
     def done(self) -> bool:

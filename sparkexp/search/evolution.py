@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparkexp.arguments import as_direction, as_float, as_int
 from sparkexp.search.base import SeededSearcher
+from sparkexp.search.variation import Vector, crossed, distinct, rand_1, reflected
 from sparkexp.space import Space
 from sparkexp.trial import Direction, Trial, TrialResult
 
 __all__ = ["EvolutionSearcher"]
-
-_Vector = NDArray[np.float64]
 
 
 class EvolutionSearcher(SeededSearcher):
@@ -145,22 +143,17 @@ class EvolutionSearcher(SeededSearcher):
             return parent is None
         return child >= parent if self.direction == "max" else child <= parent
 
-    def _breed(self) -> _Vector:
+    def _breed(self) -> Vector:
         """Return a candidate per slot, of shape ``(popsize, n_dims)``."""
         # Only Generator.random is used, the method whose numbers for a seed change least between
         # numpy versions; all are drawn here, before any result of the generation is known.
         candidates = self._genomes.copy()
         for slot in range(self.popsize):
-            keys = self._rng.random(self.popsize)
-            keys[slot] = np.inf  # a, b and c differ from the parent, and from each other
-            a, b, c = np.argsort(keys, kind="stable")[:3]
-            # eq. 2: v = x_a + F (x_b - x_c)
-            donor = self._genomes[a] + self.mutation * (self._genomes[b] - self._genomes[c])
-            # eq. 4: gene j of the donor where rand(j) <= CR, or j is the forced one. (< instead,
-            # as our random numbers reach 0 but not 1.)
-            taken = self._rng.random(self.space.n_dims) < self.crossover
-            taken[int(self._rng.random() * self.space.n_dims)] = True
-            candidates[slot][taken] = _reflected(donor)[taken]
+            a, b, c = distinct(self._rng, self.popsize, 3, but=slot)
+            donor = rand_1(self._genomes[a], self._genomes[b], self._genomes[c], self.mutation)
+            candidates[slot] = crossed(
+                self._rng, self._genomes[slot], reflected(donor), self.crossover
+            )
         return candidates
 
     def _state(self) -> dict[str, Any]:
@@ -182,12 +175,3 @@ class EvolutionSearcher(SeededSearcher):
         self._genomes = np.array(memory["genomes"])
         self._values = list(memory["values"])
         self._holders = list(memory["holders"])
-
-
-def _reflected(genome: _Vector) -> _Vector:
-    """Fold a genome back into the unit cube, at its walls as often as it takes.
-
-    Clipping instead would heap up trials on the bounds.
-    """
-    folded = np.abs(genome) % 2.0
-    return np.where(folded > 1.0, 2.0 - folded, folded)

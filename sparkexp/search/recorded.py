@@ -10,6 +10,7 @@ from sparkexp.search.base import Searcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.random_search import RandomSearcher
+from sparkexp.search.shade import ShadeSearcher
 from sparkexp.space import Space
 
 __all__ = ["rebuild"]
@@ -37,7 +38,13 @@ def rebuild(name: str, space: Space | None, settings: Mapping[str, Any]) -> Sear
     >>> rebuild('grid', Space.from_grid_dict({'x': [1, 2]}), {}).n_trials
     2
     """
-    known: list[type[Any]] = [GridSearcher, ListSearcher, RandomSearcher, EvolutionSearcher]
+    known: list[type[Any]] = [
+        GridSearcher,
+        ListSearcher,
+        RandomSearcher,
+        EvolutionSearcher,
+        ShadeSearcher,
+    ]
     classes = {searcher.name: searcher for searcher in known}
     try:
         arguments = () if space is None else (space,)

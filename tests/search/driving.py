@@ -6,7 +6,7 @@ Imported by the tests, and by a second process that compares sequences with them
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from sparkexp.search import (
     ListSearcher,
     RandomSearcher,
     Searcher,
+    ShadeSearcher,
 )
 from sparkexp.space import Choice, Float, Int, Space
 from sparkexp.trial import State, Trial, TrialResult
@@ -37,10 +38,14 @@ def drive(
     n_trials: int = 10_000,
     in_flight: int = 1,
     shuffle_seed: int | None = None,
+    waiting: Sequence[Trial] = (),
 ) -> list[TrialResult]:
-    """Ask and tell until it is done; with a shuffle seed results arrive in any order."""
+    """Ask and tell until it is done; with a shuffle seed results arrive in any order.
+
+    `waiting` are trials that were asked before.
+    """
     shuffled = np.random.default_rng(shuffle_seed)
-    waiting: list[Trial] = []
+    waiting = list(waiting)
     results: list[TrialResult] = []
     while len(results) < n_trials:
         while len(waiting) < in_flight:
@@ -120,11 +125,21 @@ def _evolution(space: Space, direction: str = "max") -> Searcher:
     return EvolutionSearcher(space, direction, popsize=8, generations=4, seed=7)
 
 
+def _shade(space: Space, direction: str = "max") -> Searcher:
+    return ShadeSearcher(space, direction, n_trials=60, seed=7)
+
+
+def _steady_shade(space: Space, direction: str = "max") -> Searcher:
+    return ShadeSearcher(space, direction, n_trials=60, mode="asynchronous", seed=7)
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
     "random": (_random, mixed_space),
     "evolution": (_evolution, mixed_space),
+    "shade": (_shade, mixed_space),
+    "shade, asynchronous": (_steady_shade, mixed_space),
 }
 
 

@@ -83,11 +83,23 @@ def test_second_process_same_sequence():
 
 
 @pytest.mark.parametrize("in_flight", [1, 3, 100])
-def test_tell_order_is_irrelevant(make, in_flight):
+def test_tell_order_is_irrelevant_unless_declared(make, in_flight):
     expected = trials(make(), score)
     for shuffle_seed in range(5):
-        searcher = make()
-        assert trials(searcher, score, in_flight=in_flight, shuffle_seed=shuffle_seed) == expected
+        options = {"in_flight": in_flight, "shuffle_seed": shuffle_seed}
+        asked = trials(make(), score, **options)
+        if make().order_matters:
+            assert in_flight > 1 or asked == expected
+            assert asked == trials(make(), score, **options)
+        else:
+            assert asked == expected
+
+
+def test_whoever_lets_order_matter_never_waits(make):
+    searcher = make()
+    if searcher.order_matters:
+        assert None not in [searcher.ask() for _ in range(searcher.n_trials)]
+        assert searcher.ask() is None and searcher.done
 
 
 def test_state_restores_the_same_next_asks(make):
@@ -110,7 +122,9 @@ def test_state_restores_the_same_next_asks(make):
             assert restored.done == (searcher.done and not missing)
             rest = trials(restored, score, in_flight=3)
             assert [t for t in rest if t.number < n_told + len(asked)] == missing
-            assert rest == [t for t in expected[n_told:] if t not in told_late]
+            assert rest == trials(searcher, score, in_flight=3, waiting=missing)
+            if not searcher.order_matters:
+                assert rest == [t for t in expected[n_told:] if t not in told_late]
             assert restored.done
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search import EvolutionSearcher, RandomSearcher
-from sparkexp.search.evolution import _reflected
+from sparkexp.search.variation import reflected
 from sparkexp.space import Float, Space
 
 from .driving import drive, result, trials
@@ -75,7 +75,7 @@ def test_children_follow_the_equations():
         for slot, child in enumerate(children):
             others = [k for k in range(6) if k != slot]
             donors = [
-                _reflected(holders[a] + 0.4 * (holders[b] - holders[c]))
+                reflected(holders[a] + 0.4 * (holders[b] - holders[c]))
                 for a in others
                 for b in others
                 for c in others
@@ -152,16 +152,6 @@ def test_no_generations_is_the_initial_population():
     searcher = EvolutionSearcher(Space(UNIT), popsize=4, generations=0, seed=0)
     assert len(drive(searcher, sphere)) == searcher.n_trials == 4
     assert searcher.done
-
-
-def test_reflection():
-    assert _reflected(np.array([-0.25, 1.25, 2.25, -1.5, 3.75, -2.0])) == pytest.approx(
-        [0.25, 0.75, 0.25, 0.5, 0.25, 0.0]
-    )
-    inside = np.array([0.0, 1e-300, 0.1, 1 - 2**-53, 1.0])
-    assert np.array_equal(_reflected(inside), inside)
-    outside = _reflected(np.array([-1e-300, 1 + 2**-52, 2.0 - 2**-52]))
-    assert np.all((outside >= 0) & (outside <= 1))
 
 
 def test_bounds_do_not_attract_trials():

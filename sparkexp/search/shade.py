@@ -1,0 +1,145 @@
+"""SHADE: differential evolution that learns its F and CR from what succeeded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparkexp.search.adaptation import SuccessMemory
+from sparkexp.search.population import Child, Mode, PopulationSearcher
+from sparkexp.search.variation import (
+    Vector,
+    below,
+    crossed,
+    current_to_best,
+    distinct,
+    halfway_back,
+    unordered,
+    voted,
+)
+from sparkexp.space import Space
+from sparkexp.trial import Direction
+
+__all__ = ["ShadeSearcher"]
+
+# The share of the population that a child is drawn towards, and how many that is at least.
+BEST_SHARE, MIN_BEST = 0.25, 2
+
+
+class ShadeSearcher(PopulationSearcher):
+    """Differential evolution that adapts itself: SHADE, with an archive.
+
+    A child is ``x + F (x_best - x) + F (x_a - x_b)``: x_best is one of the best quarter, x_b may
+    be a member that gave way to its child lately. F and CR are drawn near those that made
+    children better. Genes that leave the unit cube go half way back; unordered choices are put to
+    the vote (`variation.voted`); a configuration that was proposed before is bred anew.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    direction : {'max', 'min'}
+        Which value is the best.
+    popsize : int, optional
+        Size of the population, at least 4; by default 8, or 6 in asynchronous mode. Twice as many
+        points are drawn at first.
+    n_trials : int, optional
+        The number of trials, at least 1; None for no limit.
+    mode : {'generational', 'asynchronous'}
+        Whether a generation is told as a whole, or each result counts at once: then no slot waits,
+        and the trials depend on the order in which results arrive.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is out of its range.
+
+    References
+    ----------
+    R. Tanabe, A. Fukunaga (2013). Success-history based parameter adaptation for differential
+    evolution. IEEE Congress on Evolutionary Computation, 71-78.
+
+    J. Zhang, A. C. Sanderson (2009). JADE: adaptive differential evolution with optional external
+    archive. IEEE Transactions on Evolutionary Computation 13, 945-958: eq. 7 (mutation), the
+    archive, and what becomes of genes out of bounds.
+
+    Examples
+    --------
+    >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005], 'num_layers': [1, 3]})
+    >>> searcher = ShadeSearcher(space, 'max', n_trials=40, seed=1)
+    >>> searcher.popsize, searcher.generations
+    (8, 4)
+    >>> [searcher.ask().id for _ in range(9)][-1]
+    'gen-001/trial-00008'
+    """
+
+    name: ClassVar[str] = "shade"
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction = "max",
+        popsize: int | None = None,
+        n_trials: int | None = None,
+        mode: Mode = "generational",
+        seed: int | None = None,
+    ) -> None:
+        if popsize is None:
+            popsize = 8 if mode == "generational" else 6
+        super().__init__(space, direction, popsize, n_trials, mode, seed)
+        self._memory = SuccessMemory()
+        self._archive: list[Vector] = []
+        self._successes: list[tuple[float, float, float]] = []
+        self._unordered = unordered(space)
+
+    def _breed(self, slot: int) -> Child:
+        rng, members = self._rng, self._genomes
+        weight, crossover = self._memory.draw(rng)
+        ranked = np.argsort(self._losses, kind="stable")
+        n_best = max(MIN_BEST, math.ceil(BEST_SHARE * len(members)))
+        x, best = members[slot], members[ranked[below(rng, n_best)]]
+        first = distinct(rng, len(members), 1, but=slot)[0]
+        others = [m for k, m in enumerate(members) if k not in (slot, first)] + self._archive
+        a, b = members[first], others[below(rng, len(others))]
+        donor = halfway_back(current_to_best(x, best, a, b, weight), x)
+        donor = voted(rng, donor, [x, best, a, b], self._unordered)
+        return Child(crossed(rng, x, donor, crossover), slot, weight, crossover)
+
+    def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
+        if replaced is not None and child.weight and loss < replaced[1]:
+            self._archive.append(replaced[0])
+            if len(self._archive) > self.popsize:
+                del self._archive[below(self._rng, len(self._archive))]
+            self._successes.append((child.weight, child.crossover, self._gain(loss, replaced[1])))
+        if self._n_entered % self.popsize == 0:
+            self._memory.learn(self._successes)
+            self._successes = []
+
+    def _gain(self, loss: float, before: float) -> float:
+        """Return by how much a child is better than its parent, above 0."""
+        if math.isinf(before):  # as much as if the parent had been the worst of the members
+            known = [known for known in self._losses if math.isfinite(known)]
+            before = max(known)
+        # Halves, as the difference of two floats can be larger than a float.
+        return max(before / 2 - loss / 2, 5e-324)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            **super()._state(),
+            "memory": self._memory.state(),
+            "archive": [genome.tolist() for genome in self._archive],
+            "successes": [list(success) for success in self._successes],
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        super()._restore(memory)
+        self._memory.restore(memory["memory"])
+        self._archive = [np.array(genome) for genome in memory["archive"]]
+        self._successes = [
+            (weight, crossover, gain) for weight, crossover, gain in memory["successes"]
+        ]

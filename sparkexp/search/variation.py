@@ -1,0 +1,158 @@
+"""How an evolution makes new points of the unit cube: pure functions of genomes and a generator.
+
+A genome has the shape ``(n_dims,)``, a population ``(n, n_dims)``. Only `Generator.random` is used
+of numpy's generator, the method whose numbers for a seed change least between versions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkexp.space import Choice, Space
+
+__all__ = [
+    "Vector",
+    "below",
+    "cauchy",
+    "crossed",
+    "current_to_best",
+    "distinct",
+    "halfway_back",
+    "latin_hypercube",
+    "normal",
+    "rand_1",
+    "reflected",
+    "unordered",
+    "voted",
+]
+
+Vector = NDArray[np.float64]
+
+
+def below(rng: np.random.Generator, n: int) -> int:
+    """Return a whole number in ``[0, n)``, all equally likely."""
+    return min(int(rng.random() * n), n - 1)
+
+
+def distinct(rng: np.random.Generator, n: int, k: int, *, but: int = -1) -> list[int]:
+    """Return `k` different whole numbers in ``[0, n)``, none of them `but`."""
+    keys = rng.random(n)
+    if 0 <= but < n:
+        keys[but] = np.inf
+    return [int(index) for index in np.argsort(keys, kind="stable")[:k]]
+
+
+def normal(rng: np.random.Generator, mean: float, deviation: float) -> float:
+    """Return a number from a normal distribution (Box and Muller, 1958)."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - rng.random()))
+    return mean + deviation * radius * math.cos(2.0 * math.pi * rng.random())
+
+
+def cauchy(rng: np.random.Generator, location: float, scale: float) -> float:
+    """Return a number from a Cauchy distribution."""
+    return location + scale * math.tan(math.pi * (rng.random() - 0.5))
+
+
+def latin_hypercube(rng: np.random.Generator, n: int, n_dims: int) -> Vector:
+    """Return `n` points, of which each of `n` equal slices of every axis holds one.
+
+    References
+    ----------
+    M. D. McKay, R. J. Beckman, W. J. Conover (1979). A comparison of three methods for selecting
+    values of input variables in the analysis of output from a computer code. Technometrics 21,
+    239-245.
+
+    Examples
+    --------
+    >>> points = latin_hypercube(np.random.default_rng(1), 4, 2)
+    >>> np.sort((points * 4).astype(int), axis=0).T.tolist()
+    [[0, 1, 2, 3], [0, 1, 2, 3]]
+    """
+    slices = np.argsort(rng.random((n, n_dims)), axis=0, kind="stable")
+    points: Vector = (slices + rng.random((n, n_dims))) / n
+    return points
+
+
+def rand_1(a: Vector, b: Vector, c: Vector, weight: float) -> Vector:
+    """Return ``a + F (b - c)`` (Storn and Price 1997, eq. 2)."""
+    return a + weight * (b - c)
+
+
+def current_to_best(x: Vector, best: Vector, a: Vector, b: Vector, weight: float) -> Vector:
+    """Return ``x + F (best - x) + F (a - b)`` (Zhang and Sanderson 2009, eq. 6 and 7)."""
+    return x + weight * (best - x) + weight * (a - b)
+
+
+def reflected(genome: Vector) -> Vector:
+    """Fold a genome back into the unit cube, at its walls as often as it takes.
+
+    Clipping instead would heap up trials on the bounds.
+    """
+    folded = np.abs(genome) % 2.0
+    return np.where(folded > 1.0, 2.0 - folded, folded)
+
+
+def halfway_back(genome: Vector, parent: Vector) -> Vector:
+    """Set what left the unit cube half way between the wall and the parent.
+
+    References
+    ----------
+    J. Zhang, A. C. Sanderson (2009). JADE: adaptive differential evolution with optional external
+    archive. IEEE Transactions on Evolutionary Computation 13, 945-958.
+
+    Examples
+    --------
+    >>> halfway_back(np.array([-0.3, 0.4, 1.2]), np.array([0.2, 0.9, 0.5]))
+    array([0.1 , 0.4 , 0.75])
+    """
+    low = np.where(genome < 0.0, parent / 2.0, genome)
+    return np.where(genome > 1.0, (1.0 + parent) / 2.0, low)
+
+
+def crossed(rng: np.random.Generator, parent: Vector, donor: Vector, probability: float) -> Vector:
+    """Return the parent with each gene of the donor's at a probability, and one at any rate.
+
+    Storn and Price 1997, eq. 4: the binomial crossover.
+    """
+    taken = rng.random(len(parent)) < probability
+    taken[below(rng, len(parent))] = True
+    return np.where(taken, donor, parent)
+
+
+def unordered(space: Space) -> list[tuple[int, int]]:
+    """Return axis and number of values of the parameters whose neighbours aren't alike.
+
+    Examples
+    --------
+    >>> unordered(Space.from_search_dict({'x': [0.0, 1.0], 'optimizer': ['adam', 'sgd']}))
+    [(1, 2)]
+    """
+    return [
+        (axis, parameter.n_values)
+        for axis, parameter in enumerate(space.parameters.values())
+        if isinstance(parameter, Choice) and not parameter.ordered
+    ]
+
+
+def voted(
+    rng: np.random.Generator,
+    donor: Vector,
+    parents: list[Vector],
+    axes: list[tuple[int, int]],
+    mutation: float = 0.1,
+) -> Vector:
+    """Return the donor with genes for unordered choices that were put to the vote.
+
+    Such a gene is that of one of the parents, drawn for each gene, or at the probability
+    `mutation` any: the arithmetic of mutation says nothing about categories.
+    """
+    result = donor.copy()
+    for axis, n_values in axes:
+        if rng.random() < mutation:
+            result[axis] = (below(rng, n_values) + 0.5) / n_values
+        else:
+            result[axis] = parents[below(rng, len(parents))][axis]
+    return result
