@@ -14,7 +14,7 @@ from pyspark import cloudpickle
 from pyspark.sql import SparkSession
 
 from sparkexp.engine.base import TrialTask
-from sparkexp.trial import State, TrialResult
+from sparkexp.trial import State, Trial, TrialResult
 
 __all__ = ["StubSession"]
 
@@ -42,6 +42,7 @@ class StubSession(SparkSession):
         self.running = 0
         self.most_running = 0
         self._bounds = low_s, high_s
+        self._context = _Context(slots)
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
 
@@ -51,7 +52,7 @@ class StubSession(SparkSession):
 
     @property
     def sparkContext(self) -> Any:  # noqa: N802  # Spark's name
-        return _Context(self.slots)
+        return self._context
 
     def addArtifacts(self, *path: str, **kinds: bool) -> None:  # noqa: N802
         pass
@@ -75,8 +76,9 @@ class StubSession(SparkSession):
             self.slept_s += seconds
         # The function itself would need an executor's TaskContext.
         task: TrialTask = getclosurevars(function).nonlocals["task"]
+        order = json.loads(self._context.properties.order)
         result = TrialResult(
-            trial=task.trial,
+            trial=Trial(**order["trial"]),
             state=State.SUCCEEDED,
             value=seconds,
             metrics={},
@@ -118,6 +120,7 @@ class _Context:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._jsc = self
+        self.properties = threading.local()
 
     def sc(self) -> _Context:
         return self
@@ -139,6 +142,9 @@ class _Context:
 
     def isDefined(self) -> bool:  # noqa: N802
         return False
+
+    def setLocalProperty(self, key: str, value: str) -> None:  # noqa: N802
+        self.properties.order = value
 
     def addJobTag(self, tag: str) -> None:  # noqa: N802
         pass

@@ -104,7 +104,8 @@ class SearchLoop:
             n_before = len(self._results)
             with self._interrupts.shield():
                 self._fill_slots()
-            self._progress.show(self._results, n_running=len(self._running))
+            n_running = min(len(self._running), self._engine.slots)
+            self._progress.show(self._results, n_running=n_running)
             if not self._running:
                 return None if self._searcher.done else self._out_of_trials()
             ended = self._engine.wait(self._patience_s())
@@ -154,7 +155,8 @@ class SearchLoop:
         self._log.lost(result, self._run.paths.trial(result.trial.id, result.attempt))
 
     def _fill_slots(self) -> None:
-        while len(self._running) < self._engine.slots and not self._spent():
+        ahead = 0 if self._searcher.order_matters else self._engine.ahead
+        while len(self._running) < self._engine.slots + ahead and not self._spent():
             trial = self._searcher.ask()
             if trial is None:
                 return

@@ -14,7 +14,14 @@ from sparkexp.interrupts import Interrupts
 from sparkexp.limits import Limits
 from sparkexp.loop import SearchLoop
 from sparkexp.progress import Progress
-from sparkexp.search import EvolutionSearcher, GridSearcher, ListSearcher, RandomSearcher, Searcher
+from sparkexp.search import (
+    EvolutionSearcher,
+    GridSearcher,
+    ListSearcher,
+    RandomSearcher,
+    Searcher,
+    ShadeSearcher,
+)
 from sparkexp.space import Choice, Int, Space
 from sparkexp.storage import RunDirectory
 from sparkexp.tracking import SearchLog
@@ -28,9 +35,12 @@ Evaluate = Callable[[Mapping[str, object]], TrialResult | float | None]
 class LastFirstEngine(Engine):
     """Runs trials when it is asked for results, the one submitted last first."""
 
-    def __init__(self, evaluate: Evaluate, slots: int = 1, at_once: int = 1) -> None:
+    def __init__(
+        self, evaluate: Evaluate, slots: int = 1, at_once: int = 1, ahead: int = 0
+    ) -> None:
         self._evaluate = evaluate
         self._slots = slots
+        self._ahead = ahead
         self._at_once = at_once
         self.waiting: list[Trial] = []
         self.submitted: list[Trial] = []
@@ -39,10 +49,14 @@ class LastFirstEngine(Engine):
     def slots(self) -> int:
         return self._slots
 
+    @property
+    def ahead(self) -> int:
+        return self._ahead
+
     def submit(self, trial: Trial) -> None:
         self.waiting.append(trial)
         self.submitted.append(trial)
-        assert len(self.waiting) <= self._slots, "more trials than slots"
+        assert len(self.waiting) <= self._slots + self._ahead, "more trials than slots"
 
     def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
         ended = [self.waiting.pop() for _ in range(min(self._at_once, len(self.waiting)))]
@@ -107,11 +121,13 @@ def searchers() -> dict[str, Searcher]:
 
 
 @pytest.mark.parametrize("name", searchers())
-@pytest.mark.parametrize(("slots", "at_once"), [(1, 1), (2, 1), (4, 3), (50, 50)])
-def test_slots_and_the_order_of_arrival_change_nothing(search, name, slots, at_once):
+@pytest.mark.parametrize(
+    ("slots", "at_once", "ahead"), [(1, 1, 0), (2, 1, 0), (4, 3, 0), (50, 50, 0), (2, 1, 3)]
+)
+def test_slots_and_the_order_of_arrival_change_nothing(search, name, slots, at_once, ahead):
     one_by_one, _ = search(searchers()[name], LastFirstEngine(value))
     searcher = searchers()[name]
-    results, run = search(searcher, LastFirstEngine(value, slots, at_once))
+    results, run = search(searcher, LastFirstEngine(value, slots, at_once, ahead))
     assert [(r.trial, r.value) for r in results] == [(r.trial, r.value) for r in one_by_one]
     assert [r.trial.number for r in results] == list(range(searcher.n_trials))
     assert searcher.done and run.results() == results
@@ -136,16 +152,25 @@ def test_extra_arguments_tell_configurations_apart(search):
     assert [r.trial.extra["epochs"] for r in run.results()] == [3, 9, 3, 9]
 
 
+class Watching(LastFirstEngine):
+    """Notes how many trials it has, whenever it is asked for results."""
+
+    def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
+        self.peaks = [*getattr(self, "peaks", []), len(self.waiting)]
+        return super().wait(timeout_s)
+
+
 def test_the_slots_are_kept_full(search):
-    peaks = []
+    engine = Watching(value, slots=4)
+    search(RandomSearcher(SPACE, n_trials=10, seed=1), engine)
+    assert engine.peaks == [4, 4, 4, 4, 4, 4, 4, 3, 2, 1]
 
-    class Watching(LastFirstEngine):
-        def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
-            peaks.append(len(self.waiting))
-            return super().wait(timeout_s)
 
-    search(RandomSearcher(SPACE, n_trials=10, seed=1), Watching(value, slots=4))
-    assert peaks == [4, 4, 4, 4, 4, 4, 4, 3, 2, 1]
+@pytest.mark.parametrize(("mode", "most"), [("generational", 6), ("asynchronous", 4)])
+def test_only_what_no_result_can_change_is_asked_ahead(search, mode, most):
+    engine = Watching(value, slots=4, ahead=2)
+    search(ShadeSearcher(SPACE, n_trials=20, mode=mode, seed=1), engine)
+    assert max(engine.peaks) == most
 
 
 @pytest.mark.parametrize("slots", [1, 3, 20])

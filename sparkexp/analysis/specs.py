@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
 from sparkexp.trial import ParamValue
@@ -57,7 +58,7 @@ class HParamSpec:
     domain: Interval | tuple[ParamValue, ...]
     log: bool = False
 
-    @property
+    @functools.cached_property  # asked for each trial; a list of configurations may be long
     def kind(self) -> Kind:
         """The data type that fits all values of the domain."""
         if isinstance(self.domain, Interval):

@@ -99,7 +99,7 @@ class Engine(abc.ABC):
     Contract, checked for every engine by ``tests/engine/test_contract.py``:
 
     - `submit` returns at once and never raises for what a trial does. The caller keeps at most
-      `slots` trials submitted; more are queued.
+      `slots` trials submitted, or `ahead` more; what finds no free slot is queued.
     - Every submitted trial comes back from `wait` exactly once, in the order in which they end.
       Whatever happens to it (exception, crash, lost executor), it comes back as a `TrialResult`.
     - After `cancel`, trials that still run are ended and come back from `wait` as CANCELLED,
@@ -115,6 +115,14 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def slots(self) -> int:
         """How many trials run at the same time; may change from call to call."""
+
+    @property
+    def ahead(self) -> int:
+        """How many trials are worth queueing beside those that run.
+
+        A slot that becomes free takes one of them at once, and not after the driver heard of it.
+        """
+        return 0
 
     @property
     @abc.abstractmethod

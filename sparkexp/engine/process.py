@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -76,6 +77,9 @@ class Guardian:
         os.waitpid(self._pid, 0)
 
     def _open(self) -> None:
+        # Spark's worker collects garbage after each task, and a slot waits meanwhile: 30 ms, were
+        # it to look at all that pandas and Arrow brought along.
+        gc.freeze()
         # It ends with this process, which is how the guardian learns of that.
         self._socket, there = socket.socketpair()
         self._pid = fork()

@@ -106,6 +106,12 @@ class SlotCount:
         self._slots = self._offered(self._measure() if self._connect else self._wait_for_first())
         self._counted = time.monotonic()
 
+    @property
+    def exact(self) -> bool:
+        """Whether Spark runs just as many trials at a time and no more, however many wait."""
+        counted_here = self._cpus is not None and is_local(self._spark)
+        return not counted_here and not self._elastic
+
     def now(self) -> int:
         """Return the slots, at least 1."""
         if not self._connect and time.monotonic() - self._counted > RECOUNT_S:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import queue
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
 from sparkexp.engine.data import write_data
-from sparkexp.engine.jobs import cancel_jobs, tagged
+from sparkexp.engine.jobs import TrialJobs
 from sparkexp.engine.patience import bounded_retries, give_up, is_connect, is_unreachable
 from sparkexp.engine.preload import heavy_imports
 from sparkexp.engine.resources import Resources, resource_profile
@@ -31,7 +30,6 @@ from sparkexp.engine.slots import (
     is_local,
     setting,
 )
-from sparkexp.engine.task import RESULT_SCHEMA, spark_function
 from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
 from sparkexp.gpu import VISIBLE_DEVICES, local_gpus, share_out
 from sparkexp.trial import State, Trial, TrialResult
@@ -46,6 +44,8 @@ logger = logging.getLogger(__name__)
 # The trials' data, in the run's directory while the search runs.
 DATA_FILE = "data.pickle"
 N_CANCELS = 10
+# For one trial in the queue: so many slots that two become free at the same moment is rare.
+SLOTS_PER_AHEAD = 16
 CANCEL_AGAIN_S = 0.5
 # The user's function, pickled: beyond this it belongs into a file that executors read.
 MAX_TRAIN_MB = 100
@@ -108,7 +108,7 @@ class SparkEngine(Engine):
             max_retries=_with_copies(spark, template.max_retries),
         )
         self._attempts_per_job = _attempts_per_job(spark)
-        self._tag = f"sparkexp-{uuid.uuid4().hex[:12]}"
+        self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
         self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
         self._n_threads = 0
@@ -122,6 +122,14 @@ class SparkEngine(Engine):
     def slots(self) -> int:
         slots = self._parallelism or self._count.now()
         return min(slots, self._gpus.n_shares or slots)
+
+    @property
+    def ahead(self) -> int:
+        # Only where Spark itself holds queued trials back: elsewhere they would run at once. It
+        # answers them with more executors, if it may, hence none of them there.
+        if self._parallelism or self._gpus.n_shares or not self._count.exact:
+            return 0
+        return 1 + self.slots // SLOTS_PER_AHEAD
 
     @property
     def where(self) -> str:
@@ -195,7 +203,7 @@ class SparkEngine(Engine):
     def _cancel_jobs(self) -> None:
         for _ in range(N_CANCELS):
             try:
-                cancel_jobs(self._spark, self._tag)
+                self._jobs.cancel()
             except Exception as error:
                 logger.debug("Jobs could not be cancelled", exc_info=error)
                 return
@@ -228,7 +236,7 @@ class SparkEngine(Engine):
         trial = task.trial
         while not self._cancelled.is_set():
             try:
-                return self._run_job(task)
+                return self._jobs.run(task)
             except Exception as error:
                 if is_unreachable(error) or not is_alive(self._spark):
                     self._lost.set()
@@ -247,17 +255,6 @@ class SparkEngine(Engine):
                     )
                 task = replace(task, first_attempt=attempts)
         return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
-
-    def _run_job(self, task: TrialTask) -> TrialResult:
-        with tagged(self._spark, self._tag, f"sparkexp {task.trial.id}"):
-            # One row in one partition; other ways to make it put several trials into a task. The
-            # same range for all: Spark compiles its bounds into the code that it makes for a job.
-            rows = (
-                self._spark.range(0, 1, 1, 1)
-                .mapInArrow(spark_function(task), RESULT_SCHEMA, profile=self._profile)
-                .collect()
-            )
-        return TrialResult.from_json(json.loads(rows[0]["result"]))
 
 
 class _GpuPool:

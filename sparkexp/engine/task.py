@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.child import run_here
@@ -20,24 +20,64 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
 from sparkexp.storage import RunPaths
 from sparkexp.tracking import row_name, write_session_end, write_session_start
-from sparkexp.trial import Direction, State, TrialResult
+from sparkexp.trial import Direction, State, Trial, TrialResult
 
 if TYPE_CHECKING:
     import pyarrow
     from pyspark import TaskContext
 
-__all__ = ["RESULT_SCHEMA", "run_attempt", "spark_function"]
+__all__ = [
+    "ORDER",
+    "RESULT_SCHEMA",
+    "order_of",
+    "run_attempt",
+    "spark_function",
+    "without_order",
+]
 
 RESULT_SCHEMA = "result string"
+# The property of a Spark job that says which trial it is.
+ORDER = "sparkexp.order"
+NO_TRIAL = Trial(-1, {})
 # How much of a failed trial's output travels with its result.
 TAIL_LINES = 50
 TAIL_BYTES = 16_000
 
 
+def order_of(task: TrialTask) -> dict[str, Any]:
+    """Return what sets a task apart from those of other trials, for `json` to write."""
+    return {
+        "trial": task.trial.to_json(),
+        "known": {"parent_value": task.trial.parent_value, "checkpoint": task.trial.checkpoint},
+        "gpus": task.gpus,
+        "first_attempt": task.first_attempt,
+    }
+
+
+def without_order(task: TrialTask) -> TrialTask:
+    """Return what a task shares with those of other trials."""
+    return replace(task, trial=NO_TRIAL, gpus=None, first_attempt=0)
+
+
+def _ordered(task: TrialTask, order: str | None) -> TrialTask:
+    if order is None or task.trial != NO_TRIAL:
+        return task
+    given = json.loads(order)
+    trial = Trial(**given["trial"], **given["known"])
+    gpus = None if given["gpus"] is None else tuple(given["gpus"])
+    return replace(task, trial=trial, gpus=gpus, first_attempt=given["first_attempt"])
+
+
 def spark_function(
     task: TrialTask,
 ) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
-    """Return the function that Spark maps over one row to run a trial on an executor."""
+    """Return the function that Spark maps over one row to run a trial on an executor.
+
+    Parameters
+    ----------
+    task : TrialTask
+        The trial; or, `without_order`, that of all trials, whose jobs carry the rest as `ORDER`.
+    """
 
     def run_on_executor(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow
@@ -46,10 +86,11 @@ def spark_function(
         for _ in batches:
             pass  # a worker whose input was not read to its end is not used again
         context = TaskContext.get()
-        here = replace(task, modules=tuple(SparkFiles.get(name) for name in task.modules))
-        attempt = task.first_attempt + context.attemptNumber()
+        here = _ordered(task, context.getLocalProperty(ORDER))
+        here = replace(here, modules=tuple(SparkFiles.get(name) for name in task.modules))
+        attempt = here.first_attempt + context.attemptNumber()
         if attempt > task.max_retries:
-            result = _given_up(task, attempt)
+            result = _given_up(here, attempt)
         else:
             result = run_attempt(here, attempt, _addresses(context))
         yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})

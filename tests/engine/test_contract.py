@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sparkexp.engine import Engine, InlineEngine, SparkEngine, TrialTask
+from sparkexp.engine import Engine, InlineEngine, Resources, SparkEngine, TrialTask
 from sparkexp.trial import State, Trial, TrialResult
 
 Build = Callable[[Callable[..., Any]], Engine]
@@ -112,6 +112,34 @@ def test_a_crash_costs_one_trial(spark: Any, tmp_path: Path, isolation: Any) -> 
     assert [results[k].state for k in range(4)] == ["SUCCEEDED", "FAILED", "FAILED", "SUCCEEDED"]
     assert "SIGSEGV" in str(results[1].error)
     assert "status 7" in str(results[2].error)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("resources", "slots", "ahead"),
+    [(Resources(), 2, 1), (Resources(parallelism=1), 1, 0), (Resources(cpus=2), 1, 0)],
+)
+def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
+    spark: Any, tmp_path: Path, resources: Resources, slots: int, ahead: int
+) -> None:
+    folder = tmp_path / "running"
+    folder.mkdir()
+
+    def train(k: int) -> int:
+        own = folder / str(k)
+        own.touch()
+        time.sleep(0.2)
+        n_running = len(list(folder.iterdir()))
+        own.unlink()
+        return n_running
+
+    template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
+    with SparkEngine(spark, train, template, resources) as engine:
+        assert (engine.slots, engine.ahead) == (slots, ahead)
+        for k in range(slots + ahead):
+            engine.submit(Trial(k, {"k": k}))
+        results = collect(engine, slots + ahead)
+    assert max(result.value or 0 for result in results.values()) <= slots
 
 
 @pytest.mark.spark

@@ -83,7 +83,7 @@ def test_a_killed_server_ends_the_search(
         driver.wait()
     text, states = json.loads((tmp_path / "answer.json").read_text())
     assert "resume" in text
-    assert states == ["SUCCEEDED"] * 4 + ["CANCELLED"] * 2
+    assert states == ["SUCCEEDED"] * 4 + ["CANCELLED"] * 3
     if patience == "the user's":
         check_resumed(tmp_path, run_driver(tmp_path, RESUMED, LOCAL))
         assert records(tmp_path)[:4] == ended
