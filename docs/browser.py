@@ -63,6 +63,13 @@ return outer.map((element) => {
 });
 """
 
+# A row holds slots, in which the cells stand.
+ROWS = """
+return found.flatMap((grid) => [...grid.shadowRoot.querySelectorAll('#items tr')]).filter(
+  (row) => row.offsetHeight > 0).map((row) => [...row.querySelectorAll('slot')].map(
+    (slot) => slot.assignedNodes().map((node) => node.textContent.trim()).join(' ')));
+"""
+
 
 def missing() -> str | None:
     """Return what is not installed, in words; None if a browser can be started."""
@@ -83,6 +90,7 @@ def open_browser() -> Iterator[Browser]:
         for option in (*OPTIONS, f"--user-data-dir={profile}"):
             options.add_argument(option)
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        driver.set_script_timeout(TIMEOUT_S)  # a script waits while the page computes
         try:
             yield Browser(driver)
         finally:
@@ -126,6 +134,11 @@ class Browser:
         """
         script = FIND_ALL + WITHIN
         found: list[list[dict[str, Any]]] = self._driver.execute_script(script, selector, inner)
+        return found
+
+    def rows(self, selector: str) -> list[list[str]]:
+        """Return the texts of a grid's cells (of the element vaadin-grid), by row."""
+        found: list[list[str]] = self._driver.execute_script(FIND_ALL + ROWS, selector)
         return found
 
     def click(self, selector: str, text: str = "") -> int:

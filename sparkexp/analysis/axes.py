@@ -145,8 +145,15 @@ def number_text(value: float) -> str:
 
 
 def shortened(text: str, length: int = 18) -> str:
-    """Return the text, cut where it is longer."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """Return the text in one line, cut where it is longer.
+
+    Examples
+    --------
+    >>> shortened('two\\nlines'), shortened('much too long', 8), shortened('')
+    ('two lines', 'much to…', "''")
+    """
+    line = " ".join(text.split()) or repr(text)
+    return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def round_ticks(low: float, high: float, about: int = 5) -> list[float]:

@@ -88,7 +88,8 @@ class HParamSpec:
         """Return the value in the hyperparameter's data type."""
         kind = self.kind
         if kind is Kind.STRING:
-            return str(value)
+            # UTF-8 has no lone surrogates (of odd file names), nor have fonts and protobuf.
+            return str(value).encode("utf-8", "replace").decode()
         return bool(value) if kind is Kind.BOOL else float(value)
 
 

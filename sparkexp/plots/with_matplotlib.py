@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,7 +46,10 @@ def render_matplotlib(panels: Sequence[Panel]) -> Any:
 def png_of(figure: Any) -> bytes:
     """Return a figure of matplotlib as a PNG picture."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with warnings.catch_warnings():
+        # The font has not all scripts: a box instead of a letter is no news to who looks at it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
@@ -55,12 +59,18 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
         plot.grid(True, color="#e4e6ea")
         plot.set_axisbelow(True)
     if panel.x_ticks is not None:
-        plot.set_xticks([u for u, _ in panel.x_ticks], [text for _, text in panel.x_ticks])
+        places, texts = [u for u, _ in panel.x_ticks], [_plain(t) for _, t in panel.x_ticks]
+        plot.set_xticks(places, texts)
         plot.set_xlim(-0.09, 1.09)
     for mark in panel.marks:
         _DRAWERS[type(mark)](plot, mark)
     if sum(bool(getattr(mark, "label", "")) for mark in panel.marks) > 1:
         plot.legend(frameon=False, loc="best")
+
+
+def _plain(text: str) -> str:
+    """Keep text from being read as a formula."""
+    return text.replace("$", r"\$")
 
 
 def _line(plot: Any, mark: Line) -> None:
@@ -117,7 +127,7 @@ def _parallel(plot: Any, mark: Parallel) -> None:
         for u, text in ticks or ():
             plot.plot([place - 0.015, place + 0.015], [u, u], color="#202124", linewidth=1)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
-            plot.text(place - 0.03, u, text, ha="right", va="center", fontsize=9, bbox=box)
+            plot.text(place - 0.03, u, _plain(text), ha="right", va="center", fontsize=9, bbox=box)
     plot.set_xticks(places, mark.titles)
     plot.tick_params(axis="x", length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     plot.set_yticks([])

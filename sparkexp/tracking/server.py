@@ -28,14 +28,13 @@ if sys.platform == "linux":
     import ctypes
     PR_SET_PDEATHSIG = 1
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(sys.argv.pop(1)):
+    if os.getppid() != int(sys.argv[1]):
         os._exit(1)
-else:
-    sys.argv.pop(1)
-sys.argv[0] = "tensorboard"
+sys.path.append(sys.argv[2])
+sys.argv[:3] = ["tensorboard"]
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
-from tensorboard import main
-main.run_main()
+from sparkexp.tracking.page import run_tensorboard
+run_tensorboard()
 """
 _URL = re.compile(r"TensorBoard \S+ at (http\S+)")
 _STOP_S = 5.0
@@ -115,7 +114,8 @@ class TensorBoardServer:
     ) -> None:
         self.url = ""
         self.logdir = logdir
-        self._command = [sys.executable, "-P", "-c", _START, str(os.getpid())]
+        package = str(Path(__file__).absolute().parents[2])
+        self._command = [sys.executable, "-P", "-c", _START, str(os.getpid()), package]
         self._command += [f"--logdir={logdir}", f"--host={host}", f"--port={port}"]
         self._command += [*_SETTINGS, *arguments]
         self._process: subprocess.Popen[str] | None = None

@@ -92,6 +92,21 @@ def test_what_cannot_be_drawn_is_said(grid, kind, options, said):
         grid.plot(kind, **options)
 
 
+def test_what_choices_are_called_is_only_text(tmp_path):
+    odd = ["$x_1$", "$\\frac{", "\udce4x", "two\nlines", "日本語", "<b>", "", "x" * 200]
+    result = experiment.launch(
+        None, lambda name, _n: len(name) * _n, {"name": odd, "_n": [1, 2]},
+        logdir=tmp_path / "run", **QUIET,
+    )  # fmt: skip
+    figure = result.plot("slice")
+    assert png_of(figure)
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels[:6] == [r"\$x_1\$", r"\$\frac{", "?x", "two lines", "日本語", "<b>"]
+    assert labels[6] == "''" and len(labels[7]) == 18
+    for kind in ("parallel", "importance"):
+        assert png_of(result.plot(kind))
+
+
 def test_searches_without_values_or_parameters(tmp_path):
     def fail(x):
         raise ValueError

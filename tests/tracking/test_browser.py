@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from sparkexp import experiment
 from sparkexp.trial import TrialResult
-from tests.tracking.searching import evolution
+from tests.tracking.searching import QUIET, evolution, train
 
 browser_module = pytest.importorskip("docs.browser", reason="selenium is not installed")
 ABSENT = browser_module.missing()
@@ -34,6 +35,7 @@ COLUMNS = [
     "optimizer", "accuracy (max)", "accepted", "duration_s", "size", "loss",
 ]  # fmt: skip
 OVERVIEW, TRIALS = "how the search went", "all trials: table, parallel coordinates"
+GRID = "vaadin-grid"
 TEXTS, DISTRIBUTIONS = "leaderboard and summary", "distributions by generation"
 
 
@@ -94,10 +96,18 @@ def test_the_table_has_a_row_for_every_trial(browser, hundred):
         browser.wait("100 rows", lambda: len(shown_trials(browser)) == 100)
         assert sorted(shown_trials(browser)) == names(list(hundred.trials), "hundred")
         assert browser.texts(".table-header") == COLUMNS
-        # A failed trial has empty cells.
-        cells = browser.texts("vaadin-grid-cell-content")
-        failed = next(r for r in hundred.trials if not r.succeeded)
-        assert any(f"trial-{failed.trial.number:05d}" in cell for cell in cells)
+        rows = {cells[0]: dict(zip(COLUMNS, cells, strict=False)) for cells in browser.rows(GRID)}
+    assert len(rows) == 100
+    for r in hundred.trials:
+        row = rows[names([r], "hundred")[0]]
+        assert float(row["dropout"]) == pytest.approx(r.trial.params["dropout"], rel=1e-3)
+        assert row["optimizer"] == r.trial.params["optimizer"]
+        assert float(row["generation"]) == r.trial.generation
+        assert row["duration_s"] != ""
+        if r.value is None:  # a failed trial has empty cells
+            assert row["accuracy (max)"] == row["size"] == row["loss"] == ""
+        else:
+            assert float(row["accuracy (max)"]) == pytest.approx(r.value, rel=1e-3)
 
 
 def test_the_parallel_coordinates_have_all_lines(browser, hundred):
@@ -186,14 +196,10 @@ def test_five_thousand_trials(browser, thousands):
     with printed_links(thousands) as links:
         browser.open(links[TRIALS], 300 + 36 * 104)
         browser.wait("a page of 100 rows", lambda: len(shown_trials(browser)) == 100, 180)
-        run = [r for r in thousands.trials if r.reused_from is None]
-        pages = -(-len(run) // 100)
-
-        def counted() -> bool:
-            text = " ".join(browser.texts("tf-hparams-query-pane div"))
-            return f"of {pages}" in text or f"/ {pages}" in text
-
-        browser.wait(f"{pages} pages", counted, 180)
+        n_run = sum(r.reused_from is None for r in thousands.trials)
+        counted = f"Number of matching session groups: {n_run}"
+        browser.wait("the number of rows", lambda: counted in browser.texts(".paging div"), 180)
+        assert f"/ {-(-n_run // 100)}" in browser.texts(".page-suffix")
         assert_curves(browser, links[OVERVIEW], n_charts=15)
         assert_distributions(browser, links[DISTRIBUTIONS])
         assert_leaderboard(browser, links[TEXTS], thousands)
@@ -204,3 +210,24 @@ def test_the_overview_alone(browser, thousands):
         assert TRIALS not in links
         assert_curves(browser, links[OVERVIEW], n_charts=15)
         assert_leaderboard(browser, links[TEXTS], thousands)
+
+
+def test_the_page_follows_a_search(browser, tmp_path):
+    logdir = tmp_path / "run"
+    begun = evolution(logdir, 40, max_trials=12)
+    whole = [f"trial-{k:05d} of run" for k in range(40)]
+    with printed_links(begun) as links:
+        browser.open(links[TRIALS], 300 + 36 * 44)
+        browser.wait("12 rows", lambda: len(shown_trials(browser)) == 12)
+        time.sleep(12)  # what was there at the start has been read, and nothing happens
+        experiment.resume(None, train, logdir, max_trials=None, **QUIET)
+        # Nobody touches the page.
+        browser.wait("40 rows", lambda: sorted(shown_trials(browser)) == whole, 10)
+
+
+def test_the_ends_of_curves_are_not_cut_off(browser, hundred):
+    with printed_links(hundred) as links:
+        browser.open(links[OVERVIEW])
+        box = "Ignore outliers in chart scaling"
+        browser.wait("settings", lambda: box in browser.texts("paper-checkbox"))
+        assert box not in browser.texts("paper-checkbox[checked]")

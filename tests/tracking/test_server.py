@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sparkexp.errors import EnvironmentUnfitError, RunDirectoryError
+from sparkexp.storage.changes import last_change
 from sparkexp.tracking import (
     HParamSpec,
     Interval,
@@ -24,6 +25,7 @@ from sparkexp.tracking import (
     write_session_start,
 )
 from sparkexp.trial import State, Trial, TrialResult
+from tests.tracking.searching import evolution
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -118,6 +120,25 @@ def test_http_api_shows_the_run(logdir):
         get(server.url + "data/environment")
     server.stop()  # once more does nothing
     server.wait()
+
+
+def text(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as response:
+        return response.read().decode()
+
+
+def test_the_page_asks_for_what_changed(tmp_path):
+    result = evolution(tmp_path / "run", 8, 4)
+    with start_tensorboard(result.logdir) as server:
+        page = text(server.url)
+        assert page.index("sparkexp/page.js") < page.index("index.js") and "</html>" in page
+        assert text(server.url + "index.html") == page
+        assert "sparkexp/last-change" in text(server.url + "sparkexp/page.js")
+
+        change, read = text(server.url + "sparkexp/last-change").split()
+        assert float(change) == last_change(result.logdir) and read == "False"
+        (tmp_path / "run" / "gen-002" / "trial-00009").mkdir(parents=True)
+        assert float(text(server.url + "sparkexp/last-change").split()[0]) > float(change)
 
 
 @linux

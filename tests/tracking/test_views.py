@@ -207,6 +207,18 @@ def test_a_grid_shows_its_progress_and_what_mattered(tmp_path):
     assert "experiment.launch(spark, train" in texts(result.logdir, "summary", "search")[12]
 
 
+def test_names_that_utf8_has_not_are_written_all_the_same(tmp_path, caplog):
+    names = ["\udce4x", "two\nlines", "<script>alert(1)</script>", "日本語", "", "a|b"]
+    result = experiment.evolutionary_search(
+        None, lambda name, x: x, {"name": names, "x": [0.0, 1.0]}, popsize=6, generations=2,
+        seed=1, logdir=tmp_path / "run", **QUIET,
+    )  # fmt: skip
+    assert not caplog.records
+    shares = {tag for tag in scalars(result.logdir)["evolution"] if tag.startswith("choice/")}
+    assert shares == {f"choice/name/{n}" for n in ("?x", *names[1:])}
+    assert "pictures/objective by name" in summaries(result.logdir, "images")
+
+
 def test_searches_without_values_or_parameters_write_what_there_is(tmp_path):
     nothing = experiment.launch(None, lambda: None, None, logdir=tmp_path / "a", **QUIET)
     assert "No trial has a value" in texts(nothing.logdir, "summary", "search")[1]
