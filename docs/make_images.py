@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 
 from docs.browser import Browser, open_browser
@@ -166,6 +168,7 @@ def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path
         page = Path(folder, "report.html")
         page.write_text(report_html(run), encoding="utf-8")
         links = {link.title: link.url for link in server.links}
+        _wait_until_read(server.url)
         photographer = Photographer(browser, Result.of_run(run), links, target)
         return [
             photographer.overview(),
@@ -176,6 +179,15 @@ def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path
             photographer.pictures(),
             photographer.report(page),
         ]
+
+
+def _wait_until_read(url: str) -> None:
+    """Wait until no page loads its data anew."""
+    while True:
+        with urllib.request.urlopen(url + "sparkexp/last-change") as answer:
+            if answer.read().endswith(b"True"):
+                return
+        time.sleep(1)
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ img {{ max-width: 100%; }}
 .scroll {{ max-height: 32rem; overflow: auto; border: 1px solid #dadce0; }}
 table {{ border-collapse: collapse; font-size: 14px; }}
 th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #eee;
-         white-space: nowrap; }}
+         white-space: nowrap; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }}
 th {{ position: sticky; top: 0; background: #f1f3f4; }}
 td:first-child, th:first-child {{ text-align: left; }}
 pre {{ background: #f8f9fa; padding: .7rem; overflow: auto; font-size: 13px; }}

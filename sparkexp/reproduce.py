@@ -8,6 +8,7 @@ from typing import Any
 from sparkexp._version import __version__
 from sparkexp.search_spec import Search
 from sparkexp.space import Choice, Parameter, Space
+from sparkexp.tracking.texts import plain
 
 __all__ = ["about_search", "call_text"]
 
@@ -33,10 +34,10 @@ def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
     options : Mapping[str, Any]
         The options as they were recorded.
     """
-    lines = [f"#### The search {name!r}", "| parameter | searched |", "|---|---|"]
+    lines = [f"#### The search {plain(repr(name))}", "| parameter | searched |", "|---|---|"]
     if search.space is not None:
         described = search.space.parameters.items()
-        lines += [f"| {key} | {_cell(p.describe())} |" for key, p in described]
+        lines += [f"| {plain(key)} | {_cell(p.describe())} |" for key, p in described]
     settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())
     if shown:
@@ -99,4 +100,4 @@ def _choice(parameter: Choice, grid: bool) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return plain(text).replace("|", "\\|").replace("\n", " ")

@@ -318,6 +318,7 @@ class Result:
         if "error" not in hidden:
             frame["error"] = [_shortened(self.trials[k].reason) for k in frame.index]
         frame = frame.drop(columns=hidden, errors="ignore")
+        frame = frame.map(lambda value: _shortened(value) if isinstance(value, str) else value)
         return frame.fillna({c: "" for c in ("error", "reused_from") if c in frame})
 
     def _left_out(self) -> str:
@@ -355,8 +356,9 @@ def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dic
 
 
 def _shortened(line: str) -> str:
+    line = " ".join(line.split())
     return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
 
 
 def _short_value(value: int | float | str | bool) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else _shortened(str(value))

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 
+from sparkexp import experiment
 from sparkexp.errors import NoBestTrialError
 from sparkexp.result import Result
 from sparkexp.storage import RunDirectory
@@ -270,3 +271,13 @@ def test_extra_arguments_have_columns_of_their_own():
     frame = result(*trials).to_pandas()
     assert list(frame)[3:7] == ["x", "epochs", "param_value", "value"]
     assert frame["epochs"][0] == 9 and frame["epochs"].isna()[1]
+
+
+def test_long_values_are_cut_where_they_are_shown(tmp_path):
+    result = experiment.launch(
+        None, lambda name: 1.0, {"name": ["x" * 300, "two\nlines"]},
+        logdir=tmp_path / "run", engine="inline", progress=False,
+    )  # fmt: skip
+    assert max(map(len, str(result).splitlines())) < 250
+    assert "two lines" in str(result) and "x" * 70 not in result._repr_html_()
+    assert result.to_pandas()["name"].tolist() == ["x" * 300, "two\nlines"]

@@ -155,19 +155,23 @@ def declaration(
     created : float, optional
         Unix time in seconds; now by default.
     """
+    specs = list(specs)
     # A linear axis shows nothing of what lies decades apart: a column of its own does.
     logs = [HParamSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log]
-    specs = list(specs)
-    if generations is not None and GENERATION not in {spec.name for spec in specs}:
+    own = {spec.name for spec in specs}
+    if generations is not None and GENERATION not in own:
         specs.append(HParamSpec(GENERATION, Interval(0, generations)))
     # TensorBoard ticks the first five that vary: the user's own come first.
     crowded = sum(spec.varies for spec in (*specs, *logs)) > TICKED_HPARAMS
+    unticked = {spec.name for spec in logs} if crowded else set()
+    if sum(spec.varies for spec in specs) > TICKED_HPARAMS:  # with the generation
+        unticked |= {GENERATION} - own
     accepted = [] if generations is None else [MetricSpec(ACCEPTED_TAG)]
     columns = [MetricSpec(OBJECTIVE_TAG, objective), *accepted, MetricSpec(DURATION_TAG), *metrics]
     return experiment_config(
         [*specs, *logs],
         columns,
-        unticked={spec.name for spec in logs} if crowded else (),
+        unticked=unticked,
         description=description,
         created=created,
     )

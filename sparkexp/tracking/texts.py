@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,7 @@ from sparkexp.analysis.axes import shortened
 from sparkexp.analysis.generations import best_of, by_value
 from sparkexp.trial import Direction, ParamValue, TrialResult
 
-__all__ = ["about_text", "leaderboard_text", "table_text", "value_text"]
+__all__ = ["about_text", "leaderboard_text", "plain", "table_text", "value_text"]
 
 
 def leaderboard_text(
@@ -29,13 +30,13 @@ def leaderboard_text(
     if not leaders:
         return "No trial has succeeded yet."
     names = list(dict.fromkeys(name for r in leaders for name in r.trial.params))
-    heads = ["", "trial", objective, *names]
+    heads = ["", "trial", plain(objective), *map(plain, names)]
     families = any(r.trial.parent for r in leaders)
     heads += ["replaced"] * families
     rows = []
     for place, result in enumerate(leaders, 1):
         row = [str(place), result.trial.id, value_text(result.value)]
-        row += [value_text(result.trial.params.get(name)) for name in names]
+        row += [plain(value_text(result.trial.params.get(name))) for name in names]
         if families:
             row.append(_parent(result, known))
         rows.append(row)
@@ -71,13 +72,13 @@ def about_text(
     best = best_of(results, direction)
     if best is not None:
         params = ", ".join(f"{k}={value_text(v)}" for k, v in best.trial.params.items())
-        found = f"**Best** {objective}: **{value_text(best.value)}** with {params}"
+        found = f"**Best** {plain(objective)}: **{value_text(best.value)}** with {plain(params)}"
         parts.append(f"{found} ({best.trial.id})")
     else:
         first = next((r.reason for r in results if r.error), "")
-        parts.append("No trial has a value." + f" The first error: `{first}`" * bool(first))
+        parts.append("No trial has a value." + f" The first error: {plain(first)}" * bool(first))
     if shares:
-        shown = [[name, f"{100 * share:.0f} %"] for name, share in shares.items()]
+        shown = [[plain(name), f"{100 * share:.0f} %"] for name, share in shares.items()]
         parts.append("What each parameter explains alone:")
         parts.append(table_text(["parameter", "share of the variance"], shown))
     leaders = by_value(results, direction)[:10]
@@ -102,6 +103,19 @@ def table_text(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "|" + "|".join(texts) + "|" if texts[0] == "---" else f"| {' | '.join(texts)} |"
         for texts in cells
     )
+
+
+def plain(text: str) -> str:
+    """Keep text from being read as Markdown or HTML.
+
+    Examples
+    --------
+    >>> print(plain('a*b <i> learning_rate _n'))
+    a\\*b &lt;i> learning_rate \\_n
+    """
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;")
+    # Within a word an underscore is one, and brackets alone are no link.
+    return re.sub(r"([\\`*{}]|\](?=[(\[:])|(?<!\w)_|_(?!\w))", r"\\\1", escaped)
 
 
 def value_text(value: ParamValue | None) -> str:

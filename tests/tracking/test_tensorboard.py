@@ -252,6 +252,15 @@ def test_a_log_scaled_parameter_has_a_column_with_its_logarithm(tmp_path, n_othe
     assert (list(known)[-1] == "lr (log10)") is last
 
 
+@pytest.mark.parametrize(("n_own", "last"), [(4, False), (5, True)])
+def test_the_generation_pushes_out_no_parameter(tmp_path, n_own, last):
+    # "z" sorts behind "generation", and five are ticked.
+    specs = [HParamSpec(name, Interval(0, 1)) for name in [*"abcd", "z"][-n_own:]]
+    write_experiment(tmp_path / "evolution", iter(specs), generations=9)
+    write_session_start(tmp_path / "t", Trial(0, {s.name: 0.5 for s in specs}, 3), 1.0)
+    assert (list(domains(tmp_path))[-1] == GENERATION) is last
+
+
 def test_a_parameter_that_only_some_trials_have_is_in_all_rows(tmp_path):
     specs = [HParamSpec("lr", (0.1, 0.2)), HParamSpec("momentum", (0.9, MISSING))]
     write_experiment(tmp_path / "search", specs)
