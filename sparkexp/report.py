@@ -41,7 +41,8 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: #202124; margin: 2rem auto;
        padding: 0 1rem; }}
 h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #dadce0; }}
 img {{ max-width: 100%; }}
-.best {{ background: #e6f4ea; padding: .7rem 1rem; border-radius: .4rem; }}
+.best {{ background: #e6f4ea; padding: .7rem 1rem; border-radius: .4rem;
+        overflow-wrap: anywhere; }}
 .scroll {{ max-height: 32rem; overflow: auto; border: 1px solid #dadce0; }}
 table {{ border-collapse: collapse; font-size: 14px; }}
 th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #eee;

@@ -121,6 +121,7 @@ def _run_locked(
         searcher.settings().get("popsize"),
         about_search(run.settings["name"], search, run.settings.get("options", {})),
         search.extras(),
+        searcher.order_matters,
     )
     progress = Progress(
         _at_most(searcher.n_trials, options.max_trials), search.direction, options.progress

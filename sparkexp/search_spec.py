@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
-from sparkexp.search import EvolutionSearcher, Searcher
+from sparkexp.search import Searcher
 from sparkexp.search.recorded import rebuild
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking import HParamSpec, Interval
@@ -47,7 +47,7 @@ class Search:
     @property
     def generations(self) -> int | None:
         """The number of the last generation; None where trials have none."""
-        return self.searcher.generations if isinstance(self.searcher, EvolutionSearcher) else None
+        return getattr(self.searcher, "generations", None)
 
     def names(self) -> list[tuple[str, ...]]:
         """Return the names that trials pass to the train function, each combination once."""

@@ -80,9 +80,11 @@ class Generation:
 class Evolution:
     """Follows an evolutionary search: takes its trials as they end, and closes its generations.
 
-    A generation is closed when `popsize` of its trials have ended, or when one of a later
-    generation ends; a straggler then counts to the next one. A trial without a parent joins the
-    population, one with a parent replaces it if it is at least as good.
+    A generation is closed when its `popsize` trials have ended; in an asynchronous search when any
+    so many have, as it begins the next one while some of the last still run. A trial without a
+    parent joins the population while there is room, and else competes with its worst member; one
+    with a parent competes with whoever has the parent's place by then. Who is at least as good
+    gets the place.
 
     Parameters
     ----------
@@ -91,37 +93,50 @@ class Evolution:
     direction : {'max', 'min'}
         Which value is the best.
     popsize : int, optional
-        Trials of a generation, where that is known.
+        Size of the population and of a generation. Where it is unknown, a generation is closed
+        when a trial of a later one ends, and there is always room.
+    asynchronous : bool
+        Whether trials enter the population one by one as they end, or a generation at once in the
+        order of their numbers.
     """
 
     def __init__(
-        self, axes: Sequence[Axis], direction: Direction, popsize: int | None = None
+        self,
+        axes: Sequence[Axis],
+        direction: Direction,
+        popsize: int | None = None,
+        asynchronous: bool = False,
     ) -> None:
         self._axes = [axis for axis in axes if axis.varies]
         self._direction = direction
         self._popsize = popsize
+        self._asynchronous = asynchronous
         self._open: list[TrialResult] = []
-        self._population: dict[str, TrialResult] = {}
+        self._population: list[TrialResult] = []
+        self._places: dict[str, int] = {}  # of all trials that were members once
         self._best: TrialResult | None = None
         self._n_trials = 0
         self.closed: list[Generation] = []
 
     def add(self, result: TrialResult) -> list[Generation]:
         """Take in a trial that ended, and return the generations that it closes."""
-        closed = []
         number = result.trial.generation
         if number is None:
             return []
-        if self._open and number > self._next:
-            closed.append(self._close())
+        closed = []
+        if self._popsize is None and self._open and number > self._next:
+            closed.append(self._close(self._open))
         self._open.append(result)
-        if self._popsize is not None and len(self._open) >= self._popsize:
-            closed.append(self._close())
+        while self._popsize is not None and len(ready := self._lowest()) >= self._popsize:
+            closed.append(self._close(ready))
         return closed
 
     def finish(self) -> list[Generation]:
-        """Close the generation that is open, at the end of a search that came to its end."""
-        return [self._close()] if self._open else []
+        """Close what is open, at the end of a search that came to its end."""
+        closed = []
+        while self._open:
+            closed.append(self._close(self._lowest()))
+        return closed
 
     @property
     def _next(self) -> int:
@@ -129,13 +144,23 @@ class Evolution:
         lowest = min((r.trial.generation or 0 for r in self._open), default=0)
         return max(lowest, self.closed[-1].number + 1) if self.closed else lowest
 
-    def _close(self) -> Generation:
-        number, trials = self._next, tuple(sorted(self._open, key=lambda r: r.trial.number))
-        self._open = []
-        accepted = self._select(trials)
+    def _lowest(self) -> list[TrialResult]:
+        """Return the open trials of the open generation: all of them, if they enter one by one."""
+        if self._asynchronous or self._popsize is None:
+            return self._open
+        return [r for r in self._open if (r.trial.generation or 0) <= self._next]
+
+    def _close(self, ended: Sequence[TrialResult]) -> Generation:
+        number = self._next
+        trials = tuple(ended)
+        if not self._asynchronous:
+            trials = tuple(sorted(trials, key=lambda r: r.trial.number))
+        entered = {r.trial.number for r in trials}
+        self._open = [r for r in self._open if r.trial.number not in entered]
+        accepted = tuple(r for r in trials if self._enter(r) and r.value is not None)
         self._n_trials += len(trials)
         self._best = best_of((*trials, *filter(None, [self._best])), self._direction)
-        population = tuple(self._population.values())
+        population = tuple(self._population)
         diversity = {
             axis.name: axis.diversity(r.trial.params.get(axis.name) for r in population)
             for axis in self._axes
@@ -146,22 +171,28 @@ class Evolution:
         self.closed.append(generation)
         return generation
 
-    def _select(self, trials: tuple[TrialResult, ...]) -> tuple[TrialResult, ...]:
-        children = [r for r in trials if r.trial.parent is not None]
-        if not children:  # nobody competes: the generation takes the place of the one before
-            self._population = {r.trial.id: r for r in trials}
-            return tuple(r for r in trials if r.value is not None)
-        accepted = []
-        for child in trials:
-            parent = self._population.get(child.trial.parent or "")
-            held = None if parent is None else parent.value
-            if not as_good(child.value, held, self._direction):
-                continue
-            self._population.pop(child.trial.parent or "", None)
-            self._population[child.trial.id] = child
-            if child.value is not None:
-                accepted.append(child)
-        return tuple(accepted)
+    def _enter(self, child: TrialResult) -> bool:
+        """Let a trial compete for its place, and return whether it got it."""
+        place = self._places.get(child.trial.parent or "")
+        if place is None and self._has_room:
+            place = len(self._population)
+            self._population.append(child)
+        elif place is None:
+            place = self._worst_place()
+        if not as_good(child.value, self._population[place].value, self._direction):
+            return False
+        self._population[place] = child
+        self._places[child.trial.id] = place
+        return True
+
+    @property
+    def _has_room(self) -> bool:
+        return self._popsize is None or len(self._population) < self._popsize
+
+    def _worst_place(self) -> int:
+        sign = 1.0 if self._direction == "max" else -1.0
+        ranks = [-np.inf if r.value is None else sign * r.value for r in self._population]
+        return int(np.argmin(ranks))
 
 
 def best_of(results: Iterable[TrialResult], direction: Direction) -> TrialResult | None:

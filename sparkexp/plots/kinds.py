@@ -129,11 +129,28 @@ def closed_generations(
     results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
 ) -> list[Generation]:
     """Return the generations of a search whose trials have all ended."""
-    evolution = Evolution(axes, direction)
+    popsize = sum(r.trial.generation == 0 for r in results)
+    asynchronous = _overlap(results)
+    if asynchronous:
+        results = sorted(results, key=lambda r: r.ended)
+    evolution = Evolution(axes, direction, popsize or None, asynchronous)
     for result in results:
         evolution.add(result)
     evolution.finish()
     return evolution.closed
+
+
+def _overlap(results: Sequence[TrialResult]) -> bool:
+    """Tell whether generations began while trials of the last one were still running."""
+    ends: dict[int, float] = {}
+    for r in results:
+        if r.trial.generation is not None:
+            ends[r.trial.generation] = max(r.ended, ends.get(r.trial.generation, 0.0))
+    return any(
+        r.started and r.started < ends.get(r.trial.generation - 1, 0.0)
+        for r in results
+        if r.trial.generation
+    )
 
 
 def _valued(results: Sequence[TrialResult]) -> list[TrialResult]:

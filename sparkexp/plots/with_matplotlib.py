@@ -14,6 +14,10 @@ __all__ = ["png_of", "render_matplotlib"]
 PANEL_INCHES = (6.4, 4.0)
 COLUMNS = 2
 DPI = 110
+# Of the labels below a panel; with more they are slanted.
+MAX_TICK_CHARS = 50
+# Axes on which there is nothing between whole numbers.
+WHOLE = ("generation", "trial")
 _COLOURS = "viridis"
 
 
@@ -60,8 +64,12 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
         plot.set_axisbelow(True)
     if panel.x_ticks is not None:
         places, texts = [u for u, _ in panel.x_ticks], [_plain(t) for _, t in panel.x_ticks]
-        plot.set_xticks(places, texts)
+        crowded = sum(map(len, texts)) > MAX_TICK_CHARS
+        slanted = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
+        plot.set_xticks(places, texts, **(slanted if crowded else {}))
         plot.set_xlim(-0.09, 1.09)
+    elif panel.x_title in WHOLE:
+        plot.xaxis.get_major_locator().set_params(integer=True)
     for mark in panel.marks:
         _DRAWERS[type(mark)](plot, mark)
     if sum(bool(getattr(mark, "label", "")) for mark in panel.marks) > 1:
@@ -76,7 +84,9 @@ def _plain(text: str) -> str:
 def _line(plot: Any, mark: Line) -> None:
     style = "steps-post" if mark.steps else "default"
     marker = "o" if len(mark.x) <= 40 and not mark.steps else ""
-    plot.plot(mark.x, mark.y, label=mark.label, drawstyle=style, marker=marker, markersize=4)
+    # A label that begins with an underscore would be hidden.
+    label = f" {mark.label}" if mark.label.startswith("_") else mark.label
+    plot.plot(mark.x, mark.y, label=label, drawstyle=style, marker=marker, markersize=4)
 
 
 def _dots(plot: Any, mark: Dots) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sparkexp.errors import RunDirectoryError
 from sparkexp.storage.paths import RunPaths
@@ -49,9 +49,9 @@ class RunDirectory:
         Raises
         ------
         RunDirectoryError
-            If another driver has it.
+            If another driver has it, or the directory can't be written.
         """
-        with self.paths.lock.open("a") as file:
+        with self._lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -60,6 +60,15 @@ class RunDirectory:
                     f"{str(self.paths.root)!r}. Wait until it ends, or end it."
                 ) from None
             yield
+
+    def _lock_file(self) -> IO[str]:
+        try:
+            return self.paths.lock.open("a")
+        except OSError as error:
+            raise RunDirectoryError(
+                f"A search writes to its log directory, and {str(self.paths.root)!r} can't be "
+                f"written: {error.strerror or error}. Go on with a copy that can."
+            ) from error
 
     @classmethod
     def create(cls, root: str | Path, settings: Mapping[str, Any]) -> RunDirectory:

@@ -53,6 +53,8 @@ class SearchLog:
         Markdown: what the search is, and how to repeat it.
     extras : tuple of HParamSpec
         Arguments of the trials that are not searched: columns of their own.
+    asynchronous : bool
+        Whether trials enter the population one by one.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class SearchLog:
         popsize: int | None = None,
         about: str = "",
         extras: tuple[HParamSpec, ...] = (),
+        asynchronous: bool = False,
     ) -> None:
         self._directory = directory
         self._specs = specs
@@ -74,6 +77,7 @@ class SearchLog:
         self._popsize = popsize
         self._about = about
         self._extras = extras
+        self._asynchronous = asynchronous
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -151,6 +155,7 @@ class SearchLog:
             self._generations is not None,
             self._popsize,
             self._about,
+            self._asynchronous,
         )
 
     @property

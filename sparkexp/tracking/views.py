@@ -65,6 +65,8 @@ class SearchViews:
         Trials of a generation.
     about : str
         Markdown: what the search is, and how to repeat it.
+    asynchronous : bool
+        Whether trials enter the population one by one.
 
     Raises
     ------
@@ -81,12 +83,15 @@ class SearchViews:
         evolution: bool,
         popsize: int | None,
         about: str,
+        asynchronous: bool = False,
     ) -> None:
         self._axes = [Axis(spec) for spec in specs]
         self._direction: Direction = direction
         self._objective = objective
         self._about = about
-        self._evolution = Evolution(self._axes, direction, popsize) if evolution else None
+        self._evolution = (
+            Evolution(self._axes, direction, popsize, asynchronous) if evolution else None
+        )
         self._results: list[TrialResult] = []
         self._by_id: dict[str, TrialResult] = {}
         self._best: TrialResult | None = None

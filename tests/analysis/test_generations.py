@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, best_of, by_value
 from sparkexp.analysis.specs import HParamSpec, Interval
-from sparkexp.search import EvolutionSearcher
+from sparkexp.search import EvolutionSearcher, ShadeSearcher
 from sparkexp.space import Float, Space
-from sparkexp.trial import State, TrialResult
+from sparkexp.trial import State, Trial, TrialResult
 
 from .results import trial
 
@@ -98,6 +100,34 @@ def test_the_population_is_the_one_that_the_searcher_keeps(direction):
             assert {r.trial.id for r in closed.population} == set(memory["holders"])
             assert sorted(closed.values) == sorted(v for v in memory["values"] if v is not None)
     assert len(evolution.closed) == 13
+
+
+@pytest.mark.parametrize("mode", ["generational", "asynchronous"])
+def test_the_population_of_an_adaptive_evolution_is_the_one_that_it_keeps(mode):
+    """With a first generation of double size, and results in any order where it takes them so."""
+    space = Space({"a": Float(0, 1), "b": Float(0, 1)})
+    searcher = ShadeSearcher(space, "max", popsize=6, n_trials=96, mode=mode, seed=5)
+    evolution = Evolution([X], "max", 6, searcher.order_matters)
+    order = random.Random(1)
+    running: list[Trial] = []
+    while True:
+        while len(running) < 5 and (asked := searcher.ask()) is not None:
+            running.append(asked)
+        if not running:
+            break
+        asked = running.pop(order.randrange(len(running)))
+        a, b = asked.params["a"], asked.params["b"]
+        value = None if b > 0.9 else round(a + b, 1)
+        state = State.FAILED if value is None else State.SUCCEEDED
+        result = TrialResult(asked, state, value)
+        searcher.tell(result)
+        for closed in evolution.add(result):
+            memory = searcher.state()["memory"]
+            if mode == "generational" and closed.number == 0:
+                continue  # the searcher waits for the other half
+            assert [r.trial.number for r in closed.population] == memory["holders"]
+    assert [g.number for g in evolution.closed] == list(range(16))
+    assert all(len(g.trials) == len(g.population) == 6 for g in evolution.closed)
 
 
 def test_ranking():

@@ -103,8 +103,21 @@ def test_what_choices_are_called_is_only_text(tmp_path):
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert labels[:6] == [r"\$x_1\$", r"\$\frac{", "?x", "two lines", "日本語", "<b>"]
     assert labels[6] == "''" and len(labels[7]) == 18
+    assert all(label.get_rotation() == 25 for label in figure.axes[0].get_xticklabels())
     for kind in ("parallel", "importance"):
         assert png_of(result.plot(kind))
+
+
+def test_a_parameter_may_begin_with_an_underscore(tmp_path):
+    result = experiment.evolutionary_search(
+        None, lambda _n, x: _n * x, {"_n": [1, 3], "x": [0.0, 1.0]}, popsize=4, generations=2,
+        logdir=tmp_path / "run", **QUIET,
+    )  # fmt: skip
+    population, spread, _ = result.plot("generations").axes
+    names = [text.get_text().strip() for text in spread.get_legend().get_texts()]
+    assert names == ["overall", "_n", "x"]
+    population.figure.canvas.draw()
+    assert all(float(tick).is_integer() for tick in population.get_xticks())
 
 
 def test_searches_without_values_or_parameters(tmp_path):

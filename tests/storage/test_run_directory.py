@@ -190,3 +190,11 @@ def test_a_directory_in_the_place_of_a_record(run):
     Path(run.paths.record(0)).mkdir()
     with pytest.raises(RunDirectoryError, match="trial-00000.json is damaged"):
         run.results()
+
+
+def test_a_directory_that_cannot_be_locked_is_named(tmp_path):
+    run = RunDirectory.create(tmp_path / "run", {"name": "x"})
+    run.paths.lock.mkdir()
+    with pytest.raises(RunDirectoryError, match=r"run' can't be written: Is a directory\."):
+        with run.locked():
+            pass
