@@ -1,16 +1,24 @@
 """Searchers: they propose trials (`ask`) and learn from the results (`tell`); numpy only."""
 
+from sparkexp.search.asha import AshaSearcher
 from sparkexp.search.base import Searcher, SeededSearcher
+from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.random_search import RandomSearcher
+from sparkexp.search.rungs import RungSearcher
 from sparkexp.search.shade import ShadeSearcher
 
 __all__ = [
+    "AshaSearcher",
+    "DehbSearcher",
     "EvolutionSearcher",
     "GridSearcher",
+    "HyperbandSearcher",
     "ListSearcher",
     "RandomSearcher",
+    "RungSearcher",
     "Searcher",
     "SeededSearcher",
     "ShadeSearcher",

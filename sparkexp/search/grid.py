@@ -21,6 +21,10 @@ class _FixedSearcher(Searcher):
     @abstractmethod
     def _params(self, k: int) -> dict[str, ParamValue]: ...
 
+    def configuration(self, k: int) -> dict[str, ParamValue]:
+        """Return the k-th configuration."""
+        return self._params(k)
+
     def _propose(self, number: int) -> Trial:
         return Trial(number, self._params(number))
 

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.asha import AshaSearcher
 from sparkexp.search.base import Searcher
+from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.shade import ShadeSearcher
 from sparkexp.space import Space
@@ -44,6 +47,9 @@ def rebuild(name: str, space: Space | None, settings: Mapping[str, Any]) -> Sear
         RandomSearcher,
         EvolutionSearcher,
         ShadeSearcher,
+        AshaSearcher,
+        HyperbandSearcher,
+        DehbSearcher,
     ]
     classes = {searcher.name: searcher for searcher in known}
     try:

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from sparkexp.search import (
+    AshaSearcher,
+    DehbSearcher,
     EvolutionSearcher,
     GridSearcher,
+    HyperbandSearcher,
     ListSearcher,
     RandomSearcher,
     Searcher,
@@ -133,6 +136,33 @@ def _steady_shade(space: Space, direction: str = "max") -> Searcher:
     return ShadeSearcher(space, direction, n_trials=60, mode="asynchronous", seed=7)
 
 
+def _asha(proposals: str, n: int | None = 30) -> Callable[..., Searcher]:
+    def make(space: Space, direction: str = "max") -> Searcher:
+        kind: Any = proposals
+        return AshaSearcher(space, direction, n, proposals=kind, popsize=5, seed=7)
+
+    return make
+
+
+def _asha_list(space: Space, direction: str = "max") -> Searcher:
+    grid = GridSearcher(space)
+    found = [dict(trial.params) for trial in iter(grid.ask, None)]
+    kinds: Any = {"proposals": "grid", "configurations": found[::3]}
+    return AshaSearcher(None, direction, max=9, **kinds, seed=7)
+
+
+def _hyperband(proposals: str) -> Callable[..., Searcher]:
+    def make(space: Space, direction: str = "max") -> Searcher:
+        kind: Any = proposals
+        return HyperbandSearcher(space, direction, 25, max=9, proposals=kind, popsize=5, seed=7)
+
+    return make
+
+
+def _dehb(space: Space, direction: str = "max") -> Searcher:
+    return DehbSearcher(space, direction, 60, max=9, seed=7)
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
@@ -140,13 +170,20 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "evolution": (_evolution, mixed_space),
     "shade": (_shade, mixed_space),
     "shade, asynchronous": (_steady_shade, mixed_space),
+    "asha": (_asha("random"), mixed_space),
+    "asha, grid": (_asha("grid", None), discrete_space),
+    "asha, list": (_asha_list, discrete_space),
+    "asha, evolution": (_asha("evolution"), mixed_space),
+    "hyperband": (_hyperband("random"), mixed_space),
+    "hyperband, evolution": (_hyperband("evolution"), mixed_space),
+    "dehb": (_dehb, mixed_space),
 }
 
 
 def sequences() -> dict[str, list[Any]]:
     """What every searcher asks, as JSON can hold it."""
     return {
-        name: [[t.id, t.parent, dict(t.params)] for t in trials(make(space()), score)]
+        name: [[t.id, t.parent, t.arguments] for t in trials(make(space()), score)]
         for name, (make, space) in SETUPS.items()
     }
 

@@ -1,0 +1,194 @@
+"""Hyperband: successive halving from several rungs on, so that slow starters have a chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sparkexp.arguments import as_int
+from sparkexp.search.asha import bounded
+from sparkexp.search.fidelity import Fidelity
+from sparkexp.search.proposals import Kind, Proposals, proposals_of
+from sparkexp.search.rungs import RungSearcher
+from sparkexp.space import Space
+from sparkexp.trial import Direction, ParamValue
+
+__all__ = ["Bracket", "HyperbandSearcher", "bracket_sizes", "halved"]
+
+
+def bracket_sizes(fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
+    """Return how many trials a bracket has on each rung, from its first one on.
+
+    Li et al. 2017, algorithm 1: n = ⌈(s_max + 1) / (s + 1) · eta^s⌉ configurations at the start
+    of bracket s, and ⌊n · eta^-i⌋ after i promotions.
+
+    Examples
+    --------
+    >>> [bracket_sizes(Fidelity('epochs', 1, 27), rung) for rung in range(4)]
+    [(27, 9, 3, 1), (12, 4, 1), (6, 2), (4,)]
+    """
+    s = fidelity.top - first_rung
+    n = math.ceil(len(fidelity.levels) / (s + 1) * fidelity.eta**s)
+    return halved(n, fidelity, first_rung)
+
+
+def halved(n: int, fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
+    """Return how many of n configurations come to each rung, from their first one on."""
+    rungs = range(fidelity.top - first_rung + 1)
+    # A little more than the quotient: 27 / 3 is 9 for any eta near 3.
+    return tuple(max(1, math.floor(n / fidelity.eta**i + 1e-9)) for i in rungs)
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """A run of successive halving.
+
+    Parameters
+    ----------
+    first_rung : int
+        Where its configurations start.
+    first : int
+        Number of its first configuration.
+    sizes : tuple of int
+        Trials on each rung, from the first one on.
+    """
+
+    first_rung: int
+    first: int
+    sizes: tuple[int, ...] = field(default=())
+
+    @property
+    def end(self) -> int:
+        """The number after that of its last configuration."""
+        return self.first + self.sizes[0]
+
+
+class HyperbandSearcher(RungSearcher):
+    """Hyperband: brackets of successive halving that start on one rung after the other.
+
+    A rung of a bracket is promoted when all its results are told. Slots that this leaves free go
+    to the next bracket, so that the brackets overlap.
+
+    Parameters
+    ----------
+    space, direction, n_configurations, fidelity, min, max, eta, proposals, popsize, configurations
+        As for `AshaSearcher`; here configurations start on all rungs.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is out of its range.
+
+    References
+    ----------
+    L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar (2017). Hyperband: a novel
+    bandit-based approach to hyperparameter optimization. Journal of Machine Learning Research 18,
+    185: algorithm 1.
+
+    Examples
+    --------
+    >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005]})
+    >>> searcher = HyperbandSearcher(space, 'max', 15, 'epochs', 1, 9, 3, seed=1)
+    >>> searcher.plan()  # 9, 3, 1 and 5, 1 and the first one of the last bracket
+    {1: 9, 3: 8, 9: 3}
+    """
+
+    name: ClassVar[str] = "hyperband"
+
+    def __init__(
+        self,
+        space: Space | None = None,
+        direction: Direction = "max",
+        n_configurations: int | None = None,
+        fidelity: str = "epochs",
+        min: int = 1,
+        max: int = 27,
+        eta: float = 3,
+        proposals: Kind = "random",
+        popsize: int = 10,
+        configurations: Sequence[Mapping[str, ParamValue]] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
+        self.popsize = as_int("popsize", popsize, at_least=4)
+        self._proposals = proposals_of(proposals, space, configurations, self.popsize, self.seed)
+        self._listed = configurations
+        self.n_configurations = bounded(n_configurations, self._proposals)
+        self._brackets = list(_brackets(self.n_configurations, self.fidelity))
+
+    @property
+    def proposals(self) -> Proposals:
+        return self._proposals
+
+    @property
+    def n_trials(self) -> int:
+        """The trials of all brackets; fewer come where too many fail."""
+        return sum(self.plan().values())
+
+    def plan(self) -> dict[int, int]:
+        """Return how many trials train for how long, at most."""
+        counts = [0] * len(self.fidelity.levels)
+        for bracket in self._brackets:
+            for rung, size in enumerate(bracket.sizes, bracket.first_rung):
+                counts[rung] += size
+        return dict(zip(self.fidelity.levels, counts, strict=True))
+
+    def starts(self) -> dict[int, int]:
+        """Return how many of them are a configuration's first trial."""
+        counts = dict.fromkeys(self.fidelity.levels, 0)
+        for bracket in self._brackets:
+            counts[self.fidelity.levels[bracket.first_rung]] += bracket.sizes[0]
+        return counts
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        listed = {} if self._listed is None else {"configurations": [*map(dict, self._listed)]}
+        return {
+            "direction": self.direction,
+            "n_configurations": self.n_configurations,
+            **self.fidelity.settings(),
+            "proposals": self._proposals.kind,
+            "popsize": self.popsize,
+            **listed,
+            "seed": self.seed,
+        }
+
+    def _next(self) -> tuple[int | None, int] | None:
+        for bracket in self._brackets:
+            if len(self._points) < bracket.end:
+                return None, bracket.first_rung
+            found = self._promotion(bracket)
+            if found is not None:
+                return found
+        return None
+
+    def _promotion(self, bracket: Bracket) -> tuple[int, int] | None:
+        """Return a configuration of a bracket that waits for its next rung, and this rung."""
+        members = list(range(bracket.first, bracket.end))
+        for rung, size in enumerate(bracket.sizes[1:], bracket.first_rung + 1):
+            values = self._values[rung - 1]
+            if not all(member in values for member in members):
+                return None
+            members = self._ranked(rung - 1, members)[:size]
+            for member in members:
+                if member not in self._trials[rung]:
+                    return member, rung
+        return None
+
+
+def _brackets(n: int, fidelity: Fidelity) -> Iterator[Bracket]:
+    """Return brackets in turn, until n configurations are in them."""
+    first = 0
+    while first < n:
+        for first_rung in range(fidelity.top + 1):
+            sizes = bracket_sizes(fidelity, first_rung)
+            if first + sizes[0] > n:
+                sizes = halved(n - first, fidelity, first_rung)
+            yield Bracket(first_rung, first, sizes)
+            first += sizes[0]
+            if first == n:
+                return

@@ -1,0 +1,201 @@
+"""Where the configurations of a multi-fidelity search come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.space import Space
+from sparkexp.trial import ParamValue
+
+__all__ = [
+    "EvolutionProposals",
+    "GridProposals",
+    "Kind",
+    "Leaders",
+    "Point",
+    "Proposals",
+    "RandomProposals",
+    "proposals_of",
+    "reflected",
+]
+
+Kind = Literal["random", "grid", "evolution"]
+# What a configuration is saved as: its place in the grid, or its genome.
+Point = Any
+# Returns the n best configurations, or those that there are.
+Leaders = Callable[[int], Sequence[Point]]
+
+
+class Proposals(ABC):
+    """Draws new configurations."""
+
+    kind: Kind
+    #: How many there are; None if there is no end.
+    n_points: int | None = None
+    #: Configuration k is compared on a rung with those of the same k modulo this number.
+    n_cohorts: int = 1
+
+    @abstractmethod
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
+        """Return the k-th configuration, as what `json` can write.
+
+        Parameters
+        ----------
+        k : int
+            Counts the configurations from 0.
+        rng : numpy.random.Generator
+            The searcher's own.
+        leaders : Callable
+            Returns the n best configurations, those that came farthest first.
+        """
+
+    @abstractmethod
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        """Return the arguments of a configuration."""
+
+
+class RandomProposals(Proposals):
+    """Independent points, uniform in the unit cube.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    """
+
+    kind: Kind = "random"
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
+        return rng.random(self._space.n_dims).tolist()
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._space.decode(np.array(point))
+
+
+class GridProposals(Proposals):
+    """All combinations of a grid, or all configurations of a list, in random order.
+
+    In the grid's own order neighbours would compete with each other only.
+
+    Parameters
+    ----------
+    fixed : GridSearcher or ListSearcher
+        Knows the configurations.
+    seed : int
+        Fixes the order.
+    """
+
+    kind: Kind = "grid"
+
+    def __init__(self, fixed: GridSearcher | ListSearcher, seed: int) -> None:
+        self._fixed = fixed
+        self.n_points = fixed.n_trials
+        self._order = np.random.Generator(np.random.PCG64(seed)).permutation(fixed.n_trials)
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
+        return int(self._order[k])
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._fixed.configuration(point)
+
+
+class EvolutionProposals(Proposals):
+    """Children of the configurations that came farthest.
+
+    DE/current-to-pbest/1/bin without a population of its own: the parents are the best of the
+    highest rung, then those of the rung below, and so on. Every second configuration is random,
+    and on the rungs random ones are compared with random ones: children of those that were best
+    after a short training are good after a short training, and would push out whatever is good
+    after a long one.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    popsize : int
+        Parents; until so many have results, configurations are random.
+
+    References
+    ----------
+    J. Zhang, A. Sanderson (2009). JADE: adaptive differential evolution with optional external
+    archive. IEEE Transactions on Evolutionary Computation 13, 945-958: eq. 6 (the mutation).
+
+    S. Falkner, A. Klein, F. Hutter (2018). BOHB: robust and efficient hyperparameter optimization
+    at scale. ICML: section 4 (a third is random; the model is that of the highest budget).
+    """
+
+    kind: Kind = "evolution"
+    n_cohorts = 2
+    best_share = 0.5
+    crossover = 0.7
+
+    def __init__(self, space: Space, popsize: int) -> None:
+        self._space = space
+        self.popsize = popsize
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
+        # All random numbers of a proposal are drawn whether or not they are needed.
+        fresh = rng.random(self._space.n_dims)
+        keys, taken = rng.random(self.popsize), rng.random(self._space.n_dims)
+        pick, weight, forced = rng.random(3)
+        best = leaders(self.popsize) if k % self.n_cohorts else []
+        if len(best) < self.popsize:
+            return fresh.tolist()
+        parents = np.array(best)
+        target, a, b = parents[np.argsort(keys, kind="stable")[:3]]
+        lead = parents[int(pick * max(1, round(self.best_share * self.popsize)))]
+        f = 0.4 + 0.6 * weight
+        # eq. 6: v = x + F (x_pbest - x) + F (x_a - x_b)
+        donor = reflected(target + f * (lead - target) + f * (a - b))
+        chosen = taken < self.crossover
+        chosen[int(forced * self._space.n_dims)] = True
+        return np.where(chosen, donor, target).tolist()
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._space.decode(np.array(point))
+
+
+def reflected(genome: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fold a genome back into the unit cube, at its walls as often as it takes."""
+    folded = np.abs(genome) % 2.0
+    return np.where(folded > 1.0, 2.0 - folded, folded)
+
+
+def proposals_of(
+    kind: object,
+    space: Space | None,
+    configurations: Sequence[Mapping[str, ParamValue]] | None,
+    popsize: int,
+    seed: int,
+) -> Proposals:
+    """Return the proposals of a kind.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such kind, or it can't search what is given.
+    """
+    if kind == "grid":
+        if space is not None:
+            return GridProposals(GridSearcher(space), seed)
+        return GridProposals(ListSearcher(configurations or ()), seed)
+    if space is None:
+        raise InvalidArgumentError(
+            f"proposals={kind!r} needs a space to draw from; a list of configurations takes "
+            "proposals='grid'."
+        )
+    if kind == "random":
+        return RandomProposals(space)
+    if kind == "evolution":
+        return EvolutionProposals(space, popsize)
+    raise InvalidArgumentError(f"proposals are 'random', 'grid' or 'evolution', got {kind!r}.")
