@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from sparkexp.calls.dry_run import dry_run
 from sparkexp.calls.evolutionary_search import evolutionary_search
+from sparkexp.calls.fidelity import FidelityOptions
 from sparkexp.calls.in_trial import checkpoint_dir, logdir, report
 from sparkexp.calls.launch import launch
 from sparkexp.calls.random_search import random_search
@@ -25,6 +26,7 @@ from sparkexp.space import Choice, Float, Int, Space
 
 __all__ = [
     "Choice",
+    "FidelityOptions",
     "Float",
     "Int",
     "Result",

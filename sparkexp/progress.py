@@ -123,9 +123,12 @@ class Progress:
     def _note_best(self, result: TrialResult) -> None:
         if not result.succeeded or result.value is None:
             return
-        best = self._best.value if self._best else None
-        if best is None or self._sign * result.value > self._sign * best:
+        if self._best is None or self._rank(result) > self._rank(self._best):
             self._best = result
+
+    def _rank(self, result: TrialResult) -> tuple[int, float]:
+        """Return what the best trial has most of: its rung, then its value."""
+        return result.trial.rung or 0, self._sign * (result.value or 0.0)
 
     def _update_bar(self, n_new: int, n_running: int) -> None:
         bar = self._bar = self._bar or tqdm(

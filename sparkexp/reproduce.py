@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkexp._version import __version__
+from sparkexp.search import RungSearcher
 from sparkexp.search_spec import Search
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking.texts import plain
@@ -58,19 +59,37 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         The options as they were recorded; ``metric`` is taken from them.
     """
     settings = dict(search.searcher.settings())
+    call = _CALLS.get(search.searcher.name, "search")
     configurations = settings.pop("configurations", None)
     if search.space is not None:
-        searched = _dict_text(search.space, search.searcher.name == "grid")
+        searched = _dict_text(
+            search.space, "grid" in (search.searcher.name, settings.get("proposals"))
+        )
     elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
         searched = "[...]"
     else:
         searched = repr(configurations)
     words = {"direction": search.direction, **settings}
+    if isinstance(search.searcher, RungSearcher):
+        call, words = _halving(search.searcher, words)
     if options.get("metric") is not None:
         words["metric"] = options["metric"]
-    call = _CALLS.get(search.searcher.name, "search")
     keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
+
+
+def _halving(searcher: RungSearcher, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the call of a multi-fidelity search, and its keywords."""
+    kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
+    popsize = words.pop("popsize", n)
+    if searcher.name != "dehb":
+        words["search"] = searcher.name
+    if kind == "grid":
+        del words["seed"]
+        return "launch", words
+    if kind == "random":
+        return "random_search", {**words, "n_trials": n}
+    return "evolutionary_search", {**words, "popsize": popsize, "generations": n // popsize - 1}
 
 
 def _dict_text(space: Space, grid: bool) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sparkexp.analysis.cost import comparable, fidelity_cost
 from sparkexp.arguments import as_direction
 from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
 from sparkexp.search_spec import Search, specs_of
@@ -123,6 +124,8 @@ class Result:
     def best(self) -> BestTrial:
         """The succeeded trial with the best value, the earliest one of equals.
 
+        In a multi-fidelity search it is the best one of the highest rung that was reached.
+
         Raises
         ------
         NoBestTrialError
@@ -216,7 +219,8 @@ class Result:
         """
         from sparkexp.plots import draw
 
-        return draw(kind, self.trials, self._axes(), self.direction, backend)
+        trials = self.trials if kind == "history" else tuple(comparable(self.trials))
+        return draw(kind, trials, self._axes(), self.direction, backend)
 
     def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
         """Start TensorBoard on the run; a notebook shows it inline.
@@ -271,7 +275,9 @@ class Result:
         sign = 1.0 if self.direction == "max" else -1.0
         valued = [r for r in self.trials if r.succeeded and r.value is not None]
         # max keeps the first of equals: the trials are in order.
-        return max(valued, key=lambda r: sign * (r.value or 0.0), default=None)
+        return max(
+            valued, key=lambda r: (r.trial.rung or 0, sign * (r.value or 0.0)), default=None
+        )
 
     def _why_no_best(self) -> str:
         succeeded = [r for r in self.trials if r.succeeded]
@@ -302,15 +308,22 @@ class Result:
         if found := self._best():
             params = ", ".join(f"{k}={_short_value(v)}" for k, v in found.trial.params.items())
             parts.append(f"; best {found.value:.6g} with {params or 'no parameters'}")
+        if (cost := fidelity_cost(self.trials)) is not None:
+            parts.append(f"; {cost.sentence}")
         if self.stopped:
             parts.append(f"; stopped: {self.stopped}")
         return "".join(parts)
 
     def _short(self) -> pd.DataFrame:
         """Return the best rows and the columns that fit a terminal."""
+        import pandas as pd
+
         frame = self.to_pandas()
-        order = frame["value"].sort_values(
-            ascending=self.direction == "min", na_position="last", kind="stable"
+        ranks = pd.DataFrame(
+            {"rung": [-(r.trial.rung or 0) for r in self.trials], "value": frame["value"]}
+        )
+        order = ranks.sort_values(
+            ["rung", "value"], ascending=[True, self.direction == "min"], na_position="last"
         )
         frame = frame.loc[order.index].head(MAX_PRINTED_ROWS)
         hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
-from sparkexp.search import Searcher
+from sparkexp.search import RungSearcher, Searcher
 from sparkexp.search.recorded import rebuild
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking import HParamSpec, Interval
@@ -48,6 +48,12 @@ class Search:
     def generations(self) -> int | None:
         """The number of the last generation; None where trials have none."""
         return getattr(self.searcher, "generations", None)
+
+    @property
+    def n_rungs(self) -> int:
+        """The rungs of a multi-fidelity search; 0 for others."""
+        searcher = self.searcher
+        return len(searcher.fidelity.levels) if isinstance(searcher, RungSearcher) else 0
 
     def names(self) -> list[tuple[str, ...]]:
         """Return the names that trials pass to the train function, each combination once."""

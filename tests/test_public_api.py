@@ -12,6 +12,7 @@ import pytest
 
 import sparkexp
 from sparkexp import errors, experiment
+from sparkexp.calls.fidelity import FidelityOptions
 from sparkexp.options import Options, ResumeOptions, RunOptions
 
 MODULES = [
@@ -25,6 +26,7 @@ EMPTY = inspect.Parameter.empty
 def test_the_front_door():
     assert experiment.__all__ == [
         "Choice",
+        "FidelityOptions",
         "Float",
         "Int",
         "Result",
@@ -161,8 +163,9 @@ def test_docstrings(thing):
     assert not rest or rest.startswith("\n"), "the first line stands alone"
     if issubclass(thing, BaseException) if isinstance(thing, type) else False:
         return
-    if thing is RunOptions:  # it adds to those of resume
-        names = set(RunOptions.__annotations__) - set(ResumeOptions.__annotations__) | {"options"}
+    if thing in (RunOptions, FidelityOptions):  # they add to those of others
+        (base,) = (ResumeOptions,) if thing is RunOptions else (RunOptions,)
+        names = set(thing.__annotations__) - set(base.__annotations__) | {"options"}
     elif thing is ResumeOptions:
         names = set(thing.__annotations__)
     else:

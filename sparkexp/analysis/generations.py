@@ -201,7 +201,9 @@ def best_of(results: Iterable[TrialResult], direction: Direction) -> TrialResult
 
 
 def by_value(results: Iterable[TrialResult], direction: Direction) -> list[TrialResult]:
-    """Return the trials that succeeded with a value, the best first."""
+    """Return the trials that succeeded with a value, the best first: those of the highest rung."""
     sign = -1.0 if direction == "max" else 1.0
     valued = [r for r in results if r.succeeded and r.value is not None]
-    return sorted(valued, key=lambda r: (sign * (r.value or 0.0), r.trial.number))
+    return sorted(
+        valued, key=lambda r: (-(r.trial.rung or 0), sign * (r.value or 0.0), r.trial.number)
+    )

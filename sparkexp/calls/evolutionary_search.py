@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction
-from sparkexp.options import Options, RunOptions
+from sparkexp.calls.fidelity import FidelityOptions, take_halving
+from sparkexp.options import Options
 from sparkexp.result import Result
-from sparkexp.search import EvolutionSearcher
+from sparkexp.search import EvolutionSearcher, Searcher
 from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.start import start_search
@@ -31,7 +32,7 @@ def evolutionary_search(
     mutation: float = 0.5,
     *,
     seed: int | None = None,
-    **options: Unpack[RunOptions],
+    **options: Unpack[FidelityOptions],
 ) -> Result:
     """Search with differential evolution (DE/rand/1/bin), each configuration a trial.
 
@@ -57,10 +58,12 @@ def evolutionary_search(
         Probability in [0, 1] that a gene comes from the donor (CR). One always does.
     mutation : float
         Weight of the difference of two members in the donor (F), in (0, 2].
+        With ``fidelity=``, so many configurations are tried in all; the search is DEHB then
+        (Awad, Mallik, Hutter 2021), unless ``search=`` names another.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out.
     **options
-        See `RunOptions`.
+        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`.
 
     Returns
     -------
@@ -90,8 +93,17 @@ def evolutionary_search(
     >>> len(result), round(result.best.params['x'], 2)
     (104, 0.3)
     """
-    checked = Options.checked(options)
+    halving, others = take_halving(options)
+    checked = Options.checked(others)
     space = Space.from_search_dict(search_dict)
     sense = as_direction(direction)
-    searcher = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)
+    # It checks the numbers, too.
+    plain = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)
+    searcher: Searcher = plain
+    if halving is not None and halving.search is None:
+        searcher = halving.dehb(space, sense, plain.n_trials, crossover, mutation, seed)
+    elif halving is not None:
+        searcher = halving.searcher(
+            "evolution", space, sense, plain.n_trials, popsize=plain.popsize, seed=seed
+        )
     return start_search(spark, train, Search(searcher, sense, space), checked)

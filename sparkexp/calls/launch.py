@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction
+from sparkexp.calls.fidelity import FidelityOptions, take_halving
 from sparkexp.errors import SpaceError
-from sparkexp.options import Options, RunOptions
+from sparkexp.options import Options
 from sparkexp.result import Result
 from sparkexp.search import GridSearcher, ListSearcher, Searcher
 from sparkexp.search_spec import Search
@@ -27,7 +28,7 @@ def launch(
     args_dict: Mapping[str, Any] | Sequence[Mapping[str, ParamValue]] | None = None,
     *,
     direction: Direction = "max",
-    **options: Unpack[RunOptions],
+    **options: Unpack[FidelityOptions],
 ) -> Result:
     """Run a train function for all combinations of its arguments, each as a trial on an executor.
 
@@ -45,7 +46,7 @@ def launch(
     direction : {'max', 'min'}
         Which value is the best.
     **options
-        See `RunOptions`.
+        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`.
 
     Returns
     -------
@@ -70,7 +71,8 @@ def launch(
     >>> len(result), result.best.params
     (6, {'x': 3, 'y': 7})
     """
-    checked = Options.checked(options)
+    halving, others = take_halving(options)
+    checked = Options.checked(others)
     space: Space | None = None
     searcher: Searcher
     if isinstance(args_dict, Mapping):
@@ -84,5 +86,9 @@ def launch(
             "args_dict must be a dict of lists, a list of dicts or None, got "
             f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
         )
-    search = Search(searcher, as_direction(direction), space, needs_values=False, reuse=False)
+    sense = as_direction(direction)
+    if halving is not None:
+        listed = None if space is not None else searcher.settings()["configurations"]
+        searcher = halving.searcher("grid", space, sense, configurations=listed, seed=0)
+    search = Search(searcher, sense, space, needs_values=halving is not None, reuse=False)
     return start_search(spark, train, search, checked)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction, as_int
-from sparkexp.options import Options, RunOptions
+from sparkexp.calls.fidelity import FidelityOptions, take_halving
+from sparkexp.options import Options
 from sparkexp.result import Result
-from sparkexp.search import RandomSearcher
+from sparkexp.search import RandomSearcher, Searcher
 from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.start import start_search
@@ -28,7 +29,7 @@ def random_search(
     n_trials: int = 10,
     *,
     seed: int | None = None,
-    **options: Unpack[RunOptions],
+    **options: Unpack[FidelityOptions],
 ) -> Result:
     """Search with configurations drawn at random, each a trial.
 
@@ -39,7 +40,8 @@ def random_search(
     train, search_dict, direction, seed, **options
         As for `evolutionary_search`.
     n_trials : int
-        Configurations to draw, at least 1.
+        Configurations to draw, at least 1. With ``fidelity=`` those that are promoted have further
+        trials.
 
     Returns
     -------
@@ -63,9 +65,12 @@ def random_search(
     >>> len(result), result.best.value > 0.8
     (20, True)
     """
-    checked = Options.checked(options)
+    halving, others = take_halving(options)
+    checked = Options.checked(others)
     space = Space.from_search_dict(search_dict)
     sense = as_direction(direction)
     n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
-    searcher = RandomSearcher(space, n_trials, seed)
+    searcher: Searcher = RandomSearcher(space, n_trials, seed)
+    if halving is not None:
+        searcher = halving.searcher("random", space, sense, n_trials, seed=seed)
     return start_search(spark, train, Search(searcher, sense, space), checked)

@@ -39,6 +39,8 @@ class RungSearcher(Searcher):
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
     """
 
+    n_configurations: int
+
     def __init__(
         self, space: Space | None, direction: Direction, fidelity: Fidelity, seed: int | None
     ) -> None:

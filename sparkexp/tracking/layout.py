@@ -34,6 +34,7 @@ DESCRIPTIONS = {
     "trials/objective": "The objective of each trial, in the order in which they ended.",
     "trials/best_so_far": "The best objective, by the number of ended trials.",
     "trials/failed": "Failed trials, by the number of ended trials.",
+    "rungs/*": "The objective of the trials of this rung, in the order in which they ended.",
     "leaderboard": "The best trials; the last column says which trial each one replaced.",
     "summary": "What was searched and found, and how to repeat it.",
     "pictures/generation": "The population in the two parameters that matter most: a dot per "
@@ -98,12 +99,23 @@ def _exactly(tag: str) -> str:
     return f"^{re.escape(tag)}$"
 
 
-def search_layout() -> dict[str, Sequence[Chart]]:
-    """Return the charts of a search without generations, by category."""
+def search_layout(n_rungs: int = 0) -> dict[str, Sequence[Chart]]:
+    """Return the charts of a search without generations, by category.
+
+    Parameters
+    ----------
+    n_rungs : int
+        The rungs of a multi-fidelity search: a chart for each.
+    """
+    rungs = [
+        Lines(f"Objective on rung {rung}", (_exactly(f"rungs/{rung}"),))
+        for rung in reversed(range(n_rungs))
+    ]
     return {
+        **({"Rungs": rungs} if rungs else {}),
         "Search": (
             Lines("Best so far, by trials", (_exactly("trials/best_so_far"),)),
             Lines("Objective of each trial", (_exactly("trials/objective"),)),
             Lines("Failed trials", (_exactly("trials/failed"),)),
-        )
+        ),
     }

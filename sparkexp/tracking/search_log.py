@@ -55,6 +55,8 @@ class SearchLog:
         Arguments of the trials that are not searched: columns of their own.
     asynchronous : bool
         Whether trials enter the population one by one.
+    n_rungs : int
+        The rungs of a multi-fidelity search.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class SearchLog:
         about: str = "",
         extras: tuple[HParamSpec, ...] = (),
         asynchronous: bool = False,
+        n_rungs: int = 0,
     ) -> None:
         self._directory = directory
         self._specs = specs
@@ -78,6 +81,7 @@ class SearchLog:
         self._about = about
         self._extras = extras
         self._asynchronous = asynchronous
+        self._n_rungs = n_rungs
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -156,6 +160,7 @@ class SearchLog:
             self._popsize,
             self._about,
             self._asynchronous,
+            self._n_rungs,
         )
 
     @property

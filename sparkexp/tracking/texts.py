@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sparkexp.analysis.axes import shortened
+from sparkexp.analysis.cost import fidelity_cost
 from sparkexp.analysis.generations import best_of, by_value
 from sparkexp.trial import Direction, ParamValue, TrialResult
 
@@ -29,14 +30,15 @@ def leaderboard_text(
     """
     if not leaders:
         return "No trial has succeeded yet."
-    names = list(dict.fromkeys(name for r in leaders for name in r.trial.params))
+    names = list(dict.fromkeys(name for r in leaders for name in r.trial.arguments))
     heads = ["", "trial", plain(objective), *map(plain, names)]
     families = any(r.trial.parent for r in leaders)
-    heads += ["replaced"] * families
+    rungs = any(r.trial.rung is not None for r in leaders)
+    heads += ["goes on from" if rungs else "replaced"] * families
     rows = []
     for place, result in enumerate(leaders, 1):
         row = [str(place), result.trial.id, value_text(result.value)]
-        row += [plain(value_text(result.trial.params.get(name))) for name in names]
+        row += [plain(value_text(result.trial.arguments.get(name))) for name in names]
         if families:
             row.append(_parent(result, known))
         rows.append(row)
@@ -74,6 +76,8 @@ def about_text(
         params = ", ".join(f"{k}={value_text(v)}" for k, v in best.trial.params.items())
         found = f"**Best** {plain(objective)}: **{value_text(best.value)}** with {plain(params)}"
         parts.append(f"{found} ({best.trial.id})")
+        if (cost := fidelity_cost(results)) is not None:
+            parts.append(f"{cost.sentence}.")
     else:
         first = next((r.reason for r in results if r.error), "")
         parts.append("No trial has a value." + f" The first error: {plain(first)}" * bool(first))

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.analysis.generations import Evolution, Generation, by_value
+from sparkexp.analysis.cost import comparable
+from sparkexp.analysis.generations import Evolution, Generation, best_of, by_value
 from sparkexp.analysis.importance import alone, most_important
 from sparkexp.analysis.specs import HParamSpec
 from sparkexp.tracking.events import EventFile
@@ -67,6 +68,8 @@ class SearchViews:
         Markdown: what the search is, and how to repeat it.
     asynchronous : bool
         Whether trials enter the population one by one.
+    n_rungs : int
+        The rungs of a multi-fidelity search.
 
     Raises
     ------
@@ -84,7 +87,9 @@ class SearchViews:
         popsize: int | None,
         about: str,
         asynchronous: bool = False,
+        n_rungs: int = 0,
     ) -> None:
+        self._n_rungs = n_rungs
         self._axes = [Axis(spec) for spec in specs]
         self._direction: Direction = direction
         self._objective = objective
@@ -136,21 +141,17 @@ class SearchViews:
         self._results.append(result)
         self._by_id[result.trial.id] = result
         self._n_failed += not result.succeeded
-        if result.value is not None and self._beats(result.value):
-            self._best = result
+        leading = [r for r in (self._best, result) if r is not None]
+        self._best = best_of(leading, self._direction)
         if self._evolution is not None:
             self._pending += self._evolution.add(result)
-
-    def _beats(self, value: float) -> bool:
-        held = None if self._best is None else self._best.value
-        return held is None or (value > held if self._direction == "max" else value < held)
 
     def _write_layout(self) -> None:
         from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
             summary = new_summary()
-            named = search_layout()
+            named = search_layout(self._n_rungs)
             if self._evolution is not None:
                 named = evolution_layout(self._direction, self._axes)
             add_layout(summary, named)
@@ -170,6 +171,8 @@ class SearchViews:
         scalars: dict[str, float] = {"trials/failed": self._n_failed}
         if result.value is not None:
             scalars["trials/objective"] = result.value
+            if result.trial.rung is not None:
+                scalars[f"rungs/{result.trial.rung}"] = result.value
         if self._best is not None and self._best.value is not None:
             scalars["trials/best_so_far"] = self._best.value
         self._add_scalars(scalars, step)
@@ -239,7 +242,8 @@ class SearchViews:
         n = len(self._results)
         if self._evolution is None:
             self._write_leaderboard()
-        shares = alone(self._results, self._axes)
+        same = comparable(self._results)  # what trained longer is better whatever its parameters
+        shares = alone(same, self._axes)
         text = about_text(self._results, self._direction, self._objective, self._about, shares)
         self._add_text("summary", text, n)
         self._events.flush()  # the pictures take their time
@@ -247,9 +251,9 @@ class SearchViews:
             self._draw_generations(self._evolution.closed)
         if shares:
             self._add_picture(IMPORTANCE, draw_importance(shares).png, n)
-        for axis in most_important(self._results, self._axes, MAX_SCATTERS):
+        for axis in most_important(same, self._axes, MAX_SCATTERS):
             tag = f"{SCATTER} {axis.name}"
-            self._add_picture(tag, draw_scatter(self._results, axis).png, n)
+            self._add_picture(tag, draw_scatter(same, axis).png, n)
 
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
         axes = most_important(self._results, self._axes)
