@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all check bench screenshots format clean
+.PHONY: demo test test-fast test-all faults check bench screenshots format clean
 
 $(STAMP): requirements.txt pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ test-fast: $(STAMP)  ## no Spark, no notebooks: seconds
 
 test-all: $(STAMP)
 	$(BIN)/pytest
+
+faults: $(STAMP)  ## the fault tests ten times beside two busy loops: more than an hour
+	$(BIN)/python -m tests.spark.repeated
 
 check: $(STAMP)  ## what every commit passes
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from sparkexp.engine.session import build_session
+from tests.java_start import java_options
 from tests.spark.cluster import StandaloneCluster
 
 
@@ -17,6 +19,14 @@ def pytest_configure() -> None:
     # A shell ignores SIGINT for what it runs in the background, CI among it; the processes that
     # the tests start would inherit that, and never see a Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    starting = ("spark", "cluster", "notebook")
+    if any(item.get_closest_marker(name) for item in session.items for name in starting):
+        assert session.config.cache is not None
+        options = java_options(session.config.cache.mkdir("java"))
+        os.environ.setdefault("JDK_JAVA_OPTIONS", options)
 
 
 @pytest.fixture(scope="session")
