@@ -9,6 +9,7 @@ from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.rungs import RungSearcher
 from sparkexp.search.shade import ShadeSearcher
+from sparkexp.search.surrogate import SurrogateSearcher
 
 __all__ = [
     "AshaSearcher",
@@ -22,4 +23,5 @@ __all__ = [
     "Searcher",
     "SeededSearcher",
     "ShadeSearcher",
+    "SurrogateSearcher",
 ]

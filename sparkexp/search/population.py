@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -25,7 +26,7 @@ Mode = Literal["asynchronous", "generational"]
 # Who breeds takes two members that differ from each other and from the child's parent.
 MIN_MEMBERS = 4
 # How often a configuration that was proposed before is bred anew, and then drawn anew.
-TRIES_TO_BREED, TRIES_TO_DRAW = 30, 200
+MAX_BRED, MAX_DRAWN = 60, 200
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class PopulationSearcher(SeededSearcher):
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
     """
 
+    # How many generations are drawn before children are bred.
+    initial_generations: ClassVar[int] = 2
+
     def __init__(
         self,
         space: Space,
@@ -87,7 +91,9 @@ class PopulationSearcher(SeededSearcher):
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
         self.mode = as_mode(mode)
         # Drawn first, so that a restored searcher has them without having saved them.
-        self._initial = latin_hypercube(self._rng, 2 * self.popsize, space.n_dims)
+        self._initial = latin_hypercube(
+            self._rng, self.initial_generations * self.popsize, space.n_dims
+        )
         self._children: dict[int, Child] = {}
         self._seen: set[str] = set()
         # Results that wait for the rest of their generation, and how many entered.
@@ -125,15 +131,14 @@ class PopulationSearcher(SeededSearcher):
         }
 
     @abstractmethod
-    def _breed(self, slot: int) -> Child:
-        """Return a new child of the member in the slot; there are `MIN_MEMBERS` at least."""
+    def _bred(self, slot: int) -> Iterator[Child]:
+        """Yield children, most wanted first; there are `MIN_MEMBERS` at least.
+
+        `slot` has its turn, which may be heeded or not.
+        """
 
     def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
         """Take note of a child's result; `replaced` is the member that gave way to it, if any."""
-
-    def _slot(self, number: int) -> int:
-        """Return the slot of the member whose child the trial becomes."""
-        return number % len(self._genomes)
 
     # From a genome to a trial.
 
@@ -148,29 +153,38 @@ class PopulationSearcher(SeededSearcher):
         return Trial(number, params, generation=number // self.popsize, parent=parent)
 
     def _child(self, number: int) -> Child:
-        if number < len(self._initial):
-            return self._unseen(lambda: Child(self._initial[number]), n_tries=1)
-        if len(self._genomes) < MIN_MEMBERS:
-            return self._unseen(self._drawn)
-        slot = self._slot(number)
-        return self._unseen(lambda: self._breed(slot), slot)
-
-    def _drawn(self, slot: int | None = None) -> Child:
-        return Child(self._rng.random(self.space.n_dims), slot)
-
-    def _unseen(
-        self, make: Callable[[], Child], slot: int | None = None, n_tries: int = TRIES_TO_BREED
-    ) -> Child:
         """Return a child whose configuration was not proposed before, if one can be found."""
-        first = child = make()
-        if self.space.n_configurations is not None:
-            if len(self._seen) >= self.space.n_configurations:
-                return first
-        for k in range(n_tries + TRIES_TO_DRAW):
-            if _digest(self.space.decode(child.genome)) not in self._seen:
+        first = None
+        for child in self._proposals(number):
+            if not self._is_known(child):
                 return child
-            child = make() if k + 1 < n_tries else self._drawn(slot)
+            first = first or child
+            if self._is_exhausted():
+                break
+        assert first is not None
         return first
+
+    def _proposals(self, number: int) -> Iterator[Child]:
+        """Yield what the trial may be, most wanted first."""
+        slot = None
+        if number < len(self._initial):
+            yield Child(self._initial[number])
+        elif len(self._genomes) >= MIN_MEMBERS:
+            slot = number % len(self._genomes)
+            yield from itertools.islice(self._bred(slot), MAX_BRED)
+        for _ in range(MAX_DRAWN):
+            yield Child(self._rng.random(self.space.n_dims), slot)
+
+    def _pending(self) -> list[Vector]:
+        """Return the points of the trials whose results are not in the books yet."""
+        return [child.genome for _, child in sorted(self._children.items())]
+
+    def _is_known(self, child: Child) -> bool:
+        return _digest(self.space.decode(child.genome)) in self._seen
+
+    def _is_exhausted(self) -> bool:
+        n = self.space.n_configurations
+        return n is not None and len(self._seen) >= n
 
     def _id(self, number: int) -> str:
         return Trial(number, {}, generation=number // self.popsize).id

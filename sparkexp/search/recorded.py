@@ -14,6 +14,7 @@ from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.shade import ShadeSearcher
+from sparkexp.search.surrogate import SurrogateSearcher
 from sparkexp.space import Space
 
 __all__ = ["rebuild"]
@@ -50,6 +51,7 @@ def rebuild(name: str, space: Space | None, settings: Mapping[str, Any]) -> Sear
         AshaSearcher,
         HyperbandSearcher,
         DehbSearcher,
+        SurrogateSearcher,
     ]
     classes = {searcher.name: searcher for searcher in known}
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -96,6 +96,10 @@ class ShadeSearcher(PopulationSearcher):
         self._archive: list[Vector] = []
         self._successes: list[tuple[float, float, float]] = []
         self._unordered = unordered(space)
+
+    def _bred(self, slot: int) -> Iterator[Child]:
+        while True:
+            yield self._breed(slot)
 
     def _breed(self, slot: int) -> Child:
         rng, members = self._rng, self._genomes

@@ -21,6 +21,7 @@ from sparkexp.search import (
     RandomSearcher,
     Searcher,
     ShadeSearcher,
+    SurrogateSearcher,
 )
 from sparkexp.space import Choice, Float, Int, Space
 from sparkexp.trial import State, Trial, TrialResult
@@ -163,6 +164,14 @@ def _dehb(space: Space, direction: str = "max") -> Searcher:
     return DehbSearcher(space, direction, 60, max=9, seed=7)
 
 
+def _surrogate(space: Space, direction: str = "max") -> Searcher:
+    return SurrogateSearcher(space, direction, popsize=5, n_trials=17, seed=7)
+
+
+def _surrogate_generations(space: Space, direction: str = "max") -> Searcher:
+    return SurrogateSearcher(space, direction, popsize=5, n_trials=17, mode="generational", seed=7)
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
@@ -177,6 +186,8 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "hyperband": (_hyperband("random"), mixed_space),
     "hyperband, evolution": (_hyperband("evolution"), mixed_space),
     "dehb": (_dehb, mixed_space),
+    "surrogate": (_surrogate, mixed_space),
+    "surrogate, generational": (_surrogate_generations, mixed_space),
 }
 
 

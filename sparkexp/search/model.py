@@ -1,0 +1,109 @@
+"""What a surrogate searcher knows: all results, and a Gaussian process that is fitted to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkexp.search.gaussian_process import (
+    Features,
+    GaussianProcess,
+    Indices,
+    Kernel,
+    fitted,
+    scores,
+)
+from sparkexp.search.variation import Vector
+from sparkexp.space import Space
+
+__all__ = ["ResultModel"]
+
+# Results that the process takes in, and those by which its kernel is fitted, at most: a decision
+# takes the same few milliseconds after the thousandth result.
+MAX_KNOWN, MAX_FITTED = 250, 120
+# The kernel is fitted anew when there are so many more results: a share of them, and some.
+FIT_AFTER_SHARE, FIT_AFTER = 1 / 6, 2
+# How many standard deviations a point may be better than predicted.
+OPTIMISM = 1.0
+
+
+class ResultModel:
+    """Says of which points most is to be expected, by all results so far.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._features = Features(space)
+        self._kernel = Kernel.prior(self._features.n_weights)
+        self._fit_at = 0
+        self._genomes: list[Vector] = []
+        self._losses: list[float] = []
+
+    def learn(self, genome: Vector, loss: float) -> None:
+        """Take in a result; the loss of a failed trial is infinite."""
+        self._genomes.append(genome)
+        self._losses.append(loss)
+
+    def ranked(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
+        """Yield points, that of which most is to be expected first.
+
+        Parameters
+        ----------
+        genomes : ndarray
+            Points of shape ``(n, n_dims)``.
+        pending : sequence of ndarray
+            Points whose results are not known yet: they enter with what is predicted for them,
+            which leaves the mean as it is and makes their neighbourhood better known.
+        """
+        mean, deviation = self._process(pending).predict(self._features.of(genomes))
+        for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
+            yield genomes[index]
+
+    def _process(self, pending: Sequence[Vector]) -> GaussianProcess:
+        y = scores(self._losses)
+        x = self._features.of(np.array(self._genomes))
+        owners = self._features.owners
+        if len(y) >= self._fit_at:
+            few = _telling(y, MAX_FITTED)
+            self._kernel = fitted(self._kernel, owners, x[few], y[few])
+            self._fit_at = len(y) + max(FIT_AFTER, int(len(y) * FIT_AFTER_SHARE))
+        few = _telling(y, MAX_KNOWN)
+        known = x[few]
+        if pending:
+            known = np.concatenate([known, self._features.of(np.array(pending))])
+        return GaussianProcess(self._kernel, owners, known, y[few])
+
+    def state(self) -> dict[str, Any]:
+        """Return the model as a dict that `json` can write."""
+        return {
+            "genomes": [genome.tolist() for genome in self._genomes],
+            "losses": [loss if math.isfinite(loss) else None for loss in self._losses],
+            "weights": self._kernel.weights.tolist(),
+            "noise": self._kernel.noise,
+            "fit_at": self._fit_at,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self._genomes = [np.array(genome) for genome in state["genomes"]]
+        self._losses = [math.inf if loss is None else loss for loss in state["losses"]]
+        self._kernel = Kernel(np.array(state["weights"]), state["noise"])
+        self._fit_at = state["fit_at"]
+
+
+def _telling(y: Vector, n_max: int) -> Indices:
+    """Return the indices of the best half of `n_max`, and others at even distances."""
+    if len(y) <= n_max:
+        return np.arange(len(y))
+    best = np.argsort(y, kind="stable")[: n_max // 2]
+    rest = np.setdiff1d(np.arange(len(y)), best)
+    n_rest = n_max - len(best)
+    others = rest[np.arange(n_rest) * len(rest) // n_rest]
+    return np.sort(np.concatenate([best, others]))
