@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from docs.browser import Browser, open_browser
+from docs.pictured_search import run_pictured_search
 from sparkexp.result import Result
 from sparkexp.storage import RunDirectory
 from sparkexp.tracking import start_tensorboard
@@ -27,15 +28,6 @@ TABLE_CELLS = "vaadin-grid-cell-content"
 PARALLEL_LINES = "g.foreground path"
 MAX_IMAGE_KB = 300
 CHARTS = "tf-custom-scalar-multi-line-chart-card, tf-custom-scalar-margin-chart-card"
-
-
-def evolution_of_demo() -> str:
-    """Run the demo, and return the log directory of its evolutionary search."""
-    from sparkexp.demo.search import run_demo
-
-    root = tempfile.mkdtemp(prefix="sparkexp-images-")
-    print(run_demo(logdir=root), flush=True)
-    return str(Path(root, "evolution"))
 
 
 class Photographer:
@@ -194,14 +186,17 @@ def main() -> int:
     """Run what the command line says; fail if a picture is too large for the repository."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
-        "logdir", nargs="?", metavar="LOGDIR", help="a finished search; runs the demo by default"
+        "logdir", nargs="?", metavar="LOGDIR", help="a finished search; runs one by default"
     )
     parser.add_argument("--target", type=Path, default=IMAGES, help="default: %(default)s")
     parser.add_argument(
         "--log-scale", nargs="*", default=["learning_rate"], help="default: %(default)s"
     )
     arguments = parser.parse_args()
-    logdir = arguments.logdir or evolution_of_demo()
+    logdir = arguments.logdir
+    if logdir is None:
+        logdir = str(Path(tempfile.mkdtemp(prefix="sparkexp-images-"), "digits"))
+        print(run_pictured_search(logdir), flush=True)
     too_large = False
     for picture in take_pictures(logdir, arguments.target, arguments.log_scale):
         size_kb = picture.stat().st_size / 1000

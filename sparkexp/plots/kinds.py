@@ -8,13 +8,16 @@ import numpy as np
 
 from sparkexp.analysis.axes import Axis, number_text, round_ticks
 from sparkexp.analysis.generations import Evolution, Generation
-from sparkexp.analysis.importance import MIN_TRIALS, in_a_forest
+from sparkexp.analysis.importance import MIN_TRIALS, in_a_forest, most_important
 from sparkexp.analysis.specs import Interval
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.plots.panels import Band, Bars, Dots, Line, Panel, Parallel
 from sparkexp.trial import Direction, TrialResult
 
 __all__ = ["closed_generations", "generations", "history", "importance", "parallel", "slices"]
+
+# Parameters that one plot can show, and curves that can be told apart.
+MAX_AXES, MAX_LINES = 12, 8
 
 
 def history(
@@ -41,7 +44,7 @@ def parallel(
     results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
 ) -> list[Panel]:
     """Return a line per trial, from its parameters to its objective, the best ones on top."""
-    varying = _varying(axes)
+    varying, title = _that_matter("Parallel coordinates", results, axes)
     valued = sorted(
         _valued(results), key=lambda r: (r.value or 0.0) * (1 if direction == "max" else -1)
     )
@@ -60,7 +63,7 @@ def parallel(
         [v for v, there in zip(values, whole.tolist(), strict=True) if there],
         "objective",
     )
-    return [Panel("Parallel coordinates", "", "", [mark])]
+    return [Panel(title, "", "", [mark])]
 
 
 def slices(
@@ -71,15 +74,17 @@ def slices(
     y = [r.value or 0.0 for r in valued]
     numbers = [r.trial.number for r in valued]
     names = [r.trial.id for r in valued]
-    panels = []
-    for axis in _varying(axes):
+    panels: list[Panel] = []
+    varying, title = _that_matter("", results, axes)
+    for axis in varying:
         x = axis.unit(r.trial.params.get(axis.name) for r in valued)
         if not isinstance(axis.spec.domain, Interval):
             # Side by side where many share a value.
             width = min(0.12, 0.5 / len(axis.spec.domain))
             x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
         dots = Dots(x.tolist(), y, "", numbers, "trial", names)
-        panels.append(Panel("", _title(axis), "objective", [dots], axis.ticks(4)))
+        heading = "" if panels else title
+        panels.append(Panel(heading, _title(axis), "objective", [dots], axis.ticks(4)))
     return panels
 
 
@@ -94,7 +99,7 @@ def importance(
             f"The importance of parameters needs {MIN_TRIALS} trials with a value, got "
             f"{len(_valued(results))}. Run more, or plot 'slice'."
         )
-    bars = Bars(list(shares), list(shares.values()))
+    bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
     return [Panel("Importance", "share of what a random forest loses without it", "", [bars])]
 
 
@@ -116,7 +121,9 @@ def generations(
     fitness: list[Band | Line] = [
         Band(x, low, high, "worst to best"), Line(x, best, "best"), Line(x, mean, "mean")
     ]  # fmt: skip
-    spread = [Line(x, of[tag], tag.removeprefix("diversity/")) for tag in of if "diversity" in tag]
+    shown, _ = _that_matter("", results, axes, MAX_LINES) if _there_vary(axes) else ([], "")
+    names = ["overall", *(axis.name for axis in shown)]
+    spread = [Line(x, of[f"diversity/{name}"], name) for name in names]
     accepted = [Line(x, of["evolution/accepted_fraction"], "accepted share of the children")]
     return [
         Panel("Population", "generation", "objective", fitness),
@@ -171,6 +178,22 @@ def _varying(axes: Sequence[Axis]) -> list[Axis]:
             "Plot 'history'."
         )
     return varying
+
+
+def _there_vary(axes: Sequence[Axis]) -> bool:
+    return any(axis.varies for axis in axes)
+
+
+def _that_matter(
+    title: str, results: Sequence[TrialResult], axes: Sequence[Axis], n: int = MAX_AXES
+) -> tuple[list[Axis], str]:
+    """Return the parameters to be shown, and the title with how many of them that are."""
+    varying = _varying(axes)
+    if len(varying) <= n:
+        return varying, title
+    chosen = {axis.name for axis in most_important(results, varying, n)}
+    told = f"{title}: {n} of {len(varying)} parameters, those that matter most"
+    return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
 
 
 def _title(axis: Axis) -> str:

@@ -15,7 +15,7 @@ PANEL_INCHES = (6.4, 4.0)
 COLUMNS = 2
 DPI = 110
 # Of the labels below a panel; with more they are slanted.
-MAX_TICK_CHARS = 50
+MAX_TICK_CHARS, MAX_TITLE_CHARS = 50, 110
 # Axes on which there is nothing between whole numbers.
 WHOLE = ("generation", "trial")
 _COLOURS = "viridis"
@@ -138,7 +138,9 @@ def _parallel(plot: Any, mark: Parallel) -> None:
             plot.plot([place - 0.015, place + 0.015], [u, u], color="#202124", linewidth=1)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
             plot.text(place - 0.03, u, _plain(text), ha="right", va="center", fontsize=9, bbox=box)
-    plot.set_xticks(places, mark.titles)
+    crowded = sum(map(len, mark.titles)) > MAX_TITLE_CHARS
+    slanted = {"rotation": 15, "ha": "left", "rotation_mode": "anchor"} if crowded else {}
+    plot.set_xticks(places, mark.titles, **slanted)
     plot.tick_params(axis="x", length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     plot.set_yticks([])
     plot.set_xlim(-0.4, len(mark.titles) - 0.9)

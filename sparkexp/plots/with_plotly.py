@@ -11,6 +11,7 @@ __all__ = ["render_plotly"]
 
 COLUMNS = 2
 PANEL_PX = (620, 400)
+MAX_TITLE_CHARS = 110  # of the axes of parallel coordinates; with more they are slanted
 _COLOURS = "Viridis"
 
 
@@ -126,7 +127,8 @@ def _parallel(mark: Parallel) -> Any:
         "showscale": True,
         "colorbar": {"title": mark.scale},
     }
-    return go.Parcoords(dimensions=dimensions, line=line)
+    crowded = sum(map(len, mark.titles)) > MAX_TITLE_CHARS
+    return go.Parcoords(dimensions=dimensions, line=line, labelangle=-15 if crowded else 0)
 
 
 _DRAWERS: dict[type[Mark], Callable[[Any], list[Any]]] = {

@@ -30,17 +30,19 @@ try {
 // Presses TensorBoard's own button when the search has written something, one round later, when
 // the server has read it too; never while somebody is at work on the page.
 (() => {
-  let touched = 0, shown = null, before = null;
+  let touched = 0, pressed = 0, shown = null, before = null;
   for (const kind of ['pointerdown', 'keydown', 'wheel'])
     addEventListener(kind, () => { touched = Date.now(); }, {capture: true, passive: true});
   const follow = async () => {
     const written = before;
     before = await (await fetch('CHANGE_PATH')).text();
     if (shown === null) shown = before;
-    const idle = document.visibilityState === 'visible' && Date.now() - touched > 2 * POLL_MS;
+    const rest = Date.now() - Math.max(touched, pressed);
+    const idle = document.visibilityState === 'visible' && rest > 1.9 * POLL_MS;
     const button = document.querySelector('app-header-reload button');
     if (written === null || written === shown || !idle || !button || button.disabled) return;
     shown = written;
+    pressed = Date.now();
     button.click();
   };
   const ask = () => follow().catch(() => {});

@@ -108,6 +108,28 @@ def test_what_choices_are_called_is_only_text(tmp_path):
         assert png_of(result.plot(kind))
 
 
+def test_of_many_parameters_those_that_matter_are_shown(tmp_path):
+    space = {f"parameter_number_{k}": [0.0, 1.0] for k in range(20)}
+
+    def train(**params):
+        return params["parameter_number_7"] + 0.01 * params["parameter_number_3"]
+
+    result = experiment.evolutionary_search(
+        None, train, space, popsize=8, generations=5, seed=1, logdir=tmp_path / "run", **QUIET
+    )
+    (parallel, _) = result.plot("parallel").axes
+    titles = [label.get_text() for label in parallel.get_xticklabels()]
+    assert len(titles) == 13 and {"parameter_number_7", "objective"} <= set(titles)
+    assert parallel.get_title() == (
+        "Parallel coordinates: 12 of 20 parameters, those that matter most"
+    )
+    assert len(result.plot("slice").axes) == 2 * 12
+    assert len(result.plot("generations", backend="plotly").data) == 4 + 9 + 1
+    assert result.plot("parallel", backend="plotly").data[0].labelangle == -15
+    (bars,) = result.plot("importance", backend="plotly").data
+    assert len(bars.y) == 12 and bars.y[0] == "parameter_number_7"
+
+
 def test_a_parameter_may_begin_with_an_underscore(tmp_path):
     result = experiment.evolutionary_search(
         None, lambda _n, x: _n * x, {"_n": [1, 3], "x": [0.0, 1.0]}, popsize=4, generations=2,
