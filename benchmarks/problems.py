@@ -178,9 +178,8 @@ class Table:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Changes with the values and with the space."""
-        text = json.dumps([self.space.to_json(), self.levels])
-        found = hashlib.sha256(text.encode() + self.curves.tobytes())
+        """Changes with the values and with the axes."""
+        found = hashlib.sha256(_about(self).encode() + self.curves.tobytes())
         return found.hexdigest()[:12]
 
     def __call__(self, params: Mapping[str, ParamValue]) -> float:
@@ -241,11 +240,14 @@ def group_of(name: str) -> str:
 def save(table: Table, folder: Path) -> None:
     """Write a table where `load` finds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    axes = [[axis.name, axis.kind, list(axis.values), axis.log] for axis in table.axes]
-    text = json.dumps({"axes": axes, "levels": list(table.levels)})
     scratch = folder / f"{table.name}.{os.getpid()}.npz"
-    np.savez_compressed(scratch, curves=table.curves, about=np.array(text))
+    np.savez_compressed(scratch, curves=table.curves, about=np.array(_about(table)))
     scratch.replace(folder / f"{table.name}.npz")
+
+
+def _about(table: Table) -> str:
+    axes = [[axis.name, axis.kind, list(axis.values), axis.log] for axis in table.axes]
+    return json.dumps({"axes": axes, "levels": list(table.levels)})
 
 
 def load(name: str, folder: Path) -> Problem:

@@ -15,6 +15,11 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def few_random_runs(bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.problems, "RANDOM_RUNS", 20)
+
+
 @pytest.fixture
 def table(bench: SimpleNamespace) -> Any:
     axis = bench.problems.Axis
