@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 from sparkexp.engine.session import build_session
 from tests.java_start import java_options
 from tests.spark.cluster import StandaloneCluster
+from tests.spark.connect_server import ConnectServer
 
 
 def pytest_configure() -> None:
@@ -36,6 +38,23 @@ def spark() -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def connect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A session of a Spark Connect server in a process of its own, with two slots."""
+    from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+    with ConnectServer(tmp_path_factory.mktemp("connect")) as server:
+        session = RemoteSession.builder.remote(server.url).create()
+        yield session
+        session.stop()
+
+
+@pytest.fixture(params=["classic", "connect"])
+def any_spark(request: pytest.FixtureRequest) -> Any:
+    """A session of either kind."""
+    return request.getfixturevalue("spark" if request.param == "classic" else "connect")
 
 
 @pytest.fixture(scope="session")

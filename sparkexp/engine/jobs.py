@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,16 @@ class TrialJobs:
                 frame = self._frame(task)
             rows = frame.collect()
         return TrialResult.from_json(json.loads(rows[0]["result"]))
+
+    def inheriting(self, target: Callable[[], None]) -> Callable[[], None]:
+        """Let a function that another thread runs have this thread's pool, tags and the like."""
+        from pyspark.sql import is_remote
+        from pyspark.util import inheritable_thread_target
+
+        if self._connect and not is_remote():
+            return target  # a process with a classic session, too: pyspark looks at that one only
+        inheriting: Callable[[], None] = inheritable_thread_target(self._spark)(target)
+        return inheriting
 
     def cancel(self) -> None:
         """Cancel the jobs that run."""

@@ -210,10 +210,8 @@ class SparkEngine(Engine):
             time.sleep(CANCEL_AGAIN_S)
 
     def _start_thread(self) -> None:
-        from pyspark.util import inheritable_thread_target
-
         # Spark's job properties (pool, description, tags) are bound to threads.
-        serve = inheritable_thread_target(self._spark)(self._serve)
+        serve = self._jobs.inheriting(self._serve)
         name = f"sparkexp-slot-{self._n_threads}"
         self._n_threads += 1
         # A daemon: a second Ctrl-C must not wait for trials.

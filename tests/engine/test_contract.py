@@ -17,7 +17,10 @@ from sparkexp.trial import State, Trial, TrialResult
 Build = Callable[[Callable[..., Any]], Engine]
 
 
-@pytest.fixture(params=["inline", pytest.param("spark", marks=pytest.mark.spark)])
+SESSIONS = [pytest.param(name, marks=pytest.mark.spark) for name in ("spark", "connect")]
+
+
+@pytest.fixture(params=["inline", *SESSIONS])
 def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
     engines: list[Engine] = []
 
@@ -26,7 +29,7 @@ def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
         if request.param == "inline":
             engines.append(InlineEngine(template))
         else:
-            engines.append(SparkEngine(request.getfixturevalue("spark"), train, template))
+            engines.append(SparkEngine(request.getfixturevalue(request.param), train, template))
         return engines[-1]
 
     yield make
@@ -96,7 +99,7 @@ def test_results_tell_where_and_what(build: Build) -> None:
 
 @pytest.mark.spark
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])
-def test_a_crash_costs_one_trial(spark: Any, tmp_path: Path, isolation: Any) -> None:
+def test_a_crash_costs_one_trial(any_spark: Any, tmp_path: Path, isolation: Any) -> None:
     def train(x: int) -> int:
         if x == 1:
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -105,7 +108,7 @@ def test_a_crash_costs_one_trial(spark: Any, tmp_path: Path, isolation: Any) -> 
         return x
 
     template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), isolation=isolation)
-    with SparkEngine(spark, train, template) as engine:
+    with SparkEngine(any_spark, train, template) as engine:
         for k in range(4):
             engine.submit(Trial(k, {"x": k}))
         results = collect(engine, 4)
@@ -120,7 +123,7 @@ def test_a_crash_costs_one_trial(spark: Any, tmp_path: Path, isolation: Any) -> 
     [(Resources(), 2, 1), (Resources(parallelism=1), 1, 0), (Resources(cpus=2), 1, 0)],
 )
 def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
-    spark: Any, tmp_path: Path, resources: Resources, slots: int, ahead: int
+    any_spark: Any, tmp_path: Path, resources: Resources, slots: int, ahead: int
 ) -> None:
     folder = tmp_path / "running"
     folder.mkdir()
@@ -134,7 +137,7 @@ def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
         return n_running
 
     template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
-    with SparkEngine(spark, train, template, resources) as engine:
+    with SparkEngine(any_spark, train, template, resources) as engine:
         assert (engine.slots, engine.ahead) == (slots, ahead)
         for k in range(slots + ahead):
             engine.submit(Trial(k, {"k": k}))
@@ -143,7 +146,7 @@ def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
 
 
 @pytest.mark.spark
-def test_close_ends_running_trials(spark: Any, tmp_path: Path) -> None:
+def test_close_ends_running_trials(any_spark: Any, tmp_path: Path) -> None:
     marker = tmp_path / "pid"
 
     def train() -> int:
@@ -151,7 +154,7 @@ def test_close_ends_running_trials(spark: Any, tmp_path: Path) -> None:
         time.sleep(60)
         return 1
 
-    engine = SparkEngine(spark, train, TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
+    engine = SparkEngine(any_spark, train, TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
     engine.submit(Trial(0, {}))
     deadline = time.monotonic() + 60
     while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:

@@ -113,7 +113,7 @@ def test_two_drivers_never_share_a_run(tmp_path: Path, mark: dict[str, str]) -> 
         driver.wait()
 
 
-def test_nothing_outlives_its_trial(spark: Any, tmp_path: Path, mark: dict[str, str]) -> None:
+def test_nothing_outlives_its_trial(any_spark: Any, tmp_path: Path, mark: dict[str, str]) -> None:
     (name, value), folder = next(iter(mark.items())), tmp_path
 
     def train(k: int) -> int:
@@ -138,7 +138,7 @@ def test_nothing_outlives_its_trial(spark: Any, tmp_path: Path, mark: dict[str, 
 
     for k in range(4):
         result = experiment.launch(
-            spark, train, [{"k": k}], logdir=tmp_path / f"run-{k}", progress=False,
+            any_spark, train, [{"k": k}], logdir=tmp_path / f"run-{k}", progress=False,
             trial_timeout=10 if k == 3 else None,
         )  # fmt: skip
         assert (folder / f"started-{k}").exists()
@@ -147,7 +147,7 @@ def test_nothing_outlives_its_trial(spark: Any, tmp_path: Path, mark: dict[str, 
     assert "timed out after 10 s" in result.failures()["trials/trial-00000"]
 
 
-def test_a_hang_in_c_code_ends_with_its_time(spark: Any, tmp_path: Path) -> None:
+def test_a_hang_in_c_code_ends_with_its_time(any_spark: Any, tmp_path: Path) -> None:
     def train(x: int) -> int:
         if x == 0:
             import ctypes
@@ -158,46 +158,51 @@ def test_a_hang_in_c_code_ends_with_its_time(spark: Any, tmp_path: Path) -> None
 
     started = time.monotonic()
     result = experiment.launch(
-        spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", trial_timeout=8, progress=False
+        any_spark,
+        train,
+        {"x": [0, 1, 2]},
+        logdir=tmp_path / "run",
+        trial_timeout=8,
+        progress=False,
     )
     assert time.monotonic() - started < 200  # the hang is one of 300 s
     assert result.failures() == {"trials/trial-00000": "timed out after 8 s"}
     assert result.best.value == 2
 
 
-def test_the_whole_search_has_a_time(spark: Any, tmp_path: Path) -> None:
+def test_the_whole_search_has_a_time(any_spark: Any, tmp_path: Path) -> None:
     def train(x: int) -> int:
         time.sleep(0.1 if x < 2 else 300)
         return x
 
     result = experiment.launch(
-        spark, train, {"x": [0, 1, 2, 3, 4]}, logdir=tmp_path / "r", timeout=20, progress=False
+        any_spark, train, {"x": [0, 1, 2, 3, 4]}, logdir=tmp_path / "r", timeout=20, progress=False
     )
     assert result.stopped == "the time of 20 s is up"
     assert [str(r.state) for r in result.trials] == ["SUCCEEDED"] * 2 + ["CANCELLED"] * 3
-    resumed = experiment.resume(spark, lambda x: x, tmp_path / "r", progress=False)
+    resumed = experiment.resume(any_spark, lambda x: x, tmp_path / "r", progress=False)
     assert [r.value for r in resumed.trials] == [0, 1, 2, 3, 4]
 
 
-def test_enough_is_enough(spark: Any, tmp_path: Path) -> None:
+def test_enough_is_enough(any_spark: Any, tmp_path: Path) -> None:
     def failing(x: int) -> int:
         raise ValueError("always")
 
     result = experiment.launch(
-        spark, failing, {"x": list(range(20))}, logdir=tmp_path / "a", max_failures=3,
+        any_spark, failing, {"x": list(range(20))}, logdir=tmp_path / "a", max_failures=3,
         progress=False,
     )  # fmt: skip
     assert "max_failures=3" in str(result.stopped)
     assert 4 <= len(result.failures()) <= 5
     result = experiment.launch(
-        spark, lambda x: x, {"x": list(range(20))}, logdir=tmp_path / "b", target=5,
+        any_spark, lambda x: x, {"x": list(range(20))}, logdir=tmp_path / "b", target=5,
         progress=False,
     )  # fmt: skip
     assert "target" in str(result.stopped) and result.best.value >= 5
     assert len(result.trials) < 10
 
 
-def test_results_that_do_not_fit(spark: Any, tmp_path: Path) -> None:
+def test_results_that_do_not_fit(any_spark: Any, tmp_path: Path) -> None:
     def train(kind: str) -> Any:
         if kind == "lock":
             import threading
@@ -213,7 +218,7 @@ def test_results_that_do_not_fit(spark: Any, tmp_path: Path) -> None:
 
     kinds = ["lock", "large", "memory", "fine"]
     result = experiment.launch(
-        spark, train, {"kind": kinds}, logdir=tmp_path / "run", progress=False
+        any_spark, train, {"kind": kinds}, logdir=tmp_path / "run", progress=False
     )
     errors = result.failures()
     assert "_thread.lock" in errors["trials/trial-00000"]
@@ -222,7 +227,7 @@ def test_results_that_do_not_fit(spark: Any, tmp_path: Path) -> None:
     assert result.best.params == {"kind": "fine"}
 
 
-def test_what_a_failed_trial_printed_is_in_its_failure(spark: Any, tmp_path: Path) -> None:
+def test_what_a_failed_trial_printed_is_in_its_failure(any_spark: Any, tmp_path: Path) -> None:
     def train() -> float:
         import logging
 
@@ -232,7 +237,7 @@ def test_what_a_failed_trial_printed_is_in_its_failure(spark: Any, tmp_path: Pat
         os.system("echo from a subprocess")
         raise RuntimeError("the end")
 
-    result = experiment.launch(spark, train, logdir=tmp_path / "run", progress=False)
+    result = experiment.launch(any_spark, train, logdir=tmp_path / "run", progress=False)
     text = result.failures()["trials/trial-00000"]
     assert "RuntimeError: the end" in text
     assert "line 79" in text and "a warning" in text and "from a subprocess" in text
@@ -241,12 +246,16 @@ def test_what_a_failed_trial_printed_is_in_its_failure(spark: Any, tmp_path: Pat
     assert "line 0\n" in log
 
 
-@pytest.mark.parametrize("fault", ["moved away", "full"])
+@pytest.mark.parametrize("fault", ["moved away", "full", "read-only"])
 def test_a_log_directory_that_fails_meanwhile(
-    spark: Any, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture
+    any_spark: Any, tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = tmp_path / "place"
     root.mkdir()
+    if fault == "read-only":
+        if subprocess.run(["chattr", "+i", str(root)]).returncode:
+            pytest.skip("needs the right to forbid writing, and a file system that knows how")
+        subprocess.run(["chattr", "-i", str(root)], check=True)
     if fault == "full":
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(root)])
         if mounted.returncode:
@@ -256,6 +265,8 @@ def test_a_log_directory_that_fails_meanwhile(
         if x == 3 and fault == "moved away":
             os.rename(root, tmp_path / "elsewhere")
             root.write_text("a file is in the way")
+        if x == 3 and fault == "read-only":
+            subprocess.run(["chattr", "-R", "+i", str(root)], check=True)  # holds for root, too
         if x == 3 and fault == "full":
             filler = os.open(root / "filler", os.O_CREAT | os.O_WRONLY)
             try:
@@ -267,17 +278,19 @@ def test_a_log_directory_that_fails_meanwhile(
 
     try:
         result = experiment.launch(
-            spark, train, {"x": list(range(8))}, logdir=root / "run", parallelism=1,
+            any_spark, train, {"x": list(range(8))}, logdir=root / "run", parallelism=1,
             progress=False,
         )  # fmt: skip
     finally:
+        if fault == "read-only":
+            subprocess.run(["chattr", "-R", "-i", str(root)], check=True)
         if fault == "full":
             subprocess.run(["umount", "-l", str(root)], check=True)
     assert [r.value for r in result.trials] == list(range(8)), result.failures()
     assert "can't be written" in caplog.text
 
 
-def test_a_lost_worker_of_a_local_session_is_explained(spark: Any, tmp_path: Path) -> None:
+def test_a_lost_worker_of_a_local_session_is_explained(any_spark: Any, tmp_path: Path) -> None:
     def train(x: int) -> int:
         above = [os.getpid(), *ancestors(os.getpid())]
         java = next(k for k, pid in enumerate(above) if "java" in os.readlink(f"/proc/{pid}/exe"))
@@ -289,17 +302,17 @@ def test_a_lost_worker_of_a_local_session_is_explained(spark: Any, tmp_path: Pat
         return x
 
     result = experiment.launch(
-        spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", max_retries=1, progress=False
+        any_spark, train, {"x": [0, 1, 2]}, logdir=tmp_path / "run", max_retries=1, progress=False
     )
     assert [r.value for r in result.trials] == [0, None, 2]
     (text,) = result.failures().values()
     assert "2 attempts (max_retries=1): its worker process was lost. Look for memory" in text
 
 
-def test_a_time_limit_may_be_a_month(spark: Any, tmp_path: Path) -> None:
+def test_a_time_limit_may_be_a_month(any_spark: Any, tmp_path: Path) -> None:
     # In milliseconds that is more than poll(2) takes.
     result = experiment.launch(
-        spark, lambda x: x, {"x": [1]}, logdir=tmp_path / "run", trial_timeout=30 * 86_400.0,
+        any_spark, lambda x: x, {"x": [1]}, logdir=tmp_path / "run", trial_timeout=30 * 86_400.0,
         progress=False,
     )  # fmt: skip
     assert result.best.value == 1, result.failures()
