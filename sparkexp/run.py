@@ -122,7 +122,7 @@ def _run_locked(
         about_search(run.settings["name"], search, run.settings.get("options", {})),
         search.extras(),
         searcher.order_matters,
-        search.n_rungs,
+        search.rungs,
     )
     progress = Progress(
         _at_most(searcher.n_trials, options.max_trials), search.direction, options.progress

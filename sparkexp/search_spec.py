@@ -50,10 +50,12 @@ class Search:
         return getattr(self.searcher, "generations", None)
 
     @property
-    def n_rungs(self) -> int:
-        """The rungs of a multi-fidelity search; 0 for others."""
-        searcher = self.searcher
-        return len(searcher.fidelity.levels) if isinstance(searcher, RungSearcher) else 0
+    def rungs(self) -> tuple[str, ...]:
+        """What trials get on the rungs of a multi-fidelity search, such as ``'epochs=9'``."""
+        if not isinstance(self.searcher, RungSearcher):
+            return ()
+        fidelity = self.searcher.fidelity
+        return tuple(f"{fidelity.name}={level}" for level in fidelity.levels)
 
     def names(self) -> list[tuple[str, ...]]:
         """Return the names that trials pass to the train function, each combination once."""

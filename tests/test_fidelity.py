@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError, TrainFunctionError
 from sparkexp.reproduce import call_text
 from sparkexp.search_spec import Search
 from sparkexp.storage import RunDirectory
+from sparkexp.tracking.reading import events_in
 from sparkexp.trial import State
 
 from .tracking.reading import domains, scalars, session_groups
@@ -98,6 +100,20 @@ def test_the_table_and_tensorboard_show_how_long_a_trial_trained(search, tmp_pat
     assert len(written["rungs/2"]) == len(top)
     # Once there is a trial on the top, none of below is the best so far.
     assert written["trials/best_so_far"][-1][1] == pytest.approx(max(r.value for r in top))
+
+
+def test_plots_and_pictures_say_which_rung_they_show(search, tmp_path):
+    result = search(lambda x, epochs: x, seed=1)
+    shown = {axes.get_ylabel() for axes in result.plot("slice").axes} - {"trial"}
+    assert shown <= {f"objective, epochs={n}" for n in (1, 3, 9)} and len(shown) == 1
+    ((config, _),) = [
+        (value.tensor.string_val[0], event)
+        for event in events_in(tmp_path / "run" / "search", 1 << 26)
+        for value in event.summary.value
+        if value.tag == "custom_scalars__config__"
+    ]
+    titles = [chart.title for c in Layout.FromString(config).category for chart in c.chart]
+    assert titles[:3] == [f"Objective with epochs={n}" for n in (9, 3, 1)]
 
 
 def test_a_search_that_was_stopped_goes_on_inside_a_rung(search):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sparkexp.trial import State, TrialResult
 
-__all__ = ["FidelityCost", "comparable", "fidelity_cost"]
+__all__ = ["FidelityCost", "comparable", "fidelity_cost", "fidelity_text"]
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,12 @@ def comparable(results: Sequence[TrialResult]) -> list[TrialResult]:
         return list(results)
     (rung, _), *_ = rungs.most_common(1)
     return [r for r in results if r.trial.rung == rung]
+
+
+def fidelity_text(results: Sequence[TrialResult]) -> str:
+    """Return what all trials of one rung were given, such as ``'epochs=9'``; else nothing."""
+    given = [r.trial.extra for r in results if r.trial.rung == results[0].trial.rung]
+    if len(given) < max(1, len(results)) or results[0].trial.rung is None:
+        return ""
+    same = all(extra == given[0] for extra in given)
+    return ", ".join(f"{name}={value}" for name, value in given[0].items()) if same else ""

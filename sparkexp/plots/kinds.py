@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparkexp.analysis.axes import Axis, number_text, round_ticks
+from sparkexp.analysis.cost import fidelity_text
 from sparkexp.analysis.generations import Evolution, Generation
 from sparkexp.analysis.importance import MIN_TRIALS, in_a_forest, most_important
 from sparkexp.analysis.specs import Interval
@@ -57,7 +58,7 @@ def parallel(
     rows = np.stack(columns, axis=1)
     whole = np.asarray(np.isfinite(rows).all(axis=1))
     mark = Parallel(
-        [*(_title(axis) for axis in varying), "objective"],
+        [*(_title(axis) for axis in varying), _objective(results)],
         [*(axis.ticks() for axis in varying), ticks],
         rows[whole].tolist(),
         [v for v, there in zip(values, whole.tolist(), strict=True) if there],
@@ -76,6 +77,7 @@ def slices(
     names = [r.trial.id for r in valued]
     panels: list[Panel] = []
     varying, title = _that_matter("", results, axes)
+    y_title = _objective(results)
     for axis in varying:
         x = axis.unit(r.trial.params.get(axis.name) for r in valued)
         if not isinstance(axis.spec.domain, Interval):
@@ -84,7 +86,7 @@ def slices(
             x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
         dots = Dots(x.tolist(), y, "", numbers, "trial", names)
         heading = "" if panels else title
-        panels.append(Panel(heading, _title(axis), "objective", [dots], axis.ticks(4)))
+        panels.append(Panel(heading, _title(axis), y_title, [dots], axis.ticks(4)))
     return panels
 
 
@@ -178,6 +180,10 @@ def _varying(axes: Sequence[Axis]) -> list[Axis]:
             "Plot 'history'."
         )
     return varying
+
+
+def _objective(results: Sequence[TrialResult]) -> str:
+    return ", ".join(filter(None, ["objective", fidelity_text(results)]))
 
 
 def _there_vary(axes: Sequence[Axis]) -> bool:

@@ -99,20 +99,20 @@ def _exactly(tag: str) -> str:
     return f"^{re.escape(tag)}$"
 
 
-def search_layout(n_rungs: int = 0) -> dict[str, Sequence[Chart]]:
+def search_layout(rungs: Sequence[str] = ()) -> dict[str, Sequence[Chart]]:
     """Return the charts of a search without generations, by category.
 
     Parameters
     ----------
-    n_rungs : int
-        The rungs of a multi-fidelity search: a chart for each.
+    rungs : sequence of str
+        What trials get on the rungs of a multi-fidelity search: a chart for each.
     """
-    rungs = [
-        Lines(f"Objective on rung {rung}", (_exactly(f"rungs/{rung}"),))
-        for rung in reversed(range(n_rungs))
+    charts = [
+        Lines(f"Objective with {given}", (_exactly(f"rungs/{rung}"),))
+        for rung, given in reversed(list(enumerate(rungs)))
     ]
     return {
-        **({"Rungs": rungs} if rungs else {}),
+        **({"By rung": charts} if charts else {}),
         "Search": (
             Lines("Best so far, by trials", (_exactly("trials/best_so_far"),)),
             Lines("Objective of each trial", (_exactly("trials/objective"),)),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparkexp.analysis.axes import Axis, number_text, round_ticks, shortened
+from sparkexp.analysis.cost import fidelity_text
 from sparkexp.analysis.generations import Generation
 from sparkexp.analysis.specs import Interval
 from sparkexp.tracking.panel import BAR_COLOUR, FAINT, SIZE_PX, Panel, Picture, Point, colour
@@ -60,7 +61,8 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis) -> Picture:
     y = _objective_axis(ends)
     y_ticks = _inset(y.ticks(5))
     title = f"Objective by {shortened(axis.name, 28)}"
-    panel = Panel(title, _title(axis), "objective", [text for _, text in y_ticks])
+    y_title = ", ".join(filter(None, ["objective", fidelity_text(results)]))
+    panel = Panel(title, _title(axis), y_title, [text for _, text in y_ticks])
     panel.ticks(_inset(axis.ticks(4)), y_ticks, bool(axis.categories))
     last = max((r.trial.number for r in results), default=0)
     shown = results[:: -(-len(results) // MAX_DOTS) or 1]  # more would hide each other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,8 @@ class SearchLog:
         Arguments of the trials that are not searched: columns of their own.
     asynchronous : bool
         Whether trials enter the population one by one.
-    n_rungs : int
-        The rungs of a multi-fidelity search.
+    rungs : sequence of str
+        What trials get on the rungs of a multi-fidelity search.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class SearchLog:
         about: str = "",
         extras: tuple[HParamSpec, ...] = (),
         asynchronous: bool = False,
-        n_rungs: int = 0,
+        rungs: Sequence[str] = (),
     ) -> None:
         self._directory = directory
         self._specs = specs
@@ -81,7 +82,7 @@ class SearchLog:
         self._about = about
         self._extras = extras
         self._asynchronous = asynchronous
-        self._n_rungs = n_rungs
+        self._rungs = tuple(rungs)
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -160,7 +161,7 @@ class SearchLog:
             self._popsize,
             self._about,
             self._asynchronous,
-            self._n_rungs,
+            self._rungs,
         )
 
     @property

@@ -68,8 +68,8 @@ class SearchViews:
         Markdown: what the search is, and how to repeat it.
     asynchronous : bool
         Whether trials enter the population one by one.
-    n_rungs : int
-        The rungs of a multi-fidelity search.
+    rungs : sequence of str
+        What trials get on the rungs of a multi-fidelity search.
 
     Raises
     ------
@@ -87,9 +87,9 @@ class SearchViews:
         popsize: int | None,
         about: str,
         asynchronous: bool = False,
-        n_rungs: int = 0,
+        rungs: Sequence[str] = (),
     ) -> None:
-        self._n_rungs = n_rungs
+        self._rungs = tuple(rungs)
         self._axes = [Axis(spec) for spec in specs]
         self._direction: Direction = direction
         self._objective = objective
@@ -151,7 +151,7 @@ class SearchViews:
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
             summary = new_summary()
-            named = search_layout(self._n_rungs)
+            named = search_layout(self._rungs)
             if self._evolution is not None:
                 named = evolution_layout(self._direction, self._axes)
             add_layout(summary, named)
