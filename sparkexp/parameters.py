@@ -7,14 +7,16 @@ and `Choice` translate between the two.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from typing import Any
 
+from sparkexp.choice import Choice
 from sparkexp.errors import SpaceError
 from sparkexp.trial import ParamValue
-from sparkexp.values import finite_float, is_number, listed, native, whole_number
+from sparkexp.unit_interval import cell, middle, set_fields, unit
+from sparkexp.values import finite_float, is_number, whole_number
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "parameter_from_json"]
 
@@ -79,9 +81,9 @@ class Float(_Range):
 
     def __post_init__(self) -> None:
         bounds = sorted(finite_float("Float", bound) for bound in (self.low, self.high))
-        _set(self, low=bounds[0], high=bounds[1], log=bool(self.log))
+        set_fields(self, low=bounds[0], high=bounds[1], log=bool(self.log))
         if self.step is not None:
-            _set(self, step=finite_float("Float's step", self.step))
+            set_fields(self, step=finite_float("Float's step", self.step))
         _check_range(self)
         if math.isinf(self.high - self.low):
             raise SpaceError(f"The range of {self} is wider than a float can tell: narrow it.")
@@ -113,9 +115,9 @@ class Float(_Range):
 
     def decode(self, u: float) -> float:
         """Return the value at `u` in [0, 1]."""
-        u, n = _unit(u), self.n_values
+        u, n = unit(u), self.n_values
         if n is not None:
-            return self._value(_cell(u, n))
+            return self._value(cell(u, n))
         # The ends are returned as they are, and the rest clamped: exp and log round.
         if u in (0.0, 1.0):
             return self.high if u else self.low
@@ -149,7 +151,7 @@ class Float(_Range):
         # Sums such as 0.1 + 0.1 + 0.1 miss their step by a rounding error.
         if abs(steps - k) > 1e-6 or k >= n:
             raise SpaceError(f"{value!r} is not a step of {self.describe()}.")
-        return _middle(k, n)
+        return middle(k, n)
 
     def _value(self, k: int) -> float:
         # In exact decimals: 0.1 + 2 * 0.1 is 0.3 to the user, not 0.30000000000000004.
@@ -187,9 +189,9 @@ class Int(_Range):
 
     def __post_init__(self) -> None:
         bounds = sorted(whole_number("Int", bound) for bound in (self.low, self.high))
-        _set(self, low=bounds[0], high=bounds[1], log=bool(self.log))
+        set_fields(self, low=bounds[0], high=bounds[1], log=bool(self.log))
         if self.step is not None:
-            _set(self, step=whole_number("Int's step", self.step))
+            set_fields(self, step=whole_number("Int's step", self.step))
         _check_range(self)
         _check_count(self, self.high if self.log else self.n_values)
 
@@ -204,9 +206,9 @@ class Int(_Range):
 
     def decode(self, u: float) -> int:
         """Return the value at `u` in [0, 1]."""
-        u = _unit(u)
+        u = unit(u)
         if not self.log:
-            return self.low + _cell(u, self.n_values) * (self.step or 1)
+            return self.low + cell(u, self.n_values) * (self.step or 1)
         value = math.exp(math.log(self.low - 0.5) * (1 - u) + math.log(self.high + 0.5) * u)
         return min(max(math.floor(value + 0.5), self.low), self.high)
 
@@ -224,102 +226,10 @@ class Int(_Range):
         if rest or not 0 <= k < self.n_values:
             raise SpaceError(f"{value!r} is not a value of {self.describe()}.")
         if not self.log:
-            return _middle(k, self.n_values)
+            return middle(k, self.n_values)
         low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
-        middle = (math.log(value - 0.5) + math.log(value + 0.5)) / 2
-        return (middle - low) / (high - low)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of some values.
-
-    Parameters
-    ----------
-    options : sequence of int, float, str or bool
-        The values, at least one, all different (1, 1.0 and True differ).
-    ordered : bool, optional
-        Whether neighbours in the order are alike for the searchers: 16 lies next to 32. Numbers
-        are then placed ascending, whatever the order given; other options as given. By default
-        numbers are ordered, everything else isn't.
-
-    Examples
-    --------
-    >>> sizes = Choice([64, 16, 32])
-    >>> sizes.decode(0.0), sizes.decode(0.5), sizes.values()
-    (16, 32, [64, 16, 32])
-    >>> Choice(['adam', 'sgd']).ordered
-    False
-    """
-
-    options: Sequence[ParamValue]
-    _: KW_ONLY
-    ordered: bool | None = None
-    _placed: tuple[ParamValue, ...] = field(init=False, repr=False, compare=False)
-    _places: Mapping[tuple[type, ParamValue], int] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        given = listed(self.options)
-        if not given:
-            raise SpaceError(
-                f"A Choice takes a list of at least one value, got {self.options!r}: "
-                "write Choice([16, 32])."
-            )
-        options = tuple(native(option) for option in given)
-        numbers = [v for v in options if is_number(v)]
-        all_numbers = len(numbers) == len(options)
-        ordered = all_numbers if self.ordered is None else bool(self.ordered)
-        placed = tuple(sorted(numbers)) if ordered and all_numbers else options
-        places = {(type(v), v): k for k, v in enumerate(placed)}
-        if len(places) < len(options):
-            raise SpaceError(
-                f"The values of a Choice all differ, got {list(options)!r}: remove the repeated "
-                "ones."
-            )
-        _set(self, options=options, ordered=ordered, _placed=placed, _places=places)
-
-    @property
-    def n_values(self) -> int:
-        """The number of values."""
-        return len(self.options)
-
-    def values(self) -> list[ParamValue]:
-        """Return all values in the order given."""
-        return list(self.options)
-
-    def decode(self, u: float) -> ParamValue:
-        """Return the value at `u` in [0, 1]."""
-        return self._placed[_cell(_unit(u), self.n_values)]
-
-    def encode(self, value: ParamValue) -> float:
-        """Return the point of [0, 1] in the middle of those which decode to `value`.
-
-        Raises
-        ------
-        SpaceError
-            If `value` is none of the options.
-        """
-        k = self._places.get((type(value), value))
-        if k is None:
-            raise SpaceError(f"{value!r} is not {self.describe()}.")
-        return _middle(k, self.n_values)
-
-    def describe(self) -> str:
-        """Return the values in words, for the plan.
-
-        Examples
-        --------
-        >>> Choice([16, 32]).describe()
-        'one of 16, 32'
-        """
-        if len(self.options) == 1:
-            return f"always {self.options[0]!r}"
-        shown = ", ".join(repr(option) for option in self.options[:6])
-        return f"one of {shown}" + (f", … ({self.n_values} values)" * (self.n_values > 6))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the parameter as a dict that `json` can write."""
-        return {"type": "choice", "options": list(self.options), "ordered": self.ordered}
+        place = (math.log(value - 0.5) + math.log(value + 0.5)) / 2
+        return (place - low) / (high - low)
 
 
 Parameter = Float | Int | Choice
@@ -341,16 +251,19 @@ def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
             case "int":
                 return Int(**settings)
             case "choice":
-                return Choice(**settings)
+                return _choice_from_json(**settings)
     except TypeError:
         pass  # names that the class doesn't know, or misses
     raise SpaceError(f"This is no parameter that sparkexp wrote: {dict(record)!r}.")
 
 
-def _set(parameter: Parameter, **values: object) -> None:
-    """Store validated fields of a frozen dataclass, from its ``__post_init__``."""
-    for name, value in values.items():
-        object.__setattr__(parameter, name, value)
+def _choice_from_json(
+    options: list[ParamValue], ordered: bool, branches: list[Any] | None = None
+) -> Choice:
+    if branches is None:
+        return Choice(options, ordered=ordered)
+    subs = [{e["name"]: parameter_from_json(e["parameter"]) for e in sub} for sub in branches]
+    return Choice(dict(zip(options, subs, strict=True)), ordered=ordered)
 
 
 def _check_range(parameter: Float | Int) -> None:
@@ -376,18 +289,3 @@ def _check_count(parameter: Float | Int, count: int) -> None:
 def _exact(number: float) -> Fraction:
     """Return the decimal that the user wrote, not its nearest double."""
     return Fraction(repr(number))
-
-
-def _unit(u: float) -> float:
-    if not 0.0 <= u <= 1.0:
-        raise SpaceError(f"A point of the unit cube has coordinates in [0, 1], got {u!r}.")
-    return float(u)  # numpy scalars must not get into the values
-
-
-def _cell(u: float, n: int) -> int:
-    """Return which of `n` equal cells of [0, 1] `u` lies in; 1 belongs to the last."""
-    return min(int(u * n), n - 1)
-
-
-def _middle(k: int, n: int) -> float:
-    return (k + 0.5) / n

@@ -22,7 +22,7 @@ def plan_text(
     n_trials = min(limits, default=None)
     rows = []
     if search.space is not None:
-        rows += [(n, p.describe()) for n, p in search.space.parameters.items()]
+        rows += search.space.described()
     rows += [
         (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
     ]

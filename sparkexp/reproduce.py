@@ -8,7 +8,7 @@ from typing import Any
 from sparkexp._version import __version__
 from sparkexp.search import RungSearcher
 from sparkexp.search_spec import Search
-from sparkexp.space import Choice, Parameter, Space
+from sparkexp.space import Choice, Parameter
 from sparkexp.tracking.texts import plain
 
 __all__ = ["about_search", "call_text"]
@@ -37,8 +37,8 @@ def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
     """
     lines = [f"#### The search {plain(repr(name))}", "| parameter | searched |", "|---|---|"]
     if search.space is not None:
-        described = search.space.parameters.items()
-        lines += [f"| {plain(key)} | {_cell(p.describe())} |" for key, p in described]
+        described = search.space.described()
+        lines += [f"| {plain(key)} | {_cell(text)} |" for key, text in described]
     settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())
     if shown:
@@ -62,9 +62,8 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     call = _CALLS.get(search.searcher.name, "search")
     configurations = settings.pop("configurations", None)
     if search.space is not None:
-        searched = _dict_text(
-            search.space, "grid" in (search.searcher.name, settings.get("proposals"))
-        )
+        grid = "grid" in (search.searcher.name, settings.get("proposals"))
+        searched = _dict_text(search.space.top_level, grid)
     elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
         searched = "[...]"
     else:
@@ -92,8 +91,8 @@ def _halving(searcher: RungSearcher, words: dict[str, Any]) -> tuple[str, dict[s
     return "evolutionary_search", {**words, "popsize": popsize, "generations": n // popsize - 1}
 
 
-def _dict_text(space: Space, grid: bool) -> str:
-    entries = (f"{name!r}: {_literal(p, grid)}" for name, p in space.parameters.items())
+def _dict_text(parameters: Mapping[str, Parameter], grid: bool) -> str:
+    entries = (f"{name!r}: {_literal(p, grid)}" for name, p in parameters.items())
     return "{" + ", ".join(entries) + "}"
 
 
@@ -108,6 +107,10 @@ def _literal(parameter: Parameter, grid: bool) -> str:
 
 
 def _choice(parameter: Choice, grid: bool) -> str:
+    if parameter.branches:
+        subs = ", ".join(f"{o!r}: {_dict_text(dict(sub), grid)}" for o, sub in parameter.branches)
+        plain = Choice(list(parameter.options)).ordered == parameter.ordered
+        return f"Choice({{{subs}}}{'' if plain else f', ordered={parameter.ordered!r}'})"
     options = list(parameter.options)
     if len(options) == 1:
         return repr(options[0])

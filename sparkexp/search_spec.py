@@ -61,14 +61,17 @@ class Search:
         """Return the names that trials pass to the train function, each combination once."""
         extras = tuple(self.searcher.extras)
         if self.space is not None:
-            return [(*self.space.names, *extras)]
+            passed = dict.fromkeys((self.space.names, self.space.always))
+            return [(*names, *extras) for names in passed]
         configurations = self.searcher.settings().get("configurations", [])
         return list(dict.fromkeys((*configuration, *extras) for configuration in configurations))
 
     def hparams(self) -> tuple[HParamSpec, ...]:
         """Return the parameters as TensorBoard shows them."""
         if self.space is not None:
-            return tuple(_spec(n, p) for n, p in self.space.parameters.items())
+            always = self.space.always
+            named = self.space.parameters.items()
+            return tuple(_spec(n, p, n not in always) for n, p in named)
         return specs_of(self.searcher.settings().get("configurations", []))
 
     def extras(self) -> tuple[HParamSpec, ...]:
@@ -118,8 +121,11 @@ def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[HParam
     return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
 
 
-def _spec(name: str, parameter: Parameter) -> HParamSpec:
-    return HParamSpec(name, _domain(parameter), getattr(parameter, "log", False))
+def _spec(name: str, parameter: Parameter, optional: bool) -> HParamSpec:
+    domain = _domain(parameter)
+    if optional and isinstance(domain, tuple):
+        domain = (*domain, MISSING)
+    return HParamSpec(name, domain, getattr(parameter, "log", False), optional)
 
 
 def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from sparkexp.errors import TrainFunctionError
 
@@ -14,7 +14,10 @@ __all__ = ["check_train", "file_name", "function_name"]
 
 
 def check_train(
-    train: Callable[..., object], names: Iterable[str], takes_data: bool = False
+    train: Callable[..., object],
+    names: Iterable[str],
+    takes_data: bool = False,
+    sometimes: Collection[str] = (),
 ) -> None:
     """Check that a function can be called with these keyword arguments.
 
@@ -26,6 +29,8 @@ def check_train(
         The names that every trial passes.
     takes_data : bool
         Whether the first argument is given by position.
+    sometimes : collection of str
+        Names that other trials pass: what is said where they are missing.
 
     Raises
     ------
@@ -70,7 +75,7 @@ you mean 'learning_rate'?). ...
         and (p.kind is p.POSITIONAL_ONLY or p.name not in given)
     )
     if unknown or missing:
-        raise TrainFunctionError(_complaint(unknown, missing, known))
+        raise TrainFunctionError(_complaint(unknown, missing, known, sometimes))
 
 
 def _without_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
@@ -83,12 +88,17 @@ def _without_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter
     return parameters if first.kind is first.VAR_POSITIONAL else parameters[1:]
 
 
-def _complaint(unknown: list[str], missing: list[str], known: set[str]) -> str:
+def _complaint(
+    unknown: list[str], missing: list[str], known: set[str], sometimes: Collection[str]
+) -> str:
     parts = []
     for name in unknown:
         close = difflib.get_close_matches(name, sorted(known), n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         parts.append(f"The train function has no argument {name!r}{hint}.")
+    for name in [name for name in missing if name in sometimes]:
+        parts.append(f"Not every trial gives its argument {name!r}: it needs a default.")
+    missing = [name for name in missing if name not in sometimes]
     if missing:
         listed = ", ".join(map(repr, missing))
         parts.append(f"The search gives no value for its argument {listed}, without default.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sparkexp.conditions import Condition, combination, flattened, n_combinations
 from sparkexp.errors import SpaceError
 from sparkexp.parameters import Choice, Float, Int, Parameter, parameter_from_json
 from sparkexp.trial import ParamValue
+from sparkexp.unit_interval import set_fields
 from sparkexp.values import check_names, is_number, listed, native
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
@@ -28,7 +30,8 @@ class Space:
     Parameters
     ----------
     parameters : Mapping[str, Float | Int | Choice]
-        At least one; the names are those of the train function's arguments.
+        At least one; the names are those of the train function's arguments. Those that belong to
+        values of a `Choice` follow it here, each with an axis of its own.
     plain : frozenset of str
         Names of those given as a plain list, not as an object; `hints` speaks of these.
 
@@ -39,23 +42,24 @@ class Space:
     {'learning_rate': 0.1, 'num_layers': 2}
     >>> space.encode({'learning_rate': 0.1, 'num_layers': 2})
     array([1. , 0.5])
+    >>> space = Space({'optimizer': Choice({'sgd': {'momentum': Float(0, 1)}, 'adam': {}})})
+    >>> [space.decode(np.array([u, 0.5])) for u in (0.0, 1.0)]
+    [{'optimizer': 'sgd', 'momentum': 0.5}, {'optimizer': 'adam'}]
     """
 
     parameters: Mapping[str, Parameter]
     plain: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    top_level: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
+    conditions: Mapping[str, Condition] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check_names(self.parameters)
         if not self.parameters:
             raise SpaceError("A search space has at least one parameter, got none.")
-        for name, parameter in self.parameters.items():
-            if not isinstance(parameter, Parameter):
-                raise SpaceError(
-                    f"{name}: a parameter of a Space is a Float, Int or Choice, got "
-                    f"{parameter!r}: use one of these, or Space.from_search_dict."
-                )
+        parameters, conditions = flattened(self.parameters)
         # A copy: the user's dict may change after this.
-        object.__setattr__(self, "parameters", dict(self.parameters))
+        set_fields(self, top_level=dict(self.parameters))
+        set_fields(self, parameters=parameters, conditions=conditions)
 
     @classmethod
     def from_search_dict(cls, search_dict: Mapping[str, object]) -> Space:
@@ -77,8 +81,7 @@ class Space:
         ['float in [0.01, 0.99]', 'one of 16, 32, 64']
         """
         parameters = _parse(search_dict, _from_search_value)
-        plain = frozenset(k for k, v in search_dict.items() if not isinstance(v, Parameter))
-        return cls(parameters, plain)
+        return cls(parameters, frozenset(_plain(search_dict)))
 
     @classmethod
     def from_grid_dict(cls, grid_dict: Mapping[str, object]) -> Space:
@@ -115,7 +118,7 @@ class Space:
     def to_json(self) -> dict[str, Any]:
         """Return the space as a dict that `json` can write."""
         # A list, since the order matters and whoever writes the JSON may sort its keys.
-        entries = [{"name": n, "parameter": p.to_json()} for n, p in self.parameters.items()]
+        entries = [{"name": n, "parameter": p.to_json()} for n, p in self.top_level.items()]
         return {"parameters": entries}
 
     def __len__(self) -> int:
@@ -134,20 +137,50 @@ class Space:
     @property
     def n_configurations(self) -> int | None:
         """The number of different configurations; None if a parameter is continuous."""
-        product = 1
-        for parameter in self.parameters.values():
-            n = parameter.n_values
-            if n is None:
-                return None
-            product *= n
-        return product
+        return n_combinations(self.top_level)
+
+    def configuration(self, k: int) -> dict[str, ParamValue]:
+        """Return the k-th of all configurations, the last parameter varying fastest.
+
+        Examples
+        --------
+        >>> Space.from_grid_dict({'units': [16, 32], 'dropout': [0.5, 0.6]}).configuration(1)
+        {'units': 16, 'dropout': 0.6}
+        """
+        values = combination(self.top_level, k)
+        return {name: values[name] for name in self.parameters if name in values}
+
+    @property
+    def always(self) -> tuple[str, ...]:
+        """Names of the parameters that every configuration has."""
+        found: list[str] = []
+        for name in self.parameters:
+            condition = self.conditions.get(name)
+            if condition is None or (
+                condition.parent in found
+                and len(condition.options) == self.parameters[condition.parent].n_values
+            ):
+                found.append(name)
+        return tuple(found)
+
+    def described(self) -> list[tuple[str, str]]:
+        """Return each parameter's name, and in words what is searched."""
+        return [
+            (name, f"{p.describe()}, {self.conditions[name]}")
+            if name in self.conditions
+            else (name, p.describe())
+            for name, p in self.parameters.items()
+        ]
 
     def decode(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         """Return the configuration at a point of the unit cube, of shape ``(n_dims,)``."""
         if genome.shape != (self.n_dims,):
             raise SpaceError(f"A genome has the shape ({self.n_dims},), got {genome.shape}.")
-        items = zip(self.parameters.items(), genome.tolist(), strict=True)
-        return {name: parameter.decode(u) for (name, parameter), u in items}
+        values: dict[str, ParamValue] = {}
+        for (name, parameter), u in zip(self.parameters.items(), genome.tolist(), strict=True):
+            if self._has(name, values):
+                values[name] = parameter.decode(u)
+        return values
 
     def encode(self, params: Mapping[str, ParamValue]) -> NDArray[np.float64]:
         """Return a point of the unit cube which decodes to the configuration.
@@ -157,15 +190,48 @@ class Space:
         SpaceError
             If names are missing or unknown, or a value is not one of its parameter.
         """
-        if set(params) != set(self.parameters):
+        values = self.checked(params)
+        return np.array(
+            [
+                # What isn't there lies in the middle, wherever it was before.
+                _named(name, p.encode, values[name]) if name in values else 0.5
+                for name, p in self.parameters.items()
+            ]
+        )
+
+    def checked(self, params: Mapping[str, object]) -> dict[str, ParamValue]:
+        """Return a configuration with native values, in the order of the parameters.
+
+        Raises
+        ------
+        SpaceError
+            If names are missing or unknown, or a value is not one of its parameter.
+        """
+        check_names(params)
+        values: dict[str, ParamValue] = {}
+        for name in self.parameters:
+            if name in params and self._has(name, values):
+                values[name] = self._value(name, params[name])
+        wanted = [name for name in self.parameters if self._has(name, values)]
+        if set(params) != set(wanted):
             raise SpaceError(
-                f"A configuration of this space has the names {', '.join(self.names)}, got "
+                f"A configuration of this space has the names {', '.join(wanted)}, got "
                 f"{', '.join(map(str, params)) or 'none'}."
             )
-        values = {name: _named(name, native, value) for name, value in params.items()}
-        return np.array(
-            [_named(name, p.encode, values[name]) for name, p in self.parameters.items()]
-        )
+        return values
+
+    def _value(self, name: str, given: object) -> ParamValue:
+        value = _named(name, native, given)
+        parameter = self.parameters[name]
+        if isinstance(parameter, Float) and is_number(value):
+            value = float(value)
+        _named(name, parameter.encode, value)
+        return value
+
+    def _has(self, name: str, values: Mapping[str, ParamValue]) -> bool:
+        """Tell whether a parameter is there, given the values of those before it."""
+        condition = self.conditions.get(name)
+        return condition is None or condition.holds(values)
 
     def hints(self) -> list[str]:
         """Return advice on parameters that are valid, but probably not what is meant.
@@ -200,7 +266,19 @@ def _named(name: str, function: Callable[[_T], _R], value: _T) -> _R:
         raise SpaceError(f"{name}: {error}") from None
 
 
+def _plain(given: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names whose values are no `Float`, `Int` or `Choice`."""
+    for name, value in given.items():
+        if isinstance(value, Choice):
+            for _, sub in value.branches:
+                yield from _plain(dict(sub))
+        elif not isinstance(value, Parameter):
+            yield name
+
+
 def _from_search_value(given: object) -> Parameter:
+    if isinstance(given, Choice):
+        return given.parsed(lambda name, sub: _named(name, _from_search_value, sub))
     if isinstance(given, Parameter):
         return given
     options = listed(given)
@@ -215,6 +293,8 @@ def _from_search_value(given: object) -> Parameter:
 
 
 def _from_grid_value(given: object) -> Parameter:
+    if isinstance(given, Choice):
+        return given.parsed(lambda name, sub: _named(name, _from_grid_value, sub))
     if isinstance(given, Parameter):
         if given.n_values is None:
             given.values()  # raises, and says what to do

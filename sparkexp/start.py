@@ -51,8 +51,10 @@ def start_search(
     TrainFunctionError
         If the train function can't be called with the names of the search.
     """
-    for names in search.names():
-        check_train(train, names, takes_data=options.data is not None)
+    passed = search.names()
+    ever = {name for names in passed for name in names}
+    for names in passed:
+        check_train(train, names, options.data is not None, ever - set(names))
     if options.dry_run:
         return _try_out(spark, train, search, options)
     return run_search(spark, train, search, options, run)

@@ -21,7 +21,7 @@ MODULES = [
     ),
 ]
 CALLS = {"launch", "evolutionary_search", "random_search", "dry_run", "in_trial"}
-WITH_EXAMPLES = {*CALLS, "parameters", "space", "trial", "values", "result", "gpu"}
+WITH_EXAMPLES = {*CALLS, "parameters", "choice", "space", "trial", "values", "result", "gpu"}
 
 
 @pytest.mark.parametrize("name", MODULES)

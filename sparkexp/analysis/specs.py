@@ -11,7 +11,7 @@ from sparkexp.trial import ParamValue
 __all__ = ["MISSING", "HParamSpec", "HParamValue", "Interval", "Kind", "kind_of"]
 
 HParamValue = float | str | bool
-# Stands for a parameter that a trial doesn't have, where its domain holds this.
+# Stands for a parameter that a trial doesn't have, where its domain holds this or is optional.
 MISSING = "–"
 
 
@@ -44,6 +44,9 @@ class HParamSpec:
         ints and floats together are numbers.
     log : bool
         Whether its logarithm is what matters, of positive numbers.
+    optional : bool
+        Whether trials may lack it: all are shown as strings then, since TensorBoard knows no
+        number that is missing.
 
     Examples
     --------
@@ -57,10 +60,13 @@ class HParamSpec:
     name: str
     domain: Interval | tuple[ParamValue, ...]
     log: bool = False
+    optional: bool = False
 
     @functools.cached_property  # asked for each trial; a list of configurations may be long
     def kind(self) -> Kind:
         """The data type that fits all values of the domain."""
+        if self.optional:
+            return Kind.STRING
         if isinstance(self.domain, Interval):
             return Kind.NUMBER
         kinds = {kind_of(value) for value in self.domain}
@@ -88,8 +94,10 @@ class HParamSpec:
         """Return the value in the hyperparameter's data type."""
         kind = self.kind
         if kind is Kind.STRING:
+            shorten = isinstance(self.domain, Interval) and isinstance(value, float)
+            text = f"{value:.4g}" if shorten else str(value)
             # UTF-8 has no lone surrogates (of odd file names), nor have fonts and protobuf.
-            return str(value).encode("utf-8", "replace").decode()
+            return text.encode("utf-8", "replace").decode()
         return bool(value) if kind is Kind.BOOL else float(value)
 
 

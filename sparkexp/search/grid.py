@@ -64,16 +64,14 @@ class GridSearcher(_FixedSearcher):
 
     def __init__(self, space: Space) -> None:
         super().__init__(space)
-        self._n_trials = 1
-        self._values: dict[str, list[ParamValue]] = {}
         for name, parameter in space.parameters.items():
             if parameter.n_values is None:
                 raise SpaceError(
                     f"{name}: a grid needs a list of values, got {parameter}: give a list, or a "
                     "Float with step."
                 )
-            self._values[name] = parameter.values()
-            self._n_trials *= parameter.n_values
+        self._n_trials = space.n_configurations or 0
+        self._space = space
 
     @property
     def n_trials(self) -> int:
@@ -85,12 +83,7 @@ class GridSearcher(_FixedSearcher):
         return {}
 
     def _params(self, k: int) -> dict[str, ParamValue]:
-        # The product is never built: k is a number whose digits choose the values.
-        chosen = {}
-        for name, values in reversed(self._values.items()):
-            k, digit = divmod(k, len(values))
-            chosen[name] = values[digit]
-        return {name: chosen[name] for name in self._values}
+        return self._space.configuration(k)
 
 
 class ListSearcher(_FixedSearcher):

@@ -147,7 +147,9 @@ def _hparam_info(spec: HParamSpec, unticked: bool) -> Any:
         Kind.BOOL: api_pb2.DATA_TYPE_BOOL,
     }
     info = api_pb2.HParamInfo(name=_text(spec.name), type=types[spec.kind])
-    if isinstance(spec.domain, Interval):
+    if isinstance(spec.domain, Interval) and spec.optional:
+        pass  # strings have no interval, and there are too many to be listed
+    elif isinstance(spec.domain, Interval):
         info.domain_interval.min_value = min(spec.domain.low, spec.domain.high)
         info.domain_interval.max_value = max(spec.domain.low, spec.domain.high)
     else:

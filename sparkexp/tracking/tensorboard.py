@@ -157,7 +157,7 @@ def declaration(
     """
     specs = list(specs)
     # A linear axis shows nothing of what lies decades apart: a column of its own does.
-    logs = [HParamSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log]
+    logs = [HParamSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log and not s.optional]
     own = {spec.name for spec in specs}
     if generations is not None and GENERATION not in own:
         specs.append(HParamSpec(GENERATION, Interval(0, generations)))
@@ -209,7 +209,7 @@ def write_session_start(
             value = params[spec.name] = spec.coerce(params[spec.name])
             if spec.log and isinstance(value, float) and value > 0:
                 params[spec.shown_name] = math.log10(value)
-        elif isinstance(spec.domain, tuple) and MISSING in spec.domain:
+        elif spec.optional or (isinstance(spec.domain, tuple) and MISSING in spec.domain):
             params[spec.name] = MISSING
     if trial.generation is not None:
         params.setdefault(GENERATION, trial.generation)

@@ -262,14 +262,19 @@ def test_the_generation_pushes_out_no_parameter(tmp_path, n_own, last):
 
 
 def test_a_parameter_that_only_some_trials_have_is_in_all_rows(tmp_path):
-    specs = [HParamSpec("lr", (0.1, 0.2)), HParamSpec("momentum", (0.9, MISSING))]
+    decay = HParamSpec("decay", Interval(1e-5, 0.1), log=True, optional=True)
+    specs = [HParamSpec("lr", (0.1, 0.2)), HParamSpec("momentum", (0.9, MISSING)), decay]
     write_experiment(tmp_path / "search", specs)
-    for number, params in enumerate([{"lr": 0.1}, {"lr": 0.2, "momentum": 0.9}]):
+    for number, params in enumerate(
+        [{"lr": 0.1}, {"lr": 0.2, "momentum": 0.9, "decay": 0.0123456}]
+    ):
         write_session_start(tmp_path / str(number), Trial(number, params), 1.0, specs=specs)
     rows = by_name(tmp_path).values()
     assert [row["hparams"] for row in rows] == [
-        {"lr": 0.1, "momentum": "–"}, {"lr": 0.2, "momentum": "0.9"},
-    ]  # fmt: skip
+        {"lr": 0.1, "momentum": "–", "decay": "–"},
+        {"lr": 0.2, "momentum": "0.9", "decay": "0.01235"},
+    ]
+    assert domains(tmp_path)["decay"][0] == "STRING"
 
 
 def test_rows_are_told_apart_by_what_is_seen_of_their_names():
