@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict, get_args
 from urllib.parse import unquote, urlsplit
 
 from sparkexp.arguments import as_float, as_int
+from sparkexp.constraint import Where
 from sparkexp.engine import Isolation
 from sparkexp.errors import InvalidArgumentError
 
@@ -76,6 +77,10 @@ class ResumeOptions(TypedDict, total=False):
     limit_threads : bool
         Whether TensorFlow and OpenMP get as many threads as the trial has cores, True by default;
         False leaves them to their own defaults, which take all cores of the machine.
+    where : Callable
+        Takes a configuration as a dict and tells whether it may be tried, such as
+        ``lambda p: p['low'] < p['high']``; a grid leaves out the others. A search that has one is
+        resumed with it, since the log directory can't hold a function.
     data : object
         What every trial needs and nobody wants to send with each: arrays, a pandas or Spark
         DataFrame, or any object that can be pickled. It becomes the first argument of the train
@@ -105,6 +110,7 @@ class ResumeOptions(TypedDict, total=False):
     cpus_per_trial: int | None
     gpus_per_trial: float | None
     limit_threads: bool
+    where: Where | None
     data: object
     engine: EngineName
     isolation: Isolation
@@ -152,6 +158,7 @@ class Options:
     cpus_per_trial: int | None = None
     gpus_per_trial: float | None = None
     limit_threads: bool = True
+    where: Where | None = None
     data: object = None
     engine: EngineName = "spark"
     isolation: Isolation = "fork"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
+from sparkexp.constraint import Where
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.options import Options, ResumeOptions
 from sparkexp.result import Result
@@ -40,7 +41,7 @@ def resume(
         The log directory of the run.
     **options
         See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
-        ``timeout``, ``engine``, ``py_files``, ``data`` and ``progress``.
+        ``timeout``, ``where``, ``engine``, ``py_files``, ``data`` and ``progress``.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def resume(
             raise InvalidArgumentError(f"A run that is resumed takes no {name}=; leave it out.")
     run = _open(logdir)
     try:
-        search = Search.from_json(run.settings)
+        where = _where(run, options.get("where"))
+        search = Search.from_json(run.settings, where)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
     except (KeyError, TypeError) as error:
@@ -84,6 +86,21 @@ def resume(
         )
     checked = Options.checked({**recorded, **options})
     return start_search(spark, train, search, checked, run)
+
+
+def _where(run: RunDirectory, given: Where | None) -> Where | None:
+    """Return the constraint that the search had, which only the user has."""
+    had = bool(run.settings.get("where"))
+    if had and given is None:
+        raise InvalidArgumentError(
+            "This search has a constraint, where=, and its log directory can't hold a function. "
+            "Hand the same one over again: resume(spark, train, logdir, where=…)."
+        )
+    if given is not None and not had:
+        raise InvalidArgumentError(
+            "This search was started without where=, and goes on as it was: leave it out."
+        )
+    return given
 
 
 def load(logdir: str | os.PathLike[str]) -> Result:

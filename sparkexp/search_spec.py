@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
+from sparkexp.constraint import Where
 from sparkexp.search import RungSearcher, Searcher
 from sparkexp.search.recorded import rebuild
 from sparkexp.space import Choice, Parameter, Space
@@ -87,18 +88,19 @@ class Search:
             "space": self.space.to_json() if self.space else None,
             "needs_values": self.needs_values,
             "reuse": self.reuse,
+            "where": self.space is not None and self.space.where is not None,
         }
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Search:
-        """Return a search that has not begun, as `to_json` described it.
+    def from_json(cls, record: Mapping[str, Any], where: Where | None = None) -> Search:
+        """Return a search that has not begun, as `to_json` described it, with the constraint.
 
         Raises
         ------
         InvalidArgumentError
             If this version has no such searcher, or the settings are none of its.
         """
-        space = Space.from_json(record["space"]) if record["space"] else None
+        space = Space.from_json(record["space"], where) if record["space"] else None
         return cls(
             rebuild(record["searcher"], space, record["settings"]),
             as_direction(record["direction"]),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkexp.conditions import Condition, combination, flattened, n_combinations
+from sparkexp.constraint import Constraint, Where
 from sparkexp.errors import SpaceError
 from sparkexp.parameters import Choice, Float, Int, Parameter, parameter_from_json
 from sparkexp.trial import ParamValue
@@ -18,6 +19,9 @@ from sparkexp.unit_interval import set_fields
 from sparkexp.values import check_names, is_number, listed, native
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
+
+# Spaces of so many configurations are looked through for those allowed, larger ones are sampled.
+MAX_FEW = 2000
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -34,6 +38,9 @@ class Space:
         values of a `Choice` follow it here, each with an axis of its own.
     plain : frozenset of str
         Names of those given as a plain list, not as an object; `hints` speaks of these.
+    where : Callable, optional
+        Takes a configuration as a dict and tells whether it is allowed. No point decodes to one
+        that isn't.
 
     Examples
     --------
@@ -49,8 +56,10 @@ class Space:
 
     parameters: Mapping[str, Parameter]
     plain: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    where: Where | None = field(default=None, repr=False, compare=False)
     top_level: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
     conditions: Mapping[str, Condition] = field(init=False, repr=False, compare=False)
+    _constraint: Constraint | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         check_names(self.parameters)
@@ -60,9 +69,17 @@ class Space:
         # A copy: the user's dict may change after this.
         set_fields(self, top_level=dict(self.parameters))
         set_fields(self, parameters=parameters, conditions=conditions)
+        if self.where is not None:
+            n = self.n_configurations
+            few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
+            points = [self.encode(params) for params in few]
+            constraint = Constraint(self.where, self._decoded, self.n_dims, points)
+            set_fields(self, _constraint=constraint)
 
     @classmethod
-    def from_search_dict(cls, search_dict: Mapping[str, object]) -> Space:
+    def from_search_dict(
+        cls, search_dict: Mapping[str, object], where: Where | None = None
+    ) -> Space:
         """Return the space of a random or evolutionary search.
 
         Two ints are the bounds of an `Int`, two numbers of which one is a float those of a
@@ -81,10 +98,10 @@ class Space:
         ['float in [0.01, 0.99]', 'one of 16, 32, 64']
         """
         parameters = _parse(search_dict, _from_search_value)
-        return cls(parameters, frozenset(_plain(search_dict)))
+        return cls(parameters, frozenset(_plain(search_dict)), where)
 
     @classmethod
-    def from_grid_dict(cls, grid_dict: Mapping[str, object]) -> Space:
+    def from_grid_dict(cls, grid_dict: Mapping[str, object], where: Where | None = None) -> Space:
         """Return the space of a grid search: a list is its values, also one of two numbers.
 
         Raises
@@ -98,11 +115,11 @@ class Space:
         >>> Space.from_grid_dict({'dropout': [0.5, 0.6], 'units': Int(1, 3)}).n_configurations
         6
         """
-        return cls(_parse(grid_dict, _from_grid_value))
+        return cls(_parse(grid_dict, _from_grid_value), where=where)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Space:
-        """Return the space that `to_json` wrote.
+    def from_json(cls, record: Mapping[str, Any], where: Where | None = None) -> Space:
+        """Return the space that `to_json` wrote, which is without `where`.
 
         Raises
         ------
@@ -113,7 +130,8 @@ class Space:
             entries = [(entry["name"], entry["parameter"]) for entry in record["parameters"]]
         except (KeyError, TypeError):
             raise SpaceError(f"This is no space that sparkexp wrote: {record!r}.") from None
-        return cls({name: parameter_from_json(parameter) for name, parameter in entries})
+        parameters = {name: parameter_from_json(parameter) for name, parameter in entries}
+        return cls(parameters, where=where)
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as a dict that `json` can write."""
@@ -136,7 +154,10 @@ class Space:
 
     @property
     def n_configurations(self) -> int | None:
-        """The number of different configurations; None if a parameter is continuous."""
+        """The number of different configurations; None if a parameter is continuous.
+
+        Those that `where` doesn't allow are counted too.
+        """
         return n_combinations(self.top_level)
 
     def configuration(self, k: int) -> dict[str, ParamValue]:
@@ -173,7 +194,25 @@ class Space:
         ]
 
     def decode(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
-        """Return the configuration at a point of the unit cube, of shape ``(n_dims,)``."""
+        """Return the configuration at a point of the unit cube, of shape ``(n_dims,)``.
+
+        Where it isn't allowed, that at the `repaired` point.
+        """
+        return self._decoded(self.repaired(genome))
+
+    def allows(self, params: Mapping[str, ParamValue]) -> bool:
+        """Tell whether a configuration satisfies `where`."""
+        return self._constraint is None or self._constraint.allows(params)
+
+    def admits(self, genome: NDArray[np.float64]) -> bool:
+        """Tell whether a point of the unit cube satisfies `where` as it is."""
+        return self._constraint is None or self.allows(self._decoded(genome))
+
+    def repaired(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the point itself, or where it isn't allowed, another not far from it that is."""
+        return genome if self._constraint is None else self._constraint.repaired(genome)
+
+    def _decoded(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         if genome.shape != (self.n_dims,):
             raise SpaceError(f"A genome has the shape ({self.n_dims},), got {genome.shape}.")
         values: dict[str, ParamValue] = {}

@@ -28,7 +28,7 @@ LAYERS = (
     ("search", "engine"),
     ("tracking",),
     ("storage", "gpu", "space"),
-    ("conditions",),
+    ("conditions", "constraint"),
     ("parameters", "analysis"),
     ("choice",),
     ("unit_interval",),

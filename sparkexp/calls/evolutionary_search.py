@@ -95,7 +95,7 @@ def evolutionary_search(
     """
     halving, others = take_halving(options)
     checked = Options.checked(others)
-    space = Space.from_search_dict(search_dict)
+    space = Space.from_search_dict(search_dict, checked.where)
     sense = as_direction(direction)
     # It checks the numbers, too.
     plain = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)

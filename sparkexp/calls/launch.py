@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_direction
 from sparkexp.calls.fidelity import FidelityOptions, take_halving
-from sparkexp.errors import SpaceError
+from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.options import Options
 from sparkexp.result import Result
 from sparkexp.search import GridSearcher, ListSearcher, Searcher
@@ -76,9 +76,14 @@ def launch(
     space: Space | None = None
     searcher: Searcher
     if isinstance(args_dict, Mapping):
-        space = Space.from_grid_dict(args_dict)
+        space = Space.from_grid_dict(args_dict, checked.where)
         searcher = GridSearcher(space)
     elif args_dict is None or isinstance(args_dict, (list, tuple)):
+        if checked.where is not None:
+            raise InvalidArgumentError(
+                "where goes with a dict of lists; of a list of configurations, or none, leave out "
+                "what you don't want yourself."
+            )
         configurations = [{}] if args_dict is None else args_dict
         searcher = ListSearcher(configurations)
     else:

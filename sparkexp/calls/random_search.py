@@ -67,7 +67,7 @@ def random_search(
     """
     halving, others = take_halving(options)
     checked = Options.checked(others)
-    space = Space.from_search_dict(search_dict)
+    space = Space.from_search_dict(search_dict, checked.where)
     sense = as_direction(direction)
     n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
     searcher: Searcher = RandomSearcher(space, n_trials, seed)

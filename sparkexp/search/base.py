@@ -6,10 +6,11 @@ import functools
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparkexp.arguments import as_int
 from sparkexp.errors import InvalidArgumentError
@@ -17,6 +18,9 @@ from sparkexp.space import Space
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = ["SeededSearcher", "Searcher"]
+
+# How often a point is drawn anew that is not allowed.
+TRIES_TO_DRAW = 1000
 
 
 class Searcher(ABC):
@@ -30,7 +34,8 @@ class Searcher(ABC):
     - Any number of trials may be asked and not yet told. `tell` takes the result of each exactly
       once, in any order, failed ones too (their value is None).
     - Trials are numbered from 0 in the order asked. At most `n_trials` are asked.
-    - Values are native Python types within the bounds of the space.
+    - Values are native Python types within the bounds of the space, and its `where` allows the
+      configuration.
     - Unless `order_matters`, its trials depend on its settings and on the values told, never on
       the order in which they were told.
     - ``restore(state())`` on a freshly constructed searcher of the same settings makes it go on
@@ -220,6 +225,13 @@ class SeededSearcher(Searcher):
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
         return {"seed": self.seed}
+
+    def _admitted(self, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Draw until the space's `where` allows a point; the space mends what it never does."""
+        for _ in range(TRIES_TO_DRAW):
+            if self.space.admits(genome := draw()):
+                return genome
+        return self.space.repaired(genome)
 
     def _state(self) -> dict[str, Any]:
         return {"rng": self._rng.bit_generator.state}

@@ -87,7 +87,10 @@ class EvolutionSearcher(SeededSearcher):
 
         self._generation = 0
         # The open generation: a candidate genome per slot, and what its trial's value was.
-        self._candidates = self._rng.random((self.popsize, space.n_dims))
+        drawn = [
+            self._admitted(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
+        ]
+        self._candidates = np.array(drawn)
         self._told: dict[int, float | None] = {}
         # The population: per slot the genome, the value and the id of the trial that holds it.
         # Before the first selection nobody does, which loses to any candidate.

@@ -14,6 +14,9 @@ from sparkexp.values import check_names, native
 
 __all__ = ["GridSearcher", "ListSearcher"]
 
+# Combinations of a grid that are filtered by a function before the first trial.
+MAX_FILTERED = 1_000_000
+
 
 class _FixedSearcher(Searcher):
     """Asks trial k for the k-th configuration; results change nothing."""
@@ -72,10 +75,20 @@ class GridSearcher(_FixedSearcher):
                 )
         self._n_trials = space.n_configurations or 0
         self._space = space
+        self._allowed: list[int] | None = None
+        if space.where is not None:
+            if self._n_trials > MAX_FILTERED:
+                raise SpaceError(
+                    f"A grid with where= has at most {MAX_FILTERED:,} combinations, which are "
+                    f"all looked at, got {self._n_trials:,}. Search it at random, or use fewer."
+                )
+            numbers = range(self._n_trials)
+            self._allowed = [k for k in numbers if space.allows(space.configuration(k))]
+            self._n_trials = len(self._allowed)
 
     @property
     def n_trials(self) -> int:
-        """The number of combinations."""
+        """The number of combinations that are allowed."""
         return self._n_trials
 
     def settings(self) -> dict[str, Any]:
@@ -83,7 +96,7 @@ class GridSearcher(_FixedSearcher):
         return {}
 
     def _params(self, k: int) -> dict[str, ParamValue]:
-        return self._space.configuration(k)
+        return self._space.configuration(k if self._allowed is None else self._allowed[k])
 
 
 class ListSearcher(_FixedSearcher):

@@ -52,3 +52,33 @@ def test_conditional_parameters(setup):
     assert trials(make(space), score) == asked
     searcher, later = restored(make, space, 7)
     assert trials(later, score) == trials(searcher, score)
+
+
+def constrained_space() -> Space:
+    return Space(
+        {
+            "low": Int(1, 9),
+            "high": Int(1, 9),
+            "kind": Choice({"a": {"x": Int(0, 3)}, "b": {}}),
+        },
+        where=lambda p: p["low"] < p["high"] and p.get("x", 0) != 1,
+    )
+
+
+def test_where(setup):
+    make, space = setup[0], constrained_space()
+    asked = trials(make(space), score)
+    for trial in asked:
+        assert space.allows(space.checked(trial.params))
+    assert len(asked) == make(space).n_trials
+    assert len({tuple(trial.params.items()) for trial in asked}) > len(asked) / 3
+    assert trials(make(space), score) == asked
+    searcher, later = restored(make, space, 7)
+    assert trials(later, score) == trials(searcher, score)
+
+
+def test_where_that_allows_a_sliver(setup):
+    """One configuration in 200, none of which a searcher is likely to draw twice."""
+    space = Space({"a": Int(1, 20), "b": Int(1, 20)}, where=lambda p: p["a"] * p["b"] == 36)
+    asked = trials(setup[0](space), score)
+    assert asked and all(t.params["a"] * t.params["b"] == 36 for t in asked)

@@ -1,0 +1,139 @@
+"""where=: which configurations may be tried."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparkexp import experiment
+from sparkexp.errors import InvalidArgumentError, SpaceError
+from sparkexp.search import GridSearcher
+from sparkexp.space import Choice, Float, Int, Space
+
+from .spaces import spaces
+
+UNIT = {"a": Float(0, 1), "b": Float(0, 1)}
+
+
+def test_no_point_decodes_to_what_is_not_allowed():
+    space = Space(UNIT, where=lambda p: p["a"] + 0.5 < p["b"])
+    for genome in np.random.default_rng(1).random((200, 2)):
+        params = space.decode(genome)
+        assert params["a"] + 0.5 < params["b"]
+        if space.admits(genome):
+            assert params == Space(UNIT).decode(genome)
+            assert space.repaired(genome) is genome
+        assert space.decode(space.repaired(genome)) == params
+
+
+def test_random_points_are_drawn_anew_and_not_moved():
+    """Moved points would heap up at the border of what is allowed."""
+    result = experiment.random_search(
+        None, lambda a, b: 0.0, {"a": [0.0, 1.0], "b": [0.0, 1.0]}, n_trials=300, seed=1,
+        where=lambda p: p["a"] < p["b"], engine="inline", progress=False,
+    )  # fmt: skip
+    gaps = [r.trial.params["b"] - r.trial.params["a"] for r in result.trials]
+    assert min(gaps) > 0
+    # b - a has the density 2 (1 - x) on [0, 1]: mean 1/3, standard error 0.014.
+    assert np.mean(gaps) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_a_grid_is_filtered():
+    space = Space.from_grid_dict({"a": [1, 2, 3], "b": [1, 2, 3]}, where=lambda p: p["a"] < p["b"])
+    grid = GridSearcher(space)
+    assert grid.n_trials == 3
+    found = [tuple(trial.params.values()) for trial in iter(grid.ask, None)]
+    assert found == [(1, 2), (1, 3), (2, 3)]
+    huge = {"a": Int(1, 2000), "b": Int(1, 2000)}
+    with pytest.raises(SpaceError, match="at most 1,000,000 combinations"):
+        GridSearcher(Space(huge, where=lambda p: p["a"] < p["b"]))
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (lambda p: False, "of 4000 configurations drawn it allowed none"),
+        (lambda p: p["a"] < 0.0005 and p["b"] < 0.5, "configurations drawn it allowed"),
+        (lambda p: p["c"] > 0, "where raised KeyError: 'c' for {'a': .* p.get"),
+        ("a < b", "where must be a function of a configuration, got 'a < b'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_first_trial(where, message, tmp_path):
+    def train(a, b):
+        raise AssertionError("never called")
+
+    with pytest.raises(SpaceError, match=message):
+        experiment.evolutionary_search(
+            None, train, {"a": [0.0, 1.0], "b": [0.0, 1.0]}, where=where, engine="inline",
+            logdir=tmp_path / "run",
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
+def test_few_configurations_are_all_looked_at():
+    only = Space({"a": Int(1, 1000)}, where=lambda p: p["a"] == 777)
+    assert only.decode(np.array([0.1])) == {"a": 777}
+    with pytest.raises(SpaceError, match="of 1000 configurations it allowed none"):
+        Space({"a": Int(1, 1000)}, where=lambda p: p["a"] > 1000)
+
+
+def test_raising_later_is_not_satisfied(caplog):
+    def where(params):
+        return 1 / (params["a"] != 0.75) > 0
+
+    space = Space(UNIT, where=where)
+    assert space.decode(np.array([0.75, 0.5]))["a"] != 0.75
+    assert "counts as not satisfied" in caplog.text
+
+
+def test_a_list_is_not_filtered():
+    with pytest.raises(InvalidArgumentError, match="where goes with a dict of lists"):
+        experiment.launch(None, lambda a: a, [{"a": 1}], where=bool, engine="inline")
+
+
+def test_it_is_handed_over_again_on_resume(tmp_path):
+    def train(a, b):
+        return a - b
+
+    def where(params):
+        return params["a"] < params["b"]
+
+    space = {"a": [0.0, 1.0], "b": [0.0, 1.0]}
+    how = {"engine": "inline", "progress": False}
+    whole = experiment.random_search(None, train, space, n_trials=8, seed=3, where=where, **how)
+    experiment.random_search(
+        None, train, space, n_trials=8, seed=3, where=where, logdir=tmp_path, max_trials=3, **how
+    )
+    with pytest.raises(InvalidArgumentError, match="Hand the same one over again"):
+        experiment.resume(None, train, tmp_path, max_trials=None, **how)
+    result = experiment.resume(None, train, tmp_path, max_trials=None, where=where, **how)
+    assert [r.trial for r in result.trials] == [r.trial for r in whole.trials]
+    assert len(experiment.load(tmp_path)) == 8
+    plain = experiment.random_search(None, train, space, n_trials=1, seed=3, **how)
+    with pytest.raises(InvalidArgumentError, match="started without where="):
+        experiment.resume(None, train, plain.logdir, where=where, **how)
+
+
+@settings(max_examples=30, deadline=None)
+@given(space=spaces(), seed=st.integers(0, 2**32))
+def test_any_space_with_a_constraint(space, seed):
+    rng = np.random.default_rng(seed)
+    example = space.decode(rng.random(space.n_dims))
+    name = list(example)[-1]
+
+    def where(params):
+        # Half of a number's range, or any value but one of a choice.
+        parameter, value = space.parameters[name], params.get(name)
+        if value is None or parameter.n_values == 1:
+            return True
+        if isinstance(parameter, Choice):
+            return value != parameter.options[0] or type(value) is not type(parameter.options[0])
+        return value >= (parameter.low + parameter.high) / 2
+
+    constrained = Space(space.top_level, where=where)
+    for genome in rng.random((5, space.n_dims)):
+        params = constrained.decode(genome)
+        assert where(params)
+        assert constrained.checked(params) == params
