@@ -19,6 +19,7 @@ from sparkexp.calls.fidelity import FidelityOptions
 from sparkexp.calls.in_trial import checkpoint_dir, logdir, report
 from sparkexp.calls.launch import launch
 from sparkexp.calls.random_search import random_search
+from sparkexp.calls.search import search
 from sparkexp.options import ResumeOptions, RunOptions
 from sparkexp.result import Result
 from sparkexp.resuming import load, resume
@@ -42,4 +43,5 @@ __all__ = [
     "random_search",
     "report",
     "resume",
+    "search",
 ]

@@ -68,9 +68,18 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         searched = "[...]"
     else:
         searched = repr(configurations)
-    words = {"direction": search.direction, **settings}
+    name = search.searcher.name
+    sampler = settings.pop("sampler", None)
+    words: dict[str, Any] = {"direction": search.direction, **settings}
+    call = _CALLS.get(name, "search")
     if isinstance(search.searcher, RungSearcher):
         call, words = _halving(search.searcher, words)
+    elif sampler is not None:
+        words["searcher"] = _Code(f"optuna.samplers.{sampler}(...)")
+    elif name not in _CALLS:
+        words["searcher"] = name
+    if search.space is not None and search.space.where is not None:
+        words["where"] = _Code("...")
     if options.get("metric") is not None:
         words["metric"] = options["metric"]
     keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())
@@ -89,6 +98,13 @@ def _halving(searcher: RungSearcher, words: dict[str, Any]) -> tuple[str, dict[s
     if kind == "random":
         return "random_search", {**words, "n_trials": n}
     return "evolutionary_search", {**words, "popsize": popsize, "generations": n // popsize - 1}
+
+
+class _Code(str):
+    """Text that stands for itself."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _dict_text(parameters: Mapping[str, Parameter], grid: bool) -> str:

@@ -10,11 +10,13 @@ from sparkexp.constraint import Where
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.options import Options, ResumeOptions
 from sparkexp.result import Result
+from sparkexp.search.optuna_search import is_sampler
 from sparkexp.search_spec import Search
 from sparkexp.start import start_search
 from sparkexp.storage import RunDirectory
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
     from pyspark.sql import SparkSession
 
 __all__ = ["load", "resume"]
@@ -24,6 +26,8 @@ def resume(
     spark: SparkSession | None,
     train: Callable[..., Any],
     logdir: str | os.PathLike[str],
+    *,
+    searcher: BaseSampler | None = None,
     **options: Unpack[ResumeOptions],
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
@@ -39,6 +43,9 @@ def resume(
         The train function of the search.
     logdir : str or path
         The log directory of the run.
+    searcher : optuna.samplers.BaseSampler, optional
+        The sampler, if it was one of Optuna's: a log directory can't hold it. It is told all
+        trials that ended, and goes on from there.
     **options
         See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
         ``timeout``, ``where``, ``engine``, ``py_files``, ``data`` and ``progress``.
@@ -73,7 +80,8 @@ def resume(
     run = _open(logdir)
     try:
         where = _where(run, options.get("where"))
-        search = Search.from_json(run.settings, where)
+        _check_sampler(run, searcher)
+        search = Search.from_json(run.settings, where, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
     except (KeyError, TypeError) as error:
@@ -101,6 +109,22 @@ def _where(run: RunDirectory, given: Where | None) -> Where | None:
             "This search was started without where=, and goes on as it was: leave it out."
         )
     return given
+
+
+def _check_sampler(run: RunDirectory, given: object) -> None:
+    had = run.settings["searcher"] == "optuna"
+    if not had and given is not None:
+        raise InvalidArgumentError(
+            f"The searcher of this run is {run.settings['searcher']!r}, and the log directory "
+            "holds all of it: leave searcher out."
+        )
+    name = str(run.settings["settings"]["sampler"]) if had else ""
+    if had and (not is_sampler(given) or type(given).__name__ != name):
+        raise InvalidArgumentError(
+            f"This run was searched by Optuna's {name}, which a log directory can't hold, got "
+            f"searcher={given!r}. Hand it over again: resume(spark, train, logdir, "
+            f"searcher=optuna.samplers.{name}())."
+        )
 
 
 def load(logdir: str | os.PathLike[str]) -> Result:

@@ -92,8 +92,13 @@ class Search:
         }
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any], where: Where | None = None) -> Search:
-        """Return a search that has not begun, as `to_json` described it, with the constraint.
+    def from_json(
+        cls, record: Mapping[str, Any], where: Where | None = None, sampler: object = None
+    ) -> Search:
+        """Return a search that has not begun, as `to_json` described it.
+
+        The constraint and the sampler of Optuna are not in the record. Without them the search
+        can be shown, but not run.
 
         Raises
         ------
@@ -102,7 +107,7 @@ class Search:
         """
         space = Space.from_json(record["space"], where) if record["space"] else None
         return cls(
-            rebuild(record["searcher"], space, record["settings"]),
+            rebuild(record["searcher"], space, record["settings"], sampler),
             as_direction(record["direction"]),
             space,
             bool(record["needs_values"]),

@@ -47,6 +47,10 @@ FORBIDDEN = {
 # Who may import what is heavy, and whether only inside of functions.
 PYSPARK = {"engine"}
 TENSORBOARD = {"tracking"}
+HEAVY = (
+    *("pandas", "pyarrow", "cloudpickle", "sklearn", "scipy"),
+    *("matplotlib", "plotly", "PIL", "optuna"),
+)
 TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
@@ -134,7 +138,16 @@ def _why(found: Import) -> Iterator[str]:
             yield "TensorBoard is tracking's business"
         elif not (found.in_function or found.typing_only):
             yield "inside of functions only"
-    elif top in ("pandas", "pyarrow", "cloudpickle", "sklearn", "matplotlib", "plotly", "PIL"):
+    elif top in (
+        "pandas",
+        "pyarrow",
+        "cloudpickle",
+        "sklearn",
+        "matplotlib",
+        "plotly",
+        "PIL",
+        "optuna",
+    ):
         if not (found.in_function or found.typing_only):
             yield "inside of functions only"
 

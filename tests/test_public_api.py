@@ -20,6 +20,7 @@ MODULES = [
     for module in pkgutil.walk_packages(sparkexp.__path__, "sparkexp.")
     if module.name != "sparkexp.demo.__main__"
 ]
+SEARCHES = ("launch", "search", "evolutionary_search", "random_search")
 EMPTY = inspect.Parameter.empty
 
 
@@ -42,6 +43,7 @@ def test_the_front_door():
         "random_search",
         "report",
         "resume",
+        "search",
     ]
     assert sparkexp.__all__ == ["__version__"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", sparkexp.__version__)
@@ -127,6 +129,16 @@ def test_the_customer_s_calls():
         ("seed", (None, keyword)),
         ("options", (EMPTY, "VAR_KEYWORD")),
     ]
+    assert list(parameters(experiment.search).items()) == [
+        ("spark", (EMPTY, positional)),
+        ("train", (EMPTY, positional)),
+        ("search_dict", (EMPTY, positional)),
+        ("searcher", ("evolution", positional)),
+        ("direction", ("max", positional)),
+        ("n_trials", (None, positional)),
+        ("seed", (None, keyword)),
+        ("options", (EMPTY, "VAR_KEYWORD")),
+    ]
     assert parameters(experiment.logdir) == {}
     assert parameters(experiment.report) == {
         "step": (EMPTY, positional),
@@ -136,7 +148,8 @@ def test_the_customer_s_calls():
 
 def test_options_do_not_hide_arguments():
     names = {f"{name}" for name in RunOptions.__annotations__}
-    for function in (experiment.launch, experiment.evolutionary_search, experiment.random_search):
+    for name in SEARCHES:
+        function = getattr(experiment, name)
         assert not names & set(parameters(function))
     assert names == set(inspect.signature(Options).parameters)
 
@@ -186,7 +199,7 @@ def test_methods_are_documented(thing):
         assert doc and doc.partition("\n")[0].endswith("."), f"{thing.__name__}.{name}"
 
 
-@pytest.mark.parametrize("function", ["launch", "evolutionary_search", "random_search"])
+@pytest.mark.parametrize("function", SEARCHES)
 def test_searches_say_what_they_raise_and_show_an_example(function):
     doc = inspect.getdoc(getattr(experiment, function))
     assert {"TrainFunctionError", "SpaceError", "RunDirectoryError"} <= documented(doc, "Raises")

@@ -8,6 +8,7 @@ from typing import Any
 from sparkexp.calls.evolutionary_search import evolutionary_search
 from sparkexp.calls.launch import launch
 from sparkexp.calls.random_search import random_search
+from sparkexp.calls.search import search as search_with
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.result import Result
 
@@ -20,7 +21,7 @@ def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result
     Parameters
     ----------
     search : Callable
-        `launch`, `evolutionary_search` or `random_search`.
+        `launch`, `search`, `evolutionary_search` or `random_search`.
     *args, **options
         The arguments of the search.
 
@@ -45,9 +46,9 @@ def dry_run(search: Callable[..., Result], *args: Any, **options: Any) -> Result
     <function train at ...
     {}
     """
-    if search not in (launch, evolutionary_search, random_search):
+    if search not in (launch, search_with, evolutionary_search, random_search):
         raise InvalidArgumentError(
-            f"dry_run tries out launch, evolutionary_search or random_search, got {search!r}. "
-            "Write dry_run(launch, spark, train, …)."
+            "dry_run tries out launch, search, evolutionary_search or random_search, got "
+            f"{search!r}. Write dry_run(launch, spark, train, …)."
         )
     return search(*args, **{**options, "dry_run": True})

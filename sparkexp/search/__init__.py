@@ -1,4 +1,4 @@
-"""Searchers: they propose trials (`ask`) and learn from the results (`tell`); numpy only."""
+"""Searchers: they propose trials (`ask`) and learn from the results (`tell`); numpy and scipy."""
 
 from sparkexp.search.asha import AshaSearcher
 from sparkexp.search.base import Searcher, SeededSearcher
@@ -6,9 +6,11 @@ from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
+from sparkexp.search.optuna_search import OptunaSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.rungs import RungSearcher
 from sparkexp.search.shade import ShadeSearcher
+from sparkexp.search.sobol import SobolSearcher
 from sparkexp.search.surrogate import SurrogateSearcher
 
 __all__ = [
@@ -18,10 +20,12 @@ __all__ = [
     "GridSearcher",
     "HyperbandSearcher",
     "ListSearcher",
+    "OptunaSearcher",
     "RandomSearcher",
     "RungSearcher",
     "Searcher",
     "SeededSearcher",
     "ShadeSearcher",
     "SurrogateSearcher",
+    "SobolSearcher",
 ]

@@ -39,8 +39,9 @@ class Searcher(ABC):
     - Unless `order_matters`, its trials depend on its settings and on the values told, never on
       the order in which they were told.
     - ``restore(state())`` on a freshly constructed searcher of the same settings makes it go on
-      as this one would have. Trials asked but not told are asked again first, with their numbers.
-      A result may also be told for such a trial without asking for it again.
+      as this one would have, or unless `restores_exactly` with what is known. Trials asked but not
+      told are asked again first, with their numbers. A result may also be told for such a trial
+      without asking for it again.
 
     For whoever writes one: implement `_propose` and `_learn`, and `_state` and `_restore` for what
     it remembers; numbers, open trials and the random generator are kept here.
@@ -74,6 +75,11 @@ class Searcher(ABC):
     def order_matters(self) -> bool:
         """Whether the trials depend on the order in which results are told."""
         return False
+
+    @property
+    def restores_exactly(self) -> bool:
+        """Whether a restored searcher proposes what this one would have proposed."""
+        return True
 
     @property
     def done(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from sparkexp.arguments import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.asha import AshaSearcher
 from sparkexp.search.base import Searcher
@@ -12,15 +14,68 @@ from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
+from sparkexp.search.optuna_search import OptunaSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.shade import ShadeSearcher
+from sparkexp.search.sobol import SobolSearcher
 from sparkexp.search.surrogate import SurrogateSearcher
 from sparkexp.space import Space
+from sparkexp.trial import Direction
 
-__all__ = ["rebuild"]
+__all__ = ["SEARCHERS", "by_name", "rebuild"]
+
+_CLASSES: list[type[Any]] = [
+    GridSearcher,
+    ListSearcher,
+    OptunaSearcher,
+    RandomSearcher,
+    SobolSearcher,
+    EvolutionSearcher,
+    ShadeSearcher,
+    AshaSearcher,
+    HyperbandSearcher,
+    DehbSearcher,
+    SurrogateSearcher,
+]
+# Those that need no more than a space, a direction, a number of trials and a seed.
+_HIDDEN = ("list", "optuna", "asha", "hyperband", "dehb")
+SEARCHERS = tuple(cls.name for cls in _CLASSES if cls.name not in _HIDDEN)
 
 
-def rebuild(name: str, space: Space | None, settings: Mapping[str, Any]) -> Searcher:
+def by_name(
+    name: str, space: Space, direction: Direction, n_trials: int | None, seed: int | None
+) -> Searcher:
+    """Return a searcher of this name with its own defaults for all but the settings given.
+
+    Examples
+    --------
+    >>> by_name('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), 'max', 8, 1).n_trials
+    8
+    """
+    if name == "evolution" and n_trials is not None:
+        return _classic(space, direction, n_trials, seed)
+    cls = next(cls for cls in _CLASSES if cls.name == name)
+    given = {"direction": direction, "n_trials": n_trials, "seed": seed}
+    taken = inspect.signature(cls).parameters
+    searcher: Searcher = cls(space, **{key: v for key, v in given.items() if key in taken})
+    return searcher
+
+
+def _classic(
+    space: Space, direction: Direction, n_trials: int, seed: int | None
+) -> EvolutionSearcher:
+    """Return a classic evolution of about so many trials, and not more."""
+    as_int("n_trials of an evolution", n_trials, at_least=4)
+    popsize = min(10, max(4, n_trials // 4))
+    return EvolutionSearcher(space, direction, popsize, n_trials // popsize - 1, seed=seed)
+
+
+def rebuild(
+    name: str,
+    space: Space | None,
+    settings: Mapping[str, Any],
+    sampler: object = None,
+) -> Searcher:
     """Return a fresh searcher with recorded settings.
 
     Parameters
@@ -31,6 +86,8 @@ def rebuild(name: str, space: Space | None, settings: Mapping[str, Any]) -> Sear
         What it searched.
     settings : Mapping[str, Any]
         What its `settings` returned.
+    sampler : optuna.samplers.BaseSampler, optional
+        That of a search with Optuna, which the record doesn't hold.
 
     Raises
     ------
@@ -42,21 +99,12 @@ def rebuild(name: str, space: Space | None, settings: Mapping[str, Any]) -> Sear
     >>> rebuild('grid', Space.from_grid_dict({'x': [1, 2]}), {}).n_trials
     2
     """
-    known: list[type[Any]] = [
-        GridSearcher,
-        ListSearcher,
-        RandomSearcher,
-        EvolutionSearcher,
-        ShadeSearcher,
-        AshaSearcher,
-        HyperbandSearcher,
-        DehbSearcher,
-        SurrogateSearcher,
-    ]
-    classes = {searcher.name: searcher for searcher in known}
+    known = {searcher.name: searcher for searcher in _CLASSES}
+    if sampler is not None:
+        settings = {**settings, "sampler": sampler}
     try:
         arguments = () if space is None else (space,)
-        searcher: Searcher = classes[name](*arguments, **settings)
+        searcher: Searcher = known[name](*arguments, **settings)
     except (KeyError, TypeError) as error:
         raise InvalidArgumentError(
             f"This version of sparkexp has no searcher {name!r} with the settings "

@@ -18,9 +18,11 @@ from sparkexp.search import (
     GridSearcher,
     HyperbandSearcher,
     ListSearcher,
+    OptunaSearcher,
     RandomSearcher,
     Searcher,
     ShadeSearcher,
+    SobolSearcher,
     SurrogateSearcher,
 )
 from sparkexp.space import Choice, Float, Int, Space
@@ -172,10 +174,22 @@ def _surrogate_generations(space: Space, direction: str = "max") -> Searcher:
     return SurrogateSearcher(space, direction, popsize=5, n_trials=17, mode="generational", seed=7)
 
 
+def _sobol(space: Space, direction: str = "max") -> Searcher:
+    return SobolSearcher(space, n_trials=32, seed=7)
+
+
+def _optuna(space: Space, direction: str = "max") -> Searcher:
+    from optuna.samplers import TPESampler
+
+    sampler = TPESampler(seed=7, n_startup_trials=6, n_ei_candidates=4)
+    return OptunaSearcher(space, direction, n_trials=14, sampler=sampler)
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
     "random": (_random, mixed_space),
+    "sobol": (_sobol, mixed_space),
     "evolution": (_evolution, mixed_space),
     "shade": (_shade, mixed_space),
     "shade, asynchronous": (_steady_shade, mixed_space),
@@ -188,6 +202,7 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "dehb": (_dehb, mixed_space),
     "surrogate": (_surrogate, mixed_space),
     "surrogate, generational": (_surrogate_generations, mixed_space),
+    "optuna": (_optuna, mixed_space),
 }
 
 

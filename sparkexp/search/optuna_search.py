@@ -1,0 +1,260 @@
+"""Any sampler of Optuna, through Optuna's own ask and tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparkexp.arguments import as_direction, as_int
+from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
+from sparkexp.search.base import Searcher
+from sparkexp.space import Choice, Float, Int, Parameter, Space
+from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
+from sparkexp.unit_interval import middle
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+
+__all__ = ["OptunaSearcher", "is_sampler"]
+
+# How often a sampler is asked again for a configuration that is allowed.
+TRIES_TO_ASK = 20
+# They stop Optuna's own loop, which there isn't here.
+REFUSED = ("GridSampler", "BruteForceSampler")
+
+
+def is_sampler(given: object) -> bool:
+    """Tell whether something is a sampler of Optuna, without importing Optuna."""
+    return any(
+        cls.__name__ == "BaseSampler" and cls.__module__.startswith("optuna.")
+        for cls in type(given).__mro__
+    )
+
+
+class OptunaSearcher(Searcher):
+    """A study of Optuna in memory, whose sampler proposes the trials.
+
+    A range becomes a float or int distribution with its log or step, an unordered choice a
+    categorical one, an ordered choice the number of its value in order. Parameters that are not
+    there are not suggested. Failed trials are told as failed.
+
+    The sampler's own generator can't be saved: a restored searcher hands all trials over to a new
+    study, and goes on with what the sampler given to it makes of them.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    direction : {'max', 'min'}
+        Whether more or less is better.
+    n_trials : int, optional
+        The number of trials, at least 1; None for no limit.
+    sampler : optuna.samplers.BaseSampler or str
+        The sampler. The name of its class is enough to look at a recorded search, not to ask.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is out of its range, or it is no sampler that can be asked.
+    EnvironmentUnfitError
+        If Optuna is not installed.
+
+    References
+    ----------
+    T. Akiba, S. Sano, T. Yanase, T. Ohta, M. Koyama (2019). Optuna: a next-generation
+    hyperparameter optimization framework. KDD, 2623-2631.
+    """
+
+    name: ClassVar[str] = "optuna"
+    space: Space
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction = "max",
+        n_trials: int | None = None,
+        sampler: BaseSampler | str = "",
+    ) -> None:
+        super().__init__(space)
+        self.direction = as_direction(direction)
+        self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
+        self._sampler_name = sampler if isinstance(sampler, str) else type(sampler).__name__
+        self._numbers: dict[int, int] = {}
+        self._told: list[tuple[dict[str, ParamValue], float | None]] = []
+        self._study: Study | None = None
+        if not isinstance(sampler, str):
+            self._study = self._new_study(sampler)
+
+    @property
+    def n_trials(self) -> int | None:
+        """The number of trials; None if there is no limit."""
+        return self._n_trials
+
+    @property
+    def order_matters(self) -> bool:
+        """True: a sampler uses what it knows when it is asked."""
+        return True
+
+    @property
+    def restores_exactly(self) -> bool:
+        """False: a sampler's generator can't be saved."""
+        return False
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {
+            "direction": self.direction,
+            "n_trials": self._n_trials,
+            "sampler": self._sampler_name,
+        }
+
+    def _new_study(self, sampler: BaseSampler) -> Study:
+        optuna = _optuna()
+        if not isinstance(sampler, optuna.samplers.BaseSampler):
+            raise InvalidArgumentError(f"A sampler of Optuna is wanted, got {sampler!r}.")
+        if self._sampler_name in REFUSED:
+            raise InvalidArgumentError(
+                f"{self._sampler_name} ends Optuna's own loop, which does not run here. Write "
+                "searcher='grid' for all combinations."
+            )
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # not: a study was created
+        try:
+            direction = "maximize" if self.direction == "max" else "minimize"
+            return optuna.create_study(sampler=sampler, direction=direction)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+
+    def _asked(self) -> Study:
+        if self._study is None:
+            raise InvalidArgumentError(
+                f"The sampler, a {self._sampler_name}, is needed to go on: hand it over again."
+            )
+        return self._study
+
+    def _propose(self, number: int) -> Trial:
+        study = self._asked()
+        root = {name: _distribution(p) for name, p in self.space.top_level.items()}
+        params: dict[str, ParamValue] = {}
+        for _ in range(TRIES_TO_ASK):
+            asked = study.ask(root)
+            params = self._suggested(asked)
+            if self.space.allows(params):
+                self._numbers[number] = asked.number
+                return Trial(number, params)
+            study.tell(asked, state=_optuna().trial.TrialState.FAIL)
+        params = self.space.decode(self.space.encode(params))
+        self._add_running(number, params)
+        return Trial(number, params)
+
+    def _suggested(self, asked: Any) -> dict[str, ParamValue]:
+        values: dict[str, ParamValue] = {}
+        for name, parameter in self.space.parameters.items():
+            condition = self.space.conditions.get(name)
+            if condition is None or condition.holds(values):
+                values[name] = _value(parameter, _suggest(asked, name, parameter))
+        return values
+
+    def _learn(self, result: TrialResult) -> None:
+        number, study = self._numbers.pop(result.trial.number), self._asked()
+        self._told.append((dict(result.trial.params), result.value))
+        if result.value is None:
+            study.tell(number, state=_optuna().trial.TrialState.FAIL)
+        else:
+            study.tell(number, result.value)
+
+    def _add_running(self, number: int, params: Mapping[str, ParamValue]) -> None:
+        self._numbers[number] = self._add(params, _optuna().trial.TrialState.RUNNING)
+
+    def _add(
+        self, params: Mapping[str, ParamValue], state: Any, value: float | None = None
+    ) -> int:
+        """Put a trial into the study that was not asked of it, and return its number there."""
+        study = self._asked()
+        parameters = self.space.parameters
+        trial = _optuna().trial.create_trial(
+            state=state,
+            value=value,
+            params={name: _raw(parameters[name], v) for name, v in params.items()},
+            distributions={name: _distribution(parameters[name]) for name in params},
+        )
+        study.add_trial(trial)
+        return len(study.get_trials(deepcopy=False)) - 1
+
+    def _state(self) -> dict[str, Any]:
+        return {"told": [[params, value] for params, value in self._told]}
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        states = _optuna().trial.TrialState
+        for params, value in memory["told"]:
+            self._told.append((dict(params), value))
+            self._add(params, states.FAIL if value is None else states.COMPLETE, value)
+        for trial in self.open_trials():
+            self._add_running(trial.number, trial.params)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise EnvironmentUnfitError(
+            "This search needs Optuna, which is not installed: pip install 'sparkexp[optuna]'."
+        ) from error
+    return optuna
+
+
+def _by_number(parameter: Choice) -> bool:
+    """Tell whether a choice is known to Optuna by the numbers of its options."""
+    # Optuna compares with ==, to which 1 and True are one.
+    return bool(parameter.ordered) or len(set(parameter.options)) < parameter.n_values
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    found = _optuna().distributions
+    distribution: BaseDistribution
+    if isinstance(parameter, Choice):
+        n = parameter.n_values
+        if parameter.ordered:
+            distribution = found.IntDistribution(0, n - 1)
+        else:
+            options = range(n) if _by_number(parameter) else parameter.options
+            distribution = found.CategoricalDistribution(tuple(options))
+    else:
+        # The last step, not the bound behind it, which Optuna would warn of.
+        high = parameter.decode(1.0)
+        kind = found.IntDistribution if isinstance(parameter, Int) else found.FloatDistribution
+        step = parameter.step or (1 if isinstance(parameter, Int) else None)
+        distribution = kind(parameter.low, high, log=parameter.log, step=step)
+    return distribution
+
+
+def _suggest(asked: Any, name: str, parameter: Parameter) -> Any:
+    """Return what Optuna has suggested, or suggests now."""
+    if name in asked.params:
+        return asked.params[name]
+    distribution: Any = _distribution(parameter)
+    if isinstance(parameter, Choice) and not parameter.ordered:
+        return asked.suggest_categorical(name, distribution.choices)
+    suggest = asked.suggest_float if isinstance(parameter, Float) else asked.suggest_int
+    bounds = {"step": distribution.step, "log": distribution.log}
+    return suggest(name, distribution.low, distribution.high, **bounds)
+
+
+def _value(parameter: Parameter, raw: Any) -> ParamValue:
+    """Return the value of a parameter that Optuna means."""
+    if isinstance(parameter, Choice) and _by_number(parameter):
+        return parameter.decode(middle(int(raw), parameter.n_values))
+    if isinstance(parameter, Float):
+        raw = min(max(float(raw), parameter.low), parameter.high)
+        if parameter.step is None:
+            return float(raw)
+    return parameter.decode(parameter.encode(raw))  # sums of steps miss them by a rounding error
+
+
+def _raw(parameter: Parameter, value: ParamValue) -> Any:
+    """Return what a value is to Optuna."""
+    if isinstance(parameter, Choice) and _by_number(parameter):
+        return int(parameter.encode(value) * parameter.n_values)
+    return value
