@@ -8,9 +8,9 @@ from typing import TypeGuard
 
 from sparkexp.errors import SpaceError
 from sparkexp.parameters import Choice, Parameter
-from sparkexp.trial import ParamValue
+from sparkexp.trial import ParamValue, params_key
 
-__all__ = ["Condition", "combination", "flattened", "n_combinations"]
+__all__ = ["Condition", "combination", "flattened", "n_combinations", "place"]
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,34 @@ def combination(entries: Mapping[str, Parameter], k: int) -> dict[str, ParamValu
         k, digit = divmod(k, _n_values(parameter) or 1)
         parts.append(_chosen(name, parameter, digit))
     return {name: value for part in reversed(parts) for name, value in part.items()}
+
+
+def place(entries: Mapping[str, Parameter], values: Mapping[str, ParamValue]) -> int:
+    """Return which of the configurations of a tree one is: `combination` there and back.
+
+    Examples
+    --------
+    >>> place({'units': Choice([16, 32]), 'dropout': Choice([0.5, 0.6])},
+    ...       {'units': 32, 'dropout': 0.6})
+    3
+    """
+    k = 0
+    for name, parameter in entries.items():
+        k = k * (_n_values(parameter) or 1) + _digit(name, parameter, values)
+    return k
+
+
+def _digit(name: str, parameter: Parameter, values: Mapping[str, ParamValue]) -> int:
+    if not _branches(parameter):
+        return [params_key({name: v}) for v in parameter.values()].index(
+            params_key({name: values[name]})
+        )
+    before = 0
+    for option, sub in parameter.branches:
+        if params_key({name: option}) == params_key({name: values[name]}):
+            return before + place(dict(sub), values)
+        before += n_combinations(dict(sub)) or 1
+    raise KeyError(name)
 
 
 def _n_values(parameter: Parameter) -> int | None:

@@ -132,6 +132,12 @@ class RunOptions(ResumeOptions, total=False):
         Whether only to show the plan and to try out on one executor whether the train function
         arrives there and finds its modules. It is not called, and nothing is left on disk. The
         result has one trial, whose ``output`` names the modules and their versions.
+    initial : list of dict
+        Configurations that are tried first: what is in use, or was found elsewhere.
+    warm_start : Result or path
+        An earlier search, or its log directory: its trials in this space are told to the searcher
+        without being run again. Evolutions and Optuna's samplers learn from them; random, Sobol
+        and grid search do not, and say so.
     **options
         See `ResumeOptions`.
     """
@@ -139,6 +145,8 @@ class RunOptions(ResumeOptions, total=False):
     name: str | None
     logdir: str | os.PathLike[str] | None
     dry_run: bool
+    initial: Sequence[Mapping[str, Any]]
+    warm_start: Any
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,8 @@ class Options:
     py_files: Sequence[str] = ()
     progress: bool = True
     dry_run: bool = False
+    initial: Sequence[Mapping[str, Any]] = ()
+    warm_start: Any = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""

@@ -36,7 +36,7 @@ def plan_text(
     lines = [f"{searcher.name} search {name!r}: {_counted(n_trials, 'trial')}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
-    lines += [f"  note: {note}" for note in engine.notes]
+    lines += [f"  note: {note}" for note in (*search.notes, *engine.notes)]
     return "\n".join(lines)
 
 

@@ -59,7 +59,6 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         The options as they were recorded; ``metric`` is taken from them.
     """
     settings = dict(search.searcher.settings())
-    call = _CALLS.get(search.searcher.name, "search")
     configurations = settings.pop("configurations", None)
     if search.space is not None:
         grid = "grid" in (search.searcher.name, settings.get("proposals"))

@@ -74,7 +74,7 @@ def resume(
     >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
     3
     """
-    for name in ("name", "dry_run"):
+    for name in ("name", "dry_run", "initial", "warm_start"):
         if name in options:
             raise InvalidArgumentError(f"A run that is resumed takes no {name}=; leave it out.")
     run = _open(logdir)

@@ -9,7 +9,7 @@ from typing import Any
 from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
 from sparkexp.constraint import Where
-from sparkexp.search import RungSearcher, Searcher
+from sparkexp.search import Known, RungSearcher, Searcher
 from sparkexp.search.recorded import rebuild
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking import HParamSpec, Interval
@@ -37,6 +37,12 @@ class Search:
         Whether a trial without a value has failed.
     reuse : bool
         Whether equal configurations share a value.
+    initial : tuple of dict
+        Configurations that are tried first.
+    known : tuple of Known
+        What the searcher knows from an earlier search.
+    notes : tuple of str
+        What the plan says about this.
     """
 
     searcher: Searcher
@@ -44,6 +50,9 @@ class Search:
     space: Space | None = None
     needs_values: bool = True
     reuse: bool = True
+    initial: tuple[dict[str, ParamValue], ...] = ()
+    known: tuple[Known, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def generations(self) -> int | None:
@@ -89,6 +98,8 @@ class Search:
             "needs_values": self.needs_values,
             "reuse": self.reuse,
             "where": self.space is not None and self.space.where is not None,
+            "initial": list(self.initial),
+            "known": [{"params": dict(k.params), "value": k.value} for k in self.known],
         }
 
     @classmethod
@@ -106,12 +117,18 @@ class Search:
             If this version has no such searcher, or the settings are none of its.
         """
         space = Space.from_json(record["space"], where) if record["space"] else None
+        searcher = rebuild(record["searcher"], space, record["settings"], sampler)
+        initial = tuple(dict(params) for params in record.get("initial", ()))
+        known = tuple(Known(**entry) for entry in record.get("known", ()))
+        searcher.start_from(initial, known)
         return cls(
-            rebuild(record["searcher"], space, record["settings"], sampler),
+            searcher,
             as_direction(record["direction"]),
             space,
             bool(record["needs_values"]),
             bool(record["reuse"]),
+            initial,
+            known,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkexp.conditions import Condition, combination, flattened, n_combinations
+from sparkexp.conditions import Condition, combination, flattened, n_combinations, place
 from sparkexp.constraint import Constraint, Where
 from sparkexp.errors import SpaceError
 from sparkexp.parameters import Choice, Float, Int, Parameter, parameter_from_json
@@ -170,6 +170,10 @@ class Space:
         """
         values = combination(self.top_level, k)
         return {name: values[name] for name in self.parameters if name in values}
+
+    def place(self, params: Mapping[str, ParamValue]) -> int:
+        """Return which of all configurations this is, one that `configuration` returned."""
+        return place(self.top_level, params)
 
     @property
     def always(self) -> tuple[str, ...]:

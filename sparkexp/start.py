@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkexp.beginning import begun
 from sparkexp.engine import probe_of
 from sparkexp.options import Options
 from sparkexp.result import Result
@@ -51,6 +52,8 @@ def start_search(
     TrainFunctionError
         If the train function can't be called with the names of the search.
     """
+    if run is None:
+        search = begun(search, options)
     passed = search.names()
     ever = {name for names in passed for name in names}
     for names in passed:
@@ -70,7 +73,9 @@ def _try_out(
     wanted = options.logdir_path() or default_root(options.name or function_name(train))
     # Beside the log directory, on the same storage; what is there already is none of our business.
     root = wanted.with_name(f".{wanted.name}-dry-run-{uuid.uuid4().hex[:8]}")
-    quiet = dataclasses.replace(options, dry_run=False, metric=None, logdir=root)
+    quiet = dataclasses.replace(
+        options, dry_run=False, metric=None, logdir=root, initial=(), warm_start=None
+    )
     new = [path for path in (root, *root.parents) if not path.exists()]
     try:
         result = run_search(spark, probe_of(train), one, quiet, planned=search)

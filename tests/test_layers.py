@@ -21,7 +21,7 @@ LAYERS = (
     ("calls",),
     ("resuming",),
     ("start",),
-    ("run",),
+    ("run", "beginning"),
     ("loop", "plan", "options", "result", "signature", "reproduce"),
     ("plots",),
     ("progress", "search_spec", "limits", "interrupts", "hosts"),

@@ -1,7 +1,7 @@
 """Searchers: they propose trials (`ask`) and learn from the results (`tell`); numpy and scipy."""
 
 from sparkexp.search.asha import AshaSearcher
-from sparkexp.search.base import Searcher, SeededSearcher
+from sparkexp.search.base import Known, Searcher, SeededSearcher
 from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
@@ -19,6 +19,7 @@ __all__ = [
     "EvolutionSearcher",
     "GridSearcher",
     "HyperbandSearcher",
+    "Known",
     "ListSearcher",
     "OptunaSearcher",
     "RandomSearcher",

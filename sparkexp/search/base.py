@@ -7,6 +7,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -17,10 +18,26 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.space import Space
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
-__all__ = ["SeededSearcher", "Searcher"]
+__all__ = ["Known", "SeededSearcher", "Searcher"]
 
 # How often a point is drawn anew that is not allowed.
 TRIES_TO_DRAW = 1000
+
+
+@dataclass(frozen=True)
+class Known:
+    """The value of a configuration from an earlier search.
+
+    Parameters
+    ----------
+    params : Mapping[str, int | float | str | bool]
+        The configuration.
+    value : float
+        Its value.
+    """
+
+    params: Mapping[str, ParamValue]
+    value: float
 
 
 class Searcher(ABC):
@@ -60,6 +77,58 @@ class Searcher(ABC):
         self._open: dict[int, Trial] = {}
         # Open trials of a restored searcher that are still to be asked again.
         self._again: list[int] = []
+        self._initial: tuple[dict[str, ParamValue], ...] = ()
+        self._known: tuple[Known, ...] = ()
+
+    @final
+    def start_from(
+        self, initial: Sequence[Mapping[str, ParamValue]] = (), known: Sequence[Known] = ()
+    ) -> bool:
+        """Begin with some configurations, and with what is known of others; before the first ask.
+
+        Parameters
+        ----------
+        initial : sequence of Mapping[str, int | float | str | bool]
+            The first trials, checked against the space.
+        known : sequence of Known
+            Configurations of the space and their values, which are not asked.
+
+        Returns
+        -------
+        bool
+            Whether it makes use of what is known.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it can't begin with so many.
+        """
+        most = self._max_initial()
+        if most is not None and len(initial) > most:
+            raise InvalidArgumentError(
+                f"This {self.name} search begins with at most {most} configurations, got "
+                f"initial= with {len(initial)}. Leave some out, or make it larger."
+            )
+        self._known = tuple(known)
+        used = bool(known) and self._know(self._known)
+        if initial:
+            self._plant(initial)
+        return used
+
+    def _max_initial(self) -> int | None:
+        """Return how many configurations it can begin with; None if any number."""
+        return self.n_trials
+
+    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        """Take the first trials' configurations over into the books, where there are any.
+
+        Trial k is given configuration k, whatever `_propose` returns for it.
+        """
+        self._initial = tuple(dict(params) for params in initial)
+
+    def _know(self, known: Sequence[Known]) -> bool:
+        """Learn what is known already, and return whether it matters."""
+        return False
 
     @property
     @abstractmethod
@@ -112,6 +181,8 @@ class Searcher(ABC):
             return None
         trial = self._propose(self._n_asked)
         if trial is not None:
+            if trial.number < len(self._initial):
+                trial = replace(trial, params=self._initial[trial.number])
             self._n_asked += 1
             self._open[trial.number] = trial
         return trial
@@ -203,7 +274,10 @@ class Searcher(ABC):
     def _fingerprint(self) -> str:
         # A digest: the state is written after every trial, a list of configurations can be long.
         space = None if self.space is None else self.space.to_json()
-        text = json.dumps([self.name, space, self.settings()], sort_keys=True)
+        made: list[Any] = [self.name, space, self.settings()]
+        if self._initial or self._known:
+            made += [self._initial, [[known.params, known.value] for known in self._known]]
+        text = json.dumps(made, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

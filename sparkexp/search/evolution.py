@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sparkexp.arguments import as_direction, as_float, as_int
-from sparkexp.search.base import SeededSearcher
+from sparkexp.search.base import Known, SeededSearcher
 from sparkexp.search.variation import Vector, crossed, distinct, rand_1, reflected
 from sparkexp.space import Space
-from sparkexp.trial import Direction, Trial, TrialResult
+from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
 __all__ = ["EvolutionSearcher"]
 
@@ -113,6 +113,24 @@ class EvolutionSearcher(SeededSearcher):
             "mutation": self.mutation,
             **super().settings(),
         }
+
+    def _max_initial(self) -> int:
+        return self.popsize
+
+    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._plant(initial)
+        for slot, params in enumerate(initial):
+            self._candidates[slot] = self.space.encode(params)
+
+    def _know(self, known: Sequence[Known]) -> bool:
+        """Let the best of what is known hold the slots; the first generation competes with it."""
+        ranked = sorted(known, key=lambda k: k.value, reverse=self.direction == "max")
+        for slot, best in enumerate(ranked[: self.popsize]):
+            self._genomes[slot] = self.space.encode(best.params)
+            self._values[slot] = best.value
+        if len(ranked) >= self.popsize:
+            self._candidates = self._breed()
+        return True
 
     def _propose(self, number: int) -> Trial | None:
         generation, slot = divmod(number, self.popsize)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from sparkexp.errors import SpaceError
+from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.search.base import Searcher
 from sparkexp.space import Space
 from sparkexp.trial import ParamValue, Trial, TrialResult
@@ -29,6 +29,8 @@ class _FixedSearcher(Searcher):
         return self._params(k)
 
     def _propose(self, number: int) -> Trial:
+        if number < len(self._initial):
+            return Trial(number, self._initial[number])
         return Trial(number, self._params(number))
 
     def _learn(self, result: TrialResult) -> None:
@@ -75,6 +77,8 @@ class GridSearcher(_FixedSearcher):
                 )
         self._n_trials = space.n_configurations or 0
         self._space = space
+        # Places of the configurations that it begins with, ascending: the others follow.
+        self._first: list[int] = []
         self._allowed: list[int] | None = None
         if space.where is not None:
             if self._n_trials > MAX_FILTERED:
@@ -96,7 +100,19 @@ class GridSearcher(_FixedSearcher):
         return {}
 
     def _params(self, k: int) -> dict[str, ParamValue]:
+        k -= len(self._first)  # those before were configurations to begin with
+        for place in self._first:
+            k += place <= k
         return self._space.configuration(k if self._allowed is None else self._allowed[k])
+
+    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._plant(initial)
+        places = [self._space.place(params) for params in initial]
+        if self._allowed is not None:
+            places = [self._allowed.index(place) for place in places]
+        self._first = sorted(set(places))
+        if len(self._first) < len(places):
+            raise InvalidArgumentError("initial names a combination of the grid twice.")
 
 
 class ListSearcher(_FixedSearcher):
@@ -141,6 +157,9 @@ class ListSearcher(_FixedSearcher):
 
     def _params(self, k: int) -> dict[str, ParamValue]:
         return dict(self._configurations[k])
+
+    def _max_initial(self) -> int:
+        return 0
 
 
 def _configuration(k: int, given: Mapping[str, ParamValue]) -> dict[str, ParamValue]:

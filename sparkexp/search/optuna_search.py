@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkexp.arguments import as_direction, as_int
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
-from sparkexp.search.base import Searcher
+from sparkexp.search.base import Known, Searcher
 from sparkexp.space import Choice, Float, Int, Parameter, Space
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 from sparkexp.unit_interval import middle
@@ -134,7 +134,17 @@ class OptunaSearcher(Searcher):
             )
         return self._study
 
+    def _know(self, known: Sequence[Known]) -> bool:
+        if self._study is not None:  # else it is only looked at
+            complete = _optuna().trial.TrialState.COMPLETE
+            for each in known:
+                self._add(each.params, complete, each.value)
+        return True
+
     def _propose(self, number: int) -> Trial:
+        if number < len(self._initial):
+            self._add_running(number, self._initial[number])
+            return Trial(number, self._initial[number])
         study = self._asked()
         root = {name: _distribution(p) for name, p in self.space.top_level.items()}
         params: dict[str, ParamValue] = {}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search import Known, ListSearcher
 from sparkexp.space import Choice, Float, Int, Space
+from sparkexp.trial import params_key
 
 from .driving import SETUPS, drive, score, trials
 
@@ -34,9 +38,11 @@ def conditional_space() -> Space:
     )
 
 
-def check_restoring(make, space, n_told=7):
+def check_restoring(make, space, n_told=7, **begin):
     """Asks and tells so many, and goes on in a searcher that took over the state as JSON."""
     searcher, later = make(space), make(space)
+    for each in (searcher, later):
+        each.start_from(**begin)
     drive(searcher, score, n_trials=n_told)
     later.restore(json.loads(json.dumps(searcher.state())))
     rest = trials(later, score)
@@ -84,3 +90,73 @@ def test_where_that_allows_a_sliver(setup):
     space = Space({"a": Int(1, 20), "b": Int(1, 20)}, where=lambda p: p["a"] * p["b"] == 36)
     asked = trials(setup[0](space), score)
     assert asked and all(t.params["a"] * t.params["b"] == 36 for t in asked)
+
+
+def some(space: Space, n: int, seed: int = 1) -> list[dict]:
+    """So many different configurations of a space."""
+    drawn = np.random.default_rng(seed).random((50, space.n_dims))
+    found = {params_key(params): params for params in map(space.decode, drawn)}
+    return list(found.values())[:n]
+
+
+@pytest.mark.parametrize(
+    "space", [conditional_space(), constrained_space()], ids=["tree", "where"]
+)
+def test_initial(setup, space):
+    make, initial = setup[0], some(space, 3)
+    searcher = make(space)
+    if isinstance(searcher, ListSearcher):
+        with pytest.raises(InvalidArgumentError, match="begins with at most 0"):
+            searcher.start_from(initial)
+        return
+    searcher.start_from(initial)
+    asked = trials(searcher, score)
+    assert [dict(trial.params) for trial in asked[:3]] == initial
+    assert len(asked) == make(space).n_trials
+    assert all(space.allows(space.checked(trial.params)) for trial in asked)
+    if searcher.name == "grid":
+        whole = trials(make(space), score)
+        assert {params_key(t.params) for t in asked} == {params_key(t.params) for t in whole}
+        assert len({params_key(t.params) for t in asked}) == len(asked)
+    check_restoring(make, space, initial=initial)
+    check_restoring(make, space, n_told=1, initial=initial)
+
+
+def test_too_many_initial(setup):
+    space = conditional_space()
+    searcher = setup[0](space)
+    with pytest.raises(InvalidArgumentError, match="Leave some out"):
+        searcher.start_from(some(space, 1) * 200)
+
+
+def test_warm_start(setup):
+    """Whoever learns proposes other trials than without, and goes on after a restart."""
+    make, space = setup[0], conditional_space()
+    known = [Known(params, float(len(str(params)))) for params in some(space, 30)]
+    searcher = make(space)
+    learns = searcher.start_from((), known)
+    asked = trials(searcher, score)
+    assert (asked != trials(make(space), score)) is learns
+    assert len(asked) == make(space).n_trials
+    for trial in asked:
+        assert space.checked(trial.params) == trial.params
+    check_restoring(make, space, known=known)
+    with pytest.raises(InvalidArgumentError, match="another searcher"):
+        make(space).restore(searcher.state())
+
+
+def test_what_is_known_is_what_the_search_goes_on_from(setup):
+    """The best known is near 0.9, and so is what is tried first: soon if not at once."""
+    space = Space({"x": Float(0, 1), "y": Float(0, 1)})
+    if setup[0].__name__ in ("_grid", "_list"):
+        pytest.skip("a grid of what is continuous")
+    xs = np.random.default_rng(3).random((60, 2)).tolist()
+    known = [Known({"x": x, "y": y}, -((x - 0.9) ** 2) - (y - 0.9) ** 2) for x, y in xs]
+    searcher = setup[0](space)
+    learns = searcher.start_from((), known)
+
+    def objective(params):
+        return -((params["x"] - 0.9) ** 2) - (params["y"] - 0.9) ** 2
+
+    near = np.mean([-objective(t.params) < 0.1 for t in trials(searcher, objective)[:14]])
+    assert bool(near > 0.3) is learns, near

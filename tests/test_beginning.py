@@ -1,0 +1,113 @@
+"""initial= and warm_start=."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sparkexp import experiment
+from sparkexp.errors import InvalidArgumentError, RunDirectoryError, SpaceError
+
+HOW = {"engine": "inline", "progress": False}
+SPACE = {"x": [0.0, 1.0], "units": [1, 8]}
+
+
+def train(x, units):
+    if units == 7:
+        raise RuntimeError("seven")
+    return -abs(x - 0.3) - units / 100
+
+
+def test_initial_comes_first_and_is_resumed(tmp_path):
+    initial = [{"x": 0.1, "units": 3}, {"units": 1, "x": 1}]
+    how = dict(direction="max", popsize=5, generations=2, seed=4, initial=initial, **HOW)
+    whole = experiment.evolutionary_search(None, train, SPACE, **how)
+    assert [r.trial.params for r in whole.trials[:2]] == [
+        {"x": 0.1, "units": 3}, {"x": 1.0, "units": 1},
+    ]  # fmt: skip
+    assert whole.trials[0].value == train(0.1, 3)
+    experiment.evolutionary_search(None, train, SPACE, max_trials=4, logdir=tmp_path, **how)
+    resumed = experiment.resume(None, train, tmp_path, max_trials=None, **HOW)
+    assert [r.trial for r in resumed.trials] == [r.trial for r in whole.trials]
+
+
+@pytest.mark.parametrize(
+    ("initial", "message"),
+    [
+        ([{"x": 0.1}], r"initial\[0\]: A configuration of this space has the names x, units"),
+        ([{"x": 0.1, "units": 1}, {"x": 2, "units": 1}], r"initial\[1\]: x: 2.0 is not a number"),
+        ([{"x": 0.9, "units": 1}], r"initial\[0\]: where= does not allow"),
+        ({"x": 0.1, "units": 1}, "initial must be a list of configurations"),
+        ([{"x": 0.1, "units": 1}] * 11, "begins with at most 10 configurations"),
+    ],
+)
+def test_initial_is_checked_first(initial, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        experiment.random_search(
+            None, train, SPACE, n_trials=10, initial=initial, where=lambda p: p["x"] < 0.8, **HOW
+        )
+
+
+def test_a_grid_begins_with_what_is_said():
+    grid = {"x": [0.1, 0.2], "units": [1, 2]}
+    result = experiment.launch(None, train, grid, initial=[{"x": 0.2, "units": 1}], **HOW)
+    found = [tuple(r.trial.params.values()) for r in result.trials]
+    assert found == [(0.2, 1), (0.1, 1), (0.1, 2), (0.2, 2)]
+    with pytest.raises(SpaceError, match="0.3 is not one of"):
+        experiment.launch(None, train, grid, initial=[{"x": 0.3, "units": 1}], **HOW)
+    with pytest.raises(InvalidArgumentError, match="Put what is to be tried first at its head"):
+        experiment.launch(None, train, [{"x": 0.1, "units": 1}], initial=[{}], **HOW)
+
+
+def test_warm_start_from_a_result_and_a_directory(tmp_path, capsys):
+    earlier = experiment.random_search(
+        None, train, SPACE, n_trials=30, seed=1, logdir=tmp_path / "earlier", **HOW
+    )
+    how = {"popsize": 5, "generations": 1, "seed": 4, **HOW}
+    warm = experiment.evolutionary_search(None, train, SPACE, warm_start=earlier, **how)
+    cold = experiment.evolutionary_search(None, train, SPACE, **how)
+    assert [r.trial for r in warm.trials] != [r.trial for r in cold.trials]
+    assert len(warm) == len(cold) == 10
+    again = experiment.evolutionary_search(
+        None, train, SPACE, warm_start=tmp_path / "earlier", max_trials=3,
+        logdir=tmp_path / "later", **how,
+    )  # fmt: skip
+    record = json.loads((tmp_path / "later" / "experiment.json").read_text())
+    n_failed = len(earlier.failures())
+    assert n_failed and len(record["known"]) == 30 - n_failed
+    again = experiment.resume(None, train, tmp_path / "later", max_trials=None, **HOW)
+    assert [r.trial for r in again.trials] == [r.trial for r in warm.trials]
+
+
+def test_what_the_plan_says_about_it(capsys):
+    earlier = experiment.random_search(None, train, SPACE, n_trials=6, seed=1, **HOW)
+    smaller = {"x": [0.0, 1.0], "units": [1, 4]}
+    how = {"warm_start": earlier, "seed": 1, "engine": "inline"}
+    experiment.evolutionary_search(None, train, smaller, popsize=4, generations=0, **how)
+    said = capsys.readouterr()
+    n_inside = sum(r.trial.params["units"] <= 4 for r in earlier.trials)
+    n_valued = sum(r.value is not None for r in earlier.trials)
+    note = f"note: {n_inside} of {n_valued} configurations known from warm_start"
+    assert note in said.out + said.err
+    experiment.random_search(None, train, SPACE, n_trials=2, **how)
+    said = capsys.readouterr()
+    assert "note: a random search does not learn: warm_start" in said.out + said.err
+
+
+def test_what_can_not_warm(tmp_path):
+    earlier = experiment.random_search(None, train, SPACE, n_trials=6, seed=1, **HOW)
+    for given, message in [
+        ("nowhere", "nowhere"),
+        (3, "must be the Result of a search"),
+    ]:
+        with pytest.raises((InvalidArgumentError, RunDirectoryError), match=message):
+            experiment.random_search(None, train, SPACE, warm_start=given, **HOW)
+    with pytest.raises(InvalidArgumentError, match="must have the direction of this"):
+        experiment.random_search(None, train, SPACE, "min", warm_start=earlier, **HOW)
+    with pytest.raises(InvalidArgumentError, match="got none of 6"):
+        experiment.random_search(
+            None, train, {"x": [3.0, 4.0], "units": [1, 8]}, warm_start=earlier, **HOW
+        )
+    with pytest.raises(InvalidArgumentError, match="takes no warm_start="):
+        experiment.resume(None, train, earlier.logdir, warm_start=earlier, **HOW)
