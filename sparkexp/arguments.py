@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sparkexp.trial import Direction
 # What a float holds exactly; no count or number of seconds is larger.
 MAX_INT = 2**53
 
-__all__ = ["as_direction", "as_float", "as_int"]
+__all__ = ["as_direction", "as_directions", "as_float", "as_int"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
@@ -64,3 +65,22 @@ def as_direction(value: object) -> Direction:
         f"direction must be 'max' or 'min', got {value!r}. Say 'max' for an accuracy, 'min' for a "
         "loss."
     )
+
+
+def as_directions(value: object, metric: str | Sequence[str] | None) -> tuple[Direction, ...]:
+    """Return a direction per metric: one, unless both are lists of the same length.
+
+    Examples
+    --------
+    >>> as_directions(['max', 'min'], ['accuracy', 'latency'])
+    ('max', 'min')
+    """
+    if metric is None or isinstance(metric, str):
+        return (as_direction(value),)
+    given = value if isinstance(value, (list, tuple)) else []
+    if len(given) != len(metric):
+        raise InvalidArgumentError(
+            f"direction must have one entry for each of metric={list(metric)}, got {value!r}: "
+            "say which is to be large and which small, such as direction=['max', 'min']."
+        )
+    return tuple(as_direction(direction) for direction in given)

@@ -11,7 +11,7 @@ from typing import Any
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.options import Options
 from sparkexp.result import Result
-from sparkexp.search import Known
+from sparkexp.search.base import Known
 from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.storage import RunDirectory
@@ -73,6 +73,10 @@ def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
     if not isinstance(given, Result):
         raise InvalidArgumentError(
             f"warm_start must be the Result of a search or its log directory, got {given!r}."
+        )
+    if len(search.directions) > 1 or len(given.directions) > 1:
+        raise InvalidArgumentError(
+            "warm_start goes with one metric, here and in the search it comes from. Leave it out."
         )
     if given.direction != search.direction:
         raise InvalidArgumentError(

@@ -50,8 +50,9 @@ class ResumeOptions(TypedDict, total=False):
 
     Parameters
     ----------
-    metric : str
-        Where the train function returns a dict: the entry to optimise.
+    metric : str or list of str
+        Where the train function returns a dict: the entry to optimise, or several, with a
+        direction for each; the best trials are then ``result.front``.
     parallelism : int
         Trials at the same time, at least 1; by default as many as the executors can run, also
         when some come or go meanwhile.
@@ -99,7 +100,7 @@ class ResumeOptions(TypedDict, total=False):
         Whether to show the plan and the progress, True by default.
     """
 
-    metric: str | None
+    metric: str | list[str] | None
     parallelism: int | None
     trial_timeout: float | None
     timeout: float | None
@@ -153,7 +154,7 @@ class RunOptions(ResumeOptions, total=False):
 class Options:
     """`RunOptions` with defaults, checked."""
 
-    metric: str | None = None
+    metric: str | Sequence[str] | None = None
     name: str | None = None
     logdir: str | os.PathLike[str] | None = None
     parallelism: int | None = None
@@ -178,7 +179,23 @@ class Options:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
-        return {name: getattr(self, name) for name in RECORDED}
+        record = {name: getattr(self, name) for name in RECORDED}
+        if self.more_metrics:
+            record["metric"] = [self.first_metric, *self.more_metrics]
+        return record
+
+    @property
+    def first_metric(self) -> str | None:
+        """The metric, the first of several."""
+        if self.metric is None or isinstance(self.metric, str):
+            return self.metric
+        return self.metric[0]
+
+    @property
+    def more_metrics(self) -> tuple[str, ...]:
+        """The metrics after the first."""
+        several = self.metric is not None and not isinstance(self.metric, str)
+        return tuple(self.metric[1:]) if several and self.metric else ()
 
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> Options:
@@ -198,7 +215,7 @@ class Options:
                     f"There is no option {name!r}.{hint} The options are: {', '.join(names)}."
                 )
         options = cls(**{**given, **_numbers(given)})
-        _check_text("metric", options.metric)
+        _check_metric(options)
         _check_text("name", options.name)
         _check_choice("engine", options.engine, get_args(EngineName))
         _check_choice("isolation", options.isolation, get_args(Isolation))
@@ -257,6 +274,24 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, int | float]:
 def _check_text(name: str, value: object) -> None:
     if value is not None and (not isinstance(value, str) or not value.strip()):
         raise InvalidArgumentError(f"{name} must be a text that isn't empty, got {value!r}.")
+
+
+def _check_metric(options: Options) -> None:
+    metric = options.metric
+    if metric is None or isinstance(metric, str):
+        return _check_text("metric", metric)
+    names = list(metric) if isinstance(metric, (list, tuple)) else []
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InvalidArgumentError(
+            f"metric must be a text, or a list of at least two different ones, got {metric!r}."
+        )
+    for name in names:
+        _check_text("metric", name)
+    if options.target is not None:
+        raise InvalidArgumentError(
+            "target goes with one metric: with several, no trial is simply good enough. Leave it "
+            "out."
+        )
 
 
 def _check_gpus(amount: float | None) -> None:

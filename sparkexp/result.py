@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.cost import comparable, fidelity_cost
 from sparkexp.arguments import as_direction
 from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
+from sparkexp.ranking import BestTrial, best_of, front_of
 from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
+from sparkexp.table import frame_of
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -26,45 +27,6 @@ __all__ = ["BestTrial", "Result"]
 
 MAX_PRINTED_ROWS = 20
 MAX_ERROR_CHARS = 60
-# Columns of the table, beside one per parameter.
-FIXED_COLUMNS = (
-    "id",
-    "generation",
-    "parent",
-    "value",
-    "status",
-    "seconds",
-    "host",
-    "gpu",
-    "logdir",
-    "error",
-    "reused_from",
-)
-
-
-@dataclass(frozen=True)
-class BestTrial:
-    """The best trial of a search.
-
-    Parameters
-    ----------
-    id : str
-        The trial's id.
-    params : dict
-        Its parameters.
-    value : float
-        Its objective.
-    metrics : dict
-        All numbers that the train function returned.
-    logdir : str
-        Its directory.
-    """
-
-    id: str
-    params: dict[str, int | float | str | bool]
-    value: float
-    metrics: dict[str, float]
-    logdir: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +45,8 @@ class Result:
         The run's name.
     stopped : str, optional
         Why the search ended before its last trial; None if it did not.
+    directions : tuple of {'max', 'min'}
+        One per objective, where there are several; `direction` is the first of them.
 
     Examples
     --------
@@ -101,6 +65,7 @@ class Result:
     logdir: str
     name: str = ""
     stopped: str | None = None
+    directions: tuple[Direction, ...] = ()
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Result:
@@ -113,9 +78,11 @@ class Result:
         """
         try:
             direction, name = as_direction(run.settings["direction"]), str(run.settings["name"])
+            directions = tuple(map(as_direction, run.settings.get("directions", ())))
         except (KeyError, ValueError) as error:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
-        return cls(tuple(run.results()), direction, str(run.paths.root), name)
+        trials = tuple(run.results())
+        return cls(trials, direction, str(run.paths.root), name, directions=directions)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -129,19 +96,35 @@ class Result:
         Raises
         ------
         NoBestTrialError
-            If no trial succeeded with a value; the message says why.
+            If no trial succeeded with a value, or there are several objectives, of which `front`
+            has the best trials; the message says why.
         """
         found = self._best()
         if found is None:
             raise NoBestTrialError(self._why_no_best())
-        assert found.value is not None
-        return BestTrial(
-            found.trial.id,
-            dict(found.trial.params),
-            found.value,
-            dict(found.metrics),
-            found.logdir,
-        )
+        return BestTrial.of(found)
+
+    @property
+    def front(self) -> list[BestTrial]:
+        """The trials of which no other is better in all objectives: the Pareto front.
+
+        By the first objective, the best first; ``values`` has all of them. With one objective it
+        is the best trial.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> def train(x):
+        ...     return {'accuracy': x, 'latency': x**2 if x < 3 else 1.0}
+        >>> result = experiment.launch(None, train, {'x': [1, 2, 3]}, direction=['max', 'min'],
+        ...     metric=['accuracy', 'latency'], engine='inline', progress=False)
+        >>> [(trial.params['x'], trial.values) for trial in result.front]
+        [(3, (3.0, 1.0))]
+        """
+        if len(self.directions) > 1:
+            return [BestTrial.of(r) for r in front_of(self.trials, self.directions)]
+        found = self._best()
+        return [] if found is None else [BestTrial.of(found)]
 
     def failures(self) -> dict[str, str]:
         """Return what went wrong in the failed trials, by their ids.
@@ -170,19 +153,10 @@ class Result:
             then others, such as ``epochs``), ``value, status, seconds, host, gpu, logdir, error,
             reused_from``, then one per metric that differs from the value. An argument or metric
             with the name of another column is called ``param_<name>`` or ``metric_<name>``.
-            ``seconds`` is the time in the train function; 0 for a reused one.
+            ``seconds`` is the time in the train function; 0 for a reused one. With several
+            objectives ``value`` is the first, and ``front`` tells who is on the Pareto front.
         """
-        import pandas as pd
-
-        taken = set(FIXED_COLUMNS)
-        params = _columns(self._argument_names(), "param_", taken)
-        metrics = _columns((name for r in self.trials for name in r.metrics), "metric_", taken)
-        columns = [
-            *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
-        ]  # fmt: skip
-        frame = pd.DataFrame([_row(r, params, metrics) for r in self.trials], columns=columns)
-        # Missing where a search has no generations; whole numbers all the same.
-        return frame.astype({"generation": "Int64"})
+        return frame_of(self.trials, self.front if len(self.directions) > 1 else None)
 
     def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
         """Return a plot of the search; a notebook shows it.
@@ -267,19 +241,15 @@ class Result:
         left_out = html.escape(self._left_out().strip())
         return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
 
-    def _argument_names(self) -> Iterable[str]:
-        yield from (name for r in self.trials for name in r.trial.params)
-        yield from (name for r in self.trials for name in r.trial.extra)
-
     def _best(self) -> TrialResult | None:
-        sign = 1.0 if self.direction == "max" else -1.0
-        valued = [r for r in self.trials if r.succeeded and r.value is not None]
-        # max keeps the first of equals: the trials are in order.
-        return max(
-            valued, key=lambda r: (r.trial.rung or 0, sign * (r.value or 0.0)), default=None
-        )
+        return None if len(self.directions) > 1 else best_of(self.trials, self.direction)
 
     def _why_no_best(self) -> str:
+        if len(self.directions) > 1:
+            return (
+                "There is no best trial of a search with several objectives: result.front has "
+                "those that no other beats in all of them."
+            )
         succeeded = [r for r in self.trials if r.succeeded]
         if not self.trials:
             return "There is no best trial: no trial ended."
@@ -310,6 +280,8 @@ class Result:
             parts.append(f"; best {found.value:.6g} with {params or 'no parameters'}")
         if (cost := fidelity_cost(self.trials)) is not None:
             parts.append(f"; {cost.sentence}")
+        if len(self.directions) > 1:
+            parts.append(f"; {len(self.front)} on the front of {len(self.directions)} objectives")
         if self.stopped:
             parts.append(f"; stopped: {self.stopped}")
         return "".join(parts)
@@ -337,35 +309,6 @@ class Result:
     def _left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS
         return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
-
-
-def _columns(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, str]:
-    """Return a column for each name, and add them to those that are taken."""
-    columns = {name: name for name in names}
-    for name in columns:
-        while columns[name] in taken or (columns[name] != name and columns[name] in columns):
-            columns[name] = prefix + columns[name]
-        taken.add(columns[name])
-    return columns
-
-
-def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dict[str, Any]:
-    trial = r.trial
-    return {
-        "id": trial.id,
-        "generation": trial.generation,
-        "parent": trial.parent,
-        "value": r.value,
-        "status": str(r.state),
-        "seconds": round(r.seconds, 3),
-        "host": r.host,
-        "gpu": r.gpu,
-        "logdir": r.logdir,
-        "error": r.error,
-        "reused_from": r.reused_from,
-        **{params[name]: value for name, value in trial.arguments.items()},
-        **{metrics[name]: value for name, value in r.metrics.items()},
-    }
 
 
 def _shortened(line: str) -> str:

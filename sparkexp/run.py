@@ -85,7 +85,7 @@ def run_search(
         trial=Trial(0, {}),
         train=train,
         logdir=str(root),
-        objective=Objective(options.metric, search.needs_values),
+        objective=Objective(options.first_metric, search.needs_values, options.more_metrics),
         isolation=options.isolation,
         timeout_s=options.trial_timeout,
         max_retries=options.max_retries,
@@ -115,7 +115,7 @@ def _run_locked(
     log = SearchLog(
         run.paths.search(evolution=generations is not None),
         search.hparams(),
-        options.metric,
+        options.first_metric,
         search.direction,
         generations,
         searcher.settings().get("popsize"),
@@ -150,7 +150,8 @@ def _run_locked(
     def result(stopped: str | None) -> Result:
         name = run.settings["name"]
         trials = tuple(loop.results())
-        return Result(trials, search.direction, str(run.paths.root), name, stopped)
+        root = str(run.paths.root)
+        return Result(trials, search.direction, root, name, stopped, search.directions)
 
     progress.plan(plan)
     complete = False

@@ -9,7 +9,8 @@ from typing import Any
 from sparkexp.analysis.specs import MISSING
 from sparkexp.arguments import as_direction
 from sparkexp.constraint import Where
-from sparkexp.search import Known, RungSearcher, Searcher
+from sparkexp.search import RungSearcher, Searcher
+from sparkexp.search.base import Known
 from sparkexp.search.recorded import rebuild
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking import HParamSpec, Interval
@@ -43,6 +44,8 @@ class Search:
         What the searcher knows from an earlier search.
     notes : tuple of str
         What the plan says about this.
+    directions : tuple of {'max', 'min'}
+        One per objective, where there are several; `direction` is the first of them.
     """
 
     searcher: Searcher
@@ -53,6 +56,7 @@ class Search:
     initial: tuple[dict[str, ParamValue], ...] = ()
     known: tuple[Known, ...] = ()
     notes: tuple[str, ...] = ()
+    directions: tuple[Direction, ...] = ()
 
     @property
     def generations(self) -> int | None:
@@ -92,6 +96,7 @@ class Search:
         """Return all that `from_json` needs, as a dict that `json` can write."""
         return {
             "direction": self.direction,
+            "directions": list(self.directions),
             "searcher": self.searcher.name,
             "settings": self.searcher.settings(),
             "space": self.space.to_json() if self.space else None,
@@ -129,6 +134,7 @@ class Search:
             bool(record["reuse"]),
             initial,
             known,
+            directions=tuple(map(as_direction, record.get("directions", ()))),
         )
 
 

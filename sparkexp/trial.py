@@ -103,8 +103,8 @@ class TrialResult:
     state : State
         How it ended.
     value : float, optional
-        The objective, as the train function returned it; None where there is none (a failure, or
-        a function that returns nothing).
+        The objective, as the train function returned it, the first of several; None where there
+        is none (a failure, or a function that returns nothing).
     metrics : Mapping[str, float]
         All numbers that the train function returned.
     error : str, optional
@@ -130,6 +130,8 @@ class TrialResult:
         What went wrong around the trial without changing its value, such as unwritable logs.
     continued : bool
         Whether the trial found checkpoints of an earlier trial of its configuration.
+    values : tuple of float
+        All objectives, where there are several and it succeeded.
     """
 
     trial: Trial
@@ -149,6 +151,7 @@ class TrialResult:
     imported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     executor: str = ""
+    values: tuple[float, ...] = ()
     continued: bool = False
 
     def __post_init__(self) -> None:
@@ -185,6 +188,7 @@ class TrialResult:
         record["metrics"] = dict(self.metrics)
         record["imported"] = list(self.imported)
         record["warnings"] = list(self.warnings)
+        record["values"] = list(self.values)
         return record
 
     @classmethod
@@ -203,6 +207,7 @@ class TrialResult:
                 "state": State(record["state"]),
                 "imported": tuple(record["imported"]),
                 "warnings": tuple(record["warnings"]),
+                "values": tuple(record.get("values", ())),
             }
         )
 

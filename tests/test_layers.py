@@ -23,6 +23,8 @@ LAYERS = (
     ("start",),
     ("run", "beginning"),
     ("loop", "plan", "options", "result", "signature", "reproduce"),
+    ("table",),
+    ("ranking",),
     ("plots",),
     ("progress", "search_spec", "limits", "interrupts", "hosts"),
     ("search", "engine"),
@@ -32,7 +34,7 @@ LAYERS = (
     ("parameters", "analysis"),
     ("choice",),
     ("unit_interval",),
-    ("values", "arguments"),
+    ("values", "arguments", "dominance"),
     ("trial",),
     ("errors", "_version"),
 )

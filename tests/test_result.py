@@ -60,6 +60,7 @@ def test_best_tells_all_of_its_trial():
         "value": 0.5,
         "metrics": {"a": 0.5, "b": 2.0},
         "logdir": "/runs/0",
+        "values": (),
     }
 
 

@@ -34,6 +34,7 @@ FULL = TrialResult(
     imported=("keras", "scipy"),
     warnings=("the disk is full",),
     continued=True,
+    values=(0.5, 2.0),
 )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.arguments import as_direction
+from sparkexp.arguments import as_directions
 from sparkexp.calls.fidelity import FidelityOptions, take_halving
 from sparkexp.options import Options
 from sparkexp.result import Result
-from sparkexp.search import EvolutionSearcher, Searcher
+from sparkexp.search import EvolutionSearcher, ParetoEvolutionSearcher, Searcher
 from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.start import start_search
@@ -25,7 +25,7 @@ def evolutionary_search(
     spark: SparkSession | None,
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
-    direction: Direction = "max",
+    direction: Direction | Sequence[Direction] = "max",
     popsize: int = 10,
     generations: int = 10,
     crossover: float = 0.7,
@@ -47,8 +47,9 @@ def evolutionary_search(
         Two numbers are the bounds of a parameter, in either order: whole ones if both are ints.
         Strings, bools, and more or fewer than two values are choices. `Float`, `Int` and `Choice`
         say more (``log=``, ``step=``).
-    direction : {'max', 'min'}
-        Whether to maximise or to minimise.
+    direction : {'max', 'min'} or a list of these
+        Whether to maximise or to minimise; with several metrics, each of them, and who survives
+        is decided by dominance and crowding (NSGA-II).
     popsize : int
         Size of the population, at least 4.
     generations : int
@@ -96,14 +97,22 @@ def evolutionary_search(
     halving, others = take_halving(options)
     checked = Options.checked(others)
     space = Space.from_search_dict(search_dict, checked.where)
-    sense = as_direction(direction)
+    senses = as_directions(direction, checked.metric)
+    sense = senses[0]
     # It checks the numbers, too.
     plain = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)
     searcher: Searcher = plain
+    if halving is not None:
+        halving.check_directions(senses)
     if halving is not None and halving.search is None:
         searcher = halving.dehb(space, sense, plain.n_trials, crossover, mutation, seed)
     elif halving is not None:
         searcher = halving.searcher(
             "evolution", space, sense, plain.n_trials, popsize=plain.popsize, seed=seed
         )
-    return start_search(spark, train, Search(searcher, sense, space), checked)
+    elif len(senses) > 1:
+        searcher = ParetoEvolutionSearcher(
+            space, senses, popsize, generations, crossover, mutation, seed
+        )
+    search = Search(searcher, sense, space, directions=senses)
+    return start_search(spark, train, search, checked)

@@ -106,6 +106,14 @@ class Halving:
             seed=seed,
         )  # fmt: skip
 
+    def check_directions(self, directions: Sequence[Direction]) -> None:
+        """Refuse several objectives: what is promoted is decided by one."""
+        if len(directions) > 1:
+            raise InvalidArgumentError(
+                "fidelity goes with one metric, by which configurations are promoted, got "
+                f"{len(directions)}. Leave fidelity or the other metrics out."
+            )
+
     @property
     def _ladder(self) -> dict[str, Any]:
         return self.fidelity.settings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.arguments import as_direction
+from sparkexp.arguments import as_directions
 from sparkexp.calls.fidelity import FidelityOptions, take_halving
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.options import Options
@@ -27,7 +27,7 @@ def launch(
     train: Callable[..., Any],
     args_dict: Mapping[str, Any] | Sequence[Mapping[str, ParamValue]] | None = None,
     *,
-    direction: Direction = "max",
+    direction: Direction | Sequence[Direction] = "max",
     **options: Unpack[FidelityOptions],
 ) -> Result:
     """Run a train function for all combinations of its arguments, each as a trial on an executor.
@@ -43,8 +43,8 @@ def launch(
         A dict of lists is their Cartesian product, the last name varying fastest; a value that is
         no list is the same in all trials. A list of dicts are the trials one by one. None runs
         the function once, without arguments.
-    direction : {'max', 'min'}
-        Which value is the best.
+    direction : {'max', 'min'} or a list of these
+        Which value is the best; with several metrics, of each of them.
     **options
         See `FidelityOptions`, whose best configurations train longer, and `RunOptions`.
 
@@ -91,9 +91,11 @@ def launch(
             "args_dict must be a dict of lists, a list of dicts or None, got "
             f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
         )
-    sense = as_direction(direction)
+    senses = as_directions(direction, checked.metric)
+    needs_values = halving is not None
     if halving is not None:
+        halving.check_directions(senses)
         listed = None if space is not None else searcher.settings()["configurations"]
-        searcher = halving.searcher("grid", space, sense, configurations=listed, seed=0)
-    search = Search(searcher, sense, space, needs_values=halving is not None, reuse=False)
+        searcher = halving.searcher("grid", space, senses[0], configurations=listed, seed=0)
+    search = Search(searcher, senses[0], space, needs_values, reuse=False, directions=senses)
     return start_search(spark, train, search, checked)

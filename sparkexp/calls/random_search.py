@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.arguments import as_direction, as_int
+from sparkexp.arguments import as_directions, as_int
 from sparkexp.calls.fidelity import FidelityOptions, take_halving
 from sparkexp.options import Options
 from sparkexp.result import Result
@@ -25,7 +25,7 @@ def random_search(
     spark: SparkSession | None,
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
-    direction: Direction = "max",
+    direction: Direction | Sequence[Direction] = "max",
     n_trials: int = 10,
     *,
     seed: int | None = None,
@@ -68,9 +68,11 @@ def random_search(
     halving, others = take_halving(options)
     checked = Options.checked(others)
     space = Space.from_search_dict(search_dict, checked.where)
-    sense = as_direction(direction)
+    senses = as_directions(direction, checked.metric)
     n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
     searcher: Searcher = RandomSearcher(space, n_trials, seed)
     if halving is not None:
-        searcher = halving.searcher("random", space, sense, n_trials, seed=seed)
-    return start_search(spark, train, Search(searcher, sense, space), checked)
+        halving.check_directions(senses)
+        searcher = halving.searcher("random", space, senses[0], n_trials, seed=seed)
+    search = Search(searcher, senses[0], space, directions=senses)
+    return start_search(spark, train, search, checked)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.arguments import as_direction, as_int
+from sparkexp.arguments import as_directions, as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.options import Options, RunOptions
 from sparkexp.result import Result
@@ -29,7 +29,7 @@ def search(
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
     searcher: str | BaseSampler = "evolution",
-    direction: Direction = "max",
+    direction: Direction | Sequence[Direction] = "max",
     n_trials: int | None = None,
     *,
     seed: int | None = None,
@@ -50,8 +50,8 @@ def search(
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
         ``'evolution'`` or the name of one of its variants; or a sampler of Optuna, such as
         ``optuna.samplers.TPESampler()`` (``pip install 'sparkexp[optuna]'``).
-    direction : {'max', 'min'}
-        Whether to maximise or to minimise.
+    direction : {'max', 'min'} or a list of these
+        Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int, optional
         Trials of the search; a configuration that comes again is one of them, but is not run
         again. By default ``max_trials``, one of which has to be there unless it is a grid.
@@ -88,7 +88,7 @@ def search(
     grid = searcher == "grid"
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
-    sense = as_direction(direction)
+    senses = as_directions(direction, checked.metric)
     n = checked.max_trials if n_trials is None else as_int("n_trials", n_trials, at_least=1)
     if grid and (n_trials, seed) != (None, None):
         raise InvalidArgumentError(
@@ -99,12 +99,17 @@ def search(
         raise InvalidArgumentError(
             "A search has to know how many trials it has: say n_trials=50 or max_trials=50."
         )
-    chosen = _searcher(searcher, space, sense, n, seed)
-    return start_search(spark, train, Search(chosen, sense, space, reuse=not grid), checked)
+    chosen = _searcher(searcher, space, senses, n, seed)
+    what = Search(chosen, senses[0], space, reuse=not grid, directions=senses)
+    return start_search(spark, train, what, checked)
 
 
 def _searcher(
-    given: object, space: Space, direction: Direction, n_trials: int | None, seed: int | None
+    given: object,
+    space: Space,
+    directions: tuple[Direction, ...],
+    n_trials: int | None,
+    seed: int | None,
 ) -> Searcher:
     if is_sampler(given):
         if seed is not None:
@@ -112,10 +117,10 @@ def _searcher(
                 f"A sampler of Optuna has its own seed: write {type(given).__name__}(seed={seed}) "
                 "and leave seed= out."
             )
-        return OptunaSearcher(space, direction, n_trials, given)
+        return OptunaSearcher(space, directions, n_trials, given)
     if not isinstance(given, str) or given not in SEARCHERS:
         raise InvalidArgumentError(
             f"searcher must be one of {', '.join(map(repr, SEARCHERS))}, or a sampler of Optuna "
             f"such as optuna.samplers.TPESampler(), got {given!r}."
         )
-    return by_name(given, space, direction, n_trials, seed)
+    return by_name(given, space, directions, n_trials, seed)

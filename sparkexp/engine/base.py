@@ -27,10 +27,18 @@ class Objective:
         Which entry of a returned dict is the objective.
     required : bool
         Whether a trial without a value has failed (a searcher needs values, a grid doesn't).
+    more : tuple of str
+        Further entries that are objectives too; a trial that lacks one has failed.
     """
 
     metric: str | None = None
     required: bool = True
+    more: tuple[str, ...] = ()
+
+    def values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        """Return all objectives, where there are several and none is missing."""
+        names = (self.metric, *self.more) if self.metric and self.more else ()
+        return tuple(metrics[n] for n in names) if all(n in metrics for n in names) else ()
 
 
 @dataclass(frozen=True)

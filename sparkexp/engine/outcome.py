@@ -159,6 +159,9 @@ def _objective_of(
                     f"got {_describe(returned)}."
                 ),
             )
+        if objective.more:
+            names = ", ".join(map(repr, (objective.metric, *objective.more)))
+            return None, {}, f"The train function must return a dict of {names}, got a number."
         name = objective.metric
         metrics = {name: number} if name and math.isfinite(number) else {}
         return number, metrics, _not_finite(number)
@@ -192,16 +195,20 @@ def _objective_of_dict(
             "Name the entry to optimise, for example metric='accuracy'."
         )
         return None, finite, error if objective.required else None
+    for name in (metric, *objective.more):
+        wrong = _wrong_with(name, metrics)
+        if wrong is not None:
+            return metrics.get(metric), finite, wrong
+    return metrics[metric], finite, None
+
+
+def _wrong_with(metric: str, metrics: Mapping[str, float]) -> str | None:
     if metric not in metrics:
         return (
-            None,
-            finite,
-            (
-                f"The train function returned no {metric!r} but {', '.join(map(repr, metrics))}. "
-                "Return it, or name another entry with metric=."
-            ),
+            f"The train function returned no {metric!r} but {', '.join(map(repr, metrics))}. "
+            "Return it, or name another entry with metric=."
         )
-    return metrics[metric], finite, _not_finite(metrics[metric])
+    return _not_finite(metrics[metric])
 
 
 def _number(value: Any) -> float | None:

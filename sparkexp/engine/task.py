@@ -182,6 +182,7 @@ def _result(
         state=outcome.state,
         value=outcome.value,
         metrics=outcome.metrics,
+        values=task.objective.values(outcome.metrics),
         error=outcome.error,
         started=outcome.started,
         ended=outcome.ended,

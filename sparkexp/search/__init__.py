@@ -1,12 +1,13 @@
 """Searchers: they propose trials (`ask`) and learn from the results (`tell`); numpy and scipy."""
 
 from sparkexp.search.asha import AshaSearcher
-from sparkexp.search.base import Known, Searcher, SeededSearcher
+from sparkexp.search.base import Searcher, SeededSearcher
 from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.optuna_search import OptunaSearcher
+from sparkexp.search.pareto import ParetoEvolutionSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.rungs import RungSearcher
 from sparkexp.search.shade import ShadeSearcher
@@ -19,9 +20,9 @@ __all__ = [
     "EvolutionSearcher",
     "GridSearcher",
     "HyperbandSearcher",
-    "Known",
     "ListSearcher",
     "OptunaSearcher",
+    "ParetoEvolutionSearcher",
     "RandomSearcher",
     "RungSearcher",
     "Searcher",

@@ -77,7 +77,7 @@ class Searcher(ABC):
         self._open: dict[int, Trial] = {}
         # Open trials of a restored searcher that are still to be asked again.
         self._again: list[int] = []
-        self._initial: tuple[dict[str, ParamValue], ...] = ()
+        self._planted: tuple[dict[str, ParamValue], ...] = ()
         self._known: tuple[Known, ...] = ()
 
     @final
@@ -124,7 +124,7 @@ class Searcher(ABC):
 
         Trial k is given configuration k, whatever `_propose` returns for it.
         """
-        self._initial = tuple(dict(params) for params in initial)
+        self._planted = tuple(dict(params) for params in initial)
 
     def _know(self, known: Sequence[Known]) -> bool:
         """Learn what is known already, and return whether it matters."""
@@ -181,8 +181,8 @@ class Searcher(ABC):
             return None
         trial = self._propose(self._n_asked)
         if trial is not None:
-            if trial.number < len(self._initial):
-                trial = replace(trial, params=self._initial[trial.number])
+            if trial.number < len(self._planted):
+                trial = replace(trial, params=self._planted[trial.number])
             self._n_asked += 1
             self._open[trial.number] = trial
         return trial
@@ -275,8 +275,8 @@ class Searcher(ABC):
         # A digest: the state is written after every trial, a list of configurations can be long.
         space = None if self.space is None else self.space.to_json()
         made: list[Any] = [self.name, space, self.settings()]
-        if self._initial or self._known:
-            made += [self._initial, [[known.params, known.value] for known in self._known]]
+        if self._planted or self._known:
+            made += [self._planted, [[known.params, known.value] for known in self._known]]
         text = json.dumps(made, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -29,8 +29,8 @@ class _FixedSearcher(Searcher):
         return self._params(k)
 
     def _propose(self, number: int) -> Trial:
-        if number < len(self._initial):
-            return Trial(number, self._initial[number])
+        if number < len(self._planted):
+            return Trial(number, self._planted[number])
         return Trial(number, self._params(number))
 
     def _learn(self, result: TrialResult) -> None:

@@ -47,8 +47,8 @@ class OptunaSearcher(Searcher):
     ----------
     space : Space
         What is searched.
-    direction : {'max', 'min'}
-        Whether more or less is better.
+    direction : {'max', 'min'} or a sequence of these
+        Whether more or less is better, of each objective.
     n_trials : int, optional
         The number of trials, at least 1; None for no limit.
     sampler : optuna.samplers.BaseSampler or str
@@ -73,16 +73,17 @@ class OptunaSearcher(Searcher):
     def __init__(
         self,
         space: Space,
-        direction: Direction = "max",
+        direction: Direction | Sequence[Direction] = "max",
         n_trials: int | None = None,
         sampler: BaseSampler | str = "",
     ) -> None:
         super().__init__(space)
-        self.direction = as_direction(direction)
+        given = [direction] if isinstance(direction, str) else direction
+        self.directions = tuple(as_direction(each) for each in given)
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
         self._sampler_name = sampler if isinstance(sampler, str) else type(sampler).__name__
         self._numbers: dict[int, int] = {}
-        self._told: list[tuple[dict[str, ParamValue], float | None]] = []
+        self._told: list[tuple[dict[str, ParamValue], list[float]]] = []
         self._study: Study | None = None
         if not isinstance(sampler, str):
             self._study = self._new_study(sampler)
@@ -105,7 +106,7 @@ class OptunaSearcher(Searcher):
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
         return {
-            "direction": self.direction,
+            "direction": list(self.directions) if self._several else self.directions[0],
             "n_trials": self._n_trials,
             "sampler": self._sampler_name,
         }
@@ -122,10 +123,14 @@ class OptunaSearcher(Searcher):
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # not: a study was created
         try:
-            direction = "maximize" if self.direction == "max" else "minimize"
-            return optuna.create_study(sampler=sampler, direction=direction)
+            directions = ["maximize" if d == "max" else "minimize" for d in self.directions]
+            return optuna.create_study(sampler=sampler, directions=directions)
         finally:
             optuna.logging.set_verbosity(verbosity)
+
+    @property
+    def _several(self) -> bool:
+        return len(self.directions) > 1
 
     def _asked(self) -> Study:
         if self._study is None:
@@ -138,13 +143,13 @@ class OptunaSearcher(Searcher):
         if self._study is not None:  # else it is only looked at
             complete = _optuna().trial.TrialState.COMPLETE
             for each in known:
-                self._add(each.params, complete, each.value)
+                self._add(each.params, complete, [each.value])
         return True
 
     def _propose(self, number: int) -> Trial:
-        if number < len(self._initial):
-            self._add_running(number, self._initial[number])
-            return Trial(number, self._initial[number])
+        if number < len(self._planted):
+            self._add_running(number, self._planted[number])
+            return Trial(number, self._planted[number])
         study = self._asked()
         root = {name: _distribution(p) for name, p in self.space.top_level.items()}
         params: dict[str, ParamValue] = {}
@@ -169,24 +174,28 @@ class OptunaSearcher(Searcher):
 
     def _learn(self, result: TrialResult) -> None:
         number, study = self._numbers.pop(result.trial.number), self._asked()
-        self._told.append((dict(result.trial.params), result.value))
-        if result.value is None:
-            study.tell(number, state=_optuna().trial.TrialState.FAIL)
+        values = list(result.values) if self._several else [result.value]
+        known = [value for value in values if value is not None]
+        if len(known) < len(self.directions):
+            known = []
+        self._told.append((dict(result.trial.params), known))
+        if known:
+            study.tell(number, known)
         else:
-            study.tell(number, result.value)
+            study.tell(number, state=_optuna().trial.TrialState.FAIL)
 
     def _add_running(self, number: int, params: Mapping[str, ParamValue]) -> None:
         self._numbers[number] = self._add(params, _optuna().trial.TrialState.RUNNING)
 
     def _add(
-        self, params: Mapping[str, ParamValue], state: Any, value: float | None = None
+        self, params: Mapping[str, ParamValue], state: Any, values: Sequence[float] = ()
     ) -> int:
         """Put a trial into the study that was not asked of it, and return its number there."""
         study = self._asked()
         parameters = self.space.parameters
         trial = _optuna().trial.create_trial(
             state=state,
-            value=value,
+            values=list(values) or None,
             params={name: _raw(parameters[name], v) for name, v in params.items()},
             distributions={name: _distribution(parameters[name]) for name in params},
         )
@@ -194,13 +203,13 @@ class OptunaSearcher(Searcher):
         return len(study.get_trials(deepcopy=False)) - 1
 
     def _state(self) -> dict[str, Any]:
-        return {"told": [[params, value] for params, value in self._told]}
+        return {"told": [[params, values] for params, values in self._told]}
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
         states = _optuna().trial.TrialState
-        for params, value in memory["told"]:
-            self._told.append((dict(params), value))
-            self._add(params, states.FAIL if value is None else states.COMPLETE, value)
+        for params, values in memory["told"]:
+            self._told.append((dict(params), list(values)))
+            self._add(params, states.COMPLETE if values else states.FAIL, values)
         for trial in self.open_trials():
             self._add_running(trial.number, trial.params)
 

@@ -6,15 +6,15 @@ import hashlib
 import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from sparkexp.arguments import as_direction, as_int
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.search.base import SeededSearcher
+from sparkexp.search.base import Known, SeededSearcher
 from sparkexp.search.variation import Vector, latin_hypercube
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult, params_key
@@ -25,6 +25,8 @@ Mode = Literal["asynchronous", "generational"]
 
 # Who breeds takes two members that differ from each other and from the child's parent.
 MIN_MEMBERS = 4
+# Holds a place for what was known before the search.
+NOBODY = -1
 # How often a configuration that was proposed before is bred anew, and then drawn anew.
 MAX_BRED, MAX_DRAWN = 60, 200
 
@@ -140,16 +142,41 @@ class PopulationSearcher(SeededSearcher):
     def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
         """Take note of a child's result; `replaced` is the member that gave way to it, if any."""
 
+    # What it begins with.
+
+    def _max_initial(self) -> int:
+        return min(len(self._initial), self._n_trials or len(self._initial))
+
+    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._plant(initial)
+        points = [*map(self.space.encode, initial), *self._initial[len(initial) :]]
+        self._initial = np.array(points)
+
+    def _know(self, known: Sequence[Known]) -> bool:
+        """Let the best of what is known be the members."""
+        sign = -1.0 if self.direction == "max" else 1.0
+        ranked = sorted(known, key=lambda each: sign * each.value)
+        for each in ranked[: self.popsize]:
+            self._genomes.append(self.space.encode(each.params))
+            self._losses.append(sign * each.value)
+            self._holders.append(NOBODY)
+        self._seen.update(_digest(each.params) for each in known)
+        if len(self._genomes) >= MIN_MEMBERS:
+            self._initial = self._initial[:0]  # what was known does for the first points
+        return True
+
     # From a genome to a trial.
 
     def _propose(self, number: int) -> Trial | None:
         if self.mode == "generational" and number >= self._end_of_block():
             return None
         child = self._child(number)
+        child = replace(child, genome=self.space.repaired(child.genome))
         params = self.space.decode(child.genome)
         self._seen.add(_digest(params))
         self._children[number] = child
-        parent = None if child.slot is None else self._id(self._holders[child.slot])
+        holder = NOBODY if child.slot is None else self._holders[child.slot]
+        parent = None if holder == NOBODY else self._id(holder)
         return Trial(number, params, generation=number // self.popsize, parent=parent)
 
     def _child(self, number: int) -> Child:

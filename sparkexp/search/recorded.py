@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparkexp.arguments import as_int
@@ -15,6 +15,7 @@ from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.optuna_search import OptunaSearcher
+from sparkexp.search.pareto import ParetoEvolutionSearcher
 from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.shade import ShadeSearcher
 from sparkexp.search.sobol import SobolSearcher
@@ -28,6 +29,7 @@ _CLASSES: list[type[Any]] = [
     GridSearcher,
     ListSearcher,
     OptunaSearcher,
+    ParetoEvolutionSearcher,
     RandomSearcher,
     SobolSearcher,
     EvolutionSearcher,
@@ -38,36 +40,49 @@ _CLASSES: list[type[Any]] = [
     SurrogateSearcher,
 ]
 # Those that need no more than a space, a direction, a number of trials and a seed.
-_HIDDEN = ("list", "optuna", "asha", "hyperband", "dehb")
+_HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb")
 SEARCHERS = tuple(cls.name for cls in _CLASSES if cls.name not in _HIDDEN)
 
 
 def by_name(
-    name: str, space: Space, direction: Direction, n_trials: int | None, seed: int | None
+    name: str,
+    space: Space,
+    directions: Sequence[Direction],
+    n_trials: int | None,
+    seed: int | None,
 ) -> Searcher:
     """Return a searcher of this name with its own defaults for all but the settings given.
 
     Examples
     --------
-    >>> by_name('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), 'max', 8, 1).n_trials
+    >>> by_name('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), ['max'], 8, 1).n_trials
     8
     """
     if name == "evolution" and n_trials is not None:
-        return _classic(space, direction, n_trials, seed)
+        return _evolution(space, directions, n_trials, seed)
     cls = next(cls for cls in _CLASSES if cls.name == name)
-    given = {"direction": direction, "n_trials": n_trials, "seed": seed}
+    given = {"direction": directions[0], "n_trials": n_trials, "seed": seed}
     taken = inspect.signature(cls).parameters
+    if len(directions) > 1 and "direction" in taken:
+        raise InvalidArgumentError(
+            f"The searcher {name!r} optimises one metric, got {len(directions)}: use 'evolution', "
+            "a multi-objective sampler of Optuna, or one that does not learn, such as 'sobol'."
+        )
     searcher: Searcher = cls(space, **{key: v for key, v in given.items() if key in taken})
     return searcher
 
 
-def _classic(
-    space: Space, direction: Direction, n_trials: int, seed: int | None
-) -> EvolutionSearcher:
-    """Return a classic evolution of about so many trials, and not more."""
+def _evolution(
+    space: Space, directions: Sequence[Direction], n_trials: int, seed: int | None
+) -> Searcher:
+    """Return an evolution of about so many trials, and not more."""
     as_int("n_trials of an evolution", n_trials, at_least=4)
+    if len(directions) > 1:
+        popsize = min(20, max(4, n_trials // 4))
+        generations = n_trials // popsize - 1
+        return ParetoEvolutionSearcher(space, directions, popsize, generations, seed=seed)
     popsize = min(10, max(4, n_trials // 4))
-    return EvolutionSearcher(space, direction, popsize, n_trials // popsize - 1, seed=seed)
+    return EvolutionSearcher(space, directions[0], popsize, n_trials // popsize - 1, seed=seed)
 
 
 def rebuild(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from sparkexp.search.base import Known
 from sparkexp.search.model import ResultModel
 from sparkexp.search.population import Child, Mode, PopulationSearcher
 from sparkexp.search.variation import (
@@ -102,6 +103,12 @@ class SurrogateSearcher(PopulationSearcher):
         members = np.array(self._genomes)
         found = candidates(self._rng, members, self._losses, self._choices)
         yield from (Child(genome) for genome in self._model.ranked(found, self._pending()))
+
+    def _know(self, known: Sequence[Known]) -> bool:
+        sign = -1.0 if self.direction == "max" else 1.0
+        for each in known:
+            self._model.learn(self.space.encode(each.params), sign * each.value)
+        return super()._know(known)
 
     def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
         self._model.learn(child.genome, loss)

@@ -19,6 +19,7 @@ from sparkexp.search import (
     HyperbandSearcher,
     ListSearcher,
     OptunaSearcher,
+    ParetoEvolutionSearcher,
     RandomSearcher,
     Searcher,
     ShadeSearcher,
@@ -34,7 +35,8 @@ Objective = Callable[[Mapping[str, Any]], float | None]
 def result(trial: Trial, value: float | None) -> TrialResult:
     """The result of a trial; it failed if the value is None."""
     state = State.FAILED if value is None else State.SUCCEEDED
-    return TrialResult(trial, state, value=value)
+    values = () if value is None else (value, -value)  # as a search with two objectives has
+    return TrialResult(trial, state, value=value, values=values)
 
 
 def drive(
@@ -178,6 +180,12 @@ def _sobol(space: Space, direction: str = "max") -> Searcher:
     return SobolSearcher(space, n_trials=32, seed=7)
 
 
+def _pareto(space: Space, direction: str = "max") -> Searcher:
+    # The second objective is the negative of the first.
+    directions = [direction, "max" if direction == "min" else "min"]
+    return ParetoEvolutionSearcher(space, directions, popsize=8, generations=4, seed=7)
+
+
 def _optuna(space: Space, direction: str = "max") -> Searcher:
     from optuna.samplers import TPESampler
 
@@ -202,6 +210,7 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "dehb": (_dehb, mixed_space),
     "surrogate": (_surrogate, mixed_space),
     "surrogate, generational": (_surrogate_generations, mixed_space),
+    "pareto": (_pareto, mixed_space),
     "optuna": (_optuna, mixed_space),
 }
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.search import Known, ListSearcher
+from sparkexp.search import ListSearcher
+from sparkexp.search.base import Known
 from sparkexp.space import Choice, Float, Int, Space
 from sparkexp.trial import params_key
 
@@ -146,7 +147,7 @@ def test_warm_start(setup):
 
 
 def test_what_is_known_is_what_the_search_goes_on_from(setup):
-    """The best known is near 0.9, and so is what is tried first: soon if not at once."""
+    """The best known is near 0.9, and so is what a searcher that learns tries first."""
     space = Space({"x": Float(0, 1), "y": Float(0, 1)})
     if setup[0].__name__ in ("_grid", "_list"):
         pytest.skip("a grid of what is continuous")
