@@ -8,16 +8,19 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.options import Options
 from sparkexp.result import Result
 from sparkexp.search.base import Known
+from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.storage import RunDirectory
 from sparkexp.trial import ParamValue, TrialResult, params_key
 
-__all__ = ["begun"]
+__all__ = ["begun", "repeated"]
 
 
 def begun(search: Search, options: Options) -> Search:
@@ -43,6 +46,34 @@ def begun(search: Search, options: Options) -> Search:
     if known and not used:
         notes = [f"a {search.searcher.name} search does not learn: warm_start changes nothing"]
     return dataclasses.replace(search, initial=initial, known=known, notes=tuple(notes))
+
+
+def repeated(search: Search, options: Options, takes_seed: bool) -> Search:
+    """Return the search with ``repeats`` and ``confirm`` of the options.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If its trials can't be repeated.
+    """
+    if options.repeats == 1 and not options.confirm:
+        return search
+    if search.searcher.extras:
+        raise InvalidArgumentError(
+            "repeats and confirm go with trials that train to the end: in a search whose trials "
+            f"train for {', '.join(search.searcher.extras)}, leave them out."
+        )
+    drawn = int(np.random.SeedSequence().generate_state(1)[0])
+    searcher = RepeatingSearcher(
+        search.searcher,
+        search.directions or (search.direction,),
+        options.repeats,
+        options.confirm,
+        int(search.searcher.settings().get("seed", drawn)),
+        takes_seed and (search.space is None or "seed" not in search.space.names),
+    )
+    searcher.limit(options.max_trials)
+    return dataclasses.replace(search, searcher=searcher)
 
 
 def _initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:

@@ -188,7 +188,9 @@ class SearchLoop:
         return f"max_trials={self._limits.max_trials} were run" if self._spent() else None
 
     def _key(self, trial: Trial) -> Hashable:
-        return params_key(trial.arguments) if self._reuse else trial.number
+        if not self._reuse:
+            return trial.number
+        return params_key(trial.arguments), trial.repetition
 
     def _end(self, result: TrialResult) -> None:
         key = self._key(result.trial)

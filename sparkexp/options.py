@@ -26,6 +26,8 @@ COUNTS = {
     "max_trials": 1,
     "cpus_per_trial": 1,
     "max_failures": 0,
+    "repeats": 1,
+    "confirm": 0,
     "max_retries": 0,
 }
 
@@ -139,6 +141,12 @@ class RunOptions(ResumeOptions, total=False):
         An earlier search, or its log directory: its trials in this space are told to the searcher
         without being run again. Evolutions and Optuna's samplers learn from them; random, Sobol
         and grid search do not, and say so.
+    repeats : int
+        Runs of every configuration, 1 by default: of a noisy objective the searcher is told the
+        mean. The runs have different seeds if the train function has an argument ``seed``.
+    confirm : int
+        How many of the best configurations are run ``repeats`` times more at the end, with other
+        seeds: `Result.best` is then the one of them with the best mean of all its runs.
     **options
         See `ResumeOptions`.
     """
@@ -148,6 +156,8 @@ class RunOptions(ResumeOptions, total=False):
     dry_run: bool
     initial: Sequence[Mapping[str, Any]]
     warm_start: Any
+    repeats: int
+    confirm: int
 
 
 @dataclass(frozen=True)
@@ -176,6 +186,8 @@ class Options:
     dry_run: bool = False
     initial: Sequence[Mapping[str, Any]] = ()
     warm_start: Any = None
+    repeats: int = 1
+    confirm: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
@@ -260,7 +272,7 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, int | float]:
     """Return the options that are numbers, checked and as Python's own."""
     numbers: dict[str, int | float] = {}
     for name, value in given.items():
-        if value is None and name != "max_retries":
+        if value is None and name not in ("max_retries", "repeats", "confirm"):
             continue
         if name in COUNTS:
             numbers[name] = as_int(name, value, at_least=COUNTS[name])

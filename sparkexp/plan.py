@@ -33,7 +33,7 @@ def plan_text(
     rows.append(("log directory", str(root)))
     rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(str(root))}"))
     width = max(len(key) for key, _ in rows)
-    lines = [f"{searcher.name} search {name!r}: {_counted(n_trials, 'trial')}"]
+    lines = [f"{search.inner.name} search {name!r}: {_counted(n_trials, 'trial')}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
     lines += [f"  note: {note}" for note in (*search.notes, *engine.notes)]

@@ -15,6 +15,7 @@ __all__ = ["about_search", "call_text"]
 
 _CALLS = {
     "evolution": "evolutionary_search",
+    "pareto-evolution": "evolutionary_search",
     "random": "random_search",
     "grid": "launch",
     "list": "launch",
@@ -42,7 +43,7 @@ def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
     settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())
     if shown:
-        lines += ["", f"Settings of {search.searcher.name}: {shown}."]
+        lines += ["", f"Settings of {search.inner.name}: {shown}."]
     code = "\n".join(f"    {line}" for line in call_text(search, options).splitlines())
     lines += ["", f"To repeat it with sparkexp {__version__}:", "", code]
     return "\n".join(lines)
@@ -61,15 +62,18 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     settings = dict(search.searcher.settings())
     configurations = settings.pop("configurations", None)
     if search.space is not None:
-        grid = "grid" in (search.searcher.name, settings.get("proposals"))
+        grid = "grid" in (search.inner.name, settings.get("proposals"))
         searched = _dict_text(search.space.top_level, grid)
     elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
         searched = "[...]"
     else:
         searched = repr(configurations)
-    name = search.searcher.name
+    name = search.inner.name
     sampler = settings.pop("sampler", None)
-    words: dict[str, Any] = {"direction": search.direction, **settings}
+    several = len(search.directions) > 1
+    directions = list(search.directions) if several else search.direction
+    settings = {k: v for k, v in settings.items() if k not in ("direction", "directions")}
+    words: dict[str, Any] = {"direction": directions, **settings}
     call = _CALLS.get(name, "search")
     if isinstance(search.searcher, RungSearcher):
         call, words = _halving(search.searcher, words)
@@ -79,6 +83,10 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         words["searcher"] = name
     if search.space is not None and search.space.where is not None:
         words["where"] = _Code("...")
+    if search.initial:
+        words["initial"] = list(search.initial)
+    if search.known:
+        words["warm_start"] = _Code("...")
     if options.get("metric") is not None:
         words["metric"] = options["metric"]
     keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.analysis.cost import comparable, fidelity_cost
 from sparkexp.arguments import as_direction
 from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
-from sparkexp.ranking import BestTrial, best_of, front_of
+from sparkexp.ranking import BestTrial, best_of, configurations_of, front_of
 from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
-from sparkexp.table import frame_of
+from sparkexp.table import configurations_frame, frame_of
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Result:
     def best(self) -> BestTrial:
         """The succeeded trial with the best value, the earliest one of equals.
 
-        In a multi-fidelity search it is the best one of the highest rung that was reached.
+        In a multi-fidelity search it is the best one of the highest rung that was reached. With
+        ``repeats`` it is the configuration with the best mean, of those with most runs.
 
         Raises
         ------
@@ -102,7 +103,7 @@ class Result:
         found = self._best()
         if found is None:
             raise NoBestTrialError(self._why_no_best())
-        return BestTrial.of(found)
+        return found
 
     @property
     def front(self) -> list[BestTrial]:
@@ -122,9 +123,9 @@ class Result:
         [(3, (3.0, 1.0))]
         """
         if len(self.directions) > 1:
-            return [BestTrial.of(r) for r in front_of(self.trials, self.directions)]
+            return front_of(self.trials, self.directions)
         found = self._best()
-        return [] if found is None else [BestTrial.of(found)]
+        return [] if found is None else [found]
 
     def failures(self) -> dict[str, str]:
         """Return what went wrong in the failed trials, by their ids.
@@ -157,6 +158,26 @@ class Result:
             objectives ``value`` is the first, and ``front`` tells who is on the Pareto front.
         """
         return frame_of(self.trials, self.front if len(self.directions) > 1 else None)
+
+    def configurations(self) -> pd.DataFrame:
+        """Return a table with a row per configuration: means and spread of its runs.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column per parameter, then ``n_runs``, ``mean`` and ``std`` of the value (the
+            standard deviation between runs; missing for one), best first. Failed runs do not
+            count.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> result = experiment.launch(None, lambda x, seed: x + seed % 3, {'x': [1, 5]},
+        ...                            repeats=4, engine='inline', progress=False)
+        >>> result.configurations()[['x', 'n_runs']].to_dict('list')
+        {'x': [5, 1], 'n_runs': [4, 4]}
+        """
+        return configurations_frame(configurations_of(self.trials), self.direction)
 
     def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
         """Return a plot of the search; a notebook shows it.
@@ -241,7 +262,7 @@ class Result:
         left_out = html.escape(self._left_out().strip())
         return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
 
-    def _best(self) -> TrialResult | None:
+    def _best(self) -> BestTrial | None:
         return None if len(self.directions) > 1 else best_of(self.trials, self.direction)
 
     def _why_no_best(self) -> str:
@@ -276,8 +297,9 @@ class Result:
         parts = [f"{self.name or 'search'}: {len(self.trials)} trials ({counts or 'none ended'}"]
         parts.append(f", {reused} reused)" if reused else ")")
         if found := self._best():
-            params = ", ".join(f"{k}={_short_value(v)}" for k, v in found.trial.params.items())
-            parts.append(f"; best {found.value:.6g} with {params or 'no parameters'}")
+            params = ", ".join(f"{k}={_short_value(v)}" for k, v in found.params.items())
+            spread = "" if found.spread is None else f" ± {found.spread:.2g} ({found.n_runs} runs)"
+            parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
         if (cost := fidelity_cost(self.trials)) is not None:
             parts.append(f"; {cost.sentence}")
         if len(self.directions) > 1:

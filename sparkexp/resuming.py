@@ -11,6 +11,7 @@ from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.options import Options, ResumeOptions
 from sparkexp.result import Result
 from sparkexp.search.optuna_search import is_sampler
+from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search_spec import Search
 from sparkexp.start import start_search
 from sparkexp.storage import RunDirectory
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["load", "resume"]
+
+# Options that say how a search begins.
+STARTING = ("name", "dry_run", "initial", "warm_start", "repeats", "confirm")
 
 
 def resume(
@@ -74,7 +78,7 @@ def resume(
     >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
     3
     """
-    for name in ("name", "dry_run", "initial", "warm_start"):
+    for name in STARTING:
         if name in options:
             raise InvalidArgumentError(f"A run that is resumed takes no {name}=; leave it out.")
     run = _open(logdir)
@@ -93,6 +97,8 @@ def resume(
             "new search."
         )
     checked = Options.checked({**recorded, **options})
+    if isinstance(search.searcher, RepeatingSearcher):
+        search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)
 
 

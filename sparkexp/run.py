@@ -118,7 +118,7 @@ def _run_locked(
         options.first_metric,
         search.direction,
         generations,
-        searcher.settings().get("popsize"),
+        search.trials_per_generation,
         about_search(run.settings["name"], search, run.settings.get("options", {})),
         search.extras(),
         searcher.order_matters,

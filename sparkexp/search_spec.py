@@ -12,6 +12,7 @@ from sparkexp.constraint import Where
 from sparkexp.search import RungSearcher, Searcher
 from sparkexp.search.base import Known
 from sparkexp.search.recorded import rebuild
+from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.tracking import HParamSpec, Interval
 from sparkexp.trial import Direction, ParamValue
@@ -61,7 +62,25 @@ class Search:
     @property
     def generations(self) -> int | None:
         """The number of the last generation; None where trials have none."""
-        return getattr(self.searcher, "generations", None)
+        return getattr(self.inner, "generations", None)
+
+    @property
+    def inner(self) -> Searcher:
+        """The searcher that proposes configurations, each of which may run several times."""
+        return (
+            self.searcher.inner if isinstance(self.searcher, RepeatingSearcher) else self.searcher
+        )
+
+    @property
+    def repeats(self) -> int:
+        """How often each configuration runs."""
+        return self.searcher.repeats if isinstance(self.searcher, RepeatingSearcher) else 1
+
+    @property
+    def trials_per_generation(self) -> int | None:
+        """The number of trials in a generation, where that is known."""
+        popsize = self.inner.settings().get("popsize")
+        return None if popsize is None else int(popsize) * self.repeats
 
     @property
     def rungs(self) -> tuple[str, ...]:
@@ -97,8 +116,13 @@ class Search:
         return {
             "direction": self.direction,
             "directions": list(self.directions),
-            "searcher": self.searcher.name,
-            "settings": self.searcher.settings(),
+            "searcher": self.inner.name,
+            "settings": self.inner.settings(),
+            "repeating": (
+                self.searcher.own_settings()
+                if isinstance(self.searcher, RepeatingSearcher)
+                else None
+            ),
             "space": self.space.to_json() if self.space else None,
             "needs_values": self.needs_values,
             "reuse": self.reuse,
@@ -126,6 +150,10 @@ class Search:
         initial = tuple(dict(params) for params in record.get("initial", ()))
         known = tuple(Known(**entry) for entry in record.get("known", ()))
         searcher.start_from(initial, known)
+        directions = tuple(map(as_direction, record.get("directions", ())))
+        if record.get("repeating"):
+            senses = directions or (as_direction(record["direction"]),)
+            searcher = RepeatingSearcher(searcher, senses, **record["repeating"])
         return cls(
             searcher,
             as_direction(record["direction"]),
@@ -134,7 +162,7 @@ class Search:
             bool(record["reuse"]),
             initial,
             known,
-            directions=tuple(map(as_direction, record.get("directions", ()))),
+            directions=directions,
         )
 
 

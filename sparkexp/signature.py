@@ -10,7 +10,7 @@ from sparkexp.errors import TrainFunctionError
 
 MAX_NAME_CHARS = 60
 
-__all__ = ["check_train", "file_name", "function_name"]
+__all__ = ["check_train", "file_name", "function_name", "takes"]
 
 
 def check_train(
@@ -105,6 +105,21 @@ def _complaint(
     arguments = ", ".join(sorted(known)) or "no arguments"
     parts.append(f"It takes: {arguments}. Change the function or the search space.")
     return " ".join(parts)
+
+
+def takes(train: Callable[..., object], name: str) -> bool:
+    """Tell whether a function has an argument of this name that can be given by keyword.
+
+    Examples
+    --------
+    >>> takes(lambda x, seed=0: x, 'seed'), takes(lambda x, **rest: x, 'seed')
+    (True, False)
+    """
+    try:
+        found = inspect.signature(train).parameters.get(name)
+    except (TypeError, ValueError):
+        return False
+    return found is not None and found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)
 
 
 def function_name(train: Callable[..., object]) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.beginning import begun
+from sparkexp.beginning import begun, repeated
 from sparkexp.engine import probe_of
 from sparkexp.options import Options
 from sparkexp.result import Result
 from sparkexp.run import default_root, run_search
 from sparkexp.search import ListSearcher
 from sparkexp.search_spec import Search
-from sparkexp.signature import check_train, function_name
+from sparkexp.signature import check_train, function_name, takes
 from sparkexp.storage import RunDirectory
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def start_search(
         If the train function can't be called with the names of the search.
     """
     if run is None:
-        search = begun(search, options)
+        search = repeated(begun(search, options), options, takes(train, "seed"))
     passed = search.names()
     ever = {name for names in passed for name in names}
     for names in passed:

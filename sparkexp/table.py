@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.ranking import BestTrial
-from sparkexp.trial import TrialResult
+from sparkexp.ranking import BestTrial, Configuration
+from sparkexp.trial import Direction, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["frame_of"]
+__all__ = ["configurations_frame", "frame_of"]
 
 # Columns of the table, beside one per parameter.
 FIXED_COLUMNS = (
@@ -50,11 +50,37 @@ def frame_of(
         *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
     ]  # fmt: skip
     frame = pd.DataFrame([_row(r, params, metrics) for r in trials], columns=columns)
+    if any(r.trial.repetition is not None for r in trials):
+        frame["repetition"] = pd.array([r.trial.repetition for r in trials], dtype="Int64")
     if front is not None:
         on_front = {best.id for best in front}
         frame["front"] = [r.trial.id in on_front for r in trials]
     # Missing where a search has no generations; whole numbers all the same.
     return frame.astype({"generation": "Int64"})
+
+
+def configurations_frame(
+    configurations: Sequence[Configuration], direction: Direction
+) -> pd.DataFrame:
+    """Return a table with a row per configuration, the best first."""
+    import pandas as pd
+
+    taken = {"n_runs", "mean", "std"}
+    params = [each.runs[0].trial.params for each in configurations]
+    columns = _columns((name for each in params for name in each), "param_", taken)
+    rows = [
+        {
+            **{columns[name]: value for name, value in given.items()},
+            "n_runs": len(each.runs),
+            "mean": each.value,
+            "std": each.spread,
+        }
+        for each, given in zip(configurations, params, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=[*columns.values(), "n_runs", "mean", "std"])
+    frame = frame.astype({"std": "float64"})
+    order = direction == "min"
+    return frame.sort_values("mean", ascending=order, kind="stable", ignore_index=True)
 
 
 def _argument_names(trials: Sequence[TrialResult]) -> Iterable[str]:

@@ -48,6 +48,8 @@ class Trial:
     extra : Mapping[str, int | float | str | bool]
         Further arguments for the train function, which are not searched: how many epochs, which
         seed.
+    repetition : int, optional
+        Which run of its configuration it is, from 0, where each has several.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class Trial:
     extra: Mapping[str, ParamValue] = field(default_factory=dict)
     rung: int | None = None
     checkpoint: str | None = field(default=None, compare=False)
+    repetition: int | None = None
 
     @property
     def arguments(self) -> dict[str, ParamValue]:
@@ -89,6 +92,7 @@ class Trial:
             "parent": self.parent,
             "extra": dict(self.extra),
             "rung": self.rung,
+            "repetition": self.repetition,
         }
 
 

@@ -16,6 +16,7 @@ FULL = TrialResult(
         "gen-001/trial-00003",
         extra={"epochs": 9},
         rung=2,
+        repetition=1,
     ),
     State.FAILED,
     value=-0.5,

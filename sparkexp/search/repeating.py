@@ -1,0 +1,234 @@
+"""Noisy objectives: every configuration runs several times, and the best ones once more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparkexp.arguments import as_int
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.base import Searcher
+from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult, params_key
+
+__all__ = ["RepeatingSearcher"]
+
+
+class RepeatingSearcher(Searcher):
+    """Runs each trial of another searcher several times, and tells it the mean.
+
+    Run r of every configuration has the same seed: differences between configurations are then
+    less noisy than the values themselves, and a configuration that comes again isn't run again.
+    A mean is that of the runs that did not fail; if all did, the configuration has failed.
+
+    Parameters
+    ----------
+    inner : Searcher
+        Proposes the configurations; not used before.
+    directions : sequence of {'max', 'min'}
+        Which values are the best.
+    repeats : int
+        Runs of a configuration, at least 1.
+    confirm : int
+        At the end so many of the best run `repeats` times more, with other seeds.
+    seed : int
+        What the seeds of the runs are drawn from.
+    passes_seed : bool
+        Whether the train function gets an argument ``seed``.
+
+    References
+    ----------
+    B. L. Nelson, F. J. Matejcik (1995). Using common random numbers for indifference-zone
+    selection and multiple comparisons in simulation. Management Science 41, 1935-1945.
+    """
+
+    name: ClassVar[str] = "repeating"
+
+    def __init__(
+        self,
+        inner: Searcher,
+        directions: Sequence[Direction],
+        repeats: int = 1,
+        confirm: int = 0,
+        seed: int = 0,
+        passes_seed: bool = False,
+    ) -> None:
+        super().__init__(inner.space)
+        self.inner = inner
+        self.repeats = as_int("repeats", repeats, at_least=1)
+        self.confirm = as_int("confirm", confirm, at_least=0)
+        self.seed = as_int("seed", seed, at_least=0)
+        self.passes_seed = passes_seed
+        self.directions = tuple(directions)
+        if self.confirm and len(self.directions) > 1:
+            raise InvalidArgumentError(
+                "confirm goes with one metric: with several there are no best ones to be run "
+                "again, but a front. Leave it out."
+            )
+        n_runs = self.repeats * (2 if self.confirm else 1)
+        self._seeds = [_seed(self.seed, r) for r in range(n_runs)]
+        self._limit: int | None = None
+        # Values by configuration and run, of configurations of which runs are missing.
+        self._runs: dict[int, dict[int, list[float]]] = {}
+        # The best configurations: value (the less the better), number, parameters.
+        self._best: list[tuple[float, int, dict[str, ParamValue]]] = []
+        # What is run again, once all else has ended, and the number of the first such trial.
+        self._confirmed: list[dict[str, ParamValue]] | None = None
+        self._first_confirming = 0
+
+    def limit(self, max_trials: int | None) -> None:
+        """Let the confirming runs be the last of so many trials, instead of coming after them."""
+        self._limit = max_trials if self.confirm else None
+
+    @property
+    def n_trials(self) -> int | None:
+        """The number of runs; None if there is no limit."""
+        most = self._most
+        return None if most is None else (most + min(self.confirm, most)) * self.repeats
+
+    @property
+    def _most(self) -> int | None:
+        """The number of configurations to be asked."""
+        ends = [] if self.inner.n_trials is None else [self.inner.n_trials]
+        if self._limit is not None:
+            ends.append(max(1, self._limit // self.repeats - self.confirm))
+        return min(ends, default=None)
+
+    @property
+    def order_matters(self) -> bool:
+        """Whether it does to the searcher that proposes the configurations."""
+        return self.inner.order_matters
+
+    @property
+    def restores_exactly(self) -> bool:
+        """Whether the searcher does that proposes the configurations."""
+        return self.inner.restores_exactly
+
+    @property
+    def extras(self) -> Mapping[str, Sequence[ParamValue]]:
+        """The seed, and what the searcher passes that proposes the configurations."""
+        return {**self.inner.extras, **({"seed": self._seeds} if self.passes_seed else {})}
+
+    @property
+    def done(self) -> bool:
+        """Whether no further trial will be asked, whatever is told."""
+        if self._again:
+            return False
+        if not self.confirm:
+            return self._all_asked and self._n_asked % self.repeats == 0
+        return (
+            self._confirmed is not None
+            and self._n_asked == self._first_confirming + len(self._confirmed) * self.repeats
+        )
+
+    @property
+    def _all_asked(self) -> bool:
+        return self.inner.done or self.inner.n_asked == self._most
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {**self.inner.settings(), "repeats": self.repeats, "confirm": self.confirm}
+
+    def own_settings(self) -> dict[str, Any]:
+        """Return what the constructor takes beside the searcher and the directions."""
+        return {
+            "repeats": self.repeats,
+            "confirm": self.confirm,
+            "seed": self.seed,
+            "passes_seed": self.passes_seed,
+        }
+
+    def _propose(self, number: int) -> Trial | None:
+        if self._confirmed is None:
+            k, run = divmod(number, self.repeats)
+            asked = self._open_inner(k) if run else self._next()
+            if asked is not None:
+                return self._run_of(asked, number, run)
+            if not self._all_asked or self.inner.open_trials():
+                return None
+            self._confirmed = [params for _, _, params in self._best]
+            self._first_confirming = number
+        k, run = divmod(number - self._first_confirming, self.repeats)
+        if k >= len(self._confirmed):
+            return None
+        run += self.repeats
+        extra = {"seed": self._seeds[run]} if self.passes_seed else {}
+        return Trial(number, self._confirmed[k], extra=extra, repetition=run)
+
+    def _next(self) -> Trial | None:
+        return None if self.inner.n_asked == self._most else self.inner.ask()
+
+    def _open_inner(self, k: int) -> Trial:
+        return next(trial for trial in self.inner.open_trials() if trial.number == k)
+
+    def _run_of(self, asked: Trial, number: int, run: int) -> Trial:
+        extra = dict(asked.extra)
+        if self.passes_seed:
+            extra["seed"] = self._seeds[run]
+        parent = asked.parent
+        if parent is not None:  # the same run of the parent
+            group, _, of_parent = parent.rpartition("-")
+            parent = f"{group}-{int(of_parent) * self.repeats + run:05d}"
+        return Trial(number, asked.params, asked.generation, parent, extra=extra, repetition=run)
+
+    def _learn(self, result: TrialResult) -> None:
+        number = result.trial.number
+        if self._confirmed is not None and number >= self._first_confirming:
+            return
+        k, run = divmod(number, self.repeats)
+        runs = self._runs.setdefault(k, {})
+        values = result.values or (() if result.value is None else (result.value,))
+        runs[run] = list(values)
+        if len(runs) == self.repeats:
+            del self._runs[k]
+            self._end(self._open_inner(k), [runs[run] for run in range(self.repeats)])
+
+    def _end(self, asked: Trial, runs: list[list[float]]) -> None:
+        valued = [values for values in runs if values]
+        if not valued:
+            self.inner.tell(TrialResult(asked, State.FAILED))
+            return
+        # Divided first: a sum of floats can be larger than a float.
+        columns = zip(*valued, strict=True)
+        means = tuple(sum(v / len(valued) for v in column) for column in columns)
+        values = means if len(means) > 1 else ()
+        self.inner.tell(TrialResult(asked, State.SUCCEEDED, means[0], values=values))
+        if self.confirm:
+            loss = -means[0] if self.directions[0] == "max" else means[0]
+            self._rank(loss, asked)
+
+    def _rank(self, loss: float, asked: Trial) -> None:
+        ranked = sorted([*self._best, (loss, asked.number, dict(asked.params))], key=_place)
+        different = {params_key(params): None for _, _, params in ranked}
+        firsts = [
+            next(entry for entry in ranked if params_key(entry[2]) == key) for key in different
+        ]
+        self._best = firsts[: self.confirm]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "inner": self.inner.state(),
+            "runs": [[k, sorted(runs.items())] for k, runs in sorted(self._runs.items())],
+            "best": [list(entry) for entry in self._best],
+            "confirmed": self._confirmed,
+            "first_confirming": self._first_confirming,
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        self.inner.restore(memory["inner"])
+        for _ in self.inner.open_trials():
+            self.inner.ask()  # their runs are open here, or are asked next
+        self._runs = {k: dict((r, list(v)) for r, v in runs) for k, runs in memory["runs"]}
+        self._best = [(loss, number, dict(params)) for loss, number, params in memory["best"]]
+        self._confirmed = memory["confirmed"]
+        self._first_confirming = memory["first_confirming"]
+
+
+def _place(entry: tuple[float, int, dict[str, ParamValue]]) -> tuple[float, int]:
+    return entry[:2]
+
+
+def _seed(base: int, run: int) -> int:
+    """Return the seed of a run: 31 bits, which every library takes."""
+    return int(np.random.SeedSequence([base, run]).generate_state(1)[0]) >> 1
