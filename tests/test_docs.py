@@ -16,6 +16,8 @@ from sparkexp.options import Options
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 README = ROOT / "README.md"
+# Documents whose Python blocks run one after another.
+GUIDES = [ROOT / "docs" / "searching.md"]
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -39,6 +41,20 @@ def prose(path: Path) -> str:
 def test_python_of_the_readme_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_python_of_the_guides_runs(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for code in (code for name, _, code in _FENCE.findall(path.read_text()) if name == "python"):
+        exec(compile(code, path.name, "exec"), names)
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_links_of_the_guides_lead_somewhere(path):
+    for target in _LINK.findall(prose(path)):
+        assert "://" in target or (path.parent / target.partition("#")[0]).exists(), target
 
 
 @pytest.mark.spark
