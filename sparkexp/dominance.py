@@ -77,7 +77,7 @@ def selected(losses: _Losses, n: int) -> list[int]:
     Examples
     --------
     >>> selected(np.array([[0.0, 4.0], [1.0, 2.0], [1.1, 1.9], [4.0, 0.0], [5.0, 5.0]]), 3)
-    [0, 1, 3]
+    [0, 2, 3]
     """
     kept: list[int] = []
     for front in fronts(losses):

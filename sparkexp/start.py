@@ -55,7 +55,7 @@ def start_search(
     if run is None:
         search = repeated(begun(search, options), options, takes(train, "seed"))
     passed = search.names()
-    ever = {name for names in passed for name in names}
+    ever = {name for names in passed for name in names} if search.space is not None else set()
     for names in passed:
         check_train(train, names, options.data is not None, ever - set(names))
     if options.dry_run:
