@@ -122,7 +122,8 @@ class Searcher(ABC):
     def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
         """Take the first trials' configurations over into the books, where there are any.
 
-        Trial k is given configuration k, whatever `_propose` returns for it.
+        Trial k is given configuration k, whatever `_propose` returns for it, but where trials have
+        rungs: there configuration k is.
         """
         self._planted = tuple(dict(params) for params in initial)
 
@@ -181,7 +182,7 @@ class Searcher(ABC):
             return None
         trial = self._propose(self._n_asked)
         if trial is not None:
-            if trial.number < len(self._planted):
+            if trial.number < len(self._planted) and trial.rung is None:
                 trial = replace(trial, params=self._planted[trial.number])
             self._n_asked += 1
             self._open[trial.number] = trial

@@ -106,6 +106,10 @@ class RungSearcher(Searcher):
         None, if there is nothing to try now. It changes nothing.
         """
 
+    def _max_initial(self) -> int:
+        genomes = self.space is not None and self.proposals.kind != "grid"
+        return self.n_configurations if genomes else 0
+
     def _propose(self, number: int) -> Trial | None:
         found = self._next()
         if found is None:
@@ -113,7 +117,10 @@ class RungSearcher(Searcher):
         configuration, rung = found
         if configuration is None:
             configuration = len(self._points)
-            self._points.append(self._draw(configuration, rung))
+            point = self._draw(configuration, rung)
+            if self.space is not None and configuration < len(self._planted):
+                point = self.space.encode(self._planted[configuration]).tolist()
+            self._points.append(point)
         self._trials[rung][configuration] = number
         self._configurations[number] = configuration
         return self._trial(number, configuration, rung)
@@ -134,6 +141,8 @@ class RungSearcher(Searcher):
         below = self._trials[rung - 1].get(configuration) if rung else None
         parent = None if below is None else Trial(below, {}, rung=rung - 1).id
         params = self.proposals.decode(self._points[configuration])
+        if configuration < len(self._planted):
+            params = dict(self._planted[configuration])
         extra = {self.fidelity.name: self.fidelity.levels[rung]}
         return Trial(number, params, parent=parent, extra=extra, rung=rung)
 
