@@ -104,7 +104,7 @@ def test_confirm_runs_the_best_again_with_other_seeds():
 def test_confirming_finds_the_better_of_noisy_ones():
     """The best of many noisy single values is lucky; those confirmed are better on average."""
     true = {True: [], False: []}
-    for seed in range(12):
+    for seed in range(8):
         for confirm in (False, True):
             result = experiment.random_search(
                 None, lambda x, seed=0: noisy(x, seed + round(1e6 * x)), {"x": [0.0, 1.0]},
@@ -141,7 +141,8 @@ def test_generations_and_parents(tmp_path):
 
 
 @pytest.mark.parametrize("n_before", [1, 4, 9, 19, 21])
-def test_resume(n_before, tmp_path):
+def test_resume(n_before, tmp_path, monkeypatch):
+    monkeypatch.setattr("sparkexp.loop.CANCEL_S", 0.1)  # what is interrupted here never comes back
     how = {"n_trials": 8, "seed": 5, "repeats": 2, "confirm": 2}
     whole = experiment.random_search(None, noisy, {"x": [0.0, 1.0]}, **how, **HOW)
     assert len(whole) == 20
