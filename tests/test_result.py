@@ -61,6 +61,8 @@ def test_best_tells_all_of_its_trial():
         "metrics": {"a": 0.5, "b": 2.0},
         "logdir": "/runs/0",
         "values": (),
+        "n_runs": 1,
+        "spread": None,
     }
 
 
