@@ -136,6 +136,16 @@ OURS: dict[str, Ours] = {
         ),
         "sparkexp.search.shade",
     ),
+    "surrogate": Ours(
+        "DE picked by a model",
+        lambda space, o: search.SurrogateSearcher(space, "min", n_trials=o.n_trials, seed=o.seed),
+        "sparkexp.search.surrogate",
+    ),
+    "hybrid": Ours(
+        "the default: the model early, SHADE late",
+        lambda space, o: search.HybridSearcher(space, "min", n_trials=o.n_trials, seed=o.seed),
+        "sparkexp.search.hybrid",
+    ),
 }
 RIVALS: dict[str, Rival] = {
     "tpe": Rival("Optuna TPE (multivariate)", "optuna_tpe", "optuna"),

@@ -110,7 +110,7 @@ def _inline(n_trials: int, search: str) -> dict[str, Any]:
         else:
             generations = max(0, n_trials // POPSIZE - 1)
             result = experiment.evolutionary_search(
-                None, _no_op, SPACE, popsize=POPSIZE, generations=generations, **options
+                None, _no_op, SPACE, "max", POPSIZE, generations, variant="classic", **options
             )
         seconds = time.time() - started
     figures = {

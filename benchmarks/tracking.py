@@ -135,7 +135,7 @@ def search(folder: Path, n_trials: int) -> dict[str, float]:
     def run() -> None:
         experiment.evolutionary_search(
             None, train, space, "max", POPSIZE, n_trials // POPSIZE - 1, seed=1,
-            logdir=folder, engine="inline", progress=False,
+            variant="classic", logdir=folder, engine="inline", progress=False,
         )  # fmt: skip
 
     seconds = _timed(run)

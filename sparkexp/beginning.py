@@ -45,7 +45,7 @@ def begun(search: Search, options: Options) -> Search:
     used = search.searcher.start_from(initial, known)
     if known and not used:
         notes = [f"a {search.searcher.name} search does not learn: warm_start changes nothing"]
-    return dataclasses.replace(search, initial=initial, known=known, notes=tuple(notes))
+    return dataclasses.replace(search, initial=initial, known=known, notes=(*search.notes, *notes))
 
 
 def repeated(search: Search, options: Options, takes_seed: bool) -> Search:

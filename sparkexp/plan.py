@@ -58,5 +58,6 @@ def _counted(n: int | None, noun: str) -> str:
 
 def _waves(search: Search, n_trials: int, slots: int) -> int:
     """Return how often the slots are filled, if all trials take the same time."""
-    n_parts = 1 if search.generations is None else search.generations + 1
+    waits = search.generations is not None and not search.searcher.order_matters
+    n_parts = (search.generations or 0) + 1 if waits else 1
     return n_parts * math.ceil(n_trials / n_parts / slots)

@@ -13,9 +13,11 @@ from sparkexp.tracking.texts import plain
 
 __all__ = ["about_search", "call_text"]
 
+ADAPTIVE = ("shade", "surrogate", "hybrid")
 _CALLS = {
     "evolution": "evolutionary_search",
     "pareto-evolution": "evolutionary_search",
+    **dict.fromkeys(ADAPTIVE, "evolutionary_search"),
     "random": "random_search",
     "grid": "launch",
     "list": "launch",
@@ -73,6 +75,8 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     several = len(search.directions) > 1
     directions = list(search.directions) if several else search.direction
     settings = {k: v for k, v in settings.items() if k not in ("direction", "directions")}
+    if name in ADAPTIVE:
+        settings = {"variant": name, "max_trials": settings.pop("n_trials"), **settings}
     words: dict[str, Any] = {"direction": directions, **settings}
     call = _CALLS.get(name, "search")
     if isinstance(search.searcher, RungSearcher):

@@ -721,8 +721,9 @@ def test_the_plan_comes_before_the_first_trial(capsys, here):
         return 1.0
 
     result = experiment.evolutionary_search(
-        None, train, SEARCH, popsize=4, generations=2, seed=5, engine="inline", logdir="it's"
-    )
+        None, train, SEARCH, popsize=4, generations=2, variant="classic", seed=5, engine="inline",
+        logdir="it's",
+    )  # fmt: skip
     plan = seen[0]
     assert plan.startswith("evolution search 'train': 12 trials\n")
     for words in (

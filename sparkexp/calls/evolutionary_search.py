@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.arguments import as_directions
-from sparkexp.calls.fidelity import FidelityOptions, take_halving
+from sparkexp.calls.fidelity import FidelityOptions, Halving, take_halving
+from sparkexp.errors import InvalidArgumentError
 from sparkexp.options import Options
 from sparkexp.result import Result
-from sparkexp.search import EvolutionSearcher, ParetoEvolutionSearcher, Searcher
+from sparkexp.search import Searcher
+from sparkexp.search.population import Mode
 from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.start import start_search
 from sparkexp.trial import Direction
+from sparkexp.variants import EvolutionCall, Variant
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,15 +29,19 @@ def evolutionary_search(
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
     direction: Direction | Sequence[Direction] = "max",
-    popsize: int = 10,
-    generations: int = 10,
-    crossover: float = 0.7,
-    mutation: float = 0.5,
+    popsize: int | None = None,
+    generations: int | None = None,
+    crossover: float | None = None,
+    mutation: float | None = None,
     *,
+    variant: Variant | None = None,
+    mode: Mode | None = None,
     seed: int | None = None,
     **options: Unpack[FidelityOptions],
 ) -> Result:
-    """Search with differential evolution (DE/rand/1/bin), each configuration a trial.
+    """Search with differential evolution, each configuration a trial.
+
+    A configuration that comes again isn't run again.
 
     Parameters
     ----------
@@ -50,21 +57,33 @@ def evolutionary_search(
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them, and who survives
         is decided by dominance and crowding (NSGA-II).
-    popsize : int
-        Size of the population, at least 4.
-    generations : int
-        Generations after the initial population, at least 0: ``popsize * (generations + 1)``
-        trials at most. A configuration that comes again isn't run again.
-    crossover : float
-        Probability in [0, 1] that a gene comes from the donor (CR). One always does.
-    mutation : float
-        Weight of the difference of two members in the donor (F), in (0, 2].
-        With ``fidelity=``, so many configurations are tried in all; the search is DEHB then
-        (Awad, Mallik, Hutter 2021), unless ``search=`` names another.
+    popsize : int, optional
+        Size of the population, at least 4; by default 10, or what suits the variant.
+    generations : int, optional
+        Generations after the initial population, at least 0; by default 10, or what
+        ``max_trials`` leaves room for. The budget is ``popsize * (generations + 1)`` trials, or
+        ``max_trials`` where one of the two is left out.
+    crossover : float, optional
+        Probability in [0, 1] that a gene comes from the donor (CR), by default 0.7. One always
+        does.
+    mutation : float, optional
+        Weight of the difference of two members in the donor (F), in (0, 2], by default 0.5.
+    variant : {'classic', 'shade', 'surrogate', 'hybrid'}, optional
+        ``'classic'``: DE/rand/1/bin, which a call gets that gives `crossover` or `mutation`.
+        ``'shade'`` adapts both to what succeeds. ``'surrogate'`` tries the children that a model
+        of all results promises most of. ``'hybrid'`` does that at first, and goes on as SHADE. By
+        default the best for the budget is chosen, and the plan says which.
+    mode : {'asynchronous', 'generational'}, optional
+        ``'asynchronous'``: each result counts at once, and no slot waits; the default of all
+        variants but the classic one. ``'generational'``: a generation counts when all of it has
+        ended, so that the seed decides everything, in whatever order trials end.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out.
     **options
-        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`.
+        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`. With
+        ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all; the search
+        is DEHB then (Awad, Mallik, Hutter 2021), unless ``search=`` names another, and has no
+        variants.
 
     Returns
     -------
@@ -87,6 +106,9 @@ def evolutionary_search(
     R. Storn, K. Price (1997). Differential evolution: a simple and efficient heuristic for global
     optimization over continuous spaces. Journal of Global Optimization 11, 341-359.
 
+    R. Tanabe, A. Fukunaga (2013). Success-history based parameter adaptation for differential
+    evolution. IEEE Congress on Evolutionary Computation, 71-78.
+
     Examples
     --------
     >>> result = evolutionary_search(None, lambda x: (x - 0.3) ** 2, {'x': [1.0, 0.0]}, 'min',
@@ -98,21 +120,39 @@ def evolutionary_search(
     checked = Options.checked(others)
     space = Space.from_search_dict(search_dict, checked.where)
     senses = as_directions(direction, checked.metric)
-    sense = senses[0]
-    # It checks the numbers, too.
-    plain = EvolutionSearcher(space, sense, popsize, generations, crossover, mutation, seed)
-    searcher: Searcher = plain
+    call = EvolutionCall(
+        space,
+        senses[0],
+        popsize,
+        generations,
+        crossover,
+        mutation,
+        variant,
+        mode,
+        checked.max_trials if halving is None else None,
+        seed,
+        one_by_one=checked.engine == "inline" or checked.parallelism == 1,
+    )
     if halving is not None:
         halving.check_directions(senses)
-    if halving is not None and halving.search is None:
-        searcher = halving.dehb(space, sense, plain.n_trials, crossover, mutation, seed)
-    elif halving is not None:
-        searcher = halving.searcher(
-            "evolution", space, sense, plain.n_trials, popsize=plain.popsize, seed=seed
-        )
-    elif len(senses) > 1:
-        searcher = ParetoEvolutionSearcher(
-            space, senses, popsize, generations, crossover, mutation, seed
-        )
-    search = Search(searcher, sense, space, directions=senses)
+        searcher, why = _halved(call, halving), ""
+    else:
+        searcher, why = call.pareto(senses) if len(senses) > 1 else call.searcher()
+    notes = (why,) if why else ()
+    search = Search(searcher, senses[0], space, notes=notes, directions=senses)
     return start_search(spark, train, search, checked)
+
+
+def _halved(call: EvolutionCall, halving: Halving) -> Searcher:
+    if call.variant is not None or call.mode is not None:
+        raise InvalidArgumentError(
+            "With fidelity= the search is DEHB, or that of search=, got "
+            f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
+        )
+    plain = call.classic()
+    n, seed = plain.n_trials, call.seed
+    if halving.search is None:
+        return halving.dehb(call.space, call.direction, n, plain.crossover, plain.mutation, seed)
+    return halving.searcher(
+        "evolution", call.space, call.direction, n, popsize=plain.popsize, seed=seed
+    )

@@ -5,6 +5,7 @@ from sparkexp.search.base import Searcher, SeededSearcher
 from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.search.hybrid import HybridSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.optuna_search import OptunaSearcher
 from sparkexp.search.pareto import ParetoEvolutionSearcher
@@ -19,6 +20,7 @@ __all__ = [
     "DehbSearcher",
     "EvolutionSearcher",
     "GridSearcher",
+    "HybridSearcher",
     "HyperbandSearcher",
     "ListSearcher",
     "OptunaSearcher",

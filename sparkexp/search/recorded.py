@@ -13,6 +13,7 @@ from sparkexp.search.base import Searcher
 from sparkexp.search.dehb import DehbSearcher
 from sparkexp.search.evolution import EvolutionSearcher
 from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.search.hybrid import HybridSearcher
 from sparkexp.search.hyperband import HyperbandSearcher
 from sparkexp.search.optuna_search import OptunaSearcher
 from sparkexp.search.pareto import ParetoEvolutionSearcher
@@ -33,6 +34,7 @@ _CLASSES: list[type[Any]] = [
     RandomSearcher,
     SobolSearcher,
     EvolutionSearcher,
+    HybridSearcher,
     ShadeSearcher,
     AshaSearcher,
     HyperbandSearcher,

@@ -115,11 +115,13 @@ class ShadeSearcher(PopulationSearcher):
         return Child(crossed(rng, x, donor, crossover), slot, weight, crossover)
 
     def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
-        if replaced is not None and child.weight and loss < replaced[1]:
+        if replaced is not None and child.slot is not None and loss < replaced[1]:
             self._archive.append(replaced[0])
             if len(self._archive) > self.popsize:
                 del self._archive[below(self._rng, len(self._archive))]
-            self._successes.append((child.weight, child.crossover, self._gain(loss, replaced[1])))
+            if child.weight:
+                gain = self._gain(loss, replaced[1])
+                self._successes.append((child.weight, child.crossover, gain))
         if self._n_entered % self.popsize == 0:
             self._memory.learn(self._successes)
             self._successes = []

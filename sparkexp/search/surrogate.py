@@ -102,7 +102,8 @@ class SurrogateSearcher(PopulationSearcher):
     def _bred(self, slot: int) -> Iterator[Child]:
         members = np.array(self._genomes)
         found = candidates(self._rng, members, self._losses, self._choices)
-        yield from (Child(genome) for genome in self._model.ranked(found, self._pending()))
+        target = self._worst_slot()
+        yield from (Child(genome, target) for genome in self._model.ranked(found, self._pending()))
 
     def _know(self, known: Sequence[Known]) -> bool:
         sign = -1.0 if self.direction == "max" else 1.0

@@ -16,6 +16,7 @@ from sparkexp.search import (
     DehbSearcher,
     EvolutionSearcher,
     GridSearcher,
+    HybridSearcher,
     HyperbandSearcher,
     ListSearcher,
     OptunaSearcher,
@@ -193,6 +194,14 @@ def _optuna(space: Space, direction: str = "max") -> Searcher:
     return OptunaSearcher(space, direction, n_trials=14, sampler=sampler)
 
 
+def _hybrid(space: Space, direction: str = "max") -> Searcher:
+    return HybridSearcher(space, direction, popsize=5, n_trials=17, seed=7)
+
+
+def _hybrid_generations(space: Space, direction: str = "max") -> Searcher:
+    return HybridSearcher(space, direction, popsize=5, n_trials=17, mode="generational", seed=7)
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
@@ -208,6 +217,8 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "hyperband": (_hyperband("random"), mixed_space),
     "hyperband, evolution": (_hyperband("evolution"), mixed_space),
     "dehb": (_dehb, mixed_space),
+    "hybrid": (_hybrid, mixed_space),
+    "hybrid, generational": (_hybrid_generations, mixed_space),
     "surrogate": (_surrogate, mixed_space),
     "surrogate, generational": (_surrogate_generations, mixed_space),
     "pareto": (_pareto, mixed_space),

@@ -88,8 +88,8 @@ def test_a_killed_driver_is_resumed(tmp_path: Path, mark: dict[str, str], n_ende
     # Whole: the same search without a Spark session and without an interruption.
     whole = experiment.evolutionary_search(
         None, lambda x, y: -((x - 0.3) ** 2) - y, {"x": [1.0, 0.0], "y": [0, 3]},
-        popsize=4, generations=3, seed=5, engine="inline", progress=False,
-        logdir=tmp_path / "whole",
+        popsize=4, generations=3, variant="classic", seed=5, engine="inline",
+        progress=False, logdir=tmp_path / "whole",
     )  # fmt: skip
     assert resumed == [[r.trial.number, dict(r.trial.params), r.value] for r in whole.trials]
     after = {r["trial"]["number"]: r for r in records(tmp_path)}

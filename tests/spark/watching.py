@@ -34,7 +34,7 @@ def train(x, y):
 def search(**options):
     return experiment.evolutionary_search(
         spark, train, {"x": [1.0, 0.0], "y": [0, 3]}, popsize=4, generations=3, seed=5,
-        logdir=logdir, **options)
+        variant="classic", logdir=logdir, **options)
 """
 
 # For train functions: waits until as many trials are at it at the same time.
