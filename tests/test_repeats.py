@@ -125,8 +125,8 @@ def test_max_trials_leaves_room_for_confirming():
 
 def test_generations_and_parents(tmp_path):
     result = experiment.evolutionary_search(
-        None, noisy, {"x": [0.0, 1.0]}, popsize=4, generations=2, seed=3, repeats=2, confirm=1,
-        logdir=tmp_path, **HOW,
+        None, noisy, {"x": [0.0, 1.0]}, popsize=4, generations=2, variant="classic", seed=3,
+        repeats=2, confirm=1, logdir=tmp_path, **HOW,
     )  # fmt: skip
     by_id = {r.trial.id: r.trial for r in result.trials}
     assert [r.trial.generation for r in result.trials] == [0] * 8 + [1] * 8 + [2] * 8 + [None] * 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from sparkexp.search.base import Known
 from sparkexp.search.model import ResultModel
 from sparkexp.search.population import Child, Mode
 from sparkexp.search.shade import ShadeSearcher
@@ -71,13 +72,19 @@ class HybridSearcher(ShadeSearcher):
         super().__init__(space, direction, popsize, n_trials, mode, seed)
         self._model = ResultModel(space)
 
+    def _know(self, known: Sequence[Known]) -> bool:
+        sign = -1.0 if self.direction == "max" else 1.0
+        for each in known:
+            self._model.learn(self.space.encode(each.params), sign * each.value)
+        return super()._know(known)
+
     def _bred(self, slot: int) -> Iterator[Child]:
         if self.n_asked >= EARLY and self._rng.random() >= LATE_SHARE:
             yield from super()._bred(slot)
         members = np.array(self._genomes)
         found = candidates(self._rng, members, self._losses, self._unordered)
-        target = self._worst_slot()
-        yield from (Child(genome, target) for genome in self._model.ranked(found, self._pending()))
+        for genome in self._model.ranked(found, self._pending()):
+            yield Child(genome, self._model.nearest(members, genome))
 
     def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
         super()._entered(child, loss, replaced)

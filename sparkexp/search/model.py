@@ -40,6 +40,7 @@ class ResultModel:
     """
 
     def __init__(self, space: Space) -> None:
+        self._space = space
         self._features = Features(space)
         self._kernel = Kernel.prior(self._features.n_weights)
         self._fit_at = 0
@@ -48,7 +49,7 @@ class ResultModel:
 
     def learn(self, genome: Vector, loss: float) -> None:
         """Take in a result; the loss of a failed trial is infinite."""
-        self._genomes.append(genome)
+        self._genomes.append(self._plain(genome))
         self._losses.append(loss)
 
     def ranked(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
@@ -62,9 +63,15 @@ class ResultModel:
             Points whose results are not known yet: they enter with what is predicted for them,
             which leaves the mean as it is and makes their neighbourhood better known.
         """
-        mean, deviation = self._process(pending).predict(self._features.of(genomes))
+        points = np.array([self._plain(genome) for genome in genomes])
+        mean, deviation = self._process(pending).predict(self._features.of(points))
         for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
             yield genomes[index]
+
+    def nearest(self, members: Vector, genome: Vector) -> int:
+        """Return the index of the member that is most like a point."""
+        points = self._features.of(np.vstack([members, genome]))
+        return int(np.argmin(((points[:-1] - points[-1]) ** 2).sum(1)))
 
     def _process(self, pending: Sequence[Vector]) -> GaussianProcess:
         y = scores(self._losses)
@@ -77,8 +84,15 @@ class ResultModel:
         few = _telling(y, MAX_KNOWN)
         known = x[few]
         if pending:
-            known = np.concatenate([known, self._features.of(np.array(pending))])
+            unknown = [self._plain(genome) for genome in pending]
+            known = np.concatenate([known, self._features.of(np.array(unknown))])
         return GaussianProcess(self._kernel, owners, known, y[few])
+
+    def _plain(self, genome: Vector) -> Vector:
+        """Return a point without the genes of parameters that aren't there."""
+        if not self._space.conditions:
+            return genome
+        return self._space.encode(self._space.decode(genome))
 
     def state(self) -> dict[str, Any]:
         """Return the model as a dict that `json` can write."""

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import math
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -199,17 +198,12 @@ class PopulationSearcher(SeededSearcher):
             yield Child(self._initial[number])
         elif len(self._genomes) >= MIN_MEMBERS:
             slot = number % len(self._genomes)
-            yield from itertools.islice(self._bred(slot), MAX_BRED)
+            joins = len(self._genomes) < self.popsize
+            for child in itertools.islice(self._bred(slot), MAX_BRED):
+                # Nobody has to give way while there is room.
+                yield replace(child, slot=None) if joins else child
         for _ in range(MAX_DRAWN):
             yield Child(self._rng.random(self.space.n_dims), slot)
-
-    def _worst_slot(self) -> int:
-        """Return the slot of the worst member, or of the next worst if a child is after it."""
-        ranked = np.argsort(self._losses, kind="stable")[::-1]
-        wanted = Counter(child.slot for child in self._children.values())
-        # The better half stays out of it: whoever is better than most is to get in.
-        worse = ranked[: max(1, len(ranked) // 2)]
-        return int(min(worse, key=lambda slot: wanted[int(slot)]))
 
     def _pending(self) -> list[Vector]:
         """Return the points of the trials whose results are not in the books yet."""

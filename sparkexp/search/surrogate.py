@@ -41,8 +41,9 @@ class SurrogateSearcher(PopulationSearcher):
 
     A Gaussian process is fitted to the results; of 60 possible children, made by mutations of
     three kinds, the one is tried of which most may be expected: the mean less the standard
-    deviation is the lowest. It competes with the worst member of the population. Trials that still
-    run count as if they had the value that is predicted for them, failed ones as the worst so far.
+    deviation is the lowest. It competes with the member that is most like it, so that the
+    population stays in several places. Trials that still run count as if they had the value that
+    is predicted for them, failed ones as the worst so far.
 
     Parameters
     ----------
@@ -70,6 +71,9 @@ class SurrogateSearcher(PopulationSearcher):
     N. Srinivas, A. Krause, S. Kakade, M. Seeger (2010). Gaussian process optimization in the
     bandit setting: no regret and experimental design. International Conference on Machine
     Learning (the confidence bound).
+
+    R. Thomsen (2004). Multimodal optimization using crowding-based differential evolution. IEEE
+    Congress on Evolutionary Computation, 1382-1389 (who competes with whom).
 
     D. Ginsbourger, R. Le Riche, L. Carraro (2010). Kriging is well-suited to parallelize
     optimization. In: Computational Intelligence in Expensive Optimization Problems, Springer (the
@@ -102,8 +106,8 @@ class SurrogateSearcher(PopulationSearcher):
     def _bred(self, slot: int) -> Iterator[Child]:
         members = np.array(self._genomes)
         found = candidates(self._rng, members, self._losses, self._choices)
-        target = self._worst_slot()
-        yield from (Child(genome, target) for genome in self._model.ranked(found, self._pending()))
+        for genome in self._model.ranked(found, self._pending()):
+            yield Child(genome, self._model.nearest(members, genome))
 
     def _know(self, known: Sequence[Known]) -> bool:
         sign = -1.0 if self.direction == "max" else 1.0

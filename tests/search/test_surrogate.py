@@ -10,7 +10,7 @@ from sparkexp.search.surrogate import candidates
 from sparkexp.space import Choice, Float, Int, Space
 
 from .driving import drive, mixed_space, result, score, trials
-from .test_evolution import UNIT, genome, rosenbrock, sphere
+from .test_evolution import UNIT, by_id, genome, rosenbrock, sphere
 
 MODES = ("generational", "asynchronous")
 
@@ -76,11 +76,18 @@ def test_trials_in_flight_are_not_proposed_again():
     assert np.diff(np.sort(asked)).min() > 1e-4
 
 
-def test_the_population_keeps_the_best():
+def test_children_compete_with_the_member_that_is_most_like_them():
     searcher = SurrogateSearcher(Space(UNIT), "min", popsize=6, n_trials=40, seed=3)
     results = drive(searcher, sphere)
-    kept = sorted(searcher.state()["memory"]["losses"])
-    assert kept == sorted(r.value for r in results)[:6]
+    known = by_id(results)
+    holders = [r.trial.id for r in results[:6]]
+    for r in results[6:]:
+        points = np.array([genome(known[holder].trial) for holder in holders])
+        nearest = int(np.argmin(((points - genome(r.trial)) ** 2).sum(1)))
+        assert r.trial.parent == holders[nearest]
+        if r.value <= known[holders[nearest]].value:
+            holders[nearest] = r.trial.id
+    assert min(r.value for r in results) == min(searcher.state()["memory"]["losses"])
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -43,5 +43,5 @@ def evolution(
     """Run an evolutionary search."""
     return experiment.evolutionary_search(
         None, train, SPACE, "max", popsize, n_trials // popsize - 1, metric="accuracy",
-        logdir=logdir, **{"seed": 1, **QUIET, **options},
+        logdir=logdir, **{"seed": 1, "variant": "classic", **QUIET, **options},
     )  # fmt: skip
