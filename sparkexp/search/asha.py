@@ -86,8 +86,6 @@ class AshaSearcher(RungSearcher):
         self._proposals = proposals_of(proposals, space, configurations, self.popsize, self.seed)
         self._listed = configurations
         self.n_configurations = bounded(n_configurations, self._proposals)
-        n_cohorts = self._proposals.n_cohorts
-        self._cohorts = [range(k, self.n_configurations, n_cohorts) for k in range(n_cohorts)]
 
     @property
     def proposals(self) -> Proposals:
@@ -95,16 +93,14 @@ class AshaSearcher(RungSearcher):
 
     @property
     def n_trials(self) -> int:
-        """The trials on all rungs; fewer come where too many fail."""
+        """The trials on all rungs, at most: fewer come where too many fail."""
         return sum(self.plan().values())
 
     def plan(self) -> dict[int, int]:
         """Return how many trials train for how long, at most."""
-        sizes = [len(cohort) for cohort in self._cohorts]
-        counts = [sum(sizes)]
+        counts = [self.n_configurations]
         for _ in range(self.fidelity.top):
-            sizes = [self.fidelity.share(size, complete=True) for size in sizes]
-            counts.append(sum(sizes))
+            counts.append(self.fidelity.share(counts[-1], complete=True))
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
     def starts(self) -> dict[int, int]:
@@ -125,25 +121,36 @@ class AshaSearcher(RungSearcher):
         }
 
     def _next(self) -> tuple[int | None, int] | None:
-        promotions = [found for cohort in self._cohorts for found in self._promotions(cohort)]
+        promotions = list(self._promotions())
         if promotions:
-            return max(promotions, key=lambda found: found[1])
+            return promotions[-1]
         return (None, 0) if len(self._points) < self.n_configurations else None
 
-    def _promotions(self, cohort: range) -> Iterator[tuple[int, int]]:
-        """Yield the best configuration of each rung that has earned a promotion, and where to."""
+    def _promotions(self) -> Iterator[tuple[int, int]]:
+        """Yield the configuration of each rung that has earned a promotion, and where to."""
         complete = len(self._points) == self.n_configurations  # nothing more comes from below
         for rung in range(self.fidelity.top):
-            here = [c for c in self._trials[rung] if c in cohort]
-            told = [c for c in here if c in self._values[rung]]
-            above = [c for c in here if c in self._trials[rung + 1]]
-            complete = complete and len(told) == len(here)
-            if len(above) < self.fidelity.share(len(told), complete=complete):
-                ranked = self._ranked(rung, told)
-                waiting = next((c for c in ranked if c not in self._trials[rung + 1]), None)
+            told = self._values[rung]
+            complete = complete and len(told) == len(self._trials[rung])
+            if len(self._trials[rung + 1]) < self.fidelity.share(len(told), complete=complete):
+                waiting = self._waiting(rung, complete)
                 if waiting is not None:
                     yield waiting, rung + 1
                     complete = False
+
+    def _waiting(self, rung: int, complete: bool) -> int | None:
+        """Return the best of a cohort that has earned it; of any, where a rest is given away."""
+        above = self._trials[rung + 1]
+        rest = None
+        for cohort in range(self._proposals.n_cohorts):
+            told = [c for c in self._values[rung] if self._cohorts[c] == cohort]
+            best = next((c for c in self._ranked(rung, told) if c not in above), None)
+            if best is None:
+                continue
+            if sum(c in above for c in told) < self.fidelity.share(len(told)):
+                return best
+            rest = best if rest is None else rest
+        return rest if complete else None
 
 
 def bounded(n: int | None, proposals: Proposals) -> int:

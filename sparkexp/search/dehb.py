@@ -174,13 +174,13 @@ class DehbSearcher(RungSearcher):
         self._asked[bracket][step] += 1
         return trial
 
-    def _draw(self, configuration: int, rung: int) -> Point:
+    def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
         bracket, slot = self._places[self._n_asked]
         step = rung - bracket % len(self._sizes)
         if bracket < len(self._sizes) and step == 0:
-            return self._genomes[rung][slot].tolist()
+            return self._genomes[rung][slot].tolist(), 0
         size = self._sizes[bracket % len(self._sizes)][step]
-        return self._child(rung, slot, self._parents(rung, size if step else None)).tolist()
+        return self._child(rung, slot, self._parents(rung, size if step else None)).tolist(), 0
 
     def _parents(self, rung: int, n_best: int | None) -> NDArray[np.float64]:
         """Return the best n of the rung below, or this rung's population; at least three."""

@@ -33,18 +33,22 @@ Point = Any
 Leaders = Callable[[int], Sequence[Point]]
 
 
+CHILD_EVERY = 3
+MIN_PARENTS = 4
+
+
 class Proposals(ABC):
     """Draws new configurations."""
 
     kind: Kind
     #: How many there are; None if there is no end.
     n_points: int | None = None
-    #: Configuration k is compared on a rung with those of the same k modulo this number.
+    #: Configurations are compared on a rung with those of their own cohort only.
     n_cohorts: int = 1
 
     @abstractmethod
-    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
-        """Return the k-th configuration, as what `json` can write.
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        """Return the k-th configuration, as what `json` can write, and its cohort.
 
         Parameters
         ----------
@@ -53,7 +57,7 @@ class Proposals(ABC):
         rng : numpy.random.Generator
             The searcher's own.
         leaders : Callable
-            Returns the n best configurations, those that came farthest first.
+            Returns the n best of the configurations that were trained to the end.
         """
 
     @abstractmethod
@@ -75,8 +79,8 @@ class RandomProposals(Proposals):
     def __init__(self, space: Space) -> None:
         self._space = space
 
-    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
-        return rng.random(self._space.n_dims).tolist()
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        return rng.random(self._space.n_dims).tolist(), 0
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._space.decode(np.array(point))
@@ -102,36 +106,33 @@ class GridProposals(Proposals):
         self.n_points = fixed.n_trials
         self._order = np.random.Generator(np.random.PCG64(seed)).permutation(fixed.n_trials)
 
-    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
-        return int(self._order[k])
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        return int(self._order[k]), 0
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._fixed.configuration(point)
 
 
 class EvolutionProposals(Proposals):
-    """Children of the configurations that came farthest.
+    """Children of the best configurations that were trained to the end.
 
-    DE/current-to-pbest/1/bin without a population of its own: the parents are the best of the
-    highest rung, then those of the rung below, and so on. Every second configuration is random,
-    and on the rungs random ones are compared with random ones: children of those that were best
-    after a short training are good after a short training, and would push out whatever is good
-    after a long one.
+    DE/current-to-pbest/1/bin without a population of its own. Every third configuration is a
+    child; the others stay random, and are compared with random ones only. Parents from lower
+    rungs would come earlier, but where short trainings mislead, their children lead astray: they
+    are good after a short training, and push out whatever is good after a long one. This way, a
+    search is as good as one with random configurations until it is better.
 
     Parameters
     ----------
     space : Space
         What is searched.
     popsize : int
-        Parents; until so many have results, configurations are random.
+        Parents at most; until there are 4, all configurations are random.
 
     References
     ----------
     J. Zhang, A. Sanderson (2009). JADE: adaptive differential evolution with optional external
     archive. IEEE Transactions on Evolutionary Computation 13, 945-958: eq. 6 (the mutation).
-
-    S. Falkner, A. Klein, F. Hutter (2018). BOHB: robust and efficient hyperparameter optimization
-    at scale. ICML: section 4 (a third is random; the model is that of the highest budget).
     """
 
     kind: Kind = "evolution"
@@ -143,23 +144,23 @@ class EvolutionProposals(Proposals):
         self._space = space
         self.popsize = popsize
 
-    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> Point:
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
         # All random numbers of a proposal are drawn whether or not they are needed.
         fresh = rng.random(self._space.n_dims)
         keys, taken = rng.random(self.popsize), rng.random(self._space.n_dims)
         pick, weight, forced = rng.random(3)
-        best = leaders(self.popsize) if k % self.n_cohorts else []
-        if len(best) < self.popsize:
-            return fresh.tolist()
-        parents = np.array(best)
+        best = leaders(self.popsize) if k % CHILD_EVERY == CHILD_EVERY - 1 else []
+        if len(best) < MIN_PARENTS:
+            return fresh.tolist(), 0
+        parents, keys = np.array(best), keys[: len(best)]
         target, a, b = parents[np.argsort(keys, kind="stable")[:3]]
-        lead = parents[int(pick * max(1, round(self.best_share * self.popsize)))]
+        lead = parents[int(pick * max(1, round(self.best_share * len(best))))]
         f = 0.4 + 0.6 * weight
         # eq. 6: v = x + F (x_pbest - x) + F (x_a - x_b)
         donor = reflected(target + f * (lead - target) + f * (a - b))
         chosen = taken < self.crossover
         chosen[int(forced * self._space.n_dims)] = True
-        return np.where(chosen, donor, target).tolist()
+        return np.where(chosen, donor, target).tolist(), 1
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._space.decode(np.array(point))

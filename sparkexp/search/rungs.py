@@ -57,6 +57,7 @@ class RungSearcher(Searcher):
                 "leave it out of the search dict."
             )
         self._points: list[Point] = []
+        self._cohorts: list[int] = []
         # Per rung: the number of each configuration's trial, and its value once it is told.
         self._trials: list[dict[int, int]] = [{} for _ in fidelity.levels]
         self._values: list[dict[int, float | None]] = [{} for _ in fidelity.levels]
@@ -117,25 +118,22 @@ class RungSearcher(Searcher):
         configuration, rung = found
         if configuration is None:
             configuration = len(self._points)
-            point = self._draw(configuration, rung)
+            point, cohort = self._draw(configuration, rung)
             if self.space is not None and configuration < len(self._planted):
-                point = self.space.encode(self._planted[configuration]).tolist()
+                point, cohort = self.space.encode(self._planted[configuration]).tolist(), 0
             self._points.append(point)
+            self._cohorts.append(cohort)
         self._trials[rung][configuration] = number
         self._configurations[number] = configuration
         return self._trial(number, configuration, rung)
 
-    def _draw(self, configuration: int, rung: int) -> Point:
-        """Return a new configuration, which starts on this rung."""
+    def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
+        """Return a new configuration, which starts on this rung, and its cohort."""
         return self.proposals.propose(configuration, self._rng, self._leaders)
 
     def _leaders(self, n: int) -> list[Point]:
-        """Return the n best configurations: those of the highest rung, then of the one below."""
-        found: dict[int, None] = {}
-        for rung in reversed(range(len(self._values))):
-            if len(found) < n:
-                found |= dict.fromkeys(self._ranked(rung))
-        return [self._points[configuration] for configuration in list(found)[:n]]
+        """Return the n best configurations that were trained to the end."""
+        return [self._points[c] for c in self._ranked(self.fidelity.top)[:n]]
 
     def _trial(self, number: int, configuration: int, rung: int) -> Trial:
         below = self._trials[rung - 1].get(configuration) if rung else None
@@ -162,6 +160,7 @@ class RungSearcher(Searcher):
         return {
             "rng": self._rng.bit_generator.state,
             "points": list(self._points),
+            "cohorts": list(self._cohorts),
             "trials": [list(map(list, found.items())) for found in self._trials],
             "values": [list(map(list, found.items())) for found in self._values],
         }
@@ -169,6 +168,7 @@ class RungSearcher(Searcher):
     def _restore(self, memory: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = memory["rng"]
         self._points = list(memory["points"])
+        self._cohorts = list(memory["cohorts"])
         self._trials = [dict(found) for found in memory["trials"]]
         self._values = [dict(found) for found in memory["values"]]
         self._configurations = {n: c for found in self._trials for c, n in found.items()}

@@ -61,7 +61,9 @@ def test_in_bounds_and_native_types(make, setup):
 def test_numbers_are_the_order_asked(make):
     searcher = make()
     asked = trials(searcher, score)
-    assert [trial.number for trial in asked] == list(range(searcher.n_trials))
+    assert [trial.number for trial in asked] == list(range(len(asked)))
+    assert len(asked) <= searcher.n_trials
+    assert len(asked) == searcher.n_trials or isinstance(searcher, RungSearcher)
     assert len({trial.id for trial in asked}) == len(asked)
 
 
@@ -189,17 +191,18 @@ def test_stops(make):
     searcher = make()
     assert not searcher.done
     asked = trials(searcher, score, in_flight=7)
-    assert len(asked) == searcher.n_trials
+    assert len(asked) <= searcher.n_trials
     assert searcher.done
     assert [searcher.ask(), searcher.ask()] == [None, None]
 
 
 def test_done_while_results_are_missing(make):
+    n_trials = len(trials(make(), score))
     searcher = make()
-    drive(searcher, score, n_trials=searcher.n_trials - 1)
+    drive(searcher, score, n_trials=n_trials - 1)
     assert not searcher.done
     last = searcher.ask()
-    assert searcher.done
+    assert searcher.done or n_trials < searcher.n_trials  # it may not know that it was the last
     searcher.tell(result(last, None))
     assert searcher.done and searcher.ask() is None
 

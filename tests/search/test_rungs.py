@@ -75,8 +75,8 @@ def test_a_promoted_trial_is_its_parent_one_rung_higher(name):
     assert len({t.parent for t in promoted}) == len(promoted)
     counts = Counter(r.trial.rung for r in results)
     assert sum(counts.values()) == searcher.n_trials
+    planned = searcher.plan()
     if not isinstance(searcher, DehbSearcher):
-        planned = searcher.plan()
         assert [counts[k] for k in range(len(planned))] == list(planned.values())
 
 
@@ -176,7 +176,7 @@ def test_evolution_proposes_children_of_the_best(make):
     def late_mean(proposals: str) -> float:
         searcher = make(LINE, "min", 150, "epochs", 1, 9, proposals=proposals, seed=3)
         started = [r.value for r in drive(searcher, x) if r.trial.parent is None]
-        return sum(started[75::2]) / len(started[75::2])  # every second one stays random
+        return sum(started[77::3]) / len(started[77::3])  # the others stay random
 
     assert late_mean("evolution") < 0.3 * late_mean("random")
 
@@ -192,7 +192,7 @@ def test_children_do_not_push_out_what_is_slow_to_start():
         best = max(best, value)
     promoted = [r.trial for r in results if r.trial.rung == 1]
     born = {t.id: k for k, t in enumerate(r.trial for r in results if r.trial.rung == 0)}
-    assert sum(born[t.parent] % 2 == 0 for t in promoted) == len(promoted) // 2
+    assert sum(born[t.parent] % 3 != 2 for t in promoted) >= 0.6 * len(promoted)
 
 
 def test_a_grid_is_tried_whole_and_in_random_order():
