@@ -13,6 +13,7 @@ from sparkexp.hosts import HostHealth
 from sparkexp.interrupts import Interrupts
 from sparkexp.limits import Limits
 from sparkexp.progress import Progress
+from sparkexp.pruning import Pruner
 from sparkexp.search import Searcher
 from sparkexp.storage import RunDirectory
 from sparkexp.tracking import SearchLog
@@ -55,6 +56,8 @@ class SearchLoop:
     recorded : iterable of TrialResult
         Trials that ended in an earlier process: a trial that is asked again with the same number
         and parameters gets its recorded result.
+    pruner : Pruner, optional
+        Names running trials that are to be ended.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class SearchLoop:
         interrupts: Interrupts,
         reuse: bool = True,
         recorded: Iterable[TrialResult] = (),
+        pruner: Pruner | None = None,
     ) -> None:
         self._searcher = searcher
         self._engine = engine
@@ -86,6 +90,9 @@ class SearchLoop:
         self._n_run = 0
         self._hosts = HostHealth()
         self._unwritten: list[TrialResult] = []
+        self._pruner = pruner
+        if pruner is not None:
+            engine.on_report = lambda: self._prune(at_once=True)
         self._recorded: dict[int, TrialResult] = {}
         asked_again = {trial.number: trial for trial in searcher.open_trials()}
         n_asked = searcher.n_asked
@@ -108,6 +115,7 @@ class SearchLoop:
             self._progress.show(self._results, n_running=n_running)
             if not self._running:
                 return None if self._searcher.done else self._out_of_trials()
+            self._prune()
             ended = self._engine.wait(self._patience_s())
             with self._interrupts.shield():
                 for result in ended:
@@ -116,6 +124,23 @@ class SearchLoop:
         self.cancel()
         self._progress.show(self._results, n_running=0)
         return stopped
+
+    def _prune(self, at_once: bool = False) -> None:
+        """End the running trials that are not worth going on."""
+        if self._pruner is not None:
+            for trial in self._pruner.look(list(self._running.values()), at_once=at_once):
+                self._engine.stop(trial)
+
+    def _pruned(self, result: TrialResult) -> TrialResult:
+        """Return the result of a trial that was ended early as such: its last value counts."""
+        if self._pruner is None or result.state is not State.CANCELLED:
+            return result
+        if not self._pruner.has_ended(result.trial):
+            return result
+        value = self._pruner.last_value(result.trial)
+        return replace(
+            result, state=State.PRUNED, value=value, error=None, ended=result.ended or time.time()
+        )
 
     def _patience_s(self) -> float:
         """Return how long to wait for a result before looking at slots and clock again."""
@@ -195,8 +220,12 @@ class SearchLoop:
     def _end(self, result: TrialResult) -> None:
         key = self._key(result.trial)
         del self._running[key]
-        if not result.logdir:
+        result = self._pruned(result)
+        if not result.logdir or result.state is State.PRUNED:
             self._close_session(result)
+        if result.state is State.PRUNED:
+            directory = self._run.paths.trial(result.trial.id, result.attempt)
+            result = replace(result, logdir=str(directory))
         self._tell(result)
         for twin in self._twins.pop(key, []):
             self._tell(_reused(result, twin))
@@ -211,6 +240,8 @@ class SearchLoop:
 
     def _keep(self, result: TrialResult) -> None:
         self._results.append(result)
+        if self._pruner is not None:
+            self._pruner.known(result)
         self._values[result.trial.id] = result.value
         if result.trial.rung is not None and result.succeeded:
             origin = result.reused_from or result.trial.id

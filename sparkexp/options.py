@@ -15,6 +15,7 @@ from sparkexp.arguments import as_float, as_int
 from sparkexp.constraint import Where
 from sparkexp.engine import Isolation
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.pruning import as_rule
 
 __all__ = ["EngineName", "Options", "ResumeOptions", "RunOptions"]
 
@@ -44,6 +45,7 @@ RECORDED = (
     "gpus_per_trial",
     "limit_threads",
     "isolation",
+    "prune",
 )
 
 
@@ -69,6 +71,12 @@ class ResumeOptions(TypedDict, total=False):
         A value that is good enough: the search ends when a trial reaches it.
     max_trials : int
         Trials to run at most.
+    prune : {'median'} or dict
+        Whether to end trials whose `report` curve runs below those of others: ``'median'`` ends a
+        trial whose best value so far is worse than the median of the means so far of the trials
+        that succeeded (Golovin et al. 2017), once 5 have, and after 3 reports of its own;
+        ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its state is PRUNED then, and the
+        last value that it reported counts. It needs reports of `metric`, or of one metric only.
     max_retries : int
         How often a trial is run again whose executor was lost, 2 by default. What goes wrong in
         the train function itself is never run again.
@@ -109,6 +117,7 @@ class ResumeOptions(TypedDict, total=False):
     max_failures: int | None
     target: float | None
     max_trials: int | None
+    prune: str | Mapping[str, int] | None
     max_retries: int
     cpus_per_trial: int | None
     gpus_per_trial: float | None
@@ -173,6 +182,7 @@ class Options:
     max_failures: int | None = None
     target: float | None = None
     max_trials: int | None = None
+    prune: str | Mapping[str, int] | None = None
     max_retries: int = 2
     cpus_per_trial: int | None = None
     gpus_per_trial: float | None = None
@@ -232,6 +242,7 @@ class Options:
         _check_choice("engine", options.engine, get_args(EngineName))
         _check_choice("isolation", options.isolation, get_args(Isolation))
         _check_gpus(options.gpus_per_trial)
+        as_rule(options.prune)
         for name in ("progress", "limit_threads", "dry_run"):
             _check_choice(name, getattr(options, name), (True, False))
         _check_files(options.py_files)
@@ -303,6 +314,10 @@ def _check_metric(options: Options) -> None:
         raise InvalidArgumentError(
             "target goes with one metric: with several, no trial is simply good enough. Leave it "
             "out."
+        )
+    if options.prune is not None:
+        raise InvalidArgumentError(
+            "prune goes with one metric: with several, no trial is simply worse. Leave it out."
         )
 
 

@@ -50,6 +50,7 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
         self._n_shown = 0
         self._n_failed = 0
+        self._n_pruned = 0
         self._last_line = float("-inf")
         self._best: TrialResult | None = None
 
@@ -72,6 +73,7 @@ class Progress:
             return
         new = results[self._n_shown :]
         for result in new:
+            self._n_pruned += result.state is State.PRUNED
             self._note_failure(result)
             self._note_best(result)
         self._n_shown = len(results)
@@ -149,6 +151,8 @@ class Progress:
 
     def _state(self, n_running: int) -> str:
         parts = [f"{n_running} running", f"{self._n_failed} failed"]
+        if self._n_pruned:
+            parts.append(f"{self._n_pruned} pruned")
         if self._best is not None:
             params = ", ".join(f"{k}={_short(v)}" for k, v in self._best.trial.params.items())
             parts.append(f"best {self._best.value:.4g} ({params})")

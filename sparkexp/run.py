@@ -25,6 +25,7 @@ from sparkexp.loop import SearchLoop
 from sparkexp.options import Options
 from sparkexp.plan import plan_text
 from sparkexp.progress import Progress
+from sparkexp.pruning import Pruner, as_rule
 from sparkexp.reproduce import about_search
 from sparkexp.result import Result
 from sparkexp.search_spec import Search
@@ -92,6 +93,7 @@ def run_search(
         environment=TRIAL_ENVIRONMENT,
         hparams=search.hparams(),
         direction=search.direction,
+        curve=options.prune is not None,
     )
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
@@ -143,8 +145,10 @@ def _run_locked(
                 "Records are missing in %s: the search is replayed from those that are there, and "
                 "the trials without one are run again.", run.paths.records
             )  # fmt: skip
+    rule = as_rule(options.prune)
+    pruner = None if rule is None else Pruner(rule, search.direction, run.paths.curves)
     loop = SearchLoop(
-        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded
+        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner
     )
 
     def result(stopped: str | None) -> Result:

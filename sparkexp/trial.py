@@ -20,6 +20,8 @@ class State(enum.StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
+    #: Ended early, since others were better; the last value that it reported counts.
+    PRUNED = "PRUNED"
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,11 @@ class TrialResult:
     @property
     def succeeded(self) -> bool:
         return self.state is State.SUCCEEDED
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether it failed or was cancelled; a pruned trial has done neither."""
+        return self.state in (State.FAILED, State.CANCELLED)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a dict that `json` can write."""

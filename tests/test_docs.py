@@ -18,6 +18,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING
 README = ROOT / "README.md"
 # Documents whose Python blocks run one after another.
 GUIDES = [ROOT / "docs" / "searching.md"]
+MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -25,8 +26,8 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SMALLER = {"popsize=10, generations=3": "popsize=4, generations=1"}
 
 
-def blocks(language: str, *, spark: bool = False) -> list[str]:
-    found = _FENCE.findall(README.read_text())
+def blocks(language: str, *, spark: bool = False, path: Path = README) -> list[str]:
+    found = _FENCE.findall(path.read_text())
     return [
         code for name, needs_spark, code in found if (name, bool(needs_spark)) == (language, spark)
     ]
@@ -35,6 +36,26 @@ def blocks(language: str, *, spark: bool = False) -> list[str]:
 def prose(path: Path) -> str:
     """Return a document without its blocks of code."""
     return re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", blocks("python", path=MULTI_FIDELITY))
+def test_python_of_the_page_on_multi_fidelity_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "multi_fidelity.md", "exec"), {"__name__": "page"})
+
+
+@pytest.mark.spark
+def test_python_of_the_page_on_multi_fidelity_runs_on_spark(spark, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks("python", spark=True, path=MULTI_FIDELITY))
+    for given, smaller in {"n_trials=40": "n_trials=4", "max=27, eta=3": "max=4, eta=2"}.items():
+        assert given in code
+        code = code.replace(given, smaller)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code, "multi_fidelity.md", "exec"), names)
+    result = names["result"]
+    assert result.failures() == {} and len(result) == 7
+    assert "8 epochs of the 16" in repr(result)
 
 
 @pytest.mark.parametrize("code", blocks("python"))

@@ -26,7 +26,7 @@ LAYERS = (
     ("table",),
     ("ranking",),
     ("plots",),
-    ("progress", "search_spec", "variants", "limits", "interrupts", "hosts"),
+    ("progress", "pruning", "search_spec", "variants", "limits", "interrupts", "hosts"),
     ("search", "engine"),
     ("tracking",),
     ("storage", "gpu", "space"),

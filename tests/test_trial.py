@@ -126,6 +126,7 @@ def test_only_success_is_success():
         State.SUCCEEDED: True,
         State.FAILED: False,
         State.CANCELLED: False,
+        State.PRUNED: False,
     }
 
 

@@ -52,7 +52,7 @@ class Generation:
     @property
     def n_failed(self) -> int:
         """How many of its trials failed."""
-        return sum(not r.succeeded for r in self.trials)
+        return sum(r.went_wrong for r in self.trials)
 
     @property
     def n_reused(self) -> int:

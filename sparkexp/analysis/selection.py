@@ -25,6 +25,6 @@ def was_accepted(result: TrialResult, direction: Direction) -> bool | None:
     trial = result.trial
     if trial.generation is None:
         return None
-    if not result.succeeded or result.value is None:
+    if result.went_wrong or result.value is None:
         return False
     return as_good(result.value, trial.parent_value, direction)

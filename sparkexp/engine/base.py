@@ -81,6 +81,10 @@ class TrialTask:
         The search space as TensorBoard shows it.
     direction : {'max', 'min'}
         Which value is the best: TensorBoard shows whether a trial beat its parent.
+    curve : bool
+        Whether the driver wants to see what the trial reports of its objective.
+    on_report : Callable, optional
+        Called after each report; in the driver's own process only.
     """
 
     trial: Trial
@@ -99,6 +103,8 @@ class TrialTask:
     environment: Mapping[str, str] = field(default_factory=dict)
     hparams: tuple[HParamSpec, ...] = ()
     direction: Direction = "max"
+    curve: bool = False
+    on_report: Callable[[], None] | None = None
 
 
 class Engine(abc.ABC):
@@ -112,12 +118,16 @@ class Engine(abc.ABC):
       Whatever happens to it (exception, crash, lost executor), it comes back as a `TrialResult`.
     - After `cancel`, trials that still run are ended and come back from `wait` as CANCELLED,
       unless they ended just before. The engine takes no more.
-    - `submit`, `wait`, `cancel` and `close` are called by one thread.
+    - After `stop`, a trial is ended and comes back from `wait` as CANCELLED, unless it ended just
+      before; the other trials run on.
+    - `submit`, `wait`, `stop`, `cancel` and `close` are called by one thread.
     - `close` does what `cancel` does, if that is still to be done, and releases everything.
     """
 
     #: What the plan is to say beside the number of slots.
     notes: tuple[str, ...] = ()
+    #: Called when a trial reports while `wait` runs it itself, so that `stop` may be called.
+    on_report: Callable[[], None] | None = None
 
     @property
     @abc.abstractmethod
@@ -150,6 +160,10 @@ class Engine(abc.ABC):
         SessionLostError
             If trials can't come back any more.
         """
+
+    @abc.abstractmethod
+    def stop(self, trial: Trial) -> None:
+        """End one submitted trial."""
 
     @abc.abstractmethod
     def cancel(self) -> None:

@@ -16,8 +16,10 @@ from typing import NoReturn
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.data import read_data
 from sparkexp.engine.outcome import Outcome, call_train, failure
+from sparkexp.storage import RunPaths
 from sparkexp.tracking.checkpoints import Checkpoints
 from sparkexp.tracking.current import activate
+from sparkexp.tracking.curve import CurveFile
 from sparkexp.trial import State
 
 __all__ = ["die_with_parent", "run_here", "run_in_child"]
@@ -44,7 +46,8 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     warnings: tuple[str, ...] = ()
     outcome = None
     try:
-        with activate(directory, task.trial.checkpoint) as current:
+        curve = _curve(task)
+        with activate(directory, task.trial.checkpoint, curve, task.on_report) as current:
             outcome = call_train(train, task.trial.arguments, task.objective)
             outcome = replace(outcome, continued=current.checkpoints.continued)
             if outcome.state is State.SUCCEEDED:
@@ -54,6 +57,15 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
             raise
         warnings = (f"Live metrics could not be written: {error}",)
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
+
+
+def _curve(task: TrialTask) -> CurveFile | None:
+    if not task.curve:
+        return None
+    path = RunPaths(Path(task.logdir)).curve(task.trial.number)
+    if task.on_report is not None:  # the driver looks at it after every report
+        return CurveFile(path, task.objective.metric, seconds=0)
+    return CurveFile(path, task.objective.metric)
 
 
 def _with_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:

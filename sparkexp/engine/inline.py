@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import replace
 
 from sparkexp.engine.base import Engine, TrialTask
+from sparkexp.engine.outcome import TrialStopped
 from sparkexp.engine.task import run_attempt
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -34,6 +35,7 @@ class InlineEngine(Engine):
         self._template = replace(template, train=train, isolation="none")
         self._queue: deque[tuple[Trial, float]] = deque()
         self._cancelled = False
+        self._stopped: set[int] = set()
 
     @property
     def slots(self) -> int:
@@ -50,9 +52,21 @@ class InlineEngine(Engine):
         if not self._queue:
             return []
         trial, submitted = self._queue.popleft()
-        if self._cancelled:
+        if self._cancelled or trial.number in self._stopped:
             return [TrialResult(trial, State.CANCELLED, submitted=submitted)]
-        return [replace(run_attempt(replace(self._template, trial=trial)), submitted=submitted)]
+        watched = functools.partial(self._reported, trial)
+        task = replace(self._template, trial=trial, on_report=watched)
+        return [replace(run_attempt(task), submitted=submitted)]
+
+    def stop(self, trial: Trial) -> None:
+        self._stopped.add(trial.number)
+
+    def _reported(self, trial: Trial) -> None:
+        """End the running trial, if somebody stops it when it reports."""
+        if self.on_report is not None:
+            self.on_report()
+        if trial.number in self._stopped:
+            raise TrialStopped
 
     def cancel(self) -> None:
         self._cancelled = True

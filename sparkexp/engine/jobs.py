@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.patience import is_connect
 from sparkexp.engine.task import ORDER, RESULT_SCHEMA, order_of, spark_function, without_order
-from sparkexp.trial import TrialResult
+from sparkexp.trial import Trial, TrialResult
 
 if TYPE_CHECKING:
     from pyspark.resource import ResourceProfile
@@ -48,7 +48,7 @@ class TrialJobs:
 
     def run(self, task: TrialTask) -> TrialResult:
         """Run a trial and return what became of it; raise what Spark raises."""
-        with self._tagged(f"sparkexp {task.trial.id}"):
+        with self._tagged(self._own_tag(task.trial), f"sparkexp {task.trial.id}"):
             if self._by_property:
                 self._spark.sparkContext.setLocalProperty(ORDER, json.dumps(order_of(task)))
                 frame = self._frame_for_all(without_order(task))
@@ -67,12 +67,16 @@ class TrialJobs:
         inheriting: Callable[[], None] = inheritable_thread_target(self._spark)(target)
         return inheriting
 
-    def cancel(self) -> None:
-        """Cancel the jobs that run."""
+    def cancel(self, trial: Trial | None = None) -> None:
+        """Cancel the jobs that run, or that of one trial."""
+        tag = self._tag if trial is None else self._own_tag(trial)
         if self._connect:
-            self._spark.interruptTag(self._tag)
+            self._spark.interruptTag(tag)
         else:
-            self._spark.sparkContext.cancelJobsWithTag(self._tag)
+            self._spark.sparkContext.cancelJobsWithTag(tag)
+
+    def _own_tag(self, trial: Trial) -> str:
+        return f"{self._tag}-{trial.number}"
 
     def _frame_for_all(self, template: TrialTask) -> DataFrame:
         """Return this thread's frame, whose plan Spark makes once for all trials."""
@@ -89,21 +93,26 @@ class TrialJobs:
         return rows.mapInArrow(spark_function(task), RESULT_SCHEMA, profile=self._profile)
 
     @contextmanager
-    def _tagged(self, description: str) -> Iterator[None]:
+    def _tagged(self, own: str, description: str) -> Iterator[None]:
         """Tag the jobs that this thread starts meanwhile, and describe them in Spark's pages."""
+        tags = (self._tag, own)
         if self._connect:
-            self._spark.addTag(self._tag)
+            for tag in tags:
+                self._spark.addTag(tag)
             try:
                 yield
             finally:
-                self._spark.removeTag(self._tag)
+                for tag in tags:
+                    self._spark.removeTag(tag)
             return
         # The session's own tags exist on classic sessions, too, but interruptTag finds no job
         # there (pyspark 4.3.0): the context's are those that cancel.
         context = self._spark.sparkContext
-        context.addJobTag(self._tag)
+        for tag in tags:
+            context.addJobTag(tag)
         context.setJobDescription(description)
         try:
             yield
         finally:
-            context.removeJobTag(self._tag)
+            for tag in tags:
+                context.removeJobTag(tag)

@@ -16,7 +16,7 @@ from typing import Any
 from sparkexp.engine.base import Objective, Train
 from sparkexp.trial import ParamValue, State
 
-__all__ = ["Outcome", "call_train", "failure"]
+__all__ = ["Outcome", "TrialStopped", "call_train", "failure"]
 
 MAX_ERROR_CHARS = 16_000
 MISSING_MODULE = (
@@ -38,6 +38,10 @@ HEAVY_MODULES = (
     "transformers",
     "tensorflow_datasets",
 )
+
+
+class TrialStopped(BaseException):
+    """Ends a train function from within; no ``except Exception`` of it is in the way."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ def call_train(train: Train, params: Mapping[str, ParamValue], objective: Object
         value, metrics, error = _objective_of(returned, objective)
     except KeyboardInterrupt:
         raise
+    except TrialStopped:
+        return Outcome(State.CANCELLED, started=started, ended=time.time())
     except BaseException as raised:  # SystemExit and the like end the trial, not the worker
         if isinstance(raised, ModuleNotFoundError):
             raised.add_note(MISSING_MODULE.format(python=sys.executable))

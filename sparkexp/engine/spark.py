@@ -114,6 +114,7 @@ class SparkEngine(Engine):
         self._n_threads = 0
         self._in_flight = 0
         self._cancelled = threading.Event()
+        self._stopped: set[int] = set()
         self._lost = threading.Event()
         self._closing = ExitStack()
         self._closing.enter_context(bounded_retries(spark))
@@ -192,6 +193,11 @@ class SparkEngine(Engine):
             # once, since a job that starts at this moment is in nobody's list yet.
             threading.Thread(target=self._cancel_jobs, name="sparkexp-cancel", daemon=True).start()
 
+    def stop(self, trial: Trial) -> None:
+        self._stopped.add(trial.number)
+        name = f"sparkexp-stop-{trial.number}"
+        threading.Thread(target=self._cancel_jobs, args=(trial,), name=name, daemon=True).start()
+
     def close(self) -> None:
         self.cancel()
         self._closing.close()
@@ -200,10 +206,12 @@ class SparkEngine(Engine):
         if self._template.data is not None:
             Path(self._template.data).unlink(missing_ok=True)
 
-    def _cancel_jobs(self) -> None:
+    def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):
+            if trial is not None and trial.number not in self._stopped:
+                return  # it has ended
             try:
-                self._jobs.cancel()
+                self._jobs.cancel(trial)
             except Exception as error:
                 logger.debug("Jobs could not be cancelled", exc_info=error)
                 return
@@ -227,12 +235,13 @@ class SparkEngine(Engine):
                 logger.exception("%s could not be run", trial.id)
                 text = f"The trial could not be run: {type(error).__name__}: {error}"
                 result = TrialResult(trial, State.FAILED, error=text, ended=time.time())
+            self._stopped.discard(trial.number)
             self._ended.put(replace(result, submitted=submitted))
 
     def _run(self, task: TrialTask) -> TrialResult:
         """Run a trial, again where Spark gave it up for reasons that lie outside of it."""
         trial = task.trial
-        while not self._cancelled.is_set():
+        while not self._cancelled.is_set() and trial.number not in self._stopped:
             try:
                 return self._jobs.run(task)
             except Exception as error:

@@ -211,6 +211,8 @@ def _tail(path: Path) -> str:
 
 def _with_session_end(result: TrialResult, direction: Direction) -> TrialResult:
     """Write the end of the trial's HParams session; a full disk doesn't cost the result."""
+    if result.state is State.CANCELLED:
+        return result  # what that means, the driver knows
     try:
         write_session_end(result.logdir, result, direction)
     except OSError as error:

@@ -34,7 +34,7 @@ def history(
         Dots(x, y, "trial", names=names),
         Line(x, best.tolist(), "best so far", steps=True),
     ]
-    failed = [r.trial.number for r in results if not r.succeeded]
+    failed = [r.trial.number for r in results if r.went_wrong]
     if failed:
         floor = min(y) - 0.04 * ((max(y) - min(y)) or 1.0)
         marks.append(Dots(failed, [floor] * len(failed), "failed", crosses=True))

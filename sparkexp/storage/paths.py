@@ -18,6 +18,7 @@ class RunPaths:
               /searcher.json               the searcher's state, after every ended trial
               /driver.lock                 held by the driver that works on the run
               /records/trial-00007.json    what became of a trial
+              /curves/trial-00007.json     what a trial has reported, where trials are pruned
               /search/ or /evolution/      the driver's event files
               /gen-002/trial-00007/        the trial's event files and its output.log
               /gen-002/trial-00007/attempt-1/   the same, of a second attempt
@@ -49,6 +50,14 @@ class RunPaths:
 
     def record(self, number: int) -> Path:
         return self.records / f"trial-{number:05d}.json"
+
+    @property
+    def curves(self) -> Path:
+        return self.root / "curves"
+
+    def curve(self, number: int) -> Path:
+        """Return the file of a trial's objective while it runs, where trials may be pruned."""
+        return self.curves / f"trial-{number:05d}.json"
 
     def search(self, evolution: bool) -> Path:
         return self.root / ("evolution" if evolution else "search")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.tracking.checkpoints import Checkpoints
+from sparkexp.tracking.curve import CurveFile
 from sparkexp.tracking.live import written_at_once
 from sparkexp.tracking.reporter import ScalarReporter
 
@@ -29,7 +30,12 @@ _active: list[CurrentTrial] = []
 
 
 @contextmanager
-def activate(directory: str, earlier: str | None = None) -> Iterator[CurrentTrial]:
+def activate(
+    directory: str,
+    earlier: str | None = None,
+    curve: CurveFile | None = None,
+    on_report: Callable[[], None] | None = None,
+) -> Iterator[CurrentTrial]:
     """Make a trial the current one for a while; its live metrics are written out at the end.
 
     Parameters
@@ -38,9 +44,13 @@ def activate(directory: str, earlier: str | None = None) -> Iterator[CurrentTria
         Its directory.
     earlier : str, optional
         Directory of the trial whose checkpoints it goes on from.
+    curve : CurveFile, optional
+        Where what it reports of its objective goes, beside TensorBoard.
+    on_report : Callable, optional
+        Called after each report.
     """
     checkpoints = Checkpoints(directory, earlier)
-    trial = CurrentTrial(directory, ScalarReporter(directory), checkpoints)
+    trial = CurrentTrial(directory, ScalarReporter(directory, curve, on_report), checkpoints)
     _active.append(trial)
     try:
         with written_at_once():

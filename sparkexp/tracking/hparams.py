@@ -121,10 +121,10 @@ def session_start(
 
 
 def session_end(state: State, end_time: float | None = None) -> Summary:
-    """Return the summary that ends a session: success for SUCCEEDED, else failure."""
+    """Return the summary that ends a session: success for SUCCEEDED and PRUNED, else failure."""
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-    succeeded = state is State.SUCCEEDED
+    succeeded = state in (State.SUCCEEDED, State.PRUNED)
     info = plugin_data_pb2.SessionEndInfo(
         status=api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE,
         end_time_secs=time.time() if end_time is None else end_time,

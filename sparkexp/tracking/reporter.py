@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.tracking.curve import CurveFile
 from sparkexp.tracking.events import EventFile, is_plottable, scalars_summary
 from sparkexp.tracking.tensorboard import reported_tag
 
@@ -25,6 +26,10 @@ class ScalarReporter:
     directory : str or path
         Directory of the trial. The event file in it is created with the first report, and
         flushed with each.
+    curve : CurveFile, optional
+        Gets the reports, too.
+    on_report : Callable, optional
+        Called after each report.
 
     Examples
     --------
@@ -34,8 +39,15 @@ class ScalarReporter:
     {'accuracy': 0.5}
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        curve: CurveFile | None = None,
+        on_report: Callable[[], None] | None = None,
+    ) -> None:
         self._events = EventFile(directory)
+        self._curve = curve
+        self._on_report = on_report
         self._dropped: set[str] = set()
 
     def report(self, step: object, metrics: Mapping[str, object]) -> dict[str, float]:
@@ -69,11 +81,17 @@ class ScalarReporter:
             summary = scalars_summary({reported_tag(name): v for name, v in written.items()})
             self._events.add_summary(summary, position)
             self._events.flush()
+        if self._curve is not None:
+            self._curve.add(position, written)
+        if self._on_report is not None:
+            self._on_report()
         return written
 
     def close(self) -> None:
-        """Close the event file."""
+        """Close the files."""
         self._events.close()
+        if self._curve is not None:
+            self._curve.close()
 
     def __enter__(self) -> ScalarReporter:
         return self

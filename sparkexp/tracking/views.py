@@ -140,7 +140,7 @@ class SearchViews:
     def _take(self, result: TrialResult) -> None:
         self._results.append(result)
         self._by_id[result.trial.id] = result
-        self._n_failed += not result.succeeded
+        self._n_failed += result.went_wrong
         leading = [r for r in (self._best, result) if r is not None]
         self._best = best_of(leading, self._direction)
         if self._evolution is not None:

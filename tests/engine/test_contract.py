@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sparkexp import experiment
 from sparkexp.engine import Engine, InlineEngine, Resources, SparkEngine, TrialTask
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -167,3 +168,30 @@ def test_close_ends_running_trials(any_spark: Any, tmp_path: Path) -> None:
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_one_trial_is_stopped_and_the_others_run_on(build: Build, tmp_path: Path) -> None:
+    def train(x: int) -> float:
+        for step in range(1000 if x == 0 else 1):
+            experiment.report(step, accuracy=0.1)
+            time.sleep(0.05)
+        return 1.0
+
+    engine = build(train)
+    hopeless, good, queued = (Trial(k, {"x": x}) for k, x in enumerate((0, 1, 0)))
+    for trial in (hopeless, good):
+        engine.submit(trial)
+    engine.on_report = lambda: engine.stop(hopeless)  # an engine that runs it in this process
+    if isinstance(engine, SparkEngine):
+        started = time.monotonic()
+        while not list(tmp_path.rglob("trial-00000/events*")) and time.monotonic() < started + 60:
+            time.sleep(0.1)
+        engine.stop(hopeless)
+    results = collect(engine, 2)
+    assert [results[k].state for k in (0, 1)] == [State.CANCELLED, State.SUCCEEDED]
+
+    engine.submit(queued)
+    engine.stop(queued)  # whether or not it has begun
+    engine.submit(Trial(3, {"x": 1}))
+    results = collect(engine, 2)
+    assert [results[k].state for k in (2, 3)] == [State.CANCELLED, State.SUCCEEDED]
