@@ -16,12 +16,14 @@ from typing import Any, Protocol
 import sparkexp
 from sparkexp import search
 from sparkexp.search import Searcher
-from sparkexp.space import Space
+from sparkexp.space import Float, Space
 from sparkexp.trial import ParamValue, State, Trial, TrialResult
+from sparkexp.variants import EvolutionCall
 
-__all__ = ["OURS", "RIVALS", "Order", "Rival", "Sampler", "digest", "label", "make"]
+__all__ = ["OURS", "RIVALS", "Order", "Rival", "Sampler", "default", "digest", "label", "make"]
 
 PACKAGE = Path(sparkexp.__file__).parent
+DEFAULT_LABEL = "**default of evolutionary_search**"
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,25 @@ def make(system: str, space: Space, order: Order) -> Sampler:
 
 def label(system: str) -> str:
     """Return a system's name as the tables show it."""
-    return {**OURS, **RIVALS}[system].label
+    return DEFAULT_LABEL if system == "default" else {**OURS, **RIVALS}[system].label
+
+
+def default(slots: int, n_trials: int) -> str:
+    """Return which of `OURS` a call of evolutionary_search gets that says only max_trials.
+
+    Raises
+    ------
+    LookupError
+        If it is none of them, or has other settings.
+    """
+    space = Space({"x": Float(0.0, 1.0)})
+    call = EvolutionCall(space, "min", max_trials=n_trials, seed=0, one_by_one=slots == 1)
+    chosen = call.searcher()[0]
+    for name, ours in OURS.items():
+        made = ours.make(space, Order(n_trials, slots, seed=0))
+        if (made.name, made.settings()) == (chosen.name, chosen.settings()):
+            return name
+    raise LookupError(f"the default is {chosen.name} with {chosen.settings()}: add it to OURS")
 
 
 def digest(system: str) -> str:

@@ -29,7 +29,7 @@ from environments import REQUIREMENTS, python_of
 from problems import GROUPS
 from regret import Regrets, compare, mean_ranks, regret, summary
 from results import Results, read
-from samplers import OURS, RIVALS, digest, label
+from samplers import OURS, RIVALS, default, digest, label
 
 logger = logging.getLogger("search")
 
@@ -191,6 +191,7 @@ def _report(
         system: {column: _regrets(system, facts, results, column, args) for column in columns}
         for system in (*OURS, *RIVALS)
     }
+    found = {"default": {column: found[default(*column)][column] for column in columns}, **found}
     shown = {system: rows for system, rows in found.items() if any(map(len, rows.values()))}
     date = datetime.date.today().isoformat()
     parts = [
@@ -214,7 +215,9 @@ def _regrets(
     slots, budget = column
     found: dict[str, dict[int, float]] = {}
     for (key, known), record in results.items():
-        if key.system != system or (key.slots, known) != column or key.seed >= args.seeds:
+        if key.problem not in facts or key.seed >= args.seeds:
+            continue
+        if key.system != system or (key.slots, known) != column:
             continue
         about = facts[key.problem]
         normalised = regret(record.bests[budget], about.best, about.medians[budget])

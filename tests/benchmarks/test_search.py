@@ -254,3 +254,10 @@ def test_what_is_cached_is_not_run_again(
     printed = capsys.readouterr().out
     assert "### tuning: 1 problems" in printed
     assert "| classic DE" in printed
+
+
+@pytest.mark.parametrize(("slots", "n_trials"), [(1, 40), (1, 100), (1, 300), (8, 40), (8, 100)])
+def test_the_default_is_one_of_the_systems(
+    bench: SimpleNamespace, slots: int, n_trials: int
+) -> None:
+    assert bench.samplers.default(slots, n_trials) in bench.samplers.OURS
