@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all faults check bench screenshots format clean
+.PHONY: demo test test-fast test-all faults lint check bench screenshots format clean
 
 $(STAMP): requirements.txt pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,11 +29,12 @@ test-all: $(STAMP)
 faults: $(STAMP)  ## the fault tests ten times beside two busy loops: more than an hour
 	$(BIN)/python -m tests.spark.repeated
 
-check: $(STAMP)  ## what every commit passes
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(MAKE) test-fast
+
+check: lint test-fast  ## what every commit passes
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
