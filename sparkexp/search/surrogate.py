@@ -29,7 +29,7 @@ __all__ = ["SurrogateSearcher", "candidates"]
 
 N_CANDIDATES = 60
 # The share of candidates that are drawn anywhere.
-DRAWN_SHARE = 0.1
+DRAWN_SHARE = 0.3
 # The share of the population that some candidates are drawn towards, and its least number.
 BEST_SHARE, MIN_BEST = 0.25, 2
 # The range of F; that of CR is [0, 1].
@@ -40,8 +40,8 @@ class SurrogateSearcher(PopulationSearcher):
     """An evolution whose children are picked by a model of all results.
 
     A Gaussian process is fitted to the results; of 60 possible children, made by mutations of
-    three kinds, the one is tried of which most may be expected: the mean less the standard
-    deviation is the lowest. It competes with the member that is most like it, so that the
+    three kinds, the one is tried of which most may be expected: the mean less two standard
+    deviations is the lowest. It competes with the member that is most like it, so that the
     population stays in several places. Trials that still run count as if they had the value that
     is predicted for them, failed ones as the worst so far.
 

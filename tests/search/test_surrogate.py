@@ -118,9 +118,10 @@ def test_candidates_are_in_the_cube_and_of_its_population():
     found = candidates(rng, members, [1.0, np.inf, 0.5, 0.1], [(1, 5)])
     assert found.shape == (60, 5)
     assert found.min() >= 0 and found.max() <= 1
-    near = np.abs(found[:, 0] - 0.4) < 0.05
-    assert 45 <= near.sum() <= 60
-    assert set(found[near, 1]) <= {0.1, 0.3, 0.5, 0.7, 0.9}
+    # Seven in ten are bred: their choice is a value, and the rest lies by the members.
+    bred = np.isin(found[:, 1], [0.1, 0.3, 0.5, 0.7, 0.9])
+    assert 30 <= bred.sum() <= 54
+    assert np.all(np.abs(found[bred, 0] - 0.4) < 0.05)
 
 
 def test_a_model_of_many_results_takes_in_the_best_and_some_of_the_rest():
