@@ -41,6 +41,16 @@ def test_by_name(searcher):
     assert result.best.params["kind"] == "wide"
 
 
+def test_an_evolution_is_that_of_the_evolutionary_search(capsys):
+    space = {"x": [0.0, 0.8], "rate": [0.0, 0.1], "kind": "flat"}
+    how = {"seed": 2, "engine": "inline"}
+    result = experiment.search(None, train, space, "evolution", n_trials=18, **how)
+    said = capsys.readouterr()
+    assert "variant 'surrogate' for 18 trials" in said.out + said.err
+    same = experiment.evolutionary_search(None, train, space, max_trials=18, **how)
+    assert [r.trial for r in same.trials] == [r.trial for r in result.trials]
+
+
 def test_a_grid():
     space = {"x": [0.0, 0.5], "rate": [0.1, 0.2], "kind": SPACE["kind"]}
     assert len(experiment.search(None, train, space, "grid", **HOW)) == 16
@@ -57,7 +67,7 @@ def test_a_grid():
         ({"searcher": "annealing", "n_trials": 3}, "searcher must be one of 'grid', 'random'"),
         ({"searcher": 3, "n_trials": 3}, "got 3"),
         ({"searcher": "random"}, "say n_trials=50 or max_trials=50"),
-        ({"searcher": "evolution", "n_trials": 3}, "at least 4, got 3"),
+        ({"searcher": "evolution", "n_trials": 0}, "at least 1, got 0"),
         ({"searcher": TPESampler(), "n_trials": 3, "seed": 1}, r"write TPESampler\(seed=1\)"),
         ({"searcher": GridSampler({}), "n_trials": 3}, "searcher='grid'"),
         ({"searcher": "random", "n_trials": 3, "direction": "up"}, "direction must be"),

@@ -16,6 +16,7 @@ from sparkexp.search_spec import Search
 from sparkexp.space import Space
 from sparkexp.start import start_search
 from sparkexp.trial import Direction
+from sparkexp.variants import EvolutionCall
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -48,8 +49,9 @@ def search(
         As for `evolutionary_search`; with ``searcher='grid'`` as for `launch`.
     searcher : str or optuna.samplers.BaseSampler
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
-        ``'evolution'`` or the name of one of its variants; or a sampler of Optuna, such as
-        ``optuna.samplers.TPESampler()`` (``pip install 'sparkexp[optuna]'``).
+        ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
+        or a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
+        (``pip install 'sparkexp[optuna]'``).
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int, optional
@@ -99,8 +101,15 @@ def search(
         raise InvalidArgumentError(
             "A search has to know how many trials it has: say n_trials=50 or max_trials=50."
         )
-    chosen = _searcher(searcher, space, senses, n, seed)
-    what = Search(chosen, senses[0], space, reuse=not grid, directions=senses)
+    why = ""
+    if searcher == "evolution" and len(senses) == 1:
+        alone = checked.engine == "inline" or checked.parallelism == 1
+        call = EvolutionCall(space, senses[0], max_trials=n, seed=seed, one_by_one=alone)
+        chosen, why = call.searcher()
+    else:
+        chosen = _searcher(searcher, space, senses, n, seed)
+    notes = (why,) if why else ()
+    what = Search(chosen, senses[0], space, reuse=not grid, notes=notes, directions=senses)
     return start_search(spark, train, what, checked)
 
 

@@ -60,8 +60,8 @@ def by_name(
     >>> by_name('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), ['max'], 8, 1).n_trials
     8
     """
-    if name == "evolution" and n_trials is not None:
-        return _evolution(space, directions, n_trials, seed)
+    if name == "evolution" and len(directions) > 1:
+        return _pareto(space, directions, as_int("n_trials", n_trials, at_least=4), seed)
     cls = next(cls for cls in _CLASSES if cls.name == name)
     given = {"direction": directions[0], "n_trials": n_trials, "seed": seed}
     taken = inspect.signature(cls).parameters
@@ -74,17 +74,13 @@ def by_name(
     return searcher
 
 
-def _evolution(
+def _pareto(
     space: Space, directions: Sequence[Direction], n_trials: int, seed: int | None
 ) -> Searcher:
     """Return an evolution of about so many trials, and not more."""
-    as_int("n_trials of an evolution", n_trials, at_least=4)
-    if len(directions) > 1:
-        popsize = min(20, max(4, n_trials // 4))
-        generations = n_trials // popsize - 1
-        return ParetoEvolutionSearcher(space, directions, popsize, generations, seed=seed)
-    popsize = min(10, max(4, n_trials // 4))
-    return EvolutionSearcher(space, directions[0], popsize, n_trials // popsize - 1, seed=seed)
+    popsize = min(20, max(4, n_trials // 4))
+    generations = n_trials // popsize - 1
+    return ParetoEvolutionSearcher(space, directions, popsize, generations, seed=seed)
 
 
 def rebuild(
