@@ -207,7 +207,7 @@ def _at_most(n_trials: int | None, limit: int | None) -> int | None:
 def default_root(name: str) -> Path:
     """Return a log directory for a run that nobody else is about to create."""
     # The last part: other threads and drivers may start in the same second.
-    when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+    when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     return Path(DEFAULT_ROOT, f"{file_name(name)}-{when}").absolute()
 
 
