@@ -1,4 +1,4 @@
-"""Bounds on what the files cost, in processor time: other processes don't count."""
+"""Bounds on what the files cost, in processor time; slow, since coverage would be measured too."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import statistics
 import time
 from collections.abc import Callable
 
+import pytest
+
 from sparkexp.analysis.specs import HParamSpec, Interval
 from sparkexp.tracking import SearchLog, write_session_end, write_session_start
 from sparkexp.trial import State, Trial, TrialResult
+
+pytestmark = pytest.mark.slow
 
 SPECS = tuple(HParamSpec(f"p{k}", Interval(0, 1)) for k in range(5))
 POPSIZE = 50
