@@ -248,6 +248,11 @@ class Options:
         _check_files(options.py_files)
         return options
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether there is one slot for sure."""
+        return self.engine == "inline" or self.parallelism == 1
+
     def logdir_path(self) -> Path | None:
         """Return the log directory as an absolute path, None where it was left out.
 

@@ -45,8 +45,6 @@ class Search:
         What the searcher knows from an earlier search.
     notes : tuple of str
         What the plan says about this.
-    notes : tuple of str
-        What the plan says about this.
     directions : tuple of {'max', 'min'}
         One per objective, where there are several; `direction` is the first of them.
     """

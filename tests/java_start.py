@@ -1,4 +1,4 @@
-"""Java that starts in a third of the time: the tests start Spark some eighty times.
+"""Java that starts in half the time: the tests start Spark some eighty times.
 
 A Java process spends its first seconds on reading and checking Spark's classes, and on compiling
 code for a long life that it won't have. An archive of the loaded classes saves the first, and

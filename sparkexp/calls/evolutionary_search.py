@@ -131,7 +131,7 @@ def evolutionary_search(
         mode,
         checked.max_trials if halving is None else None,
         seed,
-        one_by_one=checked.engine == "inline" or checked.parallelism == 1,
+        one_by_one=checked.one_by_one,
     )
     if halving is not None:
         halving.check_directions(senses)

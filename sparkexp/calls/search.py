@@ -103,8 +103,9 @@ def search(
         )
     why = ""
     if searcher == "evolution" and len(senses) == 1:
-        alone = checked.engine == "inline" or checked.parallelism == 1
-        call = EvolutionCall(space, senses[0], max_trials=n, seed=seed, one_by_one=alone)
+        call = EvolutionCall(
+            space, senses[0], max_trials=n, seed=seed, one_by_one=checked.one_by_one
+        )
         chosen, why = call.searcher()
     else:
         chosen = _searcher(searcher, space, senses, n, seed)

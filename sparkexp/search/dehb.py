@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparkexp.arguments import as_float, as_int
 from sparkexp.search.fidelity import Fidelity
 from sparkexp.search.hyperband import bracket_sizes, halved
-from sparkexp.search.proposals import Point, Proposals, RandomProposals, reflected
+from sparkexp.search.proposals import Point, Proposals, RandomProposals
 from sparkexp.search.rungs import RungSearcher
+from sparkexp.search.variation import Vector, crossed, rand_1, reflected
 from sparkexp.space import Space
 from sparkexp.trial import Direction, Trial, TrialResult
 
@@ -182,7 +182,7 @@ class DehbSearcher(RungSearcher):
         size = self._sizes[bracket % len(self._sizes)][step]
         return self._child(rung, slot, self._parents(rung, size if step else None)).tolist(), 0
 
-    def _parents(self, rung: int, n_best: int | None) -> NDArray[np.float64]:
+    def _parents(self, rung: int, n_best: int | None) -> Vector:
         """Return the best n of the rung below, or this rung's population; at least three."""
         if n_best is None:
             return self._genomes[rung]
@@ -196,14 +196,11 @@ class DehbSearcher(RungSearcher):
             best = np.concatenate([best, *others])[:3]
         return best
 
-    def _child(self, rung: int, slot: int, parents: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _child(self, rung: int, slot: int, parents: Vector) -> Vector:
         """Return a target's child: DE/rand/1/bin."""
         a, b, c = parents[np.argsort(self._rng.random(len(parents)), kind="stable")[:3]]
-        mutant = reflected(a + self.mutation * (b - c))
-        taken = self._rng.random(self.space.n_dims) < self.crossover
-        taken[int(self._rng.random() * self.space.n_dims)] = True
-        child: NDArray[np.float64] = np.where(taken, mutant, self._genomes[rung][slot])
-        return child
+        mutant = reflected(rand_1(a, b, c, self.mutation))
+        return crossed(self._rng, self._genomes[rung][slot], mutant, self.crossover)
 
     def _learn(self, result: TrialResult) -> None:
         super()._learn(result)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparkexp.arguments import as_direction, as_float, as_int
 from sparkexp.search.base import Known, SeededSearcher
-from sparkexp.search.variation import Vector, crossed, distinct, rand_1, reflected
+from sparkexp.search.variation import Vector, rand_1_bin
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
@@ -166,16 +166,7 @@ class EvolutionSearcher(SeededSearcher):
 
     def _breed(self) -> Vector:
         """Return a candidate per slot, of shape ``(popsize, n_dims)``."""
-        # Only Generator.random is used, the method whose numbers for a seed change least between
-        # numpy versions; all are drawn here, before any result of the generation is known.
-        candidates = self._genomes.copy()
-        for slot in range(self.popsize):
-            a, b, c = distinct(self._rng, self.popsize, 3, but=slot)
-            donor = rand_1(self._genomes[a], self._genomes[b], self._genomes[c], self.mutation)
-            candidates[slot] = crossed(
-                self._rng, self._genomes[slot], reflected(donor), self.crossover
-            )
-        return candidates
+        return rand_1_bin(self._rng, self._genomes, self.mutation, self.crossover)
 
     def _state(self) -> dict[str, Any]:
         return {

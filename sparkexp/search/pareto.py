@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparkexp.arguments import as_direction, as_float, as_int
 from sparkexp.dominance import selected
 from sparkexp.search.base import SeededSearcher
+from sparkexp.search.variation import rand_1_bin
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
 __all__ = ["ParetoEvolutionSearcher"]
-
-_Vector = NDArray[np.float64]
 
 
 class ParetoEvolutionSearcher(SeededSearcher):
@@ -125,7 +123,9 @@ class ParetoEvolutionSearcher(SeededSearcher):
             self._select()
             if self._generation < self.generations:
                 self._generation += 1
-                self._candidates = self._breed()
+                self._candidates = rand_1_bin(
+                    self._rng, self._genomes, self.mutation, self.crossover
+                )
 
     def _select(self) -> None:
         told = np.array([self._told[slot] for slot in range(self.popsize)])
@@ -134,22 +134,6 @@ class ParetoEvolutionSearcher(SeededSearcher):
         losses = np.concatenate([self._losses, told])
         kept = selected(losses, self.popsize)
         self._genomes, self._losses = genomes[kept], losses[kept]
-
-    def _breed(self) -> _Vector:
-        """Return a candidate per slot, of shape ``(popsize, n_dims)``."""
-        children = []
-        for slot in range(self.popsize):
-            keys = self._rng.random(self.popsize)
-            keys[slot] = np.inf
-            a, b, c = np.argsort(keys, kind="stable")[:3]
-            donor = self._genomes[a] + self.mutation * (self._genomes[b] - self._genomes[c])
-            # Folded back into the unit cube at its walls, as often as it takes.
-            donor = np.abs(donor) % 2.0
-            donor = np.where(donor > 1.0, 2.0 - donor, donor)
-            taken = self._rng.random(self.space.n_dims) < self.crossover
-            taken[int(self._rng.random() * self.space.n_dims)] = True
-            children.append(np.where(taken, donor, self._genomes[slot]))
-        return np.array(children)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.search.variation import current_to_best, reflected
 from sparkexp.space import Space
 from sparkexp.trial import ParamValue
 
@@ -23,7 +23,6 @@ __all__ = [
     "Proposals",
     "RandomProposals",
     "proposals_of",
-    "reflected",
 ]
 
 Kind = Literal["random", "grid", "evolution"]
@@ -156,20 +155,13 @@ class EvolutionProposals(Proposals):
         target, a, b = parents[np.argsort(keys, kind="stable")[:3]]
         lead = parents[int(pick * max(1, round(self.best_share * len(best))))]
         f = 0.4 + 0.6 * weight
-        # eq. 6: v = x + F (x_pbest - x) + F (x_a - x_b)
-        donor = reflected(target + f * (lead - target) + f * (a - b))
+        donor = reflected(current_to_best(target, lead, a, b, f))
         chosen = taken < self.crossover
         chosen[int(forced * self._space.n_dims)] = True
         return np.where(chosen, donor, target).tolist(), 1
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._space.decode(np.array(point))
-
-
-def reflected(genome: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fold a genome back into the unit cube, at its walls as often as it takes."""
-    folded = np.abs(genome) % 2.0
-    return np.where(folded > 1.0, 2.0 - folded, folded)
 
 
 def proposals_of(

@@ -116,6 +116,7 @@ class SurrogateSearcher(PopulationSearcher):
         return super()._know(known)
 
     def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
+        super()._entered(child, loss, replaced)
         self._model.learn(child.genome, loss)
 
     def _state(self) -> dict[str, Any]:

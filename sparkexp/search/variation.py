@@ -24,6 +24,7 @@ __all__ = [
     "latin_hypercube",
     "normal",
     "rand_1",
+    "rand_1_bin",
     "reflected",
     "unordered",
     "voted",
@@ -120,6 +121,20 @@ def crossed(rng: np.random.Generator, parent: Vector, donor: Vector, probability
     taken = rng.random(len(parent)) < probability
     taken[below(rng, len(parent))] = True
     return np.where(taken, donor, parent)
+
+
+def rand_1_bin(
+    rng: np.random.Generator, genomes: Vector, weight: float, probability: float
+) -> Vector:
+    """Return a child of each member, DE/rand/1/bin: of shape ``(n, n_dims)``, like the population.
+
+    All numbers are drawn here, so that no result of the children can change them.
+    """
+    children = genomes.copy()
+    for slot, parent in enumerate(genomes):
+        a, b, c = genomes[distinct(rng, len(genomes), 3, but=slot)]
+        children[slot] = crossed(rng, parent, reflected(rand_1(a, b, c, weight)), probability)
+    return children
 
 
 def unordered(space: Space) -> list[tuple[int, int]]:
