@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
-from sparkexp.arguments import as_int
-from sparkexp.errors import InvalidArgumentError
-from sparkexp.search.fidelity import Fidelity
-from sparkexp.search.proposals import Kind, Proposals, proposals_of
-from sparkexp.search.rungs import RungSearcher
-from sparkexp.space import Space
-from sparkexp.trial import Direction, ParamValue
+from sparkexp.search.proposing import ProposingSearcher
 
-__all__ = ["AshaSearcher", "bounded"]
+__all__ = ["AshaSearcher"]
 
 
-class AshaSearcher(RungSearcher):
+class AshaSearcher(ProposingSearcher):
     """Asynchronous successive halving.
 
     Whenever a slot is free, the highest rung that has earned a promotion promotes its best
@@ -56,6 +50,7 @@ class AshaSearcher(RungSearcher):
 
     Examples
     --------
+    >>> from sparkexp.space import Space
     >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005]})
     >>> searcher = AshaSearcher(space, 'max', 9, 'epochs', 1, 9, 3, seed=1)
     >>> searcher.n_trials
@@ -67,35 +62,6 @@ class AshaSearcher(RungSearcher):
 
     name: ClassVar[str] = "asha"
 
-    def __init__(
-        self,
-        space: Space | None = None,
-        direction: Direction = "max",
-        n_configurations: int | None = None,
-        fidelity: str = "epochs",
-        min: int = 1,
-        max: int = 27,
-        eta: float = 3,
-        proposals: Kind = "random",
-        popsize: int = 10,
-        configurations: Sequence[Mapping[str, ParamValue]] | None = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
-        self.popsize = as_int("popsize", popsize, at_least=4)
-        self._proposals = proposals_of(proposals, space, configurations, self.popsize, self.seed)
-        self._listed = configurations
-        self.n_configurations = bounded(n_configurations, self._proposals)
-
-    @property
-    def proposals(self) -> Proposals:
-        return self._proposals
-
-    @property
-    def n_trials(self) -> int:
-        """The trials on all rungs, at most: fewer come where too many fail."""
-        return sum(self.plan().values())
-
     def plan(self) -> dict[int, int]:
         """Return how many trials train for how long, at most."""
         counts = [self.n_configurations]
@@ -106,19 +72,6 @@ class AshaSearcher(RungSearcher):
     def starts(self) -> dict[int, int]:
         """Return how many of them are a configuration's first trial: those of the bottom."""
         return {self.fidelity.min: self.n_configurations}
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings for the record, as a dict that `json` can write."""
-        listed = {} if self._listed is None else {"configurations": [*map(dict, self._listed)]}
-        return {
-            "direction": self.direction,
-            "n_configurations": self.n_configurations,
-            **self.fidelity.settings(),
-            "proposals": self._proposals.kind,
-            "popsize": self.popsize,
-            **listed,
-            "seed": self.seed,
-        }
 
     def _next(self) -> tuple[int | None, int] | None:
         promotions = list(self._promotions())
@@ -151,14 +104,3 @@ class AshaSearcher(RungSearcher):
                 return best
             rest = best if rest is None else rest
         return rest if complete else None
-
-
-def bounded(n: int | None, proposals: Proposals) -> int:
-    if n is None and proposals.n_points is None:
-        raise InvalidArgumentError("n_configurations says how many to draw, got None: give 40.")
-    there_are = proposals.n_points
-    if n is None:
-        assert there_are is not None
-        return there_are
-    n = as_int("n_configurations", n, at_least=1)
-    return n if there_are is None else min(n, there_are)

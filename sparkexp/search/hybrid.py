@@ -45,6 +45,7 @@ class HybridSearcher(SurrogateSearcher, ShadeSearcher):
 
     Examples
     --------
+    >>> from sparkexp.space import Space
     >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005], 'num_layers': [1, 3]})
     >>> HybridSearcher(space, 'max', n_trials=300, seed=1).generations
     29

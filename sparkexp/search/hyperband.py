@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from sparkexp.arguments import as_int
-from sparkexp.search.asha import bounded
 from sparkexp.search.fidelity import Fidelity
-from sparkexp.search.proposals import Kind, Proposals, proposals_of
-from sparkexp.search.rungs import RungSearcher
-from sparkexp.space import Space
-from sparkexp.trial import Direction, ParamValue
+from sparkexp.search.proposing import ProposingSearcher
 
 __all__ = ["Bracket", "HyperbandSearcher", "bracket_sizes", "halved"]
 
@@ -65,7 +61,7 @@ class Bracket:
         return self.first + self.sizes[0]
 
 
-class HyperbandSearcher(RungSearcher):
+class HyperbandSearcher(ProposingSearcher):
     """Hyperband: brackets of successive halving that start on one rung after the other.
 
     A rung of a bracket is promoted when all its results are told. Slots that this leaves free go
@@ -91,6 +87,7 @@ class HyperbandSearcher(RungSearcher):
 
     Examples
     --------
+    >>> from sparkexp.space import Space
     >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005]})
     >>> searcher = HyperbandSearcher(space, 'max', 15, 'epochs', 1, 9, 3, seed=1)
     >>> searcher.plan()  # 9, 3, 1 and 5, 1 and the first one of the last bracket
@@ -99,35 +96,9 @@ class HyperbandSearcher(RungSearcher):
 
     name: ClassVar[str] = "hyperband"
 
-    def __init__(
-        self,
-        space: Space | None = None,
-        direction: Direction = "max",
-        n_configurations: int | None = None,
-        fidelity: str = "epochs",
-        min: int = 1,
-        max: int = 27,
-        eta: float = 3,
-        proposals: Kind = "random",
-        popsize: int = 10,
-        configurations: Sequence[Mapping[str, ParamValue]] | None = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
-        self.popsize = as_int("popsize", popsize, at_least=4)
-        self._proposals = proposals_of(proposals, space, configurations, self.popsize, self.seed)
-        self._listed = configurations
-        self.n_configurations = bounded(n_configurations, self._proposals)
-        self._brackets = list(_brackets(self.n_configurations, self.fidelity))
-
-    @property
-    def proposals(self) -> Proposals:
-        return self._proposals
-
-    @property
-    def n_trials(self) -> int:
-        """The trials of all brackets; fewer come where too many fail."""
-        return sum(self.plan().values())
+    @functools.cached_property
+    def _brackets(self) -> list[Bracket]:
+        return list(_brackets(self.n_configurations, self.fidelity))
 
     def plan(self) -> dict[int, int]:
         """Return how many trials train for how long, at most."""
@@ -143,19 +114,6 @@ class HyperbandSearcher(RungSearcher):
         for bracket in self._brackets:
             counts[self.fidelity.levels[bracket.first_rung]] += bracket.sizes[0]
         return counts
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings for the record, as a dict that `json` can write."""
-        listed = {} if self._listed is None else {"configurations": [*map(dict, self._listed)]}
-        return {
-            "direction": self.direction,
-            "n_configurations": self.n_configurations,
-            **self.fidelity.settings(),
-            "proposals": self._proposals.kind,
-            "popsize": self.popsize,
-            **listed,
-            "seed": self.seed,
-        }
 
     def _next(self) -> tuple[int | None, int] | None:
         for bracket in self._brackets:
