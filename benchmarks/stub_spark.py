@@ -45,6 +45,7 @@ class StubSession(SparkSession):
         self._context = _Context(slots)
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
+        self._free = threading.Semaphore(slots)
 
     @property
     def conf(self) -> Any:
@@ -61,7 +62,11 @@ class StubSession(SparkSession):
         return _Frame(self)
 
     def run_job(self, function: Callable[..., Any]) -> list[dict[str, str]]:
-        """Sleep for a job's length and return the rows of its task."""
+        """Wait for a slot, sleep for a job's length, and return the rows of its task."""
+        with self._free:
+            return self._run_job(function)
+
+    def _run_job(self, function: Callable[..., Any]) -> list[dict[str, str]]:
         before = time.thread_time()
         cloudpickle.dumps(function)
         with self._lock:
@@ -127,6 +132,9 @@ class _Context:
 
     def isStopped(self) -> bool:  # noqa: N802
         return False
+
+    def startTime(self) -> int:  # noqa: N802
+        return int(time.time() * 1000)
 
     def maxNumConcurrentTasks(self, profile: object) -> int:  # noqa: N802
         return self._slots
