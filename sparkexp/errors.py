@@ -9,6 +9,7 @@
     ├── EnvironmentUnfitError (RuntimeError) the session or the machine can't run the search
     │   └── SessionLostError                 the session ended meanwhile; it carries the result
     ├── RunDirectoryError (OSError)          the log directory can't be used or read
+    ├── StorageError (OSError)               a file system can't be reached or used
     └── NoBestTrialError (LookupError)       no trial succeeded with a value
 
     KeyboardInterrupt
@@ -31,6 +32,7 @@ __all__ = [
     "SessionLostError",
     "SpaceError",
     "SparkexpError",
+    "StorageError",
     "TrainFunctionError",
 ]
 
@@ -81,6 +83,10 @@ class SearchInterrupted(KeyboardInterrupt):
 
 class RunDirectoryError(SparkexpError, OSError):
     """The log directory of a run can't be used, or what it holds can't be read."""
+
+
+class StorageError(SparkexpError, OSError):
+    """A file system, of this machine or another one, can't be reached or used."""
 
 
 class NoBestTrialError(SparkexpError, LookupError):

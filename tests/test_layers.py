@@ -52,6 +52,7 @@ TENSORBOARD = {"tracking"}
 HEAVY = (
     *("pandas", "pyarrow", "cloudpickle", "sklearn", "scipy"),
     *("matplotlib", "plotly", "PIL", "optuna"),
+    *("fsspec", "s3fs", "hdfs_native"),
 )
 TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 
@@ -149,6 +150,9 @@ def _why(found: Import) -> Iterator[str]:
         "plotly",
         "PIL",
         "optuna",
+        "fsspec",
+        "s3fs",
+        "hdfs_native",
     ):
         if not (found.in_function or found.typing_only):
             yield "inside of functions only"

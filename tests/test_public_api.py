@@ -63,6 +63,7 @@ def test_the_tree_of_errors():
         "SessionLostError": {"EnvironmentUnfitError"},
         "SpaceError": {"InvalidArgumentError"},
         "SparkexpError": {"Exception"},
+        "StorageError": {"SparkexpError", "OSError"},
         "TrainFunctionError": {"InvalidArgumentError"},
     }
     for name in errors.__all__:
