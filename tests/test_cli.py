@@ -15,6 +15,7 @@ import pytest
 import sparkexp
 from sparkexp import experiment
 from sparkexp.cli import main
+from sparkexp.cli.commands import all_commands
 from sparkexp.tracking import TensorBoardServer
 
 ROOT = Path(__file__).parent.parent
@@ -172,3 +173,10 @@ def test_report_writes_one_page(run, tmp_path, capsys):
     assert "too deep" in target.read_text()
     assert main(["report", run.logdir, "-o", str(tmp_path / "no" / "such")]) == 1
     assert "The report must be writable" in capsys.readouterr().err
+
+
+def test_each_command_is_a_module_of_its_name():
+    commands = list(all_commands())
+    folder = Path(sparkexp.__file__).parent / "cli" / "commands"
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert {command.name for command in commands} == modules and len(commands) == len(modules)
