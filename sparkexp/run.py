@@ -13,6 +13,7 @@ from sparkexp._version import __version__
 from sparkexp.engine import (
     Engine,
     InlineEngine,
+    LateSession,
     Objective,
     Resources,
     SparkEngine,
@@ -29,7 +30,7 @@ from sparkexp.pruning import Pruner, as_rule
 from sparkexp.reproduce import about_search
 from sparkexp.result import Result
 from sparkexp.search_spec import Search
-from sparkexp.signature import file_name, function_name
+from sparkexp.signature import file_name, function_name, where_defined
 from sparkexp.storage import RunDirectory
 from sparkexp.tracking import SearchLog
 from sparkexp.trial import State, Trial
@@ -98,7 +99,7 @@ def run_search(
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
         # And from here on there may be something on disk.
-        run = run or RunDirectory.create(root, _settings(name, search, options))
+        run = run or RunDirectory.create(root, _settings(name, train, search, options))
         with run.locked():
             plan = plan_text(name, planned or search, engine, root, options.max_trials)
             return _run_locked(search, options, engine, run, interrupts, plan)
@@ -186,6 +187,8 @@ def _engine(
 ) -> Engine:
     if options.engine == "inline":
         return InlineEngine(template, options.data)
+    if isinstance(spark, LateSession):
+        spark = spark.started()
     if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
         raise InvalidArgumentError(
             f"spark must be a SparkSession, got {spark!r}. Build one with "
@@ -211,11 +214,14 @@ def default_root(name: str) -> Path:
     return Path(DEFAULT_ROOT, f"{file_name(name)}-{when}").absolute()
 
 
-def _settings(name: str, search: Search, options: Options) -> dict[str, Any]:
+def _settings(
+    name: str, train: Callable[..., Any], search: Search, options: Options
+) -> dict[str, Any]:
     return {
         "sparkexp_version": __version__,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "name": name,
+        "train": where_defined(train),
         "direction": search.direction,
         **search.to_json(),
         "options": options.to_json(),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 
 from sparkexp.errors import TrainFunctionError
 
 MAX_NAME_CHARS = 60
 
-__all__ = ["check_train", "file_name", "function_name", "takes"]
+__all__ = ["check_train", "file_name", "function_name", "takes", "where_defined"]
 
 
 def check_train(
@@ -132,6 +134,28 @@ def function_name(train: Callable[..., object]) -> str:
     """
     inner = getattr(train, "func", train)  # a functools.partial
     return file_name(str(getattr(inner, "__name__", type(inner).__name__)))
+
+
+def where_defined(train: Callable[..., object]) -> str | None:
+    """Return from where a function can be imported again, such as ``/home/ada/train.py:train``.
+
+    None of a function inside of another, of a notebook, or of a script, which would run again.
+
+    Examples
+    --------
+    >>> str(where_defined(where_defined)).rpartition('/')[2]
+    'signature.py:where_defined'
+    >>> where_defined(lambda x: x) is None
+    True
+    """
+    name = getattr(train, "__qualname__", "")
+    module = sys.modules.get(getattr(train, "__module__", None) or "")
+    file = getattr(module, "__file__", None) or ""
+    if not inspect.isfunction(train) or module is None or module.__name__ == "__main__":
+        return None
+    if getattr(module, name, None) is not train or not file.endswith(".py"):
+        return None
+    return f"{Path(file).absolute()}:{name}"
 
 
 def file_name(name: str) -> str:

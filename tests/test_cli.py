@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -63,7 +64,10 @@ def test_help_names_the_commands(capsys):
         main(["--help"])
     assert ended.value.code == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("demo", "tensorboard", "report", "show"))
+    words = ("compare", "demo", "report", "resume", "run", "show", "tensorboard")
+    assert [line.split()[0] for line in out.splitlines() if re.match(" {4}\\w", line)] == list(
+        words
+    )
 
 
 @pytest.mark.parametrize(

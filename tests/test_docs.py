@@ -18,6 +18,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING
 README = ROOT / "README.md"
 # Documents whose Python blocks run one after another.
 GUIDES = [ROOT / "docs" / "searching.md"]
+COMMAND_LINE = ROOT / "docs" / "command_line.md"
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -72,7 +73,7 @@ def test_python_of_the_guides_runs(path, tmp_path, monkeypatch):
         exec(compile(code, path.name, "exec"), names)
 
 
-@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*GUIDES, COMMAND_LINE], ids=lambda path: path.name)
 def test_links_of_the_guides_lead_somewhere(path):
     for target in _LINK.findall(prose(path)):
         assert "://" in target or (path.parent / target.partition("#")[0]).exists(), target
@@ -120,12 +121,26 @@ def test_make_targets_exist(path):
 
 
 def test_the_readme_names_sparkexps_commands(capsys):
-    named = set(re.findall(r"`sparkexp (\w+)", README.read_text()))
-    assert named == {"demo", "tensorboard", "report", "show"}
+    code = "\n".join(["`" + line for block in blocks("bash") for line in block.splitlines()])
+    named = set(re.findall(r"`sparkexp (\w+)", README.read_text() + code))
+    assert named == {"compare", "demo", "report", "resume", "run", "show", "tensorboard"}
     for command in named:
         with pytest.raises(SystemExit) as leaving:
             main([command, "--help"])
         assert leaving.value.code == 0
+
+
+def test_the_page_on_the_command_line(tmp_path, monkeypatch, capsys):
+    (space,) = blocks("yaml", path=COMMAND_LINE)
+    (tmp_path / "space.yaml").write_text(space)
+    code = "def train(learning_rate, num_layers, optimizer, momentum=0): return learning_rate\n"
+    (tmp_path / "train_of_the_page.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shown = re.findall(r"sparkexp run ([^\n]+)\\\n([^\n]+)", COMMAND_LINE.read_text())
+    words = " ".join(shown[0]).replace("train.py", "train_of_the_page.py").replace("'", "").split()
+    assert main(["run", *words, "--engine", "inline", "--no-progress"]) == 0
+    assert capsys.readouterr().out.startswith("train: 40 trials (40 succeeded")
 
 
 def test_the_options_table_is_complete():

@@ -45,7 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in all_commands():
         own = commands.add_parser(
-            command.name, help=command.help, description=command.description or command.help
+            command.name,
+            help=command.help,
+            description=command.description or command.help,
+            allow_abbrev=False,
         )
         command.arguments(own)
         own.set_defaults(run=command.run)

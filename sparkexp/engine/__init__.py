@@ -2,6 +2,7 @@
 
 from sparkexp.engine.base import Engine, Isolation, Objective, TrialTask
 from sparkexp.engine.inline import InlineEngine
+from sparkexp.engine.late_session import LateSession
 from sparkexp.engine.probe import probe_of
 from sparkexp.engine.resources import Resources
 from sparkexp.engine.spark import SparkEngine
@@ -10,6 +11,7 @@ __all__ = [
     "Engine",
     "InlineEngine",
     "Isolation",
+    "LateSession",
     "Objective",
     "Resources",
     "SparkEngine",

@@ -1,0 +1,68 @@
+"""``sparkexp compare``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from sparkexp.cli.command import Command
+from sparkexp.cli.comparison import Row, differences, row_of
+from sparkexp.cli.run_records import open_runs
+
+__all__ = ["COMMAND"]
+
+_HEADS = ("run", "searcher", "trials", "failed", "best", "until best", "took", "trained", "with")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "logdirs", metavar="LOGDIR", nargs="+", help="log directories, of runs or of several runs"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    runs = [run for logdir in arguments.logdirs for run in open_runs(logdir)]
+    rows = [row_of(run) for run in runs]
+    notes = differences(runs)
+    if not notes and len(runs) > 1:
+        best = [k for k, row in enumerate(rows) if row.best is not None]
+        sign = 1.0 if runs[0].settings["direction"] == "max" else -1.0
+        best = sorted(best, key=lambda k: -sign * (rows[k].best or 0.0))
+        metric = runs[0].settings.get("options", {}).get("metric") or "value"
+        if best:
+            print(f"Best {metric} ({runs[0].settings['direction']}): {rows[best[0]].name}")
+    print(_table([_HEADS, *map(_cells, rows)]))
+    for note in notes:
+        print(f"note: {note}")
+    return 0
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.searcher,
+        str(row.n_trials),
+        str(row.n_failed),
+        "–" if row.best is None else f"{row.best:.6g}",
+        "–" if row.until_best is None else str(row.until_best),
+        f"{row.took_s:.1f} s",
+        f"{row.trained_s:.1f} s",
+        ", ".join(
+            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.params.items()
+        ),
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numeric = range(2, len(widths) - 1)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if k in numeric else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+COMMAND = Command("compare", "print a table of several runs", _arguments, _run)

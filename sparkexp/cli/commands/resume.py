@@ -1,0 +1,46 @@
+"""``sparkexp resume``."""
+
+from __future__ import annotations
+
+import argparse
+
+from sparkexp import experiment
+from sparkexp.cli.call_options import add_options, given_options
+from sparkexp.cli.command import Command
+from sparkexp.cli.function_file import load_function
+from sparkexp.cli.running import finished
+from sparkexp.engine import LateSession
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.storage import RunDirectory
+
+__all__ = ["COMMAND"]
+
+_OPTIONS = [experiment.ResumeOptions]
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("logdir", metavar="LOGDIR", help="log directory of the run")
+    parser.add_argument(
+        "--train",
+        metavar="FILE.py:FUNCTION",
+        help="the train function; by default where it was when the run began",
+    )
+    parser.add_argument("--master", help="Spark master; local[2], or that of spark-submit")
+    add_options(parser, "options, by default those that the run began with", _OPTIONS)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    options = given_options(arguments, _OPTIONS)
+    named = arguments.train or RunDirectory.open(arguments.logdir).settings.get("train")
+    if not isinstance(named, str):
+        raise InvalidArgumentError(
+            f"A run goes on with its train function, and {arguments.logdir!r} doesn't say where "
+            "that is: it came from a script, a notebook or an older version. Name it: --train "
+            "train.py:train."
+        )
+    train = load_function(named)
+    with LateSession(f"sparkexp {named}", arguments.master) as session:
+        return finished(lambda: experiment.resume(session, train, arguments.logdir, **options))
+
+
+COMMAND = Command("resume", "go on with a search that ended early", _arguments, _run)

@@ -1,0 +1,73 @@
+"""``sparkexp run``."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from sparkexp import experiment
+from sparkexp.cli.call_options import add_options, given_options
+from sparkexp.cli.command import Command
+from sparkexp.cli.function_file import load_function
+from sparkexp.cli.running import finished
+from sparkexp.cli.space_file import read_space
+from sparkexp.engine import LateSession
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.result import Result
+from sparkexp.search.recorded import SEARCHERS
+
+__all__ = ["COMMAND"]
+
+_CALLS: dict[str, Callable[..., Result]] = {
+    "grid": experiment.launch,
+    "random": experiment.random_search,
+    "evolution": experiment.evolutionary_search,
+    "asha": functools.partial(experiment.random_search, search="asha"),
+    "hyperband": functools.partial(experiment.random_search, search="hyperband"),
+}
+_NAMES = tuple(dict.fromkeys((*_CALLS, *SEARCHERS)))
+_OWN = (
+    experiment.launch, experiment.random_search, experiment.evolutionary_search, experiment.search,
+)  # fmt: skip
+_SHARED = (experiment.FidelityOptions, experiment.RunOptions, experiment.ResumeOptions)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "train", metavar="FILE.py:FUNCTION", help="the train function, such as train.py:train"
+    )
+    parser.add_argument("--space", metavar="FILE", help="search space, a .yaml or .json file")
+    parser.add_argument("--search", default="grid", metavar="NAME", help=f"{', '.join(_NAMES)}")
+    parser.add_argument("--master", help="Spark master; local[2], or that of spark-submit")
+    add_options(parser, "options of the search", _OWN)
+    add_options(parser, "options of multi-fidelity searches", [experiment.FidelityOptions])
+    add_options(parser, "options of all searches", _SHARED[1:])
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    call = _call(arguments.search)
+    options = given_options(arguments, [*_OWN, *_SHARED])
+    if not _CALLS.get(arguments.search):
+        options["searcher"] = arguments.search
+    train = load_function(arguments.train)
+    space = None if arguments.space is None else read_space(arguments.space)
+    with LateSession(f"sparkexp {arguments.train}", arguments.master) as session:
+        return finished(lambda: call(session, train, space, **options))
+
+
+def _call(name: str) -> Callable[..., Any]:
+    if name not in _NAMES:
+        raise InvalidArgumentError(f"--search must be one of {', '.join(_NAMES)}, got {name!r}.")
+    return _CALLS.get(name, experiment.search)
+
+
+COMMAND = Command(
+    "run",
+    "search the hyperparameters of a train function",
+    _arguments,
+    _run,
+    "Search the hyperparameters of a train function. Each option is the keyword of the same name "
+    "of experiment.launch, random_search, evolutionary_search or search; the value none is None.",
+)

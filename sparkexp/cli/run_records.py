@@ -1,0 +1,99 @@
+"""Runs as the command line reads them: where they lie, and what they hold as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sparkexp.ranking import BestTrial
+from sparkexp.result import Result
+from sparkexp.storage import RunDirectory, RunPaths
+from sparkexp.trial import TrialResult
+
+__all__ = ["RECORD_FORMAT", "open_runs", "run_record"]
+
+# Grows when a name goes away or changes its meaning; new names may come.
+RECORD_FORMAT = 1
+
+
+def open_runs(logdir: str) -> list[RunDirectory]:
+    """Return the run of a log directory, or those right below it.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is none, or one is damaged.
+    """
+    if "://" in logdir or RunPaths(Path(logdir)).experiment.is_file():
+        return [RunDirectory.open(logdir)]
+    below = [
+        path for path in sorted(Path(logdir).glob("*/")) if RunPaths(path).experiment.is_file()
+    ]
+    return [RunDirectory.open(path) for path in below or [Path(logdir)]]
+
+
+def run_record(run: RunDirectory) -> dict[str, Any]:
+    """Return all of a run as a dict that `json` can write.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run.
+    """
+    result = Result.of_run(run)
+    several = len(result.directions) > 1
+    front = result.front
+    best = None if several or not front else front[0]
+    return {
+        "format": RECORD_FORMAT,
+        "name": result.name,
+        "logdir": result.logdir,
+        "searcher": run.settings.get("searcher"),
+        "metric": run.settings.get("options", {}).get("metric"),
+        "direction": list(result.directions) if several else result.direction,
+        "n_trials": len(result),
+        "states": dict(sorted(Counter(str(r.state) for r in result.trials).items())),
+        "best": None if best is None else _best(best),
+        "front": [_best(trial) for trial in front] if several else None,
+        "trials": _trials(result.trials),
+    }
+
+
+def _best(trial: BestTrial) -> dict[str, Any]:
+    return {
+        "id": trial.id,
+        "params": trial.params,
+        "value": trial.value,
+        "values": list(trial.values),
+        "metrics": trial.metrics,
+        "n_runs": trial.n_runs,
+        "spread": trial.spread,
+        "logdir": trial.logdir,
+    }
+
+
+def _trials(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": r.trial.id,
+            "number": r.trial.number,
+            "generation": r.trial.generation,
+            "parent": r.trial.parent,
+            "repetition": r.trial.repetition,
+            "params": dict(r.trial.params),
+            "extra": dict(r.trial.extra),
+            "status": str(r.state),
+            "value": r.value,
+            "values": list(r.values),
+            "metrics": dict(r.metrics),
+            "seconds": round(r.seconds, 3),
+            "host": r.host,
+            "gpu": r.gpu,
+            "logdir": r.logdir,
+            "error": r.error,
+            "reused_from": r.reused_from,
+        }
+        for r in trials
+    ]
