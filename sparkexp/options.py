@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
-from urllib.parse import unquote, urlsplit
 
 from sparkexp.arguments import as_float, as_int
 from sparkexp.constraint import Where
 from sparkexp.engine import Isolation
-from sparkexp.errors import InvalidArgumentError
+from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.pruning import as_rule
+from sparkexp.storage.filesystems import is_remote, local_path
 
 __all__ = ["EngineName", "Options", "ResumeOptions", "RunOptions"]
 
@@ -266,21 +265,16 @@ class Options:
         given = os.fspath(self.logdir) if isinstance(self.logdir, os.PathLike) else self.logdir
         if not isinstance(given, str) or not given.strip() or "\0" in given:
             raise InvalidArgumentError(f"logdir must be a path, got {self.logdir!r}.")
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", given):
-            parts = urlsplit(given)
-            local = parts.scheme == "file" and parts.netloc in ("", "localhost")
-            if not local or not unquote(parts.path).strip("/"):
-                raise InvalidArgumentError(
-                    f"logdir must be a local path that all executors see, got {given!r}. Use a "
-                    "directory on a shared file system, such as an NFS mount."
-                )
-            given = unquote(parts.path)
-        try:
-            return Path(given).expanduser().absolute()
-        except RuntimeError:  # of expanduser
+        if is_remote(given):
             raise InvalidArgumentError(
-                f"logdir must be below a home directory that exists, got {given!r}. Write the "
-                "path out."
+                f"logdir must be a local path that all executors see, got {given!r}. Use a "
+                "directory on a shared file system, such as an NFS mount."
+            )
+        try:
+            return local_path(given)
+        except StorageError as error:
+            raise InvalidArgumentError(
+                f"logdir must be a local path that all executors see, got {given!r}: {error}"
             ) from None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sparkexp.ranking import BestTrial
 from sparkexp.result import Result
 from sparkexp.storage import RunDirectory, RunPaths
+from sparkexp.storage.filesystems import is_remote
 from sparkexp.trial import TrialResult
 
 __all__ = ["RECORD_FORMAT", "open_runs", "run_record"]
@@ -26,7 +27,7 @@ def open_runs(logdir: str) -> list[RunDirectory]:
     RunDirectoryError
         If there is none, or one is damaged.
     """
-    if "://" in logdir or RunPaths(Path(logdir)).experiment.is_file():
+    if is_remote(logdir) or RunPaths(Path(logdir)).experiment.is_file():
         return [RunDirectory.open(logdir)]
     below = [
         path for path in sorted(Path(logdir).glob("*/")) if RunPaths(path).experiment.is_file()

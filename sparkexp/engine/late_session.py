@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from sparkexp.engine.patience import is_connect
 from sparkexp.engine.session import build_session
@@ -48,19 +47,8 @@ class LateSession:
                 found.sparkContext.setLogLevel("ERROR")  # nobody chose a level
         return found
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Stop the session, if it was built here."""
         if self._built is not None:
             self._built.stop()
             self._built = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()

@@ -25,12 +25,12 @@ def _run(arguments: argparse.Namespace) -> int:
     rows = [row_of(run) for run in runs]
     notes = differences(runs)
     if not notes and len(runs) > 1:
-        best = [k for k, row in enumerate(rows) if row.best is not None]
-        sign = 1.0 if runs[0].settings["direction"] == "max" else -1.0
-        best = sorted(best, key=lambda k: -sign * (rows[k].best or 0.0))
+        direction = runs[0].settings["direction"]
         metric = runs[0].settings.get("options", {}).get("metric") or "value"
-        if best:
-            print(f"Best {metric} ({runs[0].settings['direction']}): {rows[best[0]].name}")
+        better = max if direction == "max" else min
+        if known := [row for row in rows if row.best is not None]:
+            best = better(known, key=lambda row: row.best or 0.0)
+            print(f"Best {metric} ({direction}): {best.name}")
     print(_table([_HEADS, *map(_cells, rows)]))
     for note in notes:
         print(f"note: {note}")

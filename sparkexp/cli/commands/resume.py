@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 
 from sparkexp import experiment
 from sparkexp.cli.call_options import add_options, given_options
@@ -39,7 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "train.py:train."
         )
     train = load_function(named)
-    with LateSession(f"sparkexp {named}", arguments.master) as session:
+    with closing(LateSession(f"sparkexp {named}", arguments.master)) as session:
         return finished(lambda: experiment.resume(session, train, arguments.logdir, **options))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from sparkexp import experiment
@@ -53,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
         options["searcher"] = arguments.search
     train = load_function(arguments.train)
     space = None if arguments.space is None else read_space(arguments.space)
-    with LateSession(f"sparkexp {arguments.train}", arguments.master) as session:
+    with closing(LateSession(f"sparkexp {arguments.train}", arguments.master)) as session:
         return finished(lambda: call(session, train, space, **options))
 
 
