@@ -16,7 +16,7 @@ from __future__ import annotations
 from sparkexp.calls.dry_run import dry_run
 from sparkexp.calls.evolutionary_search import evolutionary_search
 from sparkexp.calls.fidelity import FidelityOptions
-from sparkexp.calls.in_trial import checkpoint_dir, logdir, report
+from sparkexp.calls.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
 from sparkexp.calls.launch import launch
 from sparkexp.calls.random_search import random_search
 from sparkexp.calls.search import search
@@ -34,6 +34,7 @@ __all__ = [
     "ResumeOptions",
     "RunOptions",
     "Space",
+    "artifact_dir",
     "checkpoint_dir",
     "dry_run",
     "evolutionary_search",
@@ -43,5 +44,6 @@ __all__ = [
     "random_search",
     "report",
     "resume",
+    "save_model",
     "search",
 ]

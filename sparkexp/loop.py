@@ -11,6 +11,7 @@ from dataclasses import replace
 from sparkexp.engine import Engine
 from sparkexp.hosts import HostHealth
 from sparkexp.interrupts import Interrupts
+from sparkexp.keeping import Keeper
 from sparkexp.limits import Limits
 from sparkexp.progress import Progress
 from sparkexp.pruning import Pruner
@@ -58,6 +59,8 @@ class SearchLoop:
         and parameters gets its recorded result.
     pruner : Pruner, optional
         Names running trials that are to be ended.
+    keeper : Keeper, optional
+        Removes artifacts of trials that are not among the best.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SearchLoop:
         reuse: bool = True,
         recorded: Iterable[TrialResult] = (),
         pruner: Pruner | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._searcher = searcher
         self._engine = engine
@@ -90,6 +94,8 @@ class SearchLoop:
         self._n_run = 0
         self._hosts = HostHealth()
         self._unwritten: list[TrialResult] = []
+        self._keeper = keeper
+        self._unkept: list[TrialResult] = []
         self._pruner = pruner
         if pruner is not None:
             engine.on_report = lambda: self._prune(at_once=True)
@@ -114,6 +120,7 @@ class SearchLoop:
             n_running = min(len(self._running), self._engine.slots)
             self._progress.show(self._results, n_running=n_running)
             if not self._running:
+                self._drop_artifacts(final=self._searcher.done)
                 return None if self._searcher.done else self._out_of_trials()
             self._prune()
             ended = self._engine.wait(self._patience_s())
@@ -240,6 +247,7 @@ class SearchLoop:
 
     def _keep(self, result: TrialResult) -> None:
         self._results.append(result)
+        self._unkept.append(result)
         if self._pruner is not None:
             self._pruner.known(result)
         self._values[result.trial.id] = result.value
@@ -260,6 +268,7 @@ class SearchLoop:
                 self._run.record(self._unwritten[0])
                 del self._unwritten[0]
             self._run.save_searcher(self._searcher.state())
+            self._drop_artifacts()
         except OSError as error:
             if len(self._unwritten) <= 1:
                 logger.warning(
@@ -268,6 +277,14 @@ class SearchLoop:
                     self._run.paths.root,
                     error,
                 )
+
+    def _drop_artifacts(self, final: bool = False) -> None:
+        """Remove artifacts that are not to stay, of trials whose records are written."""
+        if self._keeper is not None and not self._unwritten:
+            ended, self._unkept = self._unkept, []
+            self._keeper.ended(ended)
+            if final:
+                self._keeper.finish()
 
 
 def _reused(result: TrialResult, trial: Trial) -> TrialResult:

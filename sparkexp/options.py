@@ -45,6 +45,7 @@ RECORDED = (
     "limit_threads",
     "isolation",
     "prune",
+    "keep",
 )
 
 
@@ -107,6 +108,10 @@ class ResumeOptions(TypedDict, total=False):
         itself are found without.
     progress : bool
         Whether to show the plan and the progress, True by default.
+    keep : {'all', 'best'} or int
+        Whose artifacts stay, the files in `artifact_dir`: those of all trials by default, of the
+        best one, or of so many of the best; with several objectives, of the Pareto front at
+        least. Those of others are removed when better trials have ended.
     """
 
     metric: str | list[str] | None
@@ -127,6 +132,7 @@ class ResumeOptions(TypedDict, total=False):
     isolation: Isolation
     py_files: Sequence[str]
     progress: bool
+    keep: str | int
 
 
 class RunOptions(ResumeOptions, total=False):
@@ -197,6 +203,7 @@ class Options:
     warm_start: Any = None
     repeats: int = 1
     confirm: int = 0
+    keep: str | int = "all"
 
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
@@ -204,6 +211,11 @@ class Options:
         if self.more_metrics:
             record["metric"] = [self.first_metric, *self.more_metrics]
         return record
+
+    @property
+    def n_kept(self) -> int | None:
+        """Of how many trials the artifacts stay; None for all."""
+        return None if self.keep == "all" else 1 if self.keep == "best" else int(self.keep)
 
     @property
     def first_metric(self) -> str | None:
@@ -242,6 +254,11 @@ class Options:
         _check_choice("isolation", options.isolation, get_args(Isolation))
         _check_gpus(options.gpus_per_trial)
         as_rule(options.prune)
+        if isinstance(options.keep, str) and options.keep not in ("all", "best"):
+            raise InvalidArgumentError(
+                "keep must be 'all', 'best' or a whole number of at least 1, got "
+                f"{options.keep!r}. Write keep='best' for the artifacts of the best trial only."
+            )
         for name in ("progress", "limit_threads", "dry_run"):
             _check_choice(name, getattr(options, name), (True, False))
         _check_files(options.py_files)
@@ -282,10 +299,12 @@ def _numbers(given: Mapping[str, Any]) -> dict[str, int | float]:
     """Return the options that are numbers, checked and as Python's own."""
     numbers: dict[str, int | float] = {}
     for name, value in given.items():
-        if value is None and name not in ("max_retries", "repeats", "confirm"):
+        if value is None and name not in ("max_retries", "repeats", "confirm", "keep"):
             continue
         if name in COUNTS:
             numbers[name] = as_int(name, value, at_least=COUNTS[name])
+        elif name == "keep" and not isinstance(value, str):
+            numbers[name] = as_int(name, value, at_least=1)
         elif name in ("trial_timeout", "timeout", "gpus_per_trial"):
             numbers[name] = as_float(name, value, low=0, above=True)
         elif name == "target":

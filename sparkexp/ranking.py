@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sparkexp.artifacts import artifact_names, load_artifact
 from sparkexp.dominance import fronts
 from sparkexp.trial import Direction, State, TrialResult, params_key
 
-__all__ = ["BestTrial", "Configuration", "best_of", "configurations_of", "front_of"]
+__all__ = [
+    "BestTrial",
+    "Configuration",
+    "best_of",
+    "configurations_of",
+    "front_of",
+    "grouped_runs",
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,34 @@ class BestTrial:
     values: tuple[float, ...] = ()
     n_runs: int = 1
     spread: float | None = None
+
+    @property
+    def artifacts(self) -> list[str]:
+        """The files that the trial left in ``experiment.artifact_dir()``."""
+        return artifact_names(self.logdir)
+
+    def load_artifact(self, name: str, loader: Callable[[Path], Any] | None = None) -> Any:
+        """Return a file that the trial left in ``experiment.artifact_dir()``, read or as a path.
+
+        Nothing is unpickled.
+
+        Parameters
+        ----------
+        name : str
+            Its name, or its path below the directory.
+        loader : Callable, optional
+            Reads it, given its path: ``load_artifact('test.csv', pandas.read_csv)``. By default
+            ``.json`` is parsed, ``.npy`` and ``.npz`` become arrays, ``.txt``, ``.md`` and
+            ``.log`` texts; of everything else, and of a directory, the path is returned.
+
+        Raises
+        ------
+        RunDirectoryError
+            If the trial has no such file.
+        InvalidArgumentError
+            If the name leads out of the directory.
+        """
+        return load_artifact(self.id, self.logdir, name, loader)
 
 
 @dataclass(frozen=True)
@@ -104,6 +142,16 @@ class Configuration:
 
 def configurations_of(trials: Iterable[TrialResult]) -> list[Configuration]:
     """Return what was run, in order; without repetitions each trial stands for itself."""
+    found = []
+    for results in grouped_runs(trials):
+        valued = tuple(r for r in results if r.succeeded and r.value is not None)
+        if valued:
+            found.append(Configuration(valued, len(results)))
+    return found
+
+
+def grouped_runs(trials: Iterable[TrialResult]) -> list[list[TrialResult]]:
+    """Return the runs that ended, those of a configuration together, each repetition once."""
     runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
     for result in trials:
         trial = result.trial
@@ -112,12 +160,7 @@ def configurations_of(trials: Iterable[TrialResult]) -> list[Configuration]:
             key = params_key({k: v for k, v in trial.arguments.items() if k not in trial.extra})
         if result.state is not State.CANCELLED:
             runs.setdefault(key, {}).setdefault(trial.repetition, result)
-    found = []
-    for results in runs.values():
-        valued = tuple(r for r in results.values() if r.succeeded and r.value is not None)
-        if valued:
-            found.append(Configuration(valued, len(results)))
-    return found
+    return [list(results.values()) for results in runs.values()]
 
 
 def best_of(trials: Iterable[TrialResult], direction: Direction) -> BestTrial | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import html
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.cost import comparable, fidelity_cost
 from sparkexp.arguments import as_direction
+from sparkexp.artifacts import load_model
 from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
 from sparkexp.ranking import BestTrial, best_of, configurations_of, front_of
 from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
 from sparkexp.table import configurations_frame, frame_of
+from sparkexp.tracking.artifacts import model_file
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -126,6 +129,23 @@ class Result:
             return front_of(self.trials, self.directions)
         found = self._best()
         return [] if found is None else [found]
+
+    def best_model(self, name: str = "model") -> Any:
+        """Return the Keras model that the best trial saved with ``experiment.save_model``.
+
+        Parameters
+        ----------
+        name : str
+            The name that it was saved under.
+
+        Raises
+        ------
+        NoBestTrialError
+            If there is no best trial.
+        RunDirectoryError
+            If the best trial has saved none.
+        """
+        return load_model(self.best.load_artifact(model_file(name), Path))
 
     def failures(self) -> dict[str, str]:
         """Return what went wrong in the failed trials, by their ids.

@@ -21,6 +21,7 @@ from sparkexp.engine import (
 )
 from sparkexp.errors import InvalidArgumentError, SearchInterrupted, SessionLostError
 from sparkexp.interrupts import Interrupts
+from sparkexp.keeping import Keeper
 from sparkexp.limits import Limits
 from sparkexp.loop import SearchLoop
 from sparkexp.options import Options
@@ -149,8 +150,9 @@ def _run_locked(
     rule = as_rule(options.prune)
     pruner = None if rule is None else Pruner(rule, search.direction, run.paths.curves)
     loop = SearchLoop(
-        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner
-    )
+        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner,
+        _keeper(search, options, run),
+    )  # fmt: skip
 
     def result(stopped: str | None) -> Result:
         name = run.settings["name"]
@@ -201,6 +203,13 @@ def _engine(
         options.limit_threads,
     )
     return SparkEngine(spark, train, template, resources, tuple(options.py_files), options.data)
+
+
+def _keeper(search: Search, options: Options, run: RunDirectory) -> Keeper | None:
+    if options.n_kept is None:
+        return None
+    directions = search.directions or (search.direction,)
+    return Keeper(options.n_kept, directions, run, search.repeats, search.confirm)
 
 
 def _at_most(n_trials: int | None, limit: int | None) -> int | None:

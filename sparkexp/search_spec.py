@@ -77,6 +77,11 @@ class Search:
         return self.searcher.repeats if isinstance(self.searcher, RepeatingSearcher) else 1
 
     @property
+    def confirm(self) -> int:
+        """How many of the best run again at the end."""
+        return self.searcher.confirm if isinstance(self.searcher, RepeatingSearcher) else 0
+
+    @property
     def trials_per_generation(self) -> int | None:
         """The number of trials in a generation, where that is known."""
         popsize = self.inner.settings().get("popsize")

@@ -34,6 +34,7 @@ def test_the_front_door():
         "ResumeOptions",
         "RunOptions",
         "Space",
+        "artifact_dir",
         "checkpoint_dir",
         "dry_run",
         "evolutionary_search",
@@ -43,6 +44,7 @@ def test_the_front_door():
         "random_search",
         "report",
         "resume",
+        "save_model",
         "search",
     ]
     assert sparkexp.__all__ == ["__version__"]

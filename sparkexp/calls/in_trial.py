@@ -2,9 +2,74 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sparkexp.tracking.current import current_trial
 
-__all__ = ["checkpoint_dir", "logdir", "report"]
+__all__ = ["artifact_dir", "checkpoint_dir", "logdir", "report", "save_model"]
+
+
+def artifact_dir() -> str:
+    """Return the directory for files that are to be kept with the trial, made by the first call.
+
+    To be called in a train function. ``result.best.load_artifact(name)`` reads them, and the
+    option ``keep=`` says of how many trials they stay.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    OSError
+        If the directory can't be made.
+
+    Examples
+    --------
+    >>> import json, os
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     with open(os.path.join(artifact_dir(), 'history.json'), 'w') as file:
+    ...         json.dump([x, 2 * x], file)
+    ...     return x
+    >>> result = launch(None, train, {'x': [1, 2]}, engine='inline', progress=False)
+    >>> result.best.artifacts, result.best.load_artifact('history.json')
+    (['history.json'], [2, 4])
+    """
+    return current_trial("artifact_dir()").artifacts.directory()
+
+
+def save_model(model: Any, name: str = "model") -> str:
+    """Save a Keras model with the trial, and return the file.
+
+    To be called in a train function. ``result.best_model()`` loads it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    name : str
+        The file's name among the artifacts of the trial, without ``.keras``.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    InvalidArgumentError
+        If it is no Keras model, or the name is none of a file.
+    OSError
+        If the file can't be written.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(units):
+    ...     import keras
+    ...     save_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)]))
+    ...     return units
+    >>> result = launch(None, train, {'units': [1, 2]}, engine='inline', progress=False)
+    >>> result.best_model().output_shape
+    (None, 2)
+    """
+    return current_trial("save_model()").artifacts.save_model(model, name)
 
 
 def checkpoint_dir() -> str:

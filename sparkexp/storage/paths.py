@@ -21,6 +21,7 @@ class RunPaths:
               /curves/trial-00007.json     what a trial has reported, where trials are pruned
               /search/ or /evolution/      the driver's event files
               /gen-002/trial-00007/        the trial's event files and its output.log
+              /gen-002/trial-00007/artifacts/   what the train function left to be kept
               /gen-002/trial-00007/attempt-1/   the same, of a second attempt
               /rung-2/trial-00007/checkpoints/  what a multi-fidelity search goes on from
 
@@ -65,6 +66,11 @@ class RunPaths:
     def trial(self, trial_id: str, attempt: int = 0) -> Path:
         directory = self.root / trial_id
         return directory / f"attempt-{attempt}" if attempt else directory
+
+    @staticmethod
+    def artifacts(trial_directory: Path) -> Path:
+        """Return the directory of the files that a train function leaves to be kept."""
+        return trial_directory / "artifacts"
 
     @staticmethod
     def output(trial_directory: Path) -> Path:

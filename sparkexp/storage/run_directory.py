@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from sparkexp.storage.paths import RunPaths
 from sparkexp.trial import TrialResult
 
 __all__ = ["FORMAT_VERSION", "RunDirectory"]
+
+logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 
@@ -127,6 +131,17 @@ class RunDirectory:
     def save_searcher(self, state: Mapping[str, Any]) -> None:
         """Write the searcher's state."""
         _write(self.paths.searcher, state)
+
+    def drop_artifacts(self, result: TrialResult) -> None:
+        """Remove the artifacts of a trial that has ended, of all attempts at it."""
+        directory = self.paths.trial(result.trial.id)
+        for attempt in (directory, *directory.glob("attempt-*")):
+            artifacts = self.paths.artifacts(attempt)
+            try:
+                if artifacts.is_dir():
+                    shutil.rmtree(artifacts)
+            except OSError as error:
+                logger.warning("%s could not be removed: %s", artifacts, error)
 
     def searcher_state(self) -> dict[str, Any] | None:
         """Return the searcher's state; None if none was written yet."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.tracking.artifacts import Artifacts
 from sparkexp.tracking.checkpoints import Checkpoints
 from sparkexp.tracking.curve import CurveFile
 from sparkexp.tracking.live import written_at_once
@@ -17,11 +18,12 @@ __all__ = ["CurrentTrial", "activate", "current_trial"]
 
 @dataclass(frozen=True)
 class CurrentTrial:
-    """The running trial: its directory, where its live metrics go, and its checkpoints."""
+    """The running trial: its directory, its live metrics, its checkpoints and its artifacts."""
 
     directory: str
     reporter: ScalarReporter
     checkpoints: Checkpoints
+    artifacts: Artifacts
 
 
 # A process runs one trial at a time, and threads that the train function starts must see it,
@@ -50,7 +52,8 @@ def activate(
         Called after each report.
     """
     checkpoints = Checkpoints(directory, earlier)
-    trial = CurrentTrial(directory, ScalarReporter(directory, curve, on_report), checkpoints)
+    reporter = ScalarReporter(directory, curve, on_report)
+    trial = CurrentTrial(directory, reporter, checkpoints, Artifacts(directory))
     _active.append(trial)
     try:
         with written_at_once():
