@@ -247,7 +247,8 @@ class SearchLoop:
 
     def _keep(self, result: TrialResult) -> None:
         self._results.append(result)
-        self._unkept.append(result)
+        if self._keeper is not None:
+            self._unkept.append(result)
         if self._pruner is not None:
             self._pruner.known(result)
         self._values[result.trial.id] = result.value
