@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from sparkexp.errors import EnvironmentUnfitError
 
-__all__ = ["VISIBLE_DEVICES", "local_gpus", "pinned", "share_out", "visible_devices"]
+__all__ = [
+    "VISIBLE_DEVICES",
+    "gpus_there",
+    "is_there",
+    "local_gpus",
+    "pinned",
+    "share_out",
+    "visible_devices",
+]
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 
@@ -67,6 +77,49 @@ def local_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
+
+
+def gpus_there(devices: Path = Path("/dev")) -> tuple[str, ...]:
+    """Return the GPUs of this machine by index and by name, whatever may be visible of them.
+
+    They are those that ``nvidia-smi -L`` lists, with the parts of divided ones (MIG); where that
+    is missing or fails, those that have a device file.
+
+    Parameters
+    ----------
+    devices : Path
+        Directory of the device files.
+    """
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        files = (re.fullmatch(r"nvidia(\d+)", path.name) for path in devices.glob("nvidia*"))
+        return tuple(sorted((file[1] for file in files if file), key=int))
+    found = re.findall(r"^GPU (\d+):|UUID: ([\w/-]+)", done.stdout, re.MULTILINE)
+    return tuple(index or name for index, name in found)
+
+
+def is_there(device: str, there: Sequence[str]) -> bool:
+    """Tell whether a device is among those that are there.
+
+    Parameters
+    ----------
+    device : str
+        An index, or a name, which may be shortened as CUDA allows it.
+    there : sequence of str
+        What `gpus_there` returned.
+
+    Examples
+    --------
+    >>> there = ['0', 'GPU-8c1b-11', '1', 'GPU-9d2c-22']
+    >>> [is_there(device, there) for device in ('1', '2', 'GPU-9d', 'GPU-7')]
+    [True, False, True, False]
+    """
+    if device.isdecimal():
+        return device in there
+    return any(name.startswith(device) for name in there)
 
 
 def share_out(

@@ -14,10 +14,13 @@ import pytest
 CONF = Path(__file__).parent.parent / "conf"
 DEFAULTS = sorted(CONF.glob("spark-defaults-*.conf"))
 SCRIPTS = sorted(CONF.glob("*.sh"))
+# Targets that no machine of ours has.
+NOT_RUN = ("yarn", "kubernetes", "databricks", "emr", "dataproc", "sagemaker")
 # Spark builds these keys from names (of resources, of variables) and has no entry for each.
 BUILT_KEYS = re.compile(
     r"spark\.(master"
-    r"|(worker|executor|task)\.resource\.gpu\.(amount|discoveryScript)"
+    r"|(worker|executor|task)\.resource\.gpu\.(amount|discoveryScript|vendor)"
+    r"|kubernetes\.executor\.volumes\.persistentVolumeClaim\.\w+\.(mount\.path|options\.claimName)"
     r"|(executorEnv|yarn\.appMasterEnv)\.[A-Z_]+)"
 )
 # Runs under spark-submit: what the session has, and which keys Spark has no entry for.
@@ -27,8 +30,9 @@ from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.getOrCreate()
 jvm = spark._jvm
-# YARN's keys are known once this object is loaded.
+# The keys of YARN and Kubernetes are known once these objects are loaded.
 jvm.java.lang.Class.forName('org.apache.spark.deploy.yarn.config.package$')
+jvm.java.lang.Class.forName('org.apache.spark.deploy.k8s.Config$')
 find = jvm.org.apache.spark.internal.config.ConfigEntry.findEntry
 settings = dict(spark.sparkContext.getConf().getAll())
 answer = {
@@ -129,16 +133,30 @@ def test_gpu_discovery_counts_within_the_visible_devices(visible, addresses, tmp
 def test_defaults_say_why(path):
     settings = read_defaults(path)
     comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    assert settings["spark.master"]
+    assert ("spark.master" in settings) == ("databricks" not in path.name)
     assert len(comments) > len(settings)
 
 
-def test_local_defaults_ask_for_no_gpu():
+def test_there_is_a_file_for_each_target():
+    targets = {path.stem.removeprefix("spark-defaults-") for path in DEFAULTS}
+    assert targets == {"local", "standalone-gpu", *NOT_RUN}
+
+
+@pytest.mark.parametrize("target", NOT_RUN)
+def test_defaults_that_never_ran_say_so(target):
+    head = (CONF / f"spark-defaults-{target}.conf").read_text().partition("\nspark.")[0]
+    assert re.search("has not run on", head)
+
+
+@pytest.mark.parametrize("path", DEFAULTS, ids=lambda path: path.name)
+def test_defaults_of_a_local_master_ask_for_no_gpu(path):
     """A local master has no executors to announce any: its tasks would wait for ever."""
-    assert not [key for key in read_defaults(CONF / "spark-defaults-local.conf") if "gpu" in key]
+    settings = read_defaults(path)
+    if settings.get("spark.master", "").startswith("local"):
+        assert not [key for key in settings if "gpu" in key]
 
 
-@pytest.mark.parametrize("target", ["standalone-gpu", "yarn"])
+@pytest.mark.parametrize("target", ["standalone-gpu", "yarn", "kubernetes", "emr", "dataproc"])
 def test_cluster_defaults_give_a_trial_a_gpu_and_an_executor(target):
     settings = read_defaults(CONF / f"spark-defaults-{target}.conf")
     assert settings["spark.task.cpus"] == settings["spark.executor.cores"]

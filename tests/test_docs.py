@@ -19,6 +19,8 @@ README = ROOT / "README.md"
 # Documents whose Python blocks run one after another.
 GUIDES = [ROOT / "docs" / "searching.md"]
 COMMAND_LINE = ROOT / "docs" / "command_line.md"
+# Those whose links are looked at only.
+PAGES = [*GUIDES, COMMAND_LINE, ROOT / "docs" / "deploy.md"]
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -73,7 +75,7 @@ def test_python_of_the_guides_runs(path, tmp_path, monkeypatch):
         exec(compile(code, path.name, "exec"), names)
 
 
-@pytest.mark.parametrize("path", [*GUIDES, COMMAND_LINE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_links_of_the_guides_lead_somewhere(path):
     for target in _LINK.findall(prose(path)):
         assert "://" in target or (path.parent / target.partition("#")[0]).exists(), target
@@ -123,7 +125,7 @@ def test_make_targets_exist(path):
 def test_the_readme_names_sparkexps_commands(capsys):
     code = "\n".join(["`" + line for block in blocks("bash") for line in block.splitlines()])
     named = set(re.findall(r"`sparkexp (\w+)", README.read_text() + code))
-    assert named == {"compare", "demo", "report", "resume", "run", "show", "tensorboard"}
+    assert named == {"compare", "demo", "doctor", "report", "resume", "run", "show", "tensorboard"}
     for command in named:
         with pytest.raises(SystemExit) as leaving:
             main([command, "--help"])

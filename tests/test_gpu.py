@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.gpu import VISIBLE_DEVICES, local_gpus, pinned, share_out, visible_devices
+from sparkexp.gpu import (
+    VISIBLE_DEVICES,
+    gpus_there,
+    local_gpus,
+    pinned,
+    share_out,
+    visible_devices,
+)
 
 
 @pytest.mark.parametrize(
@@ -132,3 +139,26 @@ def test_no_program_is_asked_where_the_variable_is_set(nvidia_smi, tmp_path):
     assert not Path(tmp_path, "asked").exists()
     local_gpus({})
     assert Path(tmp_path, "asked").exists()
+
+
+LISTED = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 1g.5gb      Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11aa0000-d33d-2b2c-524d-9e3d8d2b8a77)
+"""
+
+
+def test_gpus_that_nvidia_smi_lists_are_there(tmp_path, monkeypatch):
+    (program := tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho '{LISTED}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    names = [name.partition("-")[2][:4] for name in gpus_there() if not name.isdecimal()]
+    assert names == ["5d5b", "c6d4", "11aa"]
+    assert [name for name in gpus_there() if name.isdecimal()] == ["0", "1"]
+
+
+def test_gpus_with_device_files_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    assert gpus_there(tmp_path) == ("2", "10")
+    assert gpus_there(tmp_path / "none") == ()

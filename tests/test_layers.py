@@ -16,7 +16,7 @@ PACKAGE = Path(sparkexp.__file__).parent
 # From the top: a module imports what stands below its own line. A package counts as one.
 LAYERS = (
     ("cli", "demo"),
-    ("report",),
+    ("report", "doctor"),
     ("experiment",),
     ("calls",),
     ("resuming",),

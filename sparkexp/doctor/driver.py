@@ -1,0 +1,43 @@
+"""What there is on the driver, before a session is started."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+
+from sparkexp.doctor.findings import Finding, ok, problem
+from sparkexp.engine.inspection import package_version
+from sparkexp.engine.session import check_java
+from sparkexp.errors import EnvironmentUnfitError
+
+__all__ = ["driver_findings", "java_finding"]
+
+
+def java_finding() -> Finding:
+    """Look for Java, which a session of this process runs in."""
+    try:
+        return ok("java", f"Java {check_java()}")
+    except EnvironmentUnfitError as error:
+        return problem("java", str(error), "")
+
+
+def driver_findings(packages: tuple[str, ...]) -> Iterator[Finding]:
+    """Look at the driver's Python and its packages.
+
+    Parameters
+    ----------
+    packages : tuple of str
+        Names of the packages that searches need.
+    """
+    yield ok("driver's python", f"Python {platform.python_version()} at {sys.executable}")
+    found = {name: package_version(name) for name in packages}
+    for name, version in found.items():
+        if version is None:
+            yield problem(
+                "driver's packages",
+                f"A search needs {name}, and this Python has none.",
+                f"Run: {sys.executable} -m pip install {name}",
+            )
+    there = [f"{name} {version}".strip() for name, version in found.items() if version is not None]
+    yield ok("driver's packages", ", ".join(there))

@@ -1,0 +1,104 @@
+"""The whole examination, from Java to the log directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from sparkexp.doctor.driver import driver_findings, java_finding
+from sparkexp.doctor.executors import executor_findings, logdir_findings
+from sparkexp.doctor.failures import task_failure
+from sparkexp.doctor.findings import Finding, Level, ok, problem
+from sparkexp.engine.inspection import failing_executors, inspect_executors, package_version
+from sparkexp.engine.patience import is_connect
+from sparkexp.engine.session import build_session, error_text
+from sparkexp.engine.slots import is_local, setting
+from sparkexp.errors import RunDirectoryError, SparkexpError
+from sparkexp.storage.probing import probed
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["PACKAGES", "examine", "examine_session"]
+
+# What a trial loads, and what Spark needs to run it.
+PACKAGES = (
+    *("pyspark", "tensorflow", "keras", "numpy", "pandas", "pyarrow", "tensorboard"),
+    "cloudpickle",
+)
+
+
+def examine(
+    master: str | None, logdir: str, settings: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """Look at the driver, start a session, and look at its executors.
+
+    Parameters
+    ----------
+    master : str, optional
+        Spark master, or ``sc://host:port`` of a Connect server; by default that of `settings`, of
+        spark-submit, or ``local[2]``.
+    logdir : str
+        Log directory of a search; nothing is left in it.
+    settings : Mapping[str, str], optional
+        Spark settings of the session.
+    """
+    settings = settings or {}
+    yield from driver_findings(PACKAGES)
+    if not (master or "").startswith("sc://"):
+        java = java_finding()
+        yield java
+        if java.level is Level.PROBLEM:
+            return
+    try:
+        spark = build_session("sparkexp doctor", master, settings)
+    except Exception as error:  # whatever Spark says of its settings or its master
+        yield problem(
+            "session",
+            f"A Spark session must start, and none does: {error_text(error)[:300]}",
+            "Correct --master, --properties-file or --conf.",
+        )
+        return
+    try:
+        if not is_connect(spark):
+            spark.sparkContext.setLogLevel("OFF")  # what goes wrong is told by the findings
+        yield ok("session", f"Spark {spark.version} at {setting(spark, 'spark.master')}")
+        yield from examine_session(spark, logdir)
+    finally:
+        spark.stop()
+
+
+def examine_session(spark: SparkSession, logdir: str) -> Iterator[Finding]:
+    """Look at the executors of a session and at a log directory.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    logdir : str
+        Log directory of a search; nothing is left in it.
+    """
+    try:
+        with probed(logdir) as place:
+            inspection = inspect_executors(spark, PACKAGES, place)
+            found = list(logdir_findings(place, inspection.sightings, logdir))
+    except RunDirectoryError as error:
+        found = [problem("log directory", str(error), "")]
+        try:
+            inspection = inspect_executors(spark, PACKAGES)
+        except Exception as failed:
+            yield from (*found, _unfit(spark, failed))
+            return
+    except Exception as error:
+        yield _unfit(spark, error)
+        return
+    driver = {name: package_version(name) for name in PACKAGES}
+    yield from executor_findings(inspection, driver, is_local(spark))
+    yield from found
+
+
+def _unfit(spark: SparkSession, error: Exception) -> Finding:
+    """Return why no executor could be looked at."""
+    if isinstance(error, SparkexpError):
+        return problem("executors", str(error), "")
+    return task_failure(error_text(error), failing_executors(spark))

@@ -1,0 +1,70 @@
+"""What it means where no task could run at all."""
+
+from __future__ import annotations
+
+import re
+
+from sparkexp.doctor.executors import ENVIRONMENT
+from sparkexp.doctor.findings import Finding, problem
+
+__all__ = ["task_failure"]
+
+_OTHER_PYTHON = re.compile(
+    r"Python in worker has different version: (\S+) than that in driver: (\d+\.\d+)"
+)
+_NO_PYTHON = re.compile(r'Cannot run program "([^"]+)"[^\n]*?(?:error=\d+, )?([^\n:,]+)$', re.M)
+_NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_PLACE = re.compile(r"\(TID \d+\) \((\S+) executor (\S+)\)")
+
+
+def task_failure(error: str, where: str = "") -> Finding:
+    """Read from Spark's error why a task of doctor failed.
+
+    Parameters
+    ----------
+    error : str
+        All that Spark says.
+    where : str
+        The executors whose tasks failed, where that is known otherwise.
+
+    Examples
+    --------
+    >>> print(task_failure('… (TID 3) (node7 executor 2): … Python in worker has different '
+    ...                    'version: 3.9 than that in driver: 3.11, PySpark …').found)
+    Executors need the driver's Python 3.11, and Python 3.9 runs on executor 2 on node7.
+    """
+    place = _PLACE.search(error)
+    where = where or (f"executor {place[2]} on {place[1]}" if place else "an executor")
+    if found := _OTHER_PYTHON.search(error):
+        return problem(
+            "executors' python",
+            f"Executors need the driver's Python {found[2]}, and Python {found[1]} runs on "
+            f"{where}.",
+            f"Let spark.pyspark.python (or PYSPARK_PYTHON) name a Python {found[2]} on every "
+            f"host, or run the driver with Python {found[1]}.",
+        )
+    if found := _NO_PYTHON.search(error):
+        return problem(
+            "executors' python",
+            f"Executors need a Python, and {found[1]!r} can't be run on {where}: "
+            f"{found[2].strip()}.",
+            ENVIRONMENT,
+        )
+    if found := _NO_MODULE.search(error):
+        return problem(
+            "executors' packages",
+            f"Executors need {found[1]}, and there is none on {where}.",
+            ENVIRONMENT,
+        )
+    return problem(
+        "executors",
+        f"Executors must be able to run Python, and tasks failed on {where}: {_reason(error)}",
+        "Look at its log, on Spark's page Executors.",
+    )
+
+
+def _reason(error: str) -> str:
+    """Return the line that says what happened."""
+    known = [line.strip() for line in error.splitlines() if line.strip()]
+    telling = [line for line in known if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (telling or known or ["no reason is given"])[-1][:500]
