@@ -54,7 +54,8 @@ def run(mode: str, mb: int, n_trials: int) -> str:
 
     # The limit exists because of what this measures.
     sparkexp.engine.spark.MAX_TRAIN_MB = 10 * mb
-    spark = build_session("data", "local[2]")
+    # A gigabyte in the function takes several of Java's memory: 1 GB, the default, fails.
+    spark = build_session("data", "local[2]", {"spark.driver.memory": f"{2 + mb // 80}g"})
     experiment.launch(spark, lambda: 1.0, logdir=tempfile.mkdtemp() + "/warm", progress=False)
     arrays = [np.random.default_rng(k).random((mb * 125_000 // 4,)) for k in range(4)]
 
