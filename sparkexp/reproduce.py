@@ -101,8 +101,7 @@ def _halving(searcher: RungSearcher, words: dict[str, Any]) -> tuple[str, dict[s
     """Return the call of a multi-fidelity search, and its keywords."""
     kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
     popsize = words.pop("popsize", n)
-    if searcher.name != "dehb":
-        words["search"] = searcher.name
+    words["search"] = searcher.name
     if kind == "grid":
         del words["seed"]
         return "launch", words

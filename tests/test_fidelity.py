@@ -29,7 +29,10 @@ SEARCHES = {
         {"popsize": 6, "generations": 1, "search": "asha"},
     ),
     "hyperband, random": (experiment.random_search, {"n_trials": 15, "search": "hyperband"}),
-    "dehb": (experiment.evolutionary_search, {"popsize": 5, "generations": 4}),
+    "dehb": (
+        experiment.evolutionary_search,
+        {"popsize": 5, "generations": 4, "search": "dehb"},
+    ),
 }
 
 
@@ -193,13 +196,39 @@ def test_the_plan_says_rungs_and_costs(capsys):
 
 
 @pytest.mark.parametrize(
+    ("settings", "name", "note"),
+    [
+        ({}, "asha", "note: search 'asha': random ones, and children of the best"),
+        ({"crossover": 0.5}, "dehb", "note: search 'dehb', which has crossover and mutation"),
+        ({"search": "hyperband"}, "hyperband", "proposals"),
+    ],
+)
+def test_an_evolution_says_which_search_it_chose(settings, name, note, capsys):
+    result = experiment.evolutionary_search(
+        None, Trainer(), SPACE, popsize=6, generations=1, seed=1, engine="inline",
+        **LADDER, **settings,
+    )  # fmt: skip
+    plan = capsys.readouterr().err
+    assert f"{name} search 'Trainer'" in plan and note in plan
+    assert RunDirectory.open(result.logdir).settings["searcher"] == name
+
+
+def test_crossover_and_mutation_belong_to_dehb():
+    with pytest.raises(InvalidArgumentError, match="search='asha' has no crossover and mutation"):
+        experiment.evolutionary_search(
+            None, Trainer(), SPACE, mutation=0.5, search="asha", **LADDER, **QUIET
+        )
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"search": "asha"}, "belongs to a search with fidelity="),
         ({"min": 3, "eta": 2}, "min=, eta= belongs to a search with fidelity="),
-        ({"fidelity": "epochs", "search": "sha"}, "search must be 'asha' or 'hyperband'"),
+        ({"fidelity": "epochs", "search": "sha"}, "search must be 'asha', 'hyperband' or 'dehb'"),
         ({"fidelity": "epochs", "min": 9, "max": 3}, "max is above min"),
         ({"fidelity": "x"}, "can't be searched as well"),
+        ({"fidelity": "epochs", "search": "dehb"}, "call evolutionary_search"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, words, tmp_path):

@@ -182,7 +182,7 @@ def test_the_call_is_repeated_by_its_text(words):
         ({"generations": -1}, "generations is a whole number of at least 0, got -1"),
         ({"generations": 2.5}, "generations .*got 2.5"),
         ({"mutation": 3}, "mutation is a number"),
-        ({"variant": "shade", "fidelity": "epochs"}, "With fidelity= the search is DEHB"),
+        ({"variant": "shade", "fidelity": "epochs"}, "With fidelity= the search is ASHA"),
     ],
 )
 def test_errors_before_anything_runs(words, message):

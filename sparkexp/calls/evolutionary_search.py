@@ -81,9 +81,10 @@ def evolutionary_search(
         Makes the search repeatable; drawn and recorded if left out.
     **options
         See `FidelityOptions`, whose best configurations train longer, and `RunOptions`. With
-        ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all; the search
-        is DEHB then (Awad, Mallik, Hutter 2021), unless ``search=`` names another, and has no
-        variants.
+        ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, and there
+        are no variants: ASHA promotes random ones and children of the best, unless ``search=``
+        names another. `crossover` and `mutation` are settings of ``'dehb'``, which a call gets
+        that gives one of them.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def evolutionary_search(
     )
     if halving is not None:
         halving.check_directions(senses)
-        searcher, why = _halved(call, halving), ""
+        searcher, why = _halved(call, halving)
     else:
         searcher, why = call.pareto(senses) if len(senses) > 1 else call.searcher()
     notes = (why,) if why else ()
@@ -143,16 +144,28 @@ def evolutionary_search(
     return start_search(spark, train, search, checked)
 
 
-def _halved(call: EvolutionCall, halving: Halving) -> Searcher:
+def _halved(call: EvolutionCall, halving: Halving) -> tuple[Searcher, str]:
+    """Return the multi-fidelity search, and in words why it was chosen."""
     if call.variant is not None or call.mode is not None:
         raise InvalidArgumentError(
-            "With fidelity= the search is DEHB, or that of search=, got "
+            "With fidelity= the search is ASHA, or that of search=, got "
             f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
         )
     plain = call.classic()
     n, seed = plain.n_trials, call.seed
-    if halving.search is None:
-        return halving.dehb(call.space, call.direction, n, plain.crossover, plain.mutation, seed)
-    return halving.searcher(
+    weighed = not (call.crossover is None and call.mutation is None)
+    if halving.search == "dehb" or (halving.search is None and weighed):
+        why = "" if halving.search else "search 'dehb', which has crossover and mutation"
+        found = halving.dehb(call.space, call.direction, n, plain.crossover, plain.mutation, seed)
+        return found, why
+    if weighed:
+        raise InvalidArgumentError(
+            f"search={halving.search!r} has no crossover and mutation, got "
+            f"crossover={call.crossover!r}, mutation={call.mutation!r}. Leave them out, or say "
+            "search='dehb'."
+        )
+    why = "" if halving.search else "search 'asha': random ones, and children of the best"
+    searcher = halving.searcher(
         "evolution", call.space, call.direction, n, popsize=plain.popsize, seed=seed
     )
+    return searcher, why

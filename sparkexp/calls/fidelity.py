@@ -16,7 +16,7 @@ from sparkexp.trial import Direction, ParamValue
 
 __all__ = ["FidelityOptions", "Halving", "take_halving"]
 
-HalvingName = Literal["asha", "hyperband"]
+HalvingName = Literal["asha", "hyperband", "dehb"]
 NAMES = ("search", "fidelity", "min", "max", "eta")
 
 
@@ -37,9 +37,10 @@ class FidelityOptions(RunOptions, total=False):
     eta : float
         At least 1.5, and 3 by default: each rung has eta times the one below, and about one of eta
         configurations is promoted to it.
-    search : {'asha', 'hyperband'}
-        ``'asha'`` promotes without waiting for other trials; ``'hyperband'`` also starts
-        configurations on higher rungs, for the case that short trainings mislead.
+    search : {'asha', 'hyperband', 'dehb'}
+        ``'asha'``, the default, promotes without waiting for other trials; ``'hyperband'`` also
+        starts configurations on higher rungs, for the case that short trainings mislead;
+        ``'dehb'``, an evolution only, has a population on each rung.
     **options
         See `RunOptions`.
     """
@@ -59,7 +60,7 @@ class Halving:
     ----------
     fidelity : Fidelity
         The rungs.
-    search : {'asha', 'hyperband'}, optional
+    search : {'asha', 'hyperband', 'dehb'}, optional
         How configurations are promoted; None leaves it to the call.
     """
 
@@ -77,7 +78,18 @@ class Halving:
         configurations: Sequence[Mapping[str, ParamValue]] | None = None,
         seed: int | None = None,
     ) -> RungSearcher:
-        """Return the searcher."""
+        """Return the searcher: ASHA where no other is named.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If it is DEHB, which has proposals of its own.
+        """
+        if self.search == "dehb":
+            raise InvalidArgumentError(
+                "search='dehb' is an evolution, and doesn't take other configurations: call "
+                "evolutionary_search, or say 'asha' or 'hyperband'."
+            )
         make = HyperbandSearcher if self.search == "hyperband" else AshaSearcher
         return make(
             space,
@@ -99,7 +111,7 @@ class Halving:
         mutation: float,
         seed: int | None,
     ) -> RungSearcher:
-        """Return the searcher of an evolution that names no other."""
+        """Return the searcher that has a population on each rung."""
         ladder = self._ladder
         return DehbSearcher(
             space, direction, n_configurations, **ladder, crossover=crossover, mutation=mutation,
@@ -145,8 +157,8 @@ def take_halving(options: Mapping[str, Any]) -> tuple[Halving | None, dict[str, 
     search = given.pop("search", None)
     if search is not None and search not in get_args(HalvingName):
         raise InvalidArgumentError(
-            f"search must be 'asha' or 'hyperband', got {search!r}. Leave it out for the call's "
-            "own search."
+            f"search must be 'asha', 'hyperband' or 'dehb', got {search!r}. Leave it out for the "
+            "default, 'asha'."
         )
     fidelity = given.pop("fidelity", None)
     if fidelity is None:

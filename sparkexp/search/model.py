@@ -19,11 +19,14 @@ from sparkexp.search.gaussian_process import (
 from sparkexp.search.variation import Vector
 from sparkexp.space import Space
 
-__all__ = ["ResultModel"]
+__all__ = ["ResultModel", "telling"]
 
 # Results that the process takes in, and those by which its kernel is fitted, at most: a decision
 # takes the same few milliseconds after the thousandth result.
 MAX_KNOWN, MAX_FITTED = 250, 120
+# Results that are remembered at most, and how many of them are then kept: what is saved after
+# every trial stays small, however many there are.
+MAX_HELD, N_KEPT = 600, 400
 # The kernel is fitted anew when there are so many more results: a share of them, and some.
 FIT_AFTER_SHARE, FIT_AFTER = 1 / 6, 2
 # How many standard deviations a point may be better than predicted. With one instead of two, and
@@ -45,13 +48,22 @@ class ResultModel:
         self._features = Features(space)
         self._kernel = Kernel.prior(self._features.n_weights)
         self._fit_at = 0
+        self._n_learned = 0
         self._genomes: list[Vector] = []
         self._losses: list[float] = []
 
     def learn(self, genome: Vector, loss: float) -> None:
-        """Take in a result; the loss of a failed trial is infinite."""
+        """Take in a result; the loss of a failed trial is infinite.
+
+        Of many results the model remembers the best, and others from all of the search.
+        """
         self._genomes.append(self._plain(genome))
         self._losses.append(loss)
+        self._n_learned += 1
+        if len(self._losses) > MAX_HELD:
+            kept = telling(np.array(self._losses), N_KEPT)
+            self._genomes = [self._genomes[k] for k in kept]
+            self._losses = [self._losses[k] for k in kept]
 
     def ranked(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
         """Yield points, that of which most is to be expected first.
@@ -78,11 +90,12 @@ class ResultModel:
         y = scores(self._losses)
         x = self._features.of(np.array(self._genomes))
         owners = self._features.owners
-        if len(y) >= self._fit_at:
-            few = _telling(y, MAX_FITTED)
+        n = self._n_learned
+        if n >= self._fit_at:
+            few = telling(y, MAX_FITTED)
             self._kernel = fitted(self._kernel, owners, x[few], y[few])
-            self._fit_at = len(y) + max(FIT_AFTER, int(len(y) * FIT_AFTER_SHARE))
-        few = _telling(y, MAX_KNOWN)
+            self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
+        few = telling(y, MAX_KNOWN)
         known = x[few]
         if pending:
             unknown = [self._plain(genome) for genome in pending]
@@ -103,6 +116,7 @@ class ResultModel:
             "weights": self._kernel.weights.tolist(),
             "noise": self._kernel.noise,
             "fit_at": self._fit_at,
+            "n_learned": self._n_learned,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -111,9 +125,11 @@ class ResultModel:
         self._losses = [math.inf if loss is None else loss for loss in state["losses"]]
         self._kernel = Kernel(np.array(state["weights"]), state["noise"])
         self._fit_at = state["fit_at"]
+        # States of earlier versions held all results.
+        self._n_learned = state.get("n_learned", len(self._losses))
 
 
-def _telling(y: Vector, n_max: int) -> Indices:
+def telling(y: Vector, n_max: int) -> Indices:
     """Return the indices of the best half of `n_max`, and others at even distances."""
     if len(y) <= n_max:
         return np.arange(len(y))

@@ -144,13 +144,13 @@ class EvolutionProposals(Proposals):
         self.popsize = popsize
 
     def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
-        # All random numbers of a proposal are drawn whether or not they are needed.
+        # Until there are parents, the same numbers are drawn as in a search without them.
         fresh = rng.random(self._space.n_dims)
-        keys, taken = rng.random(self.popsize), rng.random(self._space.n_dims)
-        pick, weight, forced = rng.random(3)
         best = leaders(self.popsize) if k % CHILD_EVERY == CHILD_EVERY - 1 else []
         if len(best) < MIN_PARENTS:
             return fresh.tolist(), 0
+        keys, taken = rng.random(self.popsize), rng.random(self._space.n_dims)
+        pick, weight, forced = rng.random(3)
         parents, keys = np.array(best), keys[: len(best)]
         target, a, b = parents[np.argsort(keys, kind="stable")[:3]]
         lead = parents[int(pick * max(1, round(self.best_share * len(best))))]

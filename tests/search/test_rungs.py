@@ -195,6 +195,14 @@ def test_children_do_not_push_out_what_is_slow_to_start():
     assert sum(born[t.parent] % 3 != 2 for t in promoted) >= 0.6 * len(promoted)
 
 
+def test_until_there_are_parents_an_evolution_is_a_random_search():
+    def begun(proposals):
+        searcher = AshaSearcher(LINE, "min", 40, "epochs", 1, 27, proposals=proposals, seed=3)
+        return [t.params for t in trials(searcher, x) if t.rung == 0][:27]
+
+    assert begun("evolution") == begun("random")
+
+
 def test_a_grid_is_tried_whole_and_in_random_order():
     space = Space.from_grid_dict({"x": [0.1 * k for k in range(10)], "k": [1, 2, 3]})
     searcher = AshaSearcher(space, "min", proposals="grid", seed=1)

@@ -5,7 +5,7 @@ import pytest
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search import EvolutionSearcher, RandomSearcher, SurrogateSearcher
-from sparkexp.search.model import MAX_KNOWN, ResultModel, _telling
+from sparkexp.search.model import MAX_HELD, MAX_KNOWN, N_KEPT, ResultModel, telling
 from sparkexp.search.surrogate import candidates
 from sparkexp.space import Choice, Float, Int, Space
 
@@ -126,24 +126,41 @@ def test_candidates_are_in_the_cube_and_of_its_population():
 
 def test_a_model_of_many_results_takes_in_the_best_and_some_of_the_rest():
     y = np.random.default_rng(1).random(1000)
-    chosen = _telling(y, MAX_KNOWN)
+    chosen = telling(y, MAX_KNOWN)
     assert len(chosen) == len(set(chosen)) == MAX_KNOWN
     assert set(np.argsort(y)[: MAX_KNOWN // 2]) <= set(chosen)
-    assert np.array_equal(_telling(y[:40], MAX_KNOWN), np.arange(40))
+    assert np.array_equal(telling(y[:40], MAX_KNOWN), np.arange(40))
 
 
-def test_a_restored_model_says_the_same():
+@pytest.mark.parametrize("n", [50, MAX_HELD + 100])
+def test_a_restored_model_says_the_same(n):
     space = mixed_space()
     rng = np.random.default_rng(4)
     model, other = ResultModel(space), ResultModel(space)
-    for k, point in enumerate(rng.random((50, space.n_dims))):
+    for k, point in enumerate(rng.random((n, space.n_dims))):
         model.learn(point, np.inf if k % 10 == 0 else float(point[0]))
-        if k == 30:
+        if k in (30, MAX_HELD - 10, MAX_HELD + 50):
             list(model.ranked(rng.random((20, space.n_dims)), []))
     other.restore(json.loads(json.dumps(model.state())))
     points, pending = rng.random((30, space.n_dims)), list(rng.random((3, space.n_dims)))
     assert np.array_equal(list(model.ranked(points, pending)), list(other.ranked(points, pending)))
     assert other.state() == model.state()
+
+
+def test_what_a_model_remembers_is_bounded():
+    space = mixed_space()
+    rng = np.random.default_rng(5)
+    model = ResultModel(space)
+    points = rng.random((5 * MAX_HELD, space.n_dims))
+    losses = [float(point[0]) for point in points]
+    for point, loss in zip(points, losses, strict=True):
+        model.learn(point, loss)
+    held = model.state()["losses"]
+    assert N_KEPT <= len(held) <= MAX_HELD
+    assert set(sorted(losses)[: N_KEPT // 4]) <= set(held)  # the best are never forgotten
+    assert max(held) > 0.9
+    list(model.ranked(points[:20], []))
+    assert model.state()["fit_at"] > len(losses)  # it goes by all that were learnt
 
 
 def test_first_trials_fill_the_space():

@@ -105,6 +105,34 @@ def test_a_search_begun_over_connect_is_resumed_without(
     assert all(record in after for record in ended)  # they need not be the first by number
 
 
+def test_a_hopeless_trial_is_pruned_over_connect(tmp_path: Path) -> None:
+    told = run_driver(
+        tmp_path,
+        """
+        import time
+        def train(x):
+            for step in range(4 if x > 0.5 else 600):
+                experiment.report(step, accuracy=x)
+                time.sleep(0.1)
+            return x
+        listed = [{"x": x} for x in (0.6, 0.65, 0.7, 0.75, 0.8, 0.1, 0.9)]
+        began = time.monotonic()
+        result = experiment.launch(spark, train, listed, prune="median", logdir=logdir)
+        answer({
+            "session": type(spark).__module__,
+            "states": [str(r.state) for r in result.trials],
+            "value": result.trials[5].value,
+            "seconds": result.trials[5].seconds,
+        })
+        """,
+        CONNECT,
+    )
+    assert told["session"].startswith("pyspark.sql.connect")
+    assert told["states"] == ["SUCCEEDED"] * 5 + ["PRUNED", "SUCCEEDED"]
+    assert told["value"] == 0.1
+    assert told["seconds"] < 60  # what it would take to its end
+
+
 def test_a_stopped_session_over_connect_is_named(tmp_path: Path) -> None:
     told = run_driver(
         tmp_path,

@@ -1,0 +1,230 @@
+"""What every evolution proposes from a seed: a change of it is meant, or it is a mistake.
+
+The sequences hold across versions of numpy: only `Generator.random` is drawn from, and what a
+model computes is compared to six digits. ``python -m tests.search.test_golden`` prints them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sparkexp.search import (
+    EvolutionSearcher,
+    HybridSearcher,
+    Searcher,
+    ShadeSearcher,
+    SurrogateSearcher,
+    hybrid,
+)
+from sparkexp.space import Choice, Float, Int, Space
+
+from .driving import drive
+
+N_TRIALS = 14
+# The hybrid turns to SHADE so soon here.
+EARLY = 9
+
+Row = tuple[Any, ...]
+
+
+def space() -> Space:
+    return Space(
+        {
+            "rate": Float(1e-4, 1e-1, log=True),
+            "dropout": Float(0.0, 1.0),
+            "layers": Int(1, 6),
+            "activation": Choice(["relu", "tanh", "elu"]),
+        }
+    )
+
+
+def loss(params: Any, nudge: float = 0.0) -> float:
+    """Return what a search minimises: smooth, but for the activation."""
+    rate, dropout = 1000 * params["rate"], params["dropout"]
+    value = (rate / (1 + rate) - 0.7) ** 2 + (dropout - 0.3) ** 2 + 0.1 * params["layers"]
+    return float((value + {"relu": 0.0, "tanh": 0.2, "elu": 0.1}[params["activation"]]) + nudge)
+
+
+def searchers() -> dict[str, Searcher]:
+    adaptive: dict[str, Any] = {
+        "shade": ShadeSearcher,
+        "surrogate": SurrogateSearcher,
+        "hybrid": HybridSearcher,
+    }
+    modes = ("generational", "asynchronous")
+    return {
+        "classic": EvolutionSearcher(space(), "min", 4, 3, 0.7, 0.5, seed=3),
+        **{
+            f"{name}, {mode}": make(space(), "min", 4, N_TRIALS, mode, seed=3)
+            for name, make in adaptive.items()
+            for mode in modes
+        },
+    }
+
+
+def proposed(searcher: Searcher, nudge: float = 0.0) -> list[Row]:
+    """Return the parent and the parameters of the first trials, one after another."""
+    numbers = iter(range(1000))
+
+    def nudged(params: Any) -> float:
+        return loss(params, nudge * (next(numbers) % 3 - 1))
+
+    rows = []
+    for result in drive(searcher, nudged, n_trials=N_TRIALS):
+        parent = result.trial.parent
+        row = (None if parent is None else int(parent[-5:]), *result.trial.params.values())
+        rows.append(tuple(round(v, 6) if isinstance(v, float) else v for v in row))
+    return rows
+
+
+def same(rows: list[Row], others: list[Row]) -> bool:
+    """Whether sequences are equal; the last digit of a float may be rounded the other way."""
+    return len(rows) == len(others) and all(map(_alike, rows, others))
+
+
+def _alike(row: Row, other: Row) -> bool:
+    return all(
+        abs(a - b) < 2e-6 if isinstance(a, float) and isinstance(b, float) else a == b
+        for a, b in zip(row, other, strict=True)
+    )
+
+
+@pytest.fixture(autouse=True)
+def _early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hybrid, "EARLY", EARLY)
+
+
+@pytest.mark.parametrize("name", searchers())
+def test_a_seed_proposes_what_it_always_has(name: str) -> None:
+    found = proposed(searchers()[name])
+    assert same(found, GOLDEN[name]), found
+
+
+@pytest.mark.parametrize("name", searchers())
+def test_rounding_errors_change_no_proposal(name: str) -> None:
+    """Another version of a library adds up in another order: that must not show."""
+    assert same(proposed(searchers()[name], nudge=1e-12), GOLDEN[name])
+
+
+GOLDEN: dict[str, list[Row]] = {
+    "classic": [
+        (None, 0.000181, 0.236811, 5, "tanh"),
+        (None, 0.000192, 0.433127, 3, "relu"),
+        (None, 0.015986, 0.113672, 3, "tanh"),
+        (None, 0.001958, 0.586799, 5, "elu"),
+        (0, 0.000214, 0.236811, 5, "elu"),
+        (1, 0.000192, 0.648368, 6, "elu"),
+        (2, 0.015986, 0.159975, 5, "relu"),
+        (3, 0.001802, 0.586799, 2, "relu"),
+        (4, 0.000197, 0.723375, 2, "relu"),
+        (1, 0.005514, 0.433127, 6, "relu"),
+        (6, 0.000658, 0.313646, 5, "elu"),
+        (7, 0.001802, 0.586799, 3, "relu"),
+        (8, 0.000155, 0.646539, 2, "relu"),
+        (1, 0.005289, 0.433127, 4, "relu"),
+    ],
+    "shade, generational": [
+        (None, 0.013264, 0.366433, 4, "elu"),
+        (None, 0.054552, 0.09272, 6, "relu"),
+        (None, 0.000205, 0.207207, 3, "tanh"),
+        (None, 0.000343, 0.844838, 6, "tanh"),
+        (None, 0.006587, 0.424241, 2, "relu"),
+        (None, 0.002437, 0.536497, 4, "relu"),
+        (None, 0.000913, 0.924957, 3, "elu"),
+        (None, 0.020778, 0.718358, 1, "tanh"),
+        (0, 0.011082, 0.519462, 4, "elu"),
+        (7, 0.020778, 0.567936, 1, "relu"),
+        (5, 0.001341, 0.383548, 4, "relu"),
+        (4, 0.006587, 0.397421, 3, "relu"),
+        (0, 0.011051, 0.342284, 4, "elu"),
+        (9, 0.006771, 0.539267, 3, "relu"),
+    ],
+    "shade, asynchronous": [
+        (None, 0.013264, 0.366433, 4, "elu"),
+        (None, 0.054552, 0.09272, 6, "relu"),
+        (None, 0.000205, 0.207207, 3, "tanh"),
+        (None, 0.000343, 0.844838, 6, "tanh"),
+        (None, 0.006587, 0.424241, 2, "relu"),
+        (None, 0.002437, 0.536497, 4, "relu"),
+        (None, 0.000913, 0.924957, 3, "elu"),
+        (None, 0.020778, 0.718358, 1, "tanh"),
+        (0, 0.011082, 0.519462, 4, "elu"),
+        (7, 0.020778, 0.567936, 1, "relu"),
+        (5, 0.002249, 0.325172, 3, "relu"),
+        (4, 0.006587, 0.260967, 3, "relu"),
+        (0, 0.011051, 0.342284, 4, "elu"),
+        (9, 0.009724, 0.497933, 2, "relu"),
+    ],
+    "surrogate, generational": [
+        (None, 0.000163, 0.662137, 5, "relu"),
+        (None, 0.000564, 0.243365, 2, "tanh"),
+        (None, 0.082944, 0.396291, 6, "relu"),
+        (None, 0.003332, 0.926741, 1, "elu"),
+        (1, 0.012788, 0.967945, 2, "tanh"),
+        (1, 0.000963, 0.076703, 6, "tanh"),
+        (1, 0.07079, 0.057538, 1, "tanh"),
+        (2, 0.042985, 0.143481, 6, "elu"),
+        (3, 0.032473, 0.18614, 1, "elu"),
+        (6, 0.084137, 0.057538, 1, "relu"),
+        (0, 0.000663, 0.256842, 1, "relu"),
+        (6, 0.003898, 0.028769, 1, "tanh"),
+        (10, 0.000145, 0.057538, 1, "relu"),
+        (10, 0.000663, 0.128421, 1, "relu"),
+    ],
+    "surrogate, asynchronous": [
+        (None, 0.000163, 0.662137, 5, "relu"),
+        (None, 0.000564, 0.243365, 2, "tanh"),
+        (None, 0.082944, 0.396291, 6, "relu"),
+        (None, 0.003332, 0.926741, 1, "elu"),
+        (1, 0.012788, 0.967945, 2, "tanh"),
+        (1, 0.000963, 0.076703, 6, "tanh"),
+        (3, 0.000577, 0.172282, 1, "elu"),
+        (6, 0.000185, 0.484253, 1, "elu"),
+        (6, 0.013722, 0.172282, 1, "elu"),
+        (8, 0.037043, 0.005078, 3, "elu"),
+        (8, 0.004533, 0.009776, 1, "relu"),
+        (10, 0.0595, 0.074514, 1, "relu"),
+        (1, 0.010107, 0.004888, 1, "tanh"),
+        (10, 0.000401, 0.009776, 1, "relu"),
+    ],
+    "hybrid, generational": [
+        (None, 0.000163, 0.662137, 5, "relu"),
+        (None, 0.000564, 0.243365, 2, "tanh"),
+        (None, 0.082944, 0.396291, 6, "relu"),
+        (None, 0.003332, 0.926741, 1, "elu"),
+        (1, 0.012788, 0.967945, 2, "tanh"),
+        (1, 0.000963, 0.076703, 6, "tanh"),
+        (1, 0.07079, 0.057538, 1, "tanh"),
+        (2, 0.042985, 0.143481, 6, "elu"),
+        (3, 0.032473, 0.18614, 1, "elu"),
+        (6, 0.000139, 0.323384, 1, "tanh"),
+        (2, 0.008406, 0.884261, 4, "relu"),
+        (6, 0.084137, 0.057538, 1, "relu"),
+        (11, 0.084137, 0.057538, 2, "relu"),
+        (11, 0.013736, 0.220555, 3, "elu"),
+    ],
+    "hybrid, asynchronous": [
+        (None, 0.000163, 0.662137, 5, "relu"),
+        (None, 0.000564, 0.243365, 2, "tanh"),
+        (None, 0.082944, 0.396291, 6, "relu"),
+        (None, 0.003332, 0.926741, 1, "elu"),
+        (1, 0.012788, 0.967945, 2, "tanh"),
+        (1, 0.000963, 0.076703, 6, "tanh"),
+        (3, 0.000577, 0.172282, 1, "elu"),
+        (6, 0.000185, 0.484253, 1, "elu"),
+        (6, 0.013722, 0.172282, 1, "elu"),
+        (1, 0.000237, 0.438128, 1, "tanh"),
+        (2, 0.001353, 0.181649, 6, "relu"),
+        (10, 0.009227, 0.040426, 2, "relu"),
+        (1, 0.038013, 0.030046, 1, "tanh"),
+        (8, 0.066574, 0.015023, 1, "elu"),
+    ],
+}
+
+if __name__ == "__main__":
+    hybrid.EARLY = EARLY
+    for known, searcher in searchers().items():
+        rows = [f"        {row!r},".replace("'", '"') for row in proposed(searcher)]
+        print(f'    "{known}": [', *rows, "    ],", sep="\n")
