@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from sparkexp.dominance import fronts
-from sparkexp.ranking import Configuration, grouped_runs
+from sparkexp.ranking import Configuration, configuration_of, grouped_runs
 from sparkexp.storage import RunDirectory
 from sparkexp.trial import Direction, State, TrialResult
 
@@ -77,7 +77,7 @@ class Keeper:
         done = [group for group in groups if final or len(group) >= self._repeats]
         # Of a function that returns nothing, no trial is better than another.
         unvalued = [r for g in done for r in g if r.succeeded and r.value is None]
-        valued = [c for g in done if (c := _configuration(g)) is not None]
+        valued = [c for g in done if (c := configuration_of(g)) is not None]
         staying = {r.trial.number for g in open_ones for r in g}
         staying |= {r.trial.number for r in unvalued}
         staying |= {r.trial.number for c in self._best(valued, n) for r in c.runs}
@@ -103,8 +103,3 @@ class Keeper:
                 front = front[: max(0, n - len(kept))]
             kept += [found[k] for k in front]
         return kept
-
-
-def _configuration(runs: Sequence[TrialResult]) -> Configuration | None:
-    valued = tuple(r for r in runs if r.succeeded and r.value is not None)
-    return Configuration(valued, len(runs)) if valued else None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sparkexp.ranking import Runs
 from sparkexp.trial import Direction, State, TrialResult
 
 __all__ = ["Limits"]
@@ -24,9 +25,11 @@ class Limits:
     max_failures : int, optional
         Failed trials that are put up with; one more ends the search.
     target : float, optional
-        A value that is good enough.
+        A value that is good enough; with repeats, a mean of all of them.
     max_trials : int, optional
         Trials to run at most; reused ones don't count.
+    repeats : int
+        Runs of a configuration.
 
     Examples
     --------
@@ -39,8 +42,13 @@ class Limits:
     max_failures: int | None = None
     target: float | None = None
     max_trials: int | None = None
+    repeats: int = 1
     _started: float = field(default_factory=time.monotonic)
     _n_failed: int = 0
+    _runs: Runs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._runs = Runs(self.repeats)
 
     def seconds_left(self) -> float | None:
         """Return the seconds until the time is up; None without a limit."""
@@ -53,7 +61,7 @@ class Limits:
         self._n_failed += sum(r.state is State.FAILED and r.reused_from is None for r in new)
         if self.max_failures is not None and self._n_failed > self.max_failures:
             return f"{self._n_failed} trials failed (max_failures={self.max_failures})"
-        for result in new:
+        for result in filter(None, map(self._runs.add, new)):
             if self._is_good_enough(result):
                 return f"{result.trial.id} reached the target {self.target:g}"
         if self.seconds_left() == 0:

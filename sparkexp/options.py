@@ -68,7 +68,8 @@ class ResumeOptions(TypedDict, total=False):
     max_failures : int
         Failed trials that are put up with; one more ends the search.
     target : float
-        A value that is good enough: the search ends when a trial reaches it.
+        A value that is good enough: the search ends when a trial reaches it, with `repeats` when
+        the mean of a configuration does.
     max_trials : int
         Trials to run at most.
     prune : {'median'} or dict
@@ -223,6 +224,11 @@ class Options:
         if self.metric is None or isinstance(self.metric, str):
             return self.metric
         return self.metric[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the objectives; none where the only one has none."""
+        return () if self.first_metric is None else (self.first_metric, *self.more_metrics)
 
     @property
     def more_metrics(self) -> tuple[str, ...]:

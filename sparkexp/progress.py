@@ -10,7 +10,9 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
-from sparkexp.trial import Direction, State, TrialResult
+from sparkexp.goals import Goal
+from sparkexp.ranking import Configuration, Standings
+from sparkexp.trial import State, TrialResult
 
 __all__ = ["Progress"]
 
@@ -28,8 +30,8 @@ class Progress:
     ----------
     n_trials : int, optional
         Trials of the whole search, at most.
-    direction : {'max', 'min'}
-        Which value is the best.
+    goals : sequence of Goal
+        The objectives.
     enabled : bool
         False shows nothing.
     stream : TextIO, optional
@@ -39,12 +41,13 @@ class Progress:
     def __init__(
         self,
         n_trials: int | None,
-        direction: Direction,
+        goals: Sequence[Goal],
         enabled: bool = True,
         stream: TextIO | None = None,
     ) -> None:
         self._n_trials = n_trials
-        self._sign = 1.0 if direction == "max" else -1.0
+        self._goals = tuple(goals)
+        self._standings = [Standings(goal.direction, k) for k, goal in enumerate(goals)]
         self._stream: TextIO | None = stream or sys.stderr  # None where there is no console
         self._enabled = enabled and self._stream is not None
         self._bar: tqdm[NoReturn] | None = None
@@ -52,7 +55,6 @@ class Progress:
         self._n_failed = 0
         self._n_pruned = 0
         self._last_line = float("-inf")
-        self._best: TrialResult | None = None
 
     def plan(self, text: str) -> None:
         """Show the plan before the first trial."""
@@ -75,7 +77,8 @@ class Progress:
         for result in new:
             self._n_pruned += result.state is State.PRUNED
             self._note_failure(result)
-            self._note_best(result)
+            for standings in self._standings:
+                standings.add(result)
         self._n_shown = len(results)
         if _is_live(self._stream):
             try:
@@ -122,16 +125,6 @@ class Progress:
             # The first one is often the reason of all others: nobody should have to wait for it.
             self._write(f"{result.trial.id} failed: {result.reason}")
 
-    def _note_best(self, result: TrialResult) -> None:
-        if not result.succeeded or result.value is None:
-            return
-        if self._best is None or self._rank(result) > self._rank(self._best):
-            self._best = result
-
-    def _rank(self, result: TrialResult) -> tuple[int, float]:
-        """Return what the best trial has most of: its rung, then its value."""
-        return result.trial.rung or 0, self._sign * (result.value or 0.0)
-
     def _update_bar(self, n_new: int, n_running: int) -> None:
         bar = self._bar = self._bar or tqdm(
             total=self._n_trials, file=self._stream, unit="trial", dynamic_ncols=True
@@ -153,10 +146,17 @@ class Progress:
         parts = [f"{n_running} running", f"{self._n_failed} failed"]
         if self._n_pruned:
             parts.append(f"{self._n_pruned} pruned")
-        if self._best is not None:
-            params = ", ".join(f"{k}={_short(v)}" for k, v in self._best.trial.params.items())
-            parts.append(f"best {self._best.value:.4g} ({params})")
+        for goal, standings in zip(self._goals, self._standings, strict=True):
+            if (best := standings.best) is not None:
+                parts.append(self._best(goal, best.objective(standings.objective), best))
         return ", ".join(parts)
+
+    def _best(self, goal: Goal, value: float, best: Configuration) -> str:
+        if len(self._goals) > 1:  # no configuration is the best in all of them
+            return f"best {goal.name} {value:.4g}"
+        runs = f" in {best.n_ended} runs" * (best.n_ended > 1)
+        params = ", ".join(f"{k}={_short(v)}" for k, v in best.runs[0].trial.params.items())
+        return f"best {value:.4g}{runs} ({params})"
 
 
 def _short(value: int | float | str | bool) -> str:

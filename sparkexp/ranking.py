@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,19 @@ from sparkexp.trial import Direction, State, TrialResult, params_key
 __all__ = [
     "BestTrial",
     "Configuration",
+    "Runs",
+    "Standings",
+    "best_first",
     "best_of",
+    "by_configuration",
+    "by_proposal",
+    "configuration_of",
     "configurations_of",
+    "front_configurations",
     "front_of",
     "grouped_runs",
+    "of_objective",
+    "ranked",
 ]
 
 
@@ -110,6 +119,10 @@ class Configuration:
         """The means of all objectives, where there are several."""
         return tuple(_mean(column) for column in zip(*(r.values for r in self.runs), strict=True))
 
+    def objective(self, k: int = 0) -> float:
+        """The mean of one of the objectives."""
+        return self.values[k] if self.runs[0].values else self.value
+
     @property
     def rung(self) -> int:
         """The rung of the runs; 0 where trials have none."""
@@ -140,27 +153,125 @@ class Configuration:
         )
 
 
+class Standings:
+    """Knows the best configuration at any time while trials end, as `best_of` finds it.
+
+    Parameters
+    ----------
+    direction : {'max', 'min'}
+        Which value is the best.
+    objective : int
+        Number of the objective.
+    """
+
+    def __init__(self, direction: Direction, objective: int = 0) -> None:
+        self._sign = 1.0 if direction == "max" else -1.0
+        self.objective = objective
+        self._runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
+        self._ranks: dict[Hashable, tuple[float, ...]] = {}
+        self._best: Hashable = None
+        self.best: Configuration | None = None
+
+    def add(self, result: TrialResult) -> None:
+        """Take in a trial that ended."""
+        if result.state is State.CANCELLED:
+            return
+        key = _key(result)
+        runs = self._runs.setdefault(key, {})
+        runs.setdefault(result.trial.repetition, result)
+        each = configuration_of(runs.values())
+        if each is None:
+            return
+        rank = (
+            each.n_ended, each.rung, self._sign * each.objective(self.objective),
+            -each.runs[0].trial.number,
+        )  # fmt: skip
+        self._ranks[key] = rank
+        if key != self._best and (self.best is None or rank > self._ranks[self._best]):
+            self._best, self.best = key, each
+        elif key == self._best:  # its mean may have become worse
+            self._best = max(self._ranks, key=self._ranks.__getitem__)
+            self.best = configuration_of(self._runs[self._best].values())
+
+
+class Runs:
+    """Gathers the runs of what a searcher proposed, until all of a proposal have ended.
+
+    Parameters
+    ----------
+    repeats : int
+        How many those are.
+    """
+
+    def __init__(self, repeats: int = 1) -> None:
+        self._repeats = repeats
+        self._open: dict[int, list[TrialResult]] = {}
+
+    def add(self, result: TrialResult) -> TrialResult | None:
+        """Take in a trial that ended; return the proposal that it completes, with its means.
+
+        Confirming runs belong to none.
+        """
+        repetition = result.trial.repetition
+        if repetition is None:
+            return result
+        if repetition >= self._repeats:
+            return None
+        runs = self._open.setdefault(result.trial.number - repetition, [])
+        runs.append(result)
+        if len(runs) < self._repeats:
+            return None
+        del self._open[result.trial.number - repetition]
+        return _merged(runs)
+
+
+def by_proposal(trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return what the searcher of an evolution proposed, each with the means of its runs."""
+    runs: dict[int, list[TrialResult]] = {}
+    for result in trials:
+        if result.trial.generation is not None:  # confirming runs have none
+            first = result.trial.number - (result.trial.repetition or 0)
+            runs.setdefault(first, []).append(result)
+    return [_merged(each) for each in runs.values()]
+
+
+def by_configuration(trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return one result per configuration, with the means of its runs, failed ones too."""
+    runs: dict[Hashable, list[TrialResult]] = {}
+    for result in trials:
+        runs.setdefault(_key(result), []).append(result)
+    return [_merged(each) for each in runs.values()]
+
+
+def ranked(trials: Iterable[TrialResult], direction: Direction) -> list[Configuration]:
+    """Return the configurations, the best first: those with most runs, as in `best_of`."""
+    sign = 1.0 if direction == "max" else -1.0
+    return sorted(
+        configurations_of(trials),
+        key=lambda c: (-c.n_ended, -c.rung, -sign * c.value, c.runs[0].trial.number),
+    )
+
+
 def configurations_of(trials: Iterable[TrialResult]) -> list[Configuration]:
     """Return what was run, in order; without repetitions each trial stands for itself."""
-    found = []
-    for results in grouped_runs(trials):
-        valued = tuple(r for r in results if r.succeeded and r.value is not None)
-        if valued:
-            found.append(Configuration(valued, len(results)))
-    return found
+    found = map(configuration_of, grouped_runs(trials))
+    return [each for each in found if each is not None]
 
 
 def grouped_runs(trials: Iterable[TrialResult]) -> list[list[TrialResult]]:
     """Return the runs that ended, those of a configuration together, each repetition once."""
     runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
     for result in trials:
-        trial = result.trial
-        key: Hashable = trial.number
-        if trial.repetition is not None:
-            key = params_key({k: v for k, v in trial.arguments.items() if k not in trial.extra})
         if result.state is not State.CANCELLED:
-            runs.setdefault(key, {}).setdefault(trial.repetition, result)
+            runs.setdefault(_key(result), {}).setdefault(result.trial.repetition, result)
     return [list(results.values()) for results in runs.values()]
+
+
+def configuration_of(runs: Iterable[TrialResult]) -> Configuration | None:
+    """Return the configuration whose runs these are; None where none has a value."""
+    ended = sorted(runs, key=lambda r: r.trial.number)
+    valued = tuple(r for r in ended if r.succeeded and r.value is not None)
+    return Configuration(valued, len(ended)) if valued else None
 
 
 def best_of(trials: Iterable[TrialResult], direction: Direction) -> BestTrial | None:
@@ -169,11 +280,7 @@ def best_of(trials: Iterable[TrialResult], direction: Direction) -> BestTrial | 
     Where configurations ran several times, one with fewer runs than another does not compete: its
     mean may be good by chance. Where trials have rungs, it is one of the highest.
     """
-    sign = 1.0 if direction == "max" else -1.0
-    found = configurations_of(trials)
-    most = max((each.n_ended for each in found), default=0)
-    full = [each for each in found if each.n_ended == most]
-    best = max(full, key=lambda each: (each.rung, sign * each.value), default=None)
+    best = next(iter(ranked(trials, direction)), None)
     return None if best is None else best.best()
 
 
@@ -182,6 +289,13 @@ def front_of(trials: Iterable[TrialResult], directions: Sequence[Direction]) -> 
 
     Of those with the same values the first stands for all.
     """
+    return [each.best() for each in front_configurations(trials, directions)]
+
+
+def front_configurations(
+    trials: Iterable[TrialResult], directions: Sequence[Direction]
+) -> list[Configuration]:
+    """Return what `front_of` returns, with all runs."""
     signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
     first: dict[tuple[float, ...], Configuration] = {}
     for each in configurations_of(trials):
@@ -191,8 +305,61 @@ def front_of(trials: Iterable[TrialResult], directions: Sequence[Direction]) -> 
         return []
     valued = list(first.values())
     losses = signs * np.array([each.values for each in valued])
-    ranked = sorted(fronts(losses)[0], key=lambda k: losses[k].tolist())
-    return [valued[k].best() for k in ranked]
+    order = sorted(fronts(losses)[0], key=lambda k: losses[k].tolist())
+    return [valued[k] for k in order]
+
+
+def best_first(
+    trials: Sequence[TrialResult], directions: Sequence[Direction]
+) -> list[TrialResult]:
+    """Return the trials as a table of them is to be read.
+
+    Those of the best configuration come first, of several objectives those of the front; at the
+    end those without a value.
+    """
+    leading = front_configurations(trials, directions) if len(directions) > 1 else []
+    order = [*leading, *ranked(trials, directions[0])]
+    places: dict[Hashable, int] = {}
+    for each in order:
+        places.setdefault(_key(each.runs[0]), len(places))
+    return sorted(
+        trials,
+        key=lambda r: (places.get(_key(r), len(places)), r.value is None, r.trial.number),
+    )
+
+
+def of_objective(results: Iterable[TrialResult], k: int) -> list[TrialResult]:
+    """Return the results as if one of their objectives were the only one."""
+    return [replace(r, value=r.values[k], values=()) if r.values else r for r in results]
+
+
+def _key(result: TrialResult) -> Hashable:
+    """Return what the runs of a configuration share."""
+    trial = result.trial
+    if trial.repetition is None:
+        return trial.number
+    return params_key({k: v for k, v in trial.arguments.items() if k not in trial.extra})
+
+
+def _merged(runs: Sequence[TrialResult]) -> TrialResult:
+    """Return the first run as if it had been the only one, with the means of all."""
+    runs = sorted(runs, key=lambda r: r.trial.number)
+    first, found = runs[0], configuration_of(runs)
+    if first.trial.repetition is None:
+        return first
+    shared = {
+        name: value
+        for name, value in first.trial.extra.items()
+        if len(runs) == 1 or all(r.trial.extra.get(name) == value for r in runs)
+    }
+    merged = replace(
+        first, trial=replace(first.trial, extra=shared), ended=max(r.ended for r in runs)
+    )
+    if found is None:
+        return replace(merged, value=None, values=())
+    return replace(
+        merged, state=State.SUCCEEDED, error=None, value=found.value, values=found.values
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

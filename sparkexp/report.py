@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from sparkexp._version import __version__
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.goals import goals_of
 from sparkexp.plots.draw import KINDS, Kind
+from sparkexp.ranking import BestTrial
 from sparkexp.reproduce import call_text
 from sparkexp.result import Result
 from sparkexp.search_spec import Search
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["report_html"]
 
 TITLES: dict[Kind, str] = {
+    "front": "The front",
     "history": "How the search went",
     "generations": "The evolution",
     "importance": "What mattered",
@@ -80,8 +83,9 @@ def report_html(run: RunDirectory) -> str:
         f"<p class='muted'>{html.escape(_counts(result))}</p>",
         *_best(result),
         *_plots(result),
+        *_configurations(result),
         "<h2>All trials, the best first</h2>",
-        f"<div class='scroll'>{_table(result)}</div>",
+        f"<div class='scroll'>{_html(_shown(result))}</div>",
         *_failures(result),
         *_settings(run),
     ]
@@ -105,15 +109,40 @@ def _counts(result: Result) -> str:
 
 
 def _best(result: Result) -> Iterable[str]:
+    if len(result.directions) > 1:
+        return _front(result)
     try:
         best = result.best
     except LookupError as error:
         return [f"<p class='best'>{html.escape(str(error))}</p>"]
-    params = ", ".join(f"{name} = {value!r}" for name, value in best.params.items())
+    spread = "" if best.spread is None else f" ± {best.spread:.2g} ({best.n_runs} runs)"
     return [
-        f"<p class='best'><b>Best: {best.value:.6g}</b> ({result.direction}) with "
-        f"{html.escape(params)} <span class='muted'>({html.escape(best.id)})</span></p>"
+        f"<p class='best'><b>Best: {best.value:.6g}</b>{spread} ({result.direction}) with "
+        f"{_described(best)}</p>"
     ]
+
+
+def _front(result: Result) -> Iterable[str]:
+    """Return how many are on the front, and the best of each objective."""
+    front = result.front
+    if not front:
+        return ["<p class='best'>No trial has a value in all objectives.</p>"]
+    lines = [
+        f"The front: {len(front)} configurations of which no other is better in all "
+        f"{len(result.directions)} objectives."
+    ]
+    for k, goal in enumerate(goals_of(result.metrics, result.direction, result.directions)):
+        best = max(front, key=lambda each: goal.sign * each.values[k])
+        lines.append(
+            f"<b>Best {html.escape(goal.heading)}: {best.values[k]:.6g}</b> with "
+            f"{_described(best)}"
+        )
+    return [f"<p class='best'>{'<br>'.join(lines)}</p>"]
+
+
+def _described(best: BestTrial) -> str:
+    params = ", ".join(f"{name} = {value!r}" for name, value in best.params.items())
+    return f"{html.escape(params)} <span class='muted'>({html.escape(best.id)})</span>"
 
 
 def _plots(result: Result) -> Iterable[str]:
@@ -130,16 +159,21 @@ def _plots(result: Result) -> Iterable[str]:
         yield f"<h2>{title}</h2>\n<img alt='{title}' src='data:image/png;base64,{data}'>"
 
 
-def _table(result: Result) -> str:
-    frame = result.to_pandas()
-    order = frame["value"].sort_values(
-        ascending=result.direction == "min", na_position="last", kind="stable"
-    )
-    shown: pd.DataFrame = frame.loc[order.index].drop(columns=list(HIDDEN), errors="ignore")
+def _configurations(result: Result) -> Iterable[str]:
+    """Return what `repeats` was for: the means, of one objective."""
+    if len(result.directions) < 2 and any(r.trial.repetition is not None for r in result.trials):
+        yield "<h2>Configurations, the best first</h2>"
+        yield f"<div class='scroll'>{_html(result.configurations())}</div>"
+
+
+def _shown(result: Result) -> pd.DataFrame:
+    shown = result.to_read().drop(columns=list(HIDDEN), errors="ignore")
     shown = shown.loc[:, ~shown.isna().all()]
-    texts = {c: "" for c in shown if shown[c].dtype == object}
-    shown = shown.fillna(texts)
-    return shown.to_html(index=False, border=0, na_rep="", float_format="%.5g".__mod__)
+    return shown.fillna({c: "" for c in shown if shown[c].dtype == object})
+
+
+def _html(frame: pd.DataFrame) -> str:
+    return frame.to_html(index=False, border=0, na_rep="", float_format="%.5g".__mod__)
 
 
 def _failures(result: Result) -> Iterable[str]:

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.analysis.cost import comparable, fidelity_cost
+from sparkexp.analysis.cost import fidelity_cost
 from sparkexp.arguments import as_direction
 from sparkexp.artifacts import load_model
 from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
-from sparkexp.ranking import BestTrial, best_of, configurations_of, front_of
+from sparkexp.goals import Goal, goals_of
+from sparkexp.ranking import (
+    BestTrial,
+    best_first,
+    best_of,
+    front_of,
+    ranked,
+)
 from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
 from sparkexp.table import configurations_frame, frame_of
@@ -50,6 +57,8 @@ class Result:
         Why the search ended before its last trial; None if it did not.
     directions : tuple of {'max', 'min'}
         One per objective, where there are several; `direction` is the first of them.
+    metrics : tuple of str
+        The names of the objectives; none where the only one has none.
 
     Examples
     --------
@@ -69,6 +78,7 @@ class Result:
     name: str = ""
     stopped: str | None = None
     directions: tuple[Direction, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Result:
@@ -82,10 +92,13 @@ class Result:
         try:
             direction, name = as_direction(run.settings["direction"]), str(run.settings["name"])
             directions = tuple(map(as_direction, run.settings.get("directions", ())))
+            metric = run.settings.get("options", {}).get("metric") or ()
         except (KeyError, ValueError) as error:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
         trials = tuple(run.results())
-        return cls(trials, direction, str(run.paths.root), name, directions=directions)
+        metrics = (metric,) if isinstance(metric, str) else tuple(map(str, metric))
+        root = str(run.paths.root)
+        return cls(trials, direction, root, name, directions=directions, metrics=metrics)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -172,12 +185,27 @@ class Result:
         pandas.DataFrame
             Columns ``id, generation, parent``, one per argument of the train function (parameters,
             then others, such as ``epochs``), ``value, status, seconds, host, gpu, logdir, error,
-            reused_from``, then one per metric that differs from the value. An argument or metric
-            with the name of another column is called ``param_<name>`` or ``metric_<name>``.
-            ``seconds`` is the time in the train function; 0 for a reused one. With several
-            objectives ``value`` is the first, and ``front`` tells who is on the Pareto front.
+            reused_from``, then one per metric, the objective among them: ``value`` is it under a
+            name that is always the same. An argument or metric with the name of another column is
+            called ``param_<name>`` or ``metric_<name>``. ``seconds`` is the time in the train
+            function; 0 for a reused one. With several objectives ``value`` is the first, and
+            ``front`` tells who is on the Pareto front.
         """
         return frame_of(self.trials, self.front if len(self.directions) > 1 else None)
+
+    def to_read(self) -> pd.DataFrame:
+        """Return the table for people: the best trials first, the objective in one column.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `to_pandas`. With ``repeats`` the runs of the best configuration come first, with
+            several objectives those of the front.
+        """
+        trials = best_first(self.trials, self.directions or (self.direction,))
+        if len(self.directions) > 1:
+            return frame_of(trials, self.front).drop(columns="value")
+        return frame_of(trials, without=self.metrics)
 
     def configurations(self) -> pd.DataFrame:
         """Return a table with a row per configuration: means and spread of its runs.
@@ -186,8 +214,8 @@ class Result:
         -------
         pandas.DataFrame
             A column per parameter, then ``n_runs``, ``mean`` and ``std`` of the value (the
-            standard deviation between runs; missing for one), best first. Failed runs do not
-            count.
+            standard deviation between runs; missing for one), best first: those with most runs,
+            as for `best`. Failed runs do not count.
 
         Examples
         --------
@@ -197,19 +225,20 @@ class Result:
         >>> result.configurations()[['x', 'n_runs']].to_dict('list')
         {'x': [5, 1], 'n_runs': [4, 4]}
         """
-        return configurations_frame(configurations_of(self.trials), self.direction)
+        return configurations_frame(ranked(self.trials, self.direction))
 
     def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
         """Return a plot of the search; a notebook shows it.
 
         Parameters
         ----------
-        kind : {'history', 'parallel', 'slice', 'importance', 'generations'}
+        kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
             ``history``: the objective of every trial, and the best so far. ``parallel``: a line
             per trial through its parameters. ``slice``: the objective against each parameter.
             ``importance``: how much worse a random forest predicts the objective without each
             parameter (needs scikit-learn). ``generations``: best, mean, worst, diversity and
-            acceptance of an evolution.
+            acceptance of an evolution. ``front``: the first two of several objectives. With
+            ``repeats`` all but the history shows a configuration with its mean.
         backend : {'matplotlib', 'plotly'}
             The library that draws.
 
@@ -234,8 +263,7 @@ class Result:
         """
         from sparkexp.plots import draw
 
-        trials = self.trials if kind == "history" else tuple(comparable(self.trials))
-        return draw(kind, trials, self._axes(), self.direction, backend)
+        return draw(kind, self.trials, self._axes(), self._goals, backend)
 
     def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
         """Start TensorBoard on the run; a notebook shows it inline.
@@ -259,6 +287,10 @@ class Result:
         from sparkexp.tracking import start_tensorboard
 
         return start_tensorboard(self.logdir, port=port)
+
+    @property
+    def _goals(self) -> tuple[Goal, ...]:
+        return goals_of(self.metrics, self.direction, self.directions)
 
     def _axes(self) -> list[Axis]:
         from sparkexp.analysis.axes import Axis
@@ -330,20 +362,12 @@ class Result:
 
     def _short(self) -> pd.DataFrame:
         """Return the best rows and the columns that fit a terminal."""
-        import pandas as pd
-
-        frame = self.to_pandas()
-        ranks = pd.DataFrame(
-            {"rung": [-(r.trial.rung or 0) for r in self.trials], "value": frame["value"]}
-        )
-        order = ranks.sort_values(
-            ["rung", "value"], ascending=[True, self.direction == "min"], na_position="last"
-        )
-        frame = frame.loc[order.index].head(MAX_PRINTED_ROWS)
+        frame = self.to_read().head(MAX_PRINTED_ROWS)
         hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
         hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
         if "error" not in hidden:
-            frame["error"] = [_shortened(self.trials[k].reason) for k in frame.index]
+            reasons = {r.trial.id: _shortened(r.reason) for r in self.trials}
+            frame["error"] = [reasons[name] for name in frame["id"]]
         frame = frame.drop(columns=hidden, errors="ignore")
         frame = frame.map(lambda value: _shortened(value) if isinstance(value, str) else value)
         return frame.fillna({c: "" for c in ("error", "reused_from") if c in frame})

@@ -20,6 +20,7 @@ from sparkexp.engine import (
     TrialTask,
 )
 from sparkexp.errors import InvalidArgumentError, SearchInterrupted, SessionLostError
+from sparkexp.goals import goals_of
 from sparkexp.interrupts import Interrupts
 from sparkexp.keeping import Keeper
 from sparkexp.limits import Limits
@@ -30,6 +31,7 @@ from sparkexp.progress import Progress
 from sparkexp.pruning import Pruner, as_rule
 from sparkexp.reproduce import about_search
 from sparkexp.result import Result
+from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search_spec import Search
 from sparkexp.signature import file_name, function_name, where_defined
 from sparkexp.storage import RunDirectory
@@ -96,6 +98,7 @@ def run_search(
         hparams=search.hparams(),
         direction=search.direction,
         curve=options.prune is not None,
+        last_generation=search.last_generation,
     )
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
@@ -115,28 +118,27 @@ def _run_locked(
     plan: str,
 ) -> Result:
     searcher = search.searcher
-    generations = search.generations
+    goals = goals_of(options.metrics, search.direction, search.directions)
     log = SearchLog(
-        run.paths.search(evolution=generations is not None),
+        run.paths.search(evolution=search.generations is not None),
         search.hparams(),
-        options.first_metric,
-        search.direction,
-        generations,
-        search.trials_per_generation,
+        goals,
+        search.last_generation,
+        search.popsize,
         about_search(run.settings["name"], search, run.settings.get("options", {})),
         search.extras(),
         searcher.order_matters,
         search.rungs,
+        search.repeats if isinstance(searcher, RepeatingSearcher) else None,
     )
-    progress = Progress(
-        _at_most(searcher.n_trials, options.max_trials), search.direction, options.progress
-    )
+    progress = Progress(_at_most(searcher.n_trials, options.max_trials), goals, options.progress)
     limits = Limits(
         search.direction,
         options.timeout,
         options.max_failures,
         options.target,
         options.max_trials,
+        search.repeats,
     )
     recorded = run.results()
     if state := run.searcher_state():
@@ -158,7 +160,9 @@ def _run_locked(
         name = run.settings["name"]
         trials = tuple(loop.results())
         root = str(run.paths.root)
-        return Result(trials, search.direction, root, name, stopped, search.directions)
+        return Result(
+            trials, search.direction, root, name, stopped, search.directions, options.metrics
+        )
 
     progress.plan(plan)
     complete = False

@@ -65,6 +65,11 @@ class Search:
         return getattr(self.inner, "generations", None)
 
     @property
+    def last_generation(self) -> int | None:
+        """The largest generation that is shown: confirming runs come after all others."""
+        return None if self.generations is None else self.generations + (self.confirm > 0)
+
+    @property
     def inner(self) -> Searcher:
         """The searcher that proposes configurations, each of which may run several times."""
         return (
@@ -82,10 +87,10 @@ class Search:
         return self.searcher.confirm if isinstance(self.searcher, RepeatingSearcher) else 0
 
     @property
-    def trials_per_generation(self) -> int | None:
-        """The number of trials in a generation, where that is known."""
+    def popsize(self) -> int | None:
+        """The number of configurations in a generation, where that is known."""
         popsize = self.inner.settings().get("popsize")
-        return None if popsize is None else int(popsize) * self.repeats
+        return None if popsize is None else int(popsize)
 
     @property
     def rungs(self) -> tuple[str, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.ranking import BestTrial, Configuration
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,9 @@ FIXED_COLUMNS = (
 
 
 def frame_of(
-    trials: Sequence[TrialResult], front: Sequence[BestTrial] | None = None
+    trials: Sequence[TrialResult],
+    front: Sequence[BestTrial] | None = None,
+    without: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return a table with a row per trial, as `Result.to_pandas` describes it.
 
@@ -40,12 +42,15 @@ def frame_of(
         The trials.
     front : sequence of BestTrial, optional
         Those on the Pareto front, of several objectives.
+    without : collection of str
+        Metrics that have no column.
     """
     import pandas as pd
 
     taken = set(FIXED_COLUMNS)
     params = _columns(_argument_names(trials), "param_", taken)
-    metrics = _columns((name for r in trials for name in r.metrics), "metric_", taken)
+    named = (name for r in trials for name in r.metrics if name not in without)
+    metrics = _columns(named, "metric_", taken)
     columns = [
         *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
     ]  # fmt: skip
@@ -59,10 +64,8 @@ def frame_of(
     return frame.astype({"generation": "Int64"})
 
 
-def configurations_frame(
-    configurations: Sequence[Configuration], direction: Direction
-) -> pd.DataFrame:
-    """Return a table with a row per configuration, the best first."""
+def configurations_frame(configurations: Sequence[Configuration]) -> pd.DataFrame:
+    """Return a table with a row per configuration, in their order."""
     import pandas as pd
 
     taken = {"n_runs", "mean", "std"}
@@ -78,9 +81,7 @@ def configurations_frame(
         for each, given in zip(configurations, params, strict=True)
     ]
     frame = pd.DataFrame(rows, columns=[*columns.values(), "n_runs", "mean", "std"])
-    frame = frame.astype({"std": "float64"})
-    order = direction == "min"
-    return frame.sort_values("mean", ascending=order, kind="stable", ignore_index=True)
+    return frame.astype({"std": "float64"})
 
 
 def _argument_names(trials: Sequence[TrialResult]) -> Iterable[str]:
@@ -113,5 +114,5 @@ def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dic
         "error": r.error,
         "reused_from": r.reused_from,
         **{params[name]: value for name, value in trial.arguments.items()},
-        **{metrics[name]: value for name, value in r.metrics.items()},
+        **{metrics[name]: value for name, value in r.metrics.items() if name in metrics},
     }

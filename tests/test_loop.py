@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from sparkexp.engine import Engine
+from sparkexp.goals import goals_of
 from sparkexp.interrupts import Interrupts
 from sparkexp.limits import Limits
 from sparkexp.loop import SearchLoop
@@ -94,8 +95,8 @@ def search(tmp_path):
     ) -> tuple[list[TrialResult], RunDirectory]:
         root = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         run = RunDirectory.create(root, {})
-        log = SearchLog(root / "search", (), None, "max", generations)
-        progress = Progress(searcher.n_trials, "max", stream=io.StringIO())
+        log = SearchLog(root / "search", (), goals_of((), "max"), generations)
+        progress = Progress(searcher.n_trials, goals_of((), "max"), stream=io.StringIO())
         with engine:
             loop = SearchLoop(searcher, engine, run, log, progress, Limits(), Interrupts(), reuse)
             assert loop.run() is None

@@ -88,7 +88,7 @@ def test_the_classic_call(tmp_path):
     assert [r.trial for r in resumed.trials] == [r.trial for r in whole.trials]
     assert resumed.front[0].values == whole.front[0].values
     page = report_html(RunDirectory.open(tmp_path))
-    assert "result.front" in page and "metric=[" in page
+    assert f"The front: {len(resumed.front)} configurations" in page and "metric=[" in page
     rows = session_groups(tmp_path)
     valued = [row for row in rows if row["status"] == "SUCCESS"]
     assert valued and all("returned/latency" in row["metrics"] for row in valued), valued[0]

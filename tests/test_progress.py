@@ -7,8 +7,11 @@ import time
 
 import pytest
 
+from sparkexp.goals import goals_of
 from sparkexp.progress import Progress
 from sparkexp.trial import State, Trial, TrialResult
+
+MAX = goals_of((), "max")
 
 
 class Terminal(io.StringIO):
@@ -23,7 +26,7 @@ def ended(number, value=None, error=None, **params) -> TrialResult:
 
 def test_a_line_per_trial_of_a_small_search():
     stream = io.StringIO()
-    progress = Progress(3, "max", stream=stream)
+    progress = Progress(3, MAX, stream=stream)
     progress.plan("the plan\n")
     results = []
     progress.show(results, 2)
@@ -50,26 +53,26 @@ def test_a_line_per_trial_of_a_small_search():
 )
 def test_the_best_follows_the_direction(direction, values, best):
     stream = io.StringIO()
-    progress = Progress(len(values), direction, stream=stream)
+    progress = Progress(len(values), goals_of((), direction), stream=stream)
     progress.show([ended(k, value, k=k) for k, value in enumerate(values)], 0)
     assert f"best {best} (k=" in stream.getvalue()
 
 
 def test_the_first_of_equals_stays_the_best():
     stream = io.StringIO()
-    Progress(2, "max", stream=stream).show([ended(0, 1.0, k=0), ended(1, 1.0, k=1)], 0)
+    Progress(2, MAX, stream=stream).show([ended(0, 1.0, k=0), ended(1, 1.0, k=1)], 0)
     assert "best 1 (k=0)" in stream.getvalue()
 
 
 def test_without_values_there_is_no_best():
     stream = io.StringIO()
-    Progress(1, "max", stream=stream).show([ended(0)], 0)
+    Progress(1, MAX, stream=stream).show([ended(0)], 0)
     assert stream.getvalue() == "1 of 1 trials done, 0 running, 0 failed\n"
 
 
 def test_only_the_first_failure_has_a_line():
     stream = io.StringIO()
-    progress = Progress(3, "max", stream=stream)
+    progress = Progress(3, MAX, stream=stream)
     progress.show([ended(k, error=f"E{k}") for k in range(3)], 0)
     assert re.findall(r"failed: (.*)", stream.getvalue()) == ["E0"]
     assert "3 failed" in stream.getvalue()
@@ -77,7 +80,7 @@ def test_only_the_first_failure_has_a_line():
 
 def test_a_large_search_is_not_a_line_per_trial():
     stream = io.StringIO()
-    progress = Progress(500, "max", stream=stream)
+    progress = Progress(500, MAX, stream=stream)
     results = []
     for k in range(500):
         results.append(ended(k, float(k)))
@@ -89,13 +92,13 @@ def test_a_large_search_is_not_a_line_per_trial():
 
 def test_a_search_without_end_has_no_total():
     stream = io.StringIO()
-    Progress(None, "max", stream=stream).show([ended(0, 1.0)], 0)
+    Progress(None, MAX, stream=stream).show([ended(0, 1.0)], 0)
     assert stream.getvalue().startswith("1 trials done")
 
 
 def test_disabled_shows_nothing():
     stream = Terminal()
-    progress = Progress(2, "max", enabled=False, stream=stream)
+    progress = Progress(2, MAX, enabled=False, stream=stream)
     progress.plan("the plan")
     progress.show([ended(0, error="E")], 0)
     progress.close()
@@ -103,7 +106,7 @@ def test_disabled_shows_nothing():
 
 
 def test_standard_error_is_the_default(capsys):
-    progress = Progress(1, "max")
+    progress = Progress(1, MAX)
     progress.plan("the plan")
     captured = capsys.readouterr()
     assert captured.err == "the plan\n" and captured.out == ""
@@ -111,7 +114,7 @@ def test_standard_error_is_the_default(capsys):
 
 def test_a_terminal_has_a_bar():
     stream = Terminal()
-    progress = Progress(4, "max", stream=stream)
+    progress = Progress(4, MAX, stream=stream)
     results = [ended(0, 0.5, lr=0.1)]
     progress.show(results, 3)
     results.append(ended(1, error="Traceback …\nValueError: bad rate"))
@@ -130,7 +133,7 @@ def test_a_terminal_has_a_bar():
 
 def test_a_bar_waits_for_the_first_trial_without_division_by_zero():
     stream = Terminal()
-    progress = Progress(2, "max", stream=stream)
+    progress = Progress(2, MAX, stream=stream)
     progress.show([], 2)
     progress.close()
     assert "0/2" in stream.getvalue() and "2 running" in stream.getvalue()
@@ -138,7 +141,7 @@ def test_a_bar_waits_for_the_first_trial_without_division_by_zero():
 
 def test_showing_is_cheap():
     stream = io.StringIO()
-    progress = Progress(10_000, "max", stream=stream)
+    progress = Progress(10_000, MAX, stream=stream)
     results = [ended(k, float(k)) for k in range(10_000)]
     progress.show(results, 1)
     started = time.perf_counter()
@@ -151,5 +154,23 @@ def test_showing_is_cheap():
 def test_the_stream_may_be_replaced_before_the_search(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    Progress(1, "max").plan("the plan")
+    Progress(1, MAX).plan("the plan")
     assert stream.getvalue() == "the plan\n"
+
+
+def test_the_best_is_the_one_with_the_best_mean_or_of_each_objective():
+    stream = io.StringIO()
+    runs = [
+        TrialResult(Trial(k, {"x": k // 2}, repetition=k % 2), State.SUCCEEDED, value)
+        for k, value in enumerate([9.0, 1.0, 6.0, 7.0])
+    ]
+    Progress(4, MAX, stream=stream).show(runs, 0)
+    assert "best 6.5 in 2 runs (x=1)" in stream.getvalue()
+    stream = io.StringIO()
+    both = [
+        TrialResult(Trial(k, {"x": k}), State.SUCCEEDED, values[0], values=values)
+        for k, values in enumerate([(0.5, 3.0), (0.7, 8.0)])
+    ]
+    goals = goals_of(("accuracy", "latency"), "max", ("max", "min"))
+    Progress(2, goals, stream=stream).show(both, 0)
+    assert "best accuracy 0.7, best latency 3\n" in stream.getvalue()

@@ -9,7 +9,7 @@ import pytest
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.ranking import best_of, configurations_of
+from sparkexp.ranking import Standings, best_of, configurations_of
 from sparkexp.search import EvolutionSearcher, RandomSearcher
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import Float, Space
@@ -231,6 +231,29 @@ def test_what_is_wrong_is_said_first(given):
 def run_of(number, x, repetition, value):
     trial = Trial(number, {"x": x}, repetition=repetition)
     return TrialResult(trial, State.FAILED if value is None else State.SUCCEEDED, value)
+
+
+def test_a_target_is_reached_by_a_mean():
+    values = iter([9.0, 1.0, 5.0, 6.0, 1.0, 1.0])
+    result = experiment.launch(
+        None, lambda x: next(values), {"x": [1, 2, 3]}, repeats=2, target=5.2, **HOW
+    )
+    assert len(result) == 4 and result.best.value == 5.5
+    assert result.stopped == "trials/trial-00002 reached the target 5.2"
+
+
+def test_the_best_at_any_time_is_the_best_of_all_so_far():
+    """Standings and best_of are two ways to the same, as a search goes on and at its end."""
+    rng = np.random.default_rng(1)
+    for direction in ("max", "min"):
+        standings, results = Standings(direction), []
+        for number in range(300):
+            value = None if rng.random() < 0.2 else float(rng.integers(0, 4))
+            result = run_of(number, int(rng.integers(0, 6)), int(rng.integers(0, 4)), value)
+            standings.add(result)
+            results.append(result)
+            best = best_of(results, direction)
+            assert (standings.best and standings.best.best()) == best
 
 
 def test_who_has_fewer_runs_does_not_compete():

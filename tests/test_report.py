@@ -81,6 +81,42 @@ def test_a_run_without_any_value_has_a_report(tmp_path):
     assert "none of the 2 trials succeeded" in page and "img" not in parsed(page).tags
 
 
+def test_several_objectives_have_a_front(tmp_path):
+    result = experiment.random_search(
+        None, lambda x, y: {"accuracy": x + y, "latency": x * x}, {"x": [0.0, 1.0], "y": [0, 9]},
+        n_trials=20, seed=1, metric=["accuracy", "latency"], direction=["max", "min"],
+        logdir=tmp_path / "run", **QUIET,
+    )  # fmt: skip
+    page = page_of(result)
+    assert "There is no best trial" not in page
+    assert (
+        f"The front: {len(result.front)} configurations" in page and "<h2>The front</h2>" in page
+    )
+    best, fastest = result.front[0], min(result.front, key=lambda each: each.values[1])
+    assert f"<b>Best accuracy (max): {best.values[0]:.6g}</b>" in page
+    assert f"<b>Best latency (min): {fastest.values[1]:.6g}</b>" in page
+    heads = re.findall(r"<th>(\w+)</th>", page)
+    assert heads.count("accuracy") == heads.count("latency") == 1 and "value" not in heads
+    rows = re.findall(r"<td>(trials/trial-\d+)</td>", page)
+    assert rows[: len(result.front)] == [each.id for each in result.front]
+    assert sorted(rows) == [r.trial.id for r in result.trials]
+
+
+def test_repeated_configurations_are_judged_by_their_means(tmp_path):
+    lucky = iter([9.0, 0.0, 0.0, 5.0, 5.0, 5.0])
+    result = experiment.launch(
+        None, lambda x: {"score": next(lucky)}, {"x": [1, 2]}, repeats=3, metric="score",
+        logdir=tmp_path / "run", **QUIET,
+    )  # fmt: skip
+    page = page_of(result)
+    assert "<b>Best: 5</b> ± 0 (3 runs) (max) with x = 2" in page
+    assert page.index("<h2>Configurations, the best first</h2>") < page.index(
+        "<h2>All trials, the"
+    )
+    rows = re.findall(r"<td>trials/trial-0000(\d)</td>", page)
+    assert rows == list("345012")
+
+
 def test_a_list_of_configurations_has_a_report(tmp_path):
     configurations = [{"x": 1, "y": "a"}, {"x": 2}]
     result = experiment.launch(

@@ -166,6 +166,26 @@ def test_names_that_collide_in_the_table():
     assert all(value in values for value in [1, 2, 0.5, 7.0, 8.0, 9.0]), "a column is lost"
 
 
+def test_what_is_printed_has_the_objective_once_and_the_best_first():
+    trials = [succeeded(k, v, metrics={"acc": v, "size": 1.0}) for k, v in enumerate([0.1, 0.3])]
+    one = result(*trials, metrics=("acc",))
+    assert {"value", "acc", "size"} <= set(one.to_pandas())
+    heads, first, _ = str(one).splitlines()[1:]
+    assert "value" in heads and "size" in heads and "acc" not in heads
+    assert "trial-00001" in first
+    front = [
+        TrialResult(
+            Trial(k, {"k": k}), State.SUCCEEDED, v[0], dict(zip("ab", v, strict=True)), values=v
+        )
+        for k, v in enumerate([(1.0, 5.0), (3.0, 4.0), (2.0, 1.0), (9.0, 9.0)])
+    ]
+    several = result(*front, directions=("max", "min"), metrics=("a", "b"))
+    assert "value" in several.to_pandas()
+    assert several.to_read()["id"].tolist() == [f"trials/trial-0000{k}" for k in (3, 1, 2, 0)]
+    assert several.to_read()["front"].tolist() == [True, True, True, False]
+    assert [name for name in several.to_read() if name in ("value", "a", "b")] == ["a", "b"]
+
+
 def test_configurations_with_different_names_have_gaps():
     frame = result(succeeded(0, 1.0, {"a": 1}), succeeded(1, 2.0, {"b": "x"})).to_pandas()
     assert frame[["a", "b"]].isna().to_numpy().tolist() == [[False, True], [True, False]]

@@ -21,9 +21,13 @@ def as_good(child: float | None, parent: float | None, direction: Direction) -> 
 
 
 def was_accepted(result: TrialResult, direction: Direction) -> bool | None:
-    """Tell whether a trial entered the population; None where the search has none."""
+    """Tell whether a trial entered the population.
+
+    None where the search has none, or where the trial's own value doesn't decide: one of several
+    runs, or one of several objectives.
+    """
     trial = result.trial
-    if trial.generation is None:
+    if trial.generation is None or trial.repetition is not None or result.values:
         return None
     if result.went_wrong or result.value is None:
         return False

@@ -83,6 +83,8 @@ class TrialTask:
         Which value is the best: TensorBoard shows whether a trial beat its parent.
     curve : bool
         Whether the driver wants to see what the trial reports of its objective.
+    last_generation : int, optional
+        The largest generation that TensorBoard shows, where trials have one.
     on_report : Callable, optional
         Called after each report; in the driver's own process only.
     """
@@ -104,6 +106,7 @@ class TrialTask:
     hparams: tuple[HParamSpec, ...] = ()
     direction: Direction = "max"
     curve: bool = False
+    last_generation: int | None = None
     on_report: Callable[[], None] | None = None
 
 

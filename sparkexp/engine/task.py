@@ -138,7 +138,10 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         row = row_name(task.trial, paths.root.name)
-        write_session_start(directory, task.trial, time.time(), specs=task.hparams, group=row)
+        write_session_start(
+            directory, task.trial, time.time(), specs=task.hparams, group=row,
+            last_generation=task.last_generation,
+        )  # fmt: skip
     except OSError as error:
         warnings.append(_tracking_warning(error))
     try:

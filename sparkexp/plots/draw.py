@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.goals import Goal
+from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
     from sparkexp.analysis.axes import Axis
 
 __all__ = ["BACKENDS", "KINDS", "Backend", "Kind", "draw"]
 
-Kind = Literal["history", "parallel", "slice", "importance", "generations"]
+Kind = Literal["history", "parallel", "slice", "importance", "generations", "front"]
 Backend = Literal["matplotlib", "plotly"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
@@ -23,21 +24,21 @@ def draw(
     kind: Kind,
     results: Sequence[TrialResult],
     axes: Sequence[Axis],
-    direction: Direction,
+    goals: Sequence[Goal],
     backend: Backend = "matplotlib",
 ) -> Any:
     """Return a figure.
 
     Parameters
     ----------
-    kind : {'history', 'parallel', 'slice', 'importance', 'generations'}
+    kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
         What to show.
     results : sequence of TrialResult
         The trials.
     axes : sequence of Axis
         The parameters.
-    direction : {'max', 'min'}
-        Which value is the best.
+    goals : sequence of Goal
+        The objectives.
     backend : {'matplotlib', 'plotly'}
         The library that draws.
 
@@ -66,8 +67,9 @@ def draw(
         "slice": kinds.slices,
         "importance": kinds.importance,
         "generations": kinds.generations,
+        "front": kinds.front,
     }
-    panels = makers[kind](results, axes, direction)
+    panels = makers[kind](results, axes, goals)
     try:
         if backend == "plotly":
             from sparkexp.plots.with_plotly import render_plotly

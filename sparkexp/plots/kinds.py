@@ -2,113 +2,184 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sparkexp.analysis.axes import Axis, number_text, round_ticks
-from sparkexp.analysis.cost import fidelity_text
+from sparkexp.analysis.cost import comparable, fidelity_text
 from sparkexp.analysis.generations import Evolution, Generation
 from sparkexp.analysis.importance import MIN_TRIALS, in_a_forest, most_important
 from sparkexp.analysis.specs import Interval
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.goals import Goal
 from sparkexp.plots.panels import Band, Bars, Dots, Line, Panel, Parallel
+from sparkexp.ranking import (
+    Standings,
+    by_configuration,
+    by_proposal,
+    front_configurations,
+    of_objective,
+)
 from sparkexp.trial import Direction, TrialResult
 
-__all__ = ["closed_generations", "generations", "history", "importance", "parallel", "slices"]
+__all__ = [
+    "closed_generations",
+    "front",
+    "generations",
+    "history",
+    "importance",
+    "parallel",
+    "slices",
+]
 
 # Parameters that one plot can show, and curves that can be told apart.
 MAX_AXES, MAX_LINES = 12, 8
 
 
 def history(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
 ) -> list[Panel]:
-    """Return the objective of every trial, and the best so far, by number."""
-    valued = _valued(results)
-    x = [r.trial.number for r in valued]
-    y = [r.value or 0.0 for r in valued]
-    best = np.maximum.accumulate(y) if direction == "max" else np.minimum.accumulate(y)
-    names = [r.trial.id for r in valued]
+    """Return each objective of every trial, and the best so far, by number."""
+    _valued(results)
+    return [
+        _history(of_objective(results, k), goal, "" if k else "Optimisation history")
+        for k, goal in enumerate(goals)
+    ]
+
+
+def _history(results: Sequence[TrialResult], goal: Goal, title: str) -> Panel:
+    standings = Standings(goal.direction)
+    x, y, best, names = [], [], [], []
+    for r in results:
+        standings.add(r)
+        if r.value is not None:
+            x.append(r.trial.number)
+            y.append(r.value)
+            best.append(standings.best.value if standings.best else math.nan)
+            names.append(r.trial.id)
     marks: list[Line | Dots] = [
         Dots(x, y, "trial", names=names),
-        Line(x, best.tolist(), "best so far", steps=True),
+        Line(x, best, "best so far", steps=True),
     ]
     failed = [r.trial.number for r in results if r.went_wrong]
     if failed:
         floor = min(y) - 0.04 * ((max(y) - min(y)) or 1.0)
         marks.append(Dots(failed, [floor] * len(failed), "failed", crosses=True))
-    return [Panel("Optimisation history", "trial", "objective", marks)]
+    return Panel(title, "trial", goal.name, marks)
 
 
 def parallel(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
 ) -> list[Panel]:
-    """Return a line per trial, from its parameters to its objective, the best ones on top."""
+    """Return a line per configuration, from its parameters to its objectives.
+
+    The best ones of the first objective are on top.
+    """
+    results = _compared(results)
     varying, title = _that_matter("Parallel coordinates", results, axes)
-    valued = sorted(
-        _valued(results), key=lambda r: (r.value or 0.0) * (1 if direction == "max" else -1)
-    )
-    values = [r.value or 0.0 for r in valued]
-    low, high = min(values), max(values)
+    of_goals = [of_objective(_valued(results), k) for k in range(len(goals))]
+    order = np.argsort([goals[0].sign * (r.value or 0.0) for r in of_goals[0]], kind="stable")
+    valued = [of_goals[0][k] for k in order]
     columns = [axis.unit(r.trial.params.get(axis.name) for r in valued) for axis in varying]
-    columns.append(np.array([(v - low) / ((high - low) or 1.0) for v in values]))
-    marks = round_ticks(low, high, 5)
-    ticks = [(((v - low) / ((high - low) or 1.0)), number_text(v)) for v in marks]
+    ticks = [axis.ticks() for axis in varying]
+    for of_goal in of_goals:
+        values = [of_goal[k].value or 0.0 for k in order]
+        low, high = min(values), max(values)
+        columns.append(np.array([(v - low) / ((high - low) or 1.0) for v in values]))
+        marks = round_ticks(low, high, 5)
+        ticks.append([(((v - low) / ((high - low) or 1.0)), number_text(v)) for v in marks])
     rows = np.stack(columns, axis=1)
     whole = np.asarray(np.isfinite(rows).all(axis=1))
     mark = Parallel(
-        [*(_title(axis) for axis in varying), _objective(results)],
-        [*(axis.ticks() for axis in varying), ticks],
+        [*(_title(axis) for axis in varying), *(_objective(results, goal) for goal in goals)],
+        ticks,
         rows[whole].tolist(),
-        [v for v, there in zip(values, whole.tolist(), strict=True) if there],
-        "objective",
+        [r.value or 0.0 for r, there in zip(valued, whole.tolist(), strict=True) if there],
+        goals[0].name,
     )
     return [Panel(title, "", "", [mark])]
 
 
 def slices(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
 ) -> list[Panel]:
-    """Return the objective against each parameter."""
-    valued = _valued(results)
-    y = [r.value or 0.0 for r in valued]
-    numbers = [r.trial.number for r in valued]
-    names = [r.trial.id for r in valued]
-    panels: list[Panel] = []
+    """Return each objective against each parameter."""
+    results = _compared(results)
     varying, title = _that_matter("", results, axes)
-    y_title = _objective(results)
-    for axis in varying:
-        x = axis.unit(r.trial.params.get(axis.name) for r in valued)
-        if not isinstance(axis.spec.domain, Interval):
-            # Side by side where many share a value.
-            width = min(0.12, 0.5 / len(axis.spec.domain))
-            x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
-        dots = Dots(x.tolist(), y, "", numbers, "trial", names)
-        heading = "" if panels else title
-        panels.append(Panel(heading, _title(axis), y_title, [dots], axis.ticks(4)))
-    return panels
+    panels: list[Panel] = []
+    for k, goal in enumerate(goals):
+        valued = of_objective(_valued(results), k)
+        panels += [_slice(valued, axis, _objective(results, goal)) for axis in varying]
+    return [replace(panels[0], title=title), *panels[1:]]
+
+
+def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
+    numbers = [r.trial.number for r in valued]
+    x = axis.unit(r.trial.params.get(axis.name) for r in valued)
+    if not isinstance(axis.spec.domain, Interval):
+        # Side by side where many share a value.
+        width = min(0.12, 0.5 / len(axis.spec.domain))
+        x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
+    y, names = [r.value or 0.0 for r in valued], [r.trial.id for r in valued]
+    dots = Dots(x.tolist(), y, "", numbers, "trial", names)
+    return Panel("", _title(axis), y_title, [dots], axis.ticks(4))
+
+
+def front(
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+) -> list[Panel]:
+    """Return all configurations in the first two objectives, and which of them are the front."""
+    if len(goals) < 2:
+        raise InvalidArgumentError(
+            "The plot 'front' shows several objectives, and this search has one. Plot 'history'."
+        )
+    valued = _valued(by_configuration(results))
+    on_front = front_configurations(results, [goal.direction for goal in goals])
+    x, y = ([each.objective(k) for each in on_front] for k in (0, 1))
+    best = Dots(x, y, "the front", names=[each.runs[0].trial.id for each in on_front], strong=True)
+    others = Dots(
+        [r.values[0] for r in valued], [r.values[1] for r in valued], "all configurations",
+        names=[r.trial.id for r in valued],
+    )  # fmt: skip
+    # Of more than two objectives the front is no line.
+    line = [Line(x, y, "")] if len(goals) == 2 else []
+    title = f"The front: {len(on_front)} of {len(valued)} configurations"
+    return [Panel(title, goals[0].heading, goals[1].heading, [others, *line, best])]
 
 
 def importance(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
 ) -> list[Panel]:
     """Return how much worse a random forest predicts without each parameter."""
     _varying(axes)
-    shares = in_a_forest(_valued(results), axes)
-    if not shares:
-        raise InvalidArgumentError(
-            f"The importance of parameters needs {MIN_TRIALS} trials with a value, got "
-            f"{len(_valued(results))}. Run more, or plot 'slice'."
-        )
-    bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
-    return [Panel("Importance", "share of what a random forest loses without it", "", [bars])]
+    valued = _valued(_compared(results))
+    panels = []
+    for k, goal in enumerate(goals):
+        shares = in_a_forest(of_objective(valued, k), axes)
+        if not shares:
+            raise InvalidArgumentError(
+                f"The importance of parameters needs {MIN_TRIALS} trials with a value, got "
+                f"{len(valued)}. Run more, or plot 'slice'."
+            )
+        bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
+        title = f"Importance for {goal.name}" if len(goals) > 1 else "Importance"
+        panels.append(Panel(title, "share of what a random forest loses without it", "", [bars]))
+    return panels
 
 
 def generations(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
 ) -> list[Panel]:
     """Return best, mean and worst, diversity and acceptance by generation."""
+    if len(goals) > 1:
+        raise InvalidArgumentError(
+            "The plot 'generations' shows one objective, by which a population survives. Of "
+            f"{len(goals)}, plot 'front'."
+        )
+    direction = goals[0].direction
     closed = closed_generations(results, axes, direction)
     figures = [(g.number, g.scalars(direction)) for g in closed if g.values]
     if not figures:
@@ -128,7 +199,7 @@ def generations(
     spread = [Line(x, of[f"diversity/{name}"], name) for name in names]
     accepted = [Line(x, of["evolution/accepted_fraction"], "accepted share of the children")]
     return [
-        Panel("Population", "generation", "objective", fitness),
+        Panel("Population", "generation", goals[0].name, fitness),
         Panel("Diversity (1: random, 0: all alike)", "generation", "", spread),
         Panel("Accepted children", "generation", "", accepted),
     ]
@@ -138,6 +209,7 @@ def closed_generations(
     results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
 ) -> list[Generation]:
     """Return the generations of a search whose trials have all ended."""
+    results = by_proposal(results)
     popsize = sum(r.trial.generation == 0 for r in results)
     asynchronous = _overlap(results)
     if asynchronous:
@@ -182,8 +254,13 @@ def _varying(axes: Sequence[Axis]) -> list[Axis]:
     return varying
 
 
-def _objective(results: Sequence[TrialResult]) -> str:
-    return ", ".join(filter(None, ["objective", fidelity_text(results)]))
+def _compared(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return a result per configuration, with the means of its runs, as values compare."""
+    return comparable(by_configuration(results))
+
+
+def _objective(results: Sequence[TrialResult], goal: Goal) -> str:
+    return ", ".join(filter(None, [goal.name, fidelity_text(results)]))
 
 
 def _there_vary(axes: Sequence[Axis]) -> bool:

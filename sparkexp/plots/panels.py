@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dots:
-    """Points; coloured by `colours`, of which `scale` is the title."""
+    """Points; coloured by `colours`, of which `scale` is the title, or `strong` among others."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -32,6 +32,7 @@ class Dots:
     scale: str = ""
     names: Sequence[str] = ()
     crosses: bool = False
+    strong: bool = False
 
 
 @dataclass(frozen=True)

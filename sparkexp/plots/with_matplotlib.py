@@ -98,7 +98,7 @@ def _dots(plot: Any, mark: Dots) -> None:
         mark.x,
         mark.y,
         10 if many else 28,
-        mark.colours if mark.colours is not None else "#9aa0a6",
+        mark.colours if mark.colours is not None else "#1f77b4" if mark.strong else "#9aa0a6",
         cmap=_COLOURS if mark.colours is not None else None,
         label=mark.label or None,
         edgecolors="none" if many else "white",

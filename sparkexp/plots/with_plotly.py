@@ -66,7 +66,10 @@ def _line(mark: Line) -> list[Any]:
     import plotly.graph_objects as go
 
     line = {"shape": "hv"} if mark.steps else {}
-    return [go.Scatter(x=mark.x, y=mark.y, name=mark.label, mode="lines", line=line)]
+    shown = bool(mark.label)
+    return [
+        go.Scatter(x=mark.x, y=mark.y, name=mark.label, mode="lines", line=line, showlegend=shown)
+    ]
 
 
 def _dots(mark: Dots) -> list[Any]:
@@ -75,6 +78,8 @@ def _dots(mark: Dots) -> list[Any]:
     style: dict[str, Any] = {"size": 6, "color": "#9aa0a6"}
     if mark.crosses:
         style = {"size": 8, "color": "#d93025", "symbol": "x-thin-open"}
+    elif mark.strong:
+        style = {"size": 8, "color": "#1f77b4"}
     elif mark.colours is not None:
         style = {"size": 6, "color": mark.colours, "coloraxis": "coloraxis"}
     trace = go.Scatter(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from sparkexp.analysis.axes import Axis
+from sparkexp.goals import Goal
 from sparkexp.tracking.summaries import Band, Chart, Lines
 from sparkexp.trial import Direction
 
@@ -33,12 +34,16 @@ DESCRIPTIONS = {
     "population/objective": "Objectives in the population, by generation.",
     "trials/objective": "The objective of each trial, in the order in which they ended.",
     "trials/best_so_far": "The best objective, by the number of ended trials.",
+    "trials/objective/*": "This objective of each trial, in the order in which they ended.",
+    "trials/best_so_far/*": "The best of this objective alone, by the number of ended trials.",
     "trials/failed": "Failed trials, by the number of ended trials.",
     "rungs/*": "The objective of the trials of this rung, in the order in which they ended.",
     "leaderboard": "The best trials; the last column says which trial each one replaced.",
     "summary": "What was searched and found, and how to repeat it.",
     "pictures/generation": "The population in the two parameters that matter most: a dot per "
     "member, its colour the objective. Grey arrows lead from a replaced parent to its child.",
+    "pictures/front": "A dot per configuration in the first two objectives. On the line are those "
+    "that no other beats in all objectives: the front.",
     "pictures/importance": "Share of the variance of the objective's ranks that each "
     "parameter explains by itself.",
     "pictures/objective by": "A dot per trial, brighter the later it was; red crosses failed.",
@@ -99,14 +104,28 @@ def _exactly(tag: str) -> str:
     return f"^{re.escape(tag)}$"
 
 
-def search_layout(rungs: Sequence[str] = ()) -> dict[str, Sequence[Chart]]:
+def search_layout(
+    rungs: Sequence[str] = (), goals: Sequence[Goal] = ()
+) -> dict[str, Sequence[Chart]]:
     """Return the charts of a search without generations, by category.
 
     Parameters
     ----------
     rungs : sequence of str
         What trials get on the rungs of a multi-fidelity search: a chart for each.
+    goals : sequence of Goal
+        The objectives: of several, two charts for each.
     """
+    several = {
+        f"Best {goal.heading}": (
+            Lines(f"Best {goal.name} so far", (_exactly(f"trials/best_so_far/{goal.name}"),)),
+            Lines(f"{goal.name} of each trial", (_exactly(f"trials/objective/{goal.name}"),)),
+        )
+        for goal in goals
+    }
+    if len(several) > 1:
+        failed = Lines("Failed trials", (_exactly("trials/failed"),))
+        return {**several, "Trouble": (failed,)}
     charts = [
         Lines(f"Objective with {given}", (_exactly(f"rungs/{rung}"),))
         for rung, given in reversed(list(enumerate(rungs)))

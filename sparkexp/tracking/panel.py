@@ -29,7 +29,7 @@ _GAP = 10  # between labels, and between a label and the frame
 _INK, _GRID, FAINT = "#202124", "#e4e6ea", "#9aa0a6"
 # Dark blue over green to yellow: even in lightness, told apart by the colour-blind too.
 _COLOURS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
-BAR_COLOUR = _COLOURS[1]
+BAR_COLOUR = "#{:02x}{:02x}{:02x}".format(*_COLOURS[1])
 Point = tuple[float, float]
 
 
@@ -100,6 +100,11 @@ class Panel:
         x, y = (_SCALE * v for v in self._place(point))
         r = _SCALE * radius
         self._draw.ellipse((x - r, y - r, x + r, y + r), colour, outline, 2)
+
+    def line(self, points: Sequence[Point], colour: str) -> None:
+        places = [self._place(point) for point in points]
+        for start, end in zip(places, places[1:], strict=False):
+            self._segment(start, end, colour, 2)
 
     def cross(self, point: Point, colour: str) -> None:
         x, y = self._place(point)

@@ -9,10 +9,20 @@ from sparkexp.analysis.axes import Axis, number_text, round_ticks, shortened
 from sparkexp.analysis.cost import fidelity_text
 from sparkexp.analysis.generations import Generation
 from sparkexp.analysis.specs import Interval
+from sparkexp.goals import Goal
+from sparkexp.ranking import Configuration
 from sparkexp.tracking.panel import BAR_COLOUR, FAINT, SIZE_PX, Panel, Picture, Point, colour
-from sparkexp.trial import TrialResult
+from sparkexp.trial import Direction, TrialResult
 
-__all__ = ["SIZE_PX", "Picture", "colour", "draw_importance", "draw_population", "draw_scatter"]
+__all__ = [
+    "SIZE_PX",
+    "Picture",
+    "colour",
+    "draw_front",
+    "draw_importance",
+    "draw_population",
+    "draw_scatter",
+]
 
 MAX_DOTS = 2000
 
@@ -53,15 +63,52 @@ def draw_population(
     return panel.picture()
 
 
-def draw_scatter(results: Sequence[TrialResult], axis: Axis) -> Picture:
+def draw_front(
+    results: Sequence[TrialResult], front: Sequence[Configuration], goals: Sequence[Goal]
+) -> Picture:
+    """Draw configurations in the first two objectives, and a line through those on the front.
+
+    Parameters
+    ----------
+    results : sequence of TrialResult
+        One per configuration.
+    front : sequence of Configuration
+        Those that no other dominates.
+    goals : sequence of Goal
+        The objectives. Of more than two the front is no line.
+    """
+    best = [(each.objective(0), each.objective(1)) for each in front]
+    others = [(r.values[0], r.values[1]) for r in results if r.values]
+    x, y = (_front_axis(best, others, goals[k].direction, k) for k in (0, 1))
+    y_ticks = _inset(y.ticks(5))
+    panel = Panel(
+        f"The front: {len(front)} of {len(others)}", goals[0].heading, goals[1].heading,
+        [text for _, text in y_ticks],
+    )  # fmt: skip
+    panel.ticks(_inset(x.ticks(4)), y_ticks)
+
+    def spot(point: Point) -> Point:
+        return _in(x.unit([point[0]])[0]), _in(y.unit([point[1]])[0])
+
+    for point in others[:: -(-len(others) // MAX_DOTS) or 1]:
+        panel.dot(spot(point), "#bdc1c6", 6)
+    places = sorted(map(spot, best))
+    if len(goals) == 2:
+        panel.line(places, BAR_COLOUR)
+    for place in places:
+        panel.dot(place, BAR_COLOUR, 9)
+    return panel.picture()
+
+
+def draw_scatter(results: Sequence[TrialResult], axis: Axis, name: str = "objective") -> Picture:
     """Draw the objective of all trials against one parameter; later trials are brighter."""
     valued = [r for r in results if r.value is not None]
     values = [r.value or 0.0 for r in valued]
     ends = (min(values, default=0.0), max(values, default=1.0))
     y = _objective_axis(ends)
     y_ticks = _inset(y.ticks(5))
-    title = f"Objective by {shortened(axis.name, 28)}"
-    y_title = ", ".join(filter(None, ["objective", fidelity_text(results)]))
+    title = f"{shortened(name[:1].upper() + name[1:], 20)} by {shortened(axis.name, 28)}"
+    y_title = ", ".join(filter(None, [shortened(name, 28), fidelity_text(results)]))
     panel = Panel(title, _title(axis), y_title, [text for _, text in y_ticks])
     panel.ticks(_inset(axis.ticks(4)), y_ticks, bool(axis.categories))
     last = max((r.trial.number for r in results), default=0)
@@ -78,15 +125,24 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis) -> Picture:
     return panel.picture()
 
 
-def draw_importance(shares: Mapping[str, float]) -> Picture:
+def draw_importance(shares: Mapping[str, float], title: str = "What mattered") -> Picture:
     """Draw a bar per parameter."""
     rows = list(shares.items())[:10]
-    panel = Panel("What mattered", "share explained alone", "", [name for name, _ in rows])
+    panel = Panel(title, "share explained alone", "", [name for name, _ in rows])
     panel.ticks([(u, number_text(u)) for u in (0, 0.5, 1)], [])
     for k, (name, share) in enumerate(rows):
         panel.bar(share, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
         panel.row_label((k + 0.5) / len(rows), name)
     return panel.picture()
+
+
+def _front_axis(
+    front: Sequence[Point], others: Sequence[Point], direction: Direction, k: int
+) -> _Objective:
+    """Return an objective's axis over the front and all but the worst tenth."""
+    ordered = sorted((point[k] for point in others), reverse=direction == "max")
+    kept = [*ordered[: len(ordered) - len(ordered) // 10], *(point[k] for point in front)]
+    return _Objective(min(kept), max(kept))
 
 
 def _objective_axis(ends: tuple[float, float]) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.goals import Goal
 from sparkexp.tracking.events import EventFile
 from sparkexp.tracking.hparams import HParamSpec, MetricSpec
 from sparkexp.tracking.reading import events_in, scalar_metrics
@@ -17,7 +18,7 @@ from sparkexp.tracking.tensorboard import (
     returned_tag,
     write_session_end,
 )
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
     from sparkexp.tracking.views import SearchViews
@@ -42,14 +43,12 @@ class SearchLog:
         The driver's own run below the log directory.
     specs : tuple of HParamSpec
         The search space.
-    metric : str, optional
-        Name of the objective among what the train function returns.
-    direction : {'max', 'min'}
-        Which value is the best.
+    goals : sequence of Goal
+        The objectives.
     generations : int, optional
-        Number of the last generation where trials have one.
+        Largest generation that is shown, where trials have one.
     popsize : int, optional
-        Trials of a generation, where that is known.
+        Configurations of a generation, where that is known.
     about : str
         Markdown: what the search is, and how to repeat it.
     extras : tuple of HParamSpec
@@ -58,31 +57,33 @@ class SearchLog:
         Whether trials enter the population one by one.
     rungs : sequence of str
         What trials get on the rungs of a multi-fidelity search.
+    repeats : int, optional
+        Runs of a configuration, where it may have several.
     """
 
     def __init__(
         self,
         directory: str | os.PathLike[str],
         specs: tuple[HParamSpec, ...],
-        metric: str | None,
-        direction: Direction,
+        goals: Sequence[Goal],
         generations: int | None,
         popsize: int | None = None,
         about: str = "",
         extras: tuple[HParamSpec, ...] = (),
         asynchronous: bool = False,
         rungs: Sequence[str] = (),
+        repeats: int | None = None,
     ) -> None:
         self._directory = directory
         self._specs = specs
-        self._metric = metric
-        self._direction: Direction = direction
+        self._goals = tuple(goals)
         self._generations = generations
         self._popsize = popsize
         self._about = about
         self._extras = extras
         self._asynchronous = asynchronous
         self._rungs = tuple(rungs)
+        self._repeats = repeats
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -112,7 +113,7 @@ class SearchLog:
         if not directory.is_dir():
             return
         try:
-            write_session_end(directory, result, self._direction)
+            write_session_end(directory, result, self._goals[0].direction)
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
 
@@ -155,18 +156,14 @@ class SearchLog:
         return SearchViews(
             self._events,
             self._specs,
-            self._direction,
-            self._objective,
+            self._goals,
             self._generations is not None,
             self._popsize,
             self._about,
             self._asynchronous,
             self._rungs,
+            self._repeats,
         )
-
-    @property
-    def _objective(self) -> str:
-        return f"{self._metric or 'objective'} ({self._direction})"
 
     def _declare(self, result: TrialResult | None) -> None:
         if self._declared:
@@ -179,8 +176,12 @@ class SearchLog:
             summary = declaration(
                 (*self._specs, *self._extras),
                 metrics,
-                objective=self._objective,
+                objective=self._goals[0].heading,
                 generations=self._generations,
+                accepted=self._repeats is None and len(self._goals) == 1,
+                more_objectives=[
+                    MetricSpec(returned_tag(goal.name), goal.heading) for goal in self._goals[1:]
+                ],
             )
             self._events.add_summary(summary)
             self._events.flush()
@@ -189,8 +190,9 @@ class SearchLog:
 
     def _metrics(self, result: TrialResult) -> list[MetricSpec]:
         """Return what the train function returned, reported, and wrote through Keras."""
-        # The objective has its own column.
-        names = [name for name in result.metrics if name != self._metric]
+        # The objectives have their own columns.
+        objectives = {goal.metric for goal in self._goals}
+        names = [name for name in result.metrics if name not in objectives]
         returned = [MetricSpec(returned_tag(name), name) for name in names]
         written = scalar_metrics(result.logdir) if result.logdir else []
         reported = [

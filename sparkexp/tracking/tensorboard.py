@@ -133,6 +133,8 @@ def declaration(
     *,
     objective: str = "",
     generations: int | None = None,
+    accepted: bool = True,
+    more_objectives: Iterable[MetricSpec] = (),
     description: str = "",
     created: float | None = None,
 ) -> Summary:
@@ -149,7 +151,11 @@ def declaration(
     objective : str
         Heading of the objective's column, such as ``'accuracy (max)'``.
     generations : int, optional
-        Number of the last generation where trials have one.
+        Largest generation, where trials have one.
+    accepted : bool
+        Whether a trial's own value decides if it enters the population: there is a column then.
+    more_objectives : iterable of MetricSpec
+        The objectives after the first: columns beside it.
     description : str
         Markdown.
     created : float, optional
@@ -166,8 +172,9 @@ def declaration(
     unticked = {spec.name for spec in logs} if crowded else set()
     if sum(spec.varies for spec in specs) > TICKED_HPARAMS:  # with the generation
         unticked |= {GENERATION} - own
-    accepted = [] if generations is None else [MetricSpec(ACCEPTED_TAG)]
-    columns = [MetricSpec(OBJECTIVE_TAG, objective), *accepted, MetricSpec(DURATION_TAG), *metrics]
+    objectives = [MetricSpec(OBJECTIVE_TAG, objective), *more_objectives]
+    entered = [MetricSpec(ACCEPTED_TAG)] if accepted and generations is not None else []
+    columns = [*objectives, *entered, MetricSpec(DURATION_TAG), *metrics]
     return experiment_config(
         [*specs, *logs],
         columns,
@@ -184,6 +191,7 @@ def write_session_start(
     *,
     specs: Iterable[HParamSpec] = (),
     group: str | None = None,
+    last_generation: int | None = None,
 ) -> None:
     """Start the trial's session; before user code, so that a running trial is seen.
 
@@ -202,6 +210,10 @@ def write_session_start(
         Name of the table's row, the trial's id by default. TensorBoard merges rows of one name
         (the attempts of a trial belong together), also across searches: where several are
         browsed in one log directory, the name needs the search's own in front.
+    last_generation : int, optional
+        Largest generation that is shown, where the search has generations. A trial without one,
+        which confirms a configuration after all generations, gets this: TensorBoard's parallel
+        coordinates leave out a trial that lacks a column.
     """
     params: dict[str, ParamValue] = trial.arguments
     for spec in specs:
@@ -211,8 +223,9 @@ def write_session_start(
                 params[spec.shown_name] = math.log10(value)
         elif spec.optional or (isinstance(spec.domain, tuple) and MISSING in spec.domain):
             params[spec.name] = MISSING
-    if trial.generation is not None:
-        params.setdefault(GENERATION, trial.generation)
+    generation = last_generation if trial.generation is None else trial.generation
+    if generation is not None:
+        params.setdefault(GENERATION, generation)
     with EventFile(directory) as events:
         group = trial.id if group is None else group
         events.add_summary(session_start(params, group, started), wall_time=started)

@@ -11,12 +11,28 @@ from typing import TYPE_CHECKING
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import comparable
-from sparkexp.analysis.generations import Evolution, Generation, best_of, by_value
+from sparkexp.analysis.generations import Evolution, Generation, by_value
 from sparkexp.analysis.importance import alone, most_important
 from sparkexp.analysis.specs import HParamSpec
+from sparkexp.goals import Goal
+from sparkexp.ranking import (
+    Configuration,
+    Runs,
+    Standings,
+    by_configuration,
+    front_configurations,
+    of_objective,
+    ranked,
+)
 from sparkexp.tracking.events import EventFile
 from sparkexp.tracking.layout import DESCRIPTIONS, MAX_CHARTS, evolution_layout, search_layout
-from sparkexp.tracking.pictures import SIZE_PX, draw_importance, draw_population, draw_scatter
+from sparkexp.tracking.pictures import (
+    SIZE_PX,
+    draw_front,
+    draw_importance,
+    draw_population,
+    draw_scatter,
+)
 from sparkexp.tracking.reading import last_steps
 from sparkexp.tracking.summaries import (
     add_histogram,
@@ -37,12 +53,13 @@ __all__ = ["SearchViews"]
 # Of each kind; TensorBoard's slider has a step per picture.
 MAX_PICTURES = 12
 MAX_SCATTERS = 6
-POPULATION, IMPORTANCE, SCATTER = (
+POPULATION, FRONT, IMPORTANCE, SCATTER = (
     "pictures/generation",
+    "pictures/front",
     "pictures/importance",
     "pictures/objective by",
 )
-LEADERS = 10
+LEADERS, MAX_FRONT = 10, 50
 # Without generations: a leaderboard after so many trials, and each time a fifth has been added.
 TRIALS_BETWEEN_LEADERBOARDS = 10
 
@@ -56,20 +73,22 @@ class SearchViews:
         Where to write; what its directory holds already is not written again.
     specs : iterable of HParamSpec
         The parameters.
-    direction : {'max', 'min'}
-        Which value is the best.
-    objective : str
-        What the objective is called.
+    goals : sequence of Goal
+        The objectives. Of several the front is shown instead of generations, whose survivors
+        no single one decides.
     evolution : bool
         Whether the trials have generations.
     popsize : int, optional
-        Trials of a generation.
+        Configurations of a generation.
     about : str
         Markdown: what the search is, and how to repeat it.
     asynchronous : bool
         Whether trials enter the population one by one.
     rungs : sequence of str
         What trials get on the rungs of a multi-fidelity search.
+    repeats : int, optional
+        Runs of a configuration, where it has several: all but the curves of the trials shows
+        their mean.
 
     Raises
     ------
@@ -81,25 +100,29 @@ class SearchViews:
         self,
         events: EventFile,
         specs: Iterable[HParamSpec],
-        direction: Direction,
-        objective: str,
+        goals: Sequence[Goal],
         evolution: bool,
         popsize: int | None,
         about: str,
         asynchronous: bool = False,
         rungs: Sequence[str] = (),
+        repeats: int | None = None,
     ) -> None:
         self._rungs = tuple(rungs)
+        self._goals = tuple(goals)
+        self._headings = [g.heading + ", mean" * (repeats is not None) for g in goals]
         self._axes = [Axis(spec) for spec in specs]
-        self._direction: Direction = direction
-        self._objective = objective
+        self._direction: Direction = self._goals[0].direction
         self._about = about
         self._evolution = (
-            Evolution(self._axes, direction, popsize, asynchronous) if evolution else None
+            Evolution(self._axes, self._direction, popsize, asynchronous)
+            if evolution and len(self._goals) == 1
+            else None
         )
         self._results: list[TrialResult] = []
         self._by_id: dict[str, TrialResult] = {}
-        self._best: TrialResult | None = None
+        self._standings = [Standings(g.direction, k) for k, g in enumerate(self._goals)]
+        self._runs = Runs(repeats or 1)
         self._n_failed = 0
         self._pending: list[Generation] = []
         self._next_leaderboard = TRIALS_BETWEEN_LEADERBOARDS
@@ -139,19 +162,22 @@ class SearchViews:
 
     def _take(self, result: TrialResult) -> None:
         self._results.append(result)
-        self._by_id[result.trial.id] = result
         self._n_failed += result.went_wrong
-        leading = [r for r in (self._best, result) if r is not None]
-        self._best = best_of(leading, self._direction)
+        for standings in self._standings:
+            standings.add(result)
+        proposal = self._runs.add(result)
+        if proposal is None:
+            return
+        self._by_id[proposal.trial.id] = proposal
         if self._evolution is not None:
-            self._pending += self._evolution.add(result)
+            self._pending += self._evolution.add(proposal)
 
     def _write_layout(self) -> None:
         from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
             summary = new_summary()
-            named = search_layout(self._rungs)
+            named = search_layout(self._rungs, self._goals)
             if self._evolution is not None:
                 named = evolution_layout(self._direction, self._axes)
             add_layout(summary, named)
@@ -170,12 +196,18 @@ class SearchViews:
             return
         scalars: dict[str, float] = {"trials/failed": self._n_failed}
         if result.value is not None:
-            scalars["trials/objective"] = result.value
+            values = result.values or (result.value,)
+            for goal, value in zip(self._goals, values, strict=False):
+                scalars[self._tag("trials/objective", goal)] = value
             if result.trial.rung is not None:
                 scalars[f"rungs/{result.trial.rung}"] = result.value
-        if self._best is not None and self._best.value is not None:
-            scalars["trials/best_so_far"] = self._best.value
+        for k, (goal, standings) in enumerate(zip(self._goals, self._standings, strict=True)):
+            if standings.best is not None:
+                scalars[self._tag("trials/best_so_far", goal)] = standings.best.objective(k)
         self._add_scalars(scalars, step)
+
+    def _tag(self, tag: str, goal: Goal) -> str:
+        return tag if len(self._goals) == 1 else f"{tag}/{goal.name}"
 
     def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
         summary = new_summary()
@@ -202,8 +234,9 @@ class SearchViews:
             generation.values,
             DESCRIPTIONS["population/objective"],
         )
-        leaders = by_value(generation.population, self._direction)[:LEADERS]
-        text = leaderboard_text(leaders, self._objective, self._by_id)
+        members = by_value(generation.population, self._direction)[:LEADERS]
+        leaders = [Configuration((member,)) for member in members]
+        text = leaderboard_text(leaders, self._headings, self._by_id)
         heading = f"### After generation {generation.number}\n\n"
         add_text(summary, "leaderboard", heading + text, DESCRIPTIONS["leaderboard"])
         self._events.add_summary(summary, generation.number)
@@ -228,9 +261,15 @@ class SearchViews:
     def _write_leaderboard(self) -> None:
         n = len(self._results)
         self._next_leaderboard = max(n + TRIALS_BETWEEN_LEADERBOARDS, n * 6 // 5)
-        leaders = by_value(self._results, self._direction)[:LEADERS]
-        text = leaderboard_text(leaders, self._objective, self._by_id)
-        self._add_text("leaderboard", f"### After {n} trials\n\n{text}", n)
+        text = leaderboard_text(self._leaders(), self._headings, self._by_id)
+        front = ": the front" * (len(self._goals) > 1)
+        self._add_text("leaderboard", f"### After {n} trials{front}\n\n{text}", n)
+
+    def _leaders(self) -> list[Configuration]:
+        if len(self._goals) == 1:
+            return ranked(self._results, self._direction)[:LEADERS]
+        directions = [goal.direction for goal in self._goals]
+        return front_configurations(self._results, directions)[:MAX_FRONT]
 
     def _add_text(self, tag: str, text: str, step: int) -> None:
         if self._is_new(tag, step):
@@ -242,21 +281,39 @@ class SearchViews:
         n = len(self._results)
         if self._evolution is None:
             self._write_leaderboard()
-        same = comparable(self._results)  # what trained longer is better whatever its parameters
-        shares = alone(same, self._axes)
-        text = about_text(self._results, self._direction, self._objective, self._about, shares)
+        # What trained longer is better whatever its parameters.
+        same = comparable(by_configuration(self._results))
+        of_goals = [of_objective(same, k) for k in range(len(self._goals))]
+        shares = [alone(results, self._axes) for results in of_goals]
+        leaders = self._leaders()
+        text = about_text(
+            self._results, leaders, self._goals, self._headings, self._by_id, self._about, shares
+        )
         self._add_text("summary", text, n)
         self._events.flush()  # the pictures take their time
         if self._evolution is not None:
             self._draw_generations(self._evolution.closed)
+        if len(self._goals) > 1 and leaders:
+            picture = draw_front(same, leaders, self._goals)
+            self._add_picture(FRONT, picture.png, n)
+        for goal, results, share in zip(self._goals, of_goals, shares, strict=True):
+            self._draw_parameters(goal, results, share, n)
+
+    def _draw_parameters(
+        self, goal: Goal, results: Sequence[TrialResult], shares: dict[str, float], n: int
+    ) -> None:
+        several = len(self._goals) > 1
+        name = goal.name if several else "objective"
         if shares:
-            self._add_picture(IMPORTANCE, draw_importance(shares).png, n)
-        for axis in most_important(same, self._axes, MAX_SCATTERS):
-            tag = f"{SCATTER} {axis.name}"
-            self._add_picture(tag, draw_scatter(same, axis).png, n)
+            tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
+            about = f"What mattered for {name}" if several else "What mattered"
+            self._add_picture(tag, draw_importance(shares, about).png, n)
+        for axis in most_important(results, self._axes, MAX_SCATTERS):
+            tag = f"pictures/{name} by {axis.name}"
+            self._add_picture(tag, draw_scatter(results, axis, name).png, n)
 
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
-        axes = most_important(self._results, self._axes)
+        axes = most_important(by_configuration(self._results), self._axes)
         values = [value for generation in generations for value in generation.values]
         if not axes or not values:
             return
@@ -269,7 +326,8 @@ class SearchViews:
     def _add_picture(self, tag: str, png: bytes, step: int) -> None:
         if self._is_new(tag, step):
             summary = new_summary()
-            description = DESCRIPTIONS.get(tag) or DESCRIPTIONS[SCATTER]
+            kind = IMPORTANCE if tag.startswith(IMPORTANCE) else tag
+            description = DESCRIPTIONS.get(kind) or DESCRIPTIONS[SCATTER]
             add_image(summary, tag, png, SIZE_PX, description)
             self._events.add_summary(summary, step)
 

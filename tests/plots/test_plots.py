@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -25,17 +26,41 @@ def grid(tmp_path_factory) -> Result:
     return experiment.launch(None, lambda x: x, {"x": [1, 2, 3]}, logdir=logdir, **QUIET)
 
 
+@pytest.fixture(scope="module")
+def front(tmp_path_factory) -> Result:
+    return experiment.random_search(
+        None, lambda x, y: {"accuracy": x + y, "latency": x * x, "size": y}, n_trials=20, seed=1,
+        search_dict={"x": [0.0, 1.0], "y": [0.0, 1.0]}, metric=["accuracy", "latency"],
+        direction=["max", "min"], logdir=tmp_path_factory.mktemp("runs") / "front", **QUIET,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory) -> Result:
+    """The third run of the first configuration that is tried is luckier than any mean."""
+    seeds: list[int] = []
+
+    def train(x, seed):
+        seeds.append(seed)
+        return 10.0 if len(seeds) == 3 else x
+
+    return experiment.evolutionary_search(
+        None, train, {"x": [0.0, 1.0]}, popsize=4, generations=2, variant="classic", seed=1,
+        repeats=3, confirm=1, logdir=tmp_path_factory.mktemp("runs") / "repeated", **QUIET,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_matplotlib_draws(result, kind):
-    picture = result.plot(kind)._repr_png_()
+def test_matplotlib_draws(result, front, kind):
+    picture = (front if kind == "front" else result).plot(kind)._repr_png_()
     with Image.open(io.BytesIO(picture)) as image:
         assert min(image.size) > 300
         assert len(image.convert("RGB").getcolors(2**20)) > 50
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_plotly_draws(result, kind):
-    figure = result.plot(kind, backend="plotly")
+def test_plotly_draws(result, front, kind):
+    figure = (front if kind == "front" else result).plot(kind, backend="plotly")
     assert len(figure.to_html(include_plotlyjs=False)) > 2000
     assert figure.data
 
@@ -59,7 +84,7 @@ def test_less_is_better_where_the_search_minimises(tmp_path):
 def test_parallel_coordinates_have_a_line_per_value(result):
     (lines,) = result.plot("parallel", backend="plotly").data
     assert [d.label for d in lines.dimensions] == [
-        "learning_rate, log scale", "dropout", "num_layers", "optimizer", "objective",
+        "learning_rate, log scale", "dropout", "num_layers", "optimizer", "accuracy",
     ]  # fmt: skip
     valued = [r for r in result.trials if r.value is not None]
     assert {len(d["values"]) for d in lines.dimensions} == {len(valued)}
@@ -71,6 +96,47 @@ def test_generations_agree_with_the_trials(result):
     figure = result.plot("generations", backend="plotly")
     (best,) = [trace for trace in figure.data if trace.name == "best"]
     assert list(best.x) == list(range(6)) and best.y[-1] == result.best.value
+
+
+def test_several_objectives_are_drawn_each(front):
+    names = ["accuracy", "latency"]
+    history = front.plot("history").axes
+    assert [plot.get_ylabel() for plot in history] == names
+    for k, (plot, best) in enumerate(zip(history, (max, min), strict=True)):
+        (line,) = plot.get_lines()
+        assert line.get_ydata()[-1] == best(r.values[k] for r in front.trials)
+    panels = [plot for plot in front.plot("slice").axes if plot.get_xlabel() in "xy"]
+    shown = [(plot.get_xlabel(), plot.get_ylabel()) for plot in panels if plot.get_xlabel()]
+    assert shown == [(x, y) for y in names for x in "xy"]
+    (lines,) = front.plot("parallel", backend="plotly").data
+    assert [d.label for d in lines.dimensions] == ["x", "y", *names]
+    importance = front.plot("importance").axes
+    assert [plot.get_title() for plot in importance] == [f"Importance for {n}" for n in names]
+    dots, line, best = front.plot("front", backend="plotly").data
+    expected = [each.values for each in front.front]
+    assert list(zip(best.x, best.y, strict=True)) == expected and list(line.x) == list(best.x)
+    assert len(dots.x) == len(front) > len(expected) > 1
+    with pytest.raises(InvalidArgumentError, match="shows one objective.*plot 'front'"):
+        front.plot("generations")
+
+
+def test_a_configuration_that_ran_often_is_drawn_once_with_its_mean(repeated):
+    dots, best = repeated.plot("history", backend="plotly").data
+    assert len(dots.x) == len(repeated) and max(dots.y) == 10
+    assert best.y[-1] == repeated.best.value < 10
+    means = dict(repeated.configurations()[["x", "mean"]].to_numpy())
+    (parallel,) = repeated.plot("parallel", backend="plotly").data
+    assert len(parallel.line["color"]) == len(means) < len(repeated)
+    assert list(parallel.line["color"]) == sorted(means.values())
+    (slices,) = repeated.plot("slice", backend="plotly").data
+    assert sorted(slices.y) == sorted(means.values())
+    (curve,) = (t for t in repeated.plot("generations", backend="plotly").data if t.name == "best")
+    searched: dict[float, list[float]] = {}
+    for r in repeated.trials:
+        if r.trial.generation is not None:
+            searched.setdefault(r.trial.params["x"], []).append(r.value)
+    assert list(curve.x) == [0, 1, 2]
+    assert curve.y[-1] == pytest.approx(max(map(np.mean, searched.values())))
 
 
 def test_the_importance_is_told_in_words(result):
@@ -85,6 +151,7 @@ def test_the_importance_is_told_in_words(result):
         ("history", {"backend": "bokeh"}, "'matplotlib' or 'plotly', got 'bokeh'"),
         ("generations", {}, "an evolutionary search.*Plot 'history'"),
         ("importance", {}, "needs 6 trials with a value, got 3"),
+        ("front", {}, "several objectives, and this search has one"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(grid, kind, options, said):

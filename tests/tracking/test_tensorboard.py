@@ -5,6 +5,7 @@ import math
 import pytest
 
 from sparkexp.analysis.specs import MISSING
+from sparkexp.goals import goals_of
 from sparkexp.tracking import (
     ACCEPTED_TAG,
     DURATION_TAG,
@@ -285,7 +286,11 @@ def test_rows_are_told_apart_by_what_is_seen_of_their_names():
 
 def test_extra_arguments_are_columns_without_being_searched(tmp_path):
     log = SearchLog(
-        tmp_path / "search", (SPECS[0],), None, "max", None, extras=(HParamSpec("epochs", (1, 3)),)
+        tmp_path / "search",
+        (SPECS[0],),
+        goals_of((), "max"),
+        None,
+        extras=(HParamSpec("epochs", (1, 3)),),
     )
     trial = Trial(0, {"lr": 0.05}, extra={"epochs": 3})
     write_trial(tmp_path, trial, value=1.0)
