@@ -130,6 +130,7 @@ def _run_locked(
         searcher.order_matters,
         search.rungs,
         search.repeats if isinstance(searcher, RepeatingSearcher) else None,
+        options.prune is not None,
     )
     progress = Progress(_at_most(searcher.n_trials, options.max_trials), goals, options.progress)
     limits = Limits(

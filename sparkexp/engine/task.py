@@ -20,7 +20,7 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
 from sparkexp.storage import RunPaths
 from sparkexp.tracking import row_name, write_session_end, write_session_start
-from sparkexp.trial import Direction, State, Trial, TrialResult
+from sparkexp.trial import State, Trial, TrialResult
 
 if TYPE_CHECKING:
     import pyarrow
@@ -154,7 +154,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_tail(paths.output(directory)))
-    return _with_session_end(result, task.direction)
+    return _with_session_end(result, task)
 
 
 def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
@@ -212,12 +212,12 @@ def _tail(path: Path) -> str:
     return "\n".join(text.splitlines()[-TAIL_LINES:])
 
 
-def _with_session_end(result: TrialResult, direction: Direction) -> TrialResult:
+def _with_session_end(result: TrialResult, task: TrialTask) -> TrialResult:
     """Write the end of the trial's HParams session; a full disk doesn't cost the result."""
     if result.state is State.CANCELLED:
         return result  # what that means, the driver knows
     try:
-        write_session_end(result.logdir, result, direction)
+        write_session_end(result.logdir, result, task.direction, prunes=task.curve)
     except OSError as error:
         return replace(result, warnings=(*result.warnings, _tracking_warning(error)))
     return result

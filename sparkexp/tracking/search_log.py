@@ -59,6 +59,8 @@ class SearchLog:
         What trials get on the rungs of a multi-fidelity search.
     repeats : int, optional
         Runs of a configuration, where it may have several.
+    prunes : bool
+        Whether trials may be ended early.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class SearchLog:
         asynchronous: bool = False,
         rungs: Sequence[str] = (),
         repeats: int | None = None,
+        prunes: bool = False,
     ) -> None:
         self._directory = directory
         self._specs = specs
@@ -84,6 +87,7 @@ class SearchLog:
         self._asynchronous = asynchronous
         self._rungs = tuple(rungs)
         self._repeats = repeats
+        self._prunes = prunes
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -113,7 +117,7 @@ class SearchLog:
         if not directory.is_dir():
             return
         try:
-            write_session_end(directory, result, self._goals[0].direction)
+            write_session_end(directory, result, self._goals[0].direction, self._prunes)
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
 
@@ -179,6 +183,7 @@ class SearchLog:
                 objective=self._goals[0].heading,
                 generations=self._generations,
                 accepted=self._repeats is None and len(self._goals) == 1,
+                pruned=self._prunes,
                 more_objectives=[
                     MetricSpec(returned_tag(goal.name), goal.heading) for goal in self._goals[1:]
                 ],
@@ -200,7 +205,10 @@ class SearchLog:
             for found in written
             if found.group or not is_ours(found.tag)
         ]
-        return [*returned, *reported][:MAX_METRICS]
+        # A trial that was ended early has returned nothing. TensorBoard ticks what comes first,
+        # and its parallel coordinates leave out who lacks what is ticked.
+        found = [*reported, *returned] if self._prunes else [*returned, *reported]
+        return found[:MAX_METRICS]
 
 
 def _heading(found: MetricSpec, result: TrialResult) -> str:

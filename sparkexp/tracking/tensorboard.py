@@ -30,7 +30,7 @@ from sparkexp.tracking.hparams import (
     session_end,
     session_start,
 )
-from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
+from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -53,6 +53,7 @@ __all__ = [
 OBJECTIVE_TAG = "objective"
 DURATION_TAG = "duration_s"
 ACCEPTED_TAG = "accepted"
+PRUNED_TAG = "pruned"
 GENERATION = "generation"  # a hyperparameter, unless the train function has one of this name
 TICKED_HPARAMS = 5
 _RETURNED = "returned/"
@@ -83,7 +84,7 @@ def reported_tag(name: str) -> str:
 
 def is_ours(tag: str) -> bool:
     """Tell whether a tag in a trial's directory is one that sparkexp writes itself."""
-    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG)
+    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG, PRUNED_TAG)
     return tag in fixed or tag.startswith((_RETURNED, _REPORTED))
 
 
@@ -134,6 +135,7 @@ def declaration(
     objective: str = "",
     generations: int | None = None,
     accepted: bool = True,
+    pruned: bool = False,
     more_objectives: Iterable[MetricSpec] = (),
     description: str = "",
     created: float | None = None,
@@ -154,6 +156,8 @@ def declaration(
         Largest generation, where trials have one.
     accepted : bool
         Whether a trial's own value decides if it enters the population: there is a column then.
+    pruned : bool
+        Whether trials may be ended early: there is a column that says which were.
     more_objectives : iterable of MetricSpec
         The objectives after the first: columns beside it.
     description : str
@@ -174,7 +178,8 @@ def declaration(
         unticked |= {GENERATION} - own
     objectives = [MetricSpec(OBJECTIVE_TAG, objective), *more_objectives]
     entered = [MetricSpec(ACCEPTED_TAG)] if accepted and generations is not None else []
-    columns = [*objectives, *entered, MetricSpec(DURATION_TAG), *metrics]
+    cut = [MetricSpec(PRUNED_TAG)] if pruned else []
+    columns = [*objectives, *entered, *cut, MetricSpec(DURATION_TAG), *metrics]
     return experiment_config(
         [*specs, *logs],
         columns,
@@ -232,7 +237,10 @@ def write_session_start(
 
 
 def write_session_end(
-    directory: str | os.PathLike[str], result: TrialResult, direction: Direction = "max"
+    directory: str | os.PathLike[str],
+    result: TrialResult,
+    direction: Direction = "max",
+    prunes: bool = False,
 ) -> None:
     """Write the trial's final numbers and its status, to an event file of their own.
 
@@ -246,6 +254,8 @@ def write_session_end(
         What became of the trial; a trial that was cancelled is shown as failed.
     direction : {'max', 'min'}
         Which value is the best.
+    prunes : bool
+        Whether the search ends trials early: each says whether it was.
     """
     ended = result.ended or time.time()
     scalars = {returned_tag(name): value for name, value in result.metrics.items()}
@@ -255,6 +265,8 @@ def write_session_end(
         scalars[DURATION_TAG] = result.seconds
     if (accepted := was_accepted(result, direction)) is not None:
         scalars[ACCEPTED_TAG] = float(accepted)
+    if prunes:
+        scalars[PRUNED_TAG] = float(result.state is State.PRUNED)
     summary = scalars_summary({tag: v for tag, v in scalars.items() if is_plottable(v)})
     summary.MergeFrom(session_end(result.state, ended))
     with EventFile(directory) as events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkexp import experiment
+from sparkexp.trial import State
 from tests.tracking.reading import domains, scalars, session_groups
 from tests.tracking.reading import experiment as declared
 from tests.tracking.searching import QUIET
@@ -118,3 +119,29 @@ def test_several_objectives_have_a_front_in_place_of_a_best_trial(tmp_path):
     assert headings[:2] == ["accuracy (max)", "latency (min)"] and headings.count("latency") == 0
     for row in session_groups(result.logdir):
         assert {"objective", "returned/latency"} <= set(row["metrics"])
+
+
+def test_trials_that_were_ended_early_are_told_apart(tmp_path):
+    def train(x):
+        for step in range(10):
+            experiment.report(step, loss=x + 1 / (step + 1))
+        return {"loss": x + 0.1, "size": 1.0}
+
+    result = experiment.evolutionary_search(
+        None, train, {"x": [0.0, 1.0]}, "min", popsize=8, generations=2, variant="classic", seed=1,
+        prune="median", metric="loss", logdir=tmp_path, **QUIET,
+    )  # fmt: skip
+    rows = {row["runs"][0]: row for row in session_groups(result.logdir)}
+    run = [r for r in result.trials if r.reused_from is None]
+    assert {r.state for r in run} == {State.SUCCEEDED, State.PRUNED}
+    for r in run:
+        row = rows[r.trial.id]
+        assert row["status"] == "SUCCESS"
+        assert row["metrics"]["objective"] == pytest.approx(r.value)
+        assert row["metrics"]["pruned"] == (r.state is State.PRUNED)
+        assert ("returned/size" in row["metrics"]) is (r.state is State.SUCCEEDED)
+    # Those that all trials have come first: TensorBoard ticks five.
+    tags = [info.name.tag for info in declared(result.logdir).metric_infos]
+    assert tags == ["objective", "accepted", "pruned", "duration_s", "loss", "returned/size"]
+    ticked = [tag for tag in tags[:5]]
+    assert all(tag in row["metrics"] for row in rows.values() for tag in ticked)
