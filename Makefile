@@ -21,7 +21,7 @@ test: $(STAMP)  ## everything but what is marked slow, with coverage
 	$(BIN)/coverage report
 
 test-fast: $(STAMP)  ## no Spark, no notebooks: seconds
-	$(BIN)/pytest -q -m "not spark and not cluster and not notebook and not slow"
+	$(BIN)/pytest -q -m "not spark and not cluster and not storage and not notebook and not slow"
 
 test-all: $(STAMP)
 	$(BIN)/pytest

@@ -15,9 +15,17 @@ from sparkexp.engine.session import build_session
 from tests.java_start import java_options
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.connect_server import ConnectServer
+from tests.storage.hadoop_jars import hadoop_jars
+from tests.storage.hdfs import HdfsCluster
+from tests.storage.s3 import S3Server
+from tests.storage.service import server_port
+
+S3_PORT = server_port()
 
 
 def pytest_configure() -> None:
+    # From the start, since executors inherit what was set when their session began.
+    os.environ.update({**S3Server.environment(S3_PORT), **HdfsCluster.environment()})
     # A shell ignores SIGINT for what it runs in the background, CI among it; the processes that
     # the tests start would inherit that, and never see a Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,3 +71,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneClus
     folder: Path = tmp_path_factory.mktemp("cluster")
     with StandaloneCluster(folder) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server with a bucket at `s3.url`; clients find it by their environment."""
+    with S3Server(S3_PORT) as server:
+        yield server.open(tmp_path_factory.mktemp("s3"))
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
+    """An HDFS at `hdfs.url`; `hdfs.conf` is a HADOOP_CONF_DIR whose fs.defaultFS it is."""
+    with HdfsCluster(tmp_path_factory.mktemp("hdfs"), hadoop_jars()) as cluster:
+        yield cluster.open()
