@@ -16,8 +16,8 @@ SHA256 = "3a19b71b8dc8dd91ebc943604a05e1ab01bce052456d42937035632d852d78dc"
 # What a NameNode and a DataNode load, of 220 jars.
 _NEEDED = re.compile(
     r"/jars/(hadoop-(annotations|auth|common|hdfs)|commons-|guava|protobuf-java|log4j|slf4j|jetty|"
-    r"servlet|javax\.servlet|jersey-(container-servlet|core|server)|jsp-api|htrace|xmlenc|netty|"
-    r"jackson-(core|mapper)-asl|leveldbjni|xercesImpl|jsr305|apacheds|api-|zookeeper|curator|gson)"
+    r"javax\.|hk2|validation|jersey-|jsp-api|htrace|xmlenc|netty|jackson-(core|mapper)-asl|"
+    r"leveldbjni|xercesImpl|jsr305|apacheds|api-|zookeeper|curator|gson)"
     r"[^/]*\.jar$"
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,9 +114,11 @@ class HdfsCluster:
     def _writable(self) -> bool:
         try:
             client = Client(self.url)
-            with client.create("/.probe") as file:
+            # Under a new name: a file that could not be written stays locked for a while.
+            probe = f"/.probe-{time.monotonic_ns()}"
+            with client.create(probe) as file:
                 file.write(b"here")
-            client.delete("/.probe")
+            client.delete(probe)
         except Exception:  # refused, in safe mode, without a DataNode: it says it in many ways
             return False
         return True

@@ -25,7 +25,8 @@ app = DomainDispatcherApplication(create_backend_app)
 server = None
 for line in sys.stdin:
     if line == "up\\n" and server is None:
-        server = make_server("127.0.0.1", int(sys.argv[1]), app, True, MotoRequestHandler)
+        server = make_server(
+            "127.0.0.1", int(sys.argv[1]), app, True, request_handler=MotoRequestHandler)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
     elif line == "down\\n" and server is not None:
