@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from sparkexp.errors import StorageError
+from sparkexp.storage.filesystems import is_remote, open_filesystem
+
 __all__ = ["Link", "OVERVIEWS", "board_links", "overview_directory"]
 
 # Directories of the driver's own runs.
@@ -33,8 +36,30 @@ class Link:
     url: str
 
 
-def overview_directory(logdir: str | os.PathLike[str]) -> Path | None:
-    """Return the directory of the search's own run; None where there is none yet."""
+def overview_directory(logdir: str | os.PathLike[str]) -> Path | str | None:
+    """Return the directory of the search's own run, or its URL; None where there is none yet.
+
+    Raises
+    ------
+    StorageError
+        If the log directory is a URL and can't be reached.
+    """
+    return _remote_overview(os.fspath(logdir)) if is_remote(logdir) else _overview(logdir)
+
+
+def _remote_overview(logdir: str) -> str | None:
+    filesystem, path = open_filesystem(logdir)
+    try:
+        found = [name for name in OVERVIEWS if filesystem.isdir(f"{path}/{name}")]
+    except Exception as error:  # the clients of file systems raise what they like
+        raise StorageError(
+            f"A log directory must be reachable and readable, and {logdir!r} is not: {error}. "
+            "Check the address, the server and the credentials in the environment."
+        ) from error
+    return f"{logdir.rstrip('/')}/{found[0]}" if found else None
+
+
+def _overview(logdir: str | os.PathLike[str]) -> Path | None:
     found = (Path(logdir, name) for name in OVERVIEWS)
     return next((path for path in found if path.is_dir()), None)
 
@@ -60,8 +85,8 @@ def board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
     http://127.0.0.1:6006/#images&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
     """
     base = url.split("#")[0].split("?")[0]
-    alone = Path(logdir).name in OVERVIEWS and overview_directory(logdir) is None
-    own = overview_directory(logdir)
+    alone = Path(logdir).name in OVERVIEWS and _overview(logdir) is None
+    own = _overview(logdir)
     if alone:
         run = r"^\.$"
     else:

@@ -9,13 +9,21 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from sparkexp.errors import EnvironmentUnfitError, RunDirectoryError
-from sparkexp.tracking.links import Link, board_links
+from sparkexp.errors import (
+    EnvironmentUnfitError,
+    RunDirectoryError,
+    SparkexpError,
+    StorageError,
+)
+from sparkexp.storage.filesystems import is_remote, local_path
+from sparkexp.storage.mirror import Mirror
+from sparkexp.tracking.links import OVERVIEWS, Link, board_links
 
 __all__ = ["TensorBoardServer", "start_tensorboard"]
 
@@ -60,7 +68,8 @@ def start_tensorboard(
     Parameters
     ----------
     logdir : str or path
-        The log directory.
+        The log directory. Of one on another file system (``s3://…``, ``hdfs://…``) a copy on this
+        machine is shown, which follows it within some ten seconds and ends with the server.
     port : int
         Port to listen on; 0 for a free one.
     host : str
@@ -75,25 +84,74 @@ def start_tensorboard(
     ------
     RunDirectoryError
         If there is no such directory.
+    StorageError
+        If it can't be reached.
     EnvironmentUnfitError
         If TensorBoard doesn't come up; the message ends with its last lines.
     """
-    target = os.fspath(logdir)
-    if "://" not in target:
-        if not os.path.isdir(target):
-            raise RunDirectoryError(
-                f"TensorBoard needs an existing log directory, got {target!r}. Give the logdir "
-                "of a search; result.logdir and the plan that a search prints name it."
-            )
+    copy: _Copy | None = None
+    if is_remote(logdir):
+        copy = _Copy(os.fspath(logdir))
+        target = str(copy.logdir)
+    elif not os.path.isdir(logdir) and not os.path.isdir(local_path(logdir)):
+        raise _no_directory(os.fspath(logdir))
+    else:
         # An absolute path is left alone; TensorBoard expands a leading '~' of any other.
-        target = str(Path(target).absolute())
+        target = str(Path(logdir).absolute() if os.path.isdir(logdir) else local_path(logdir))
     server = TensorBoardServer(target, port=port, host=host, arguments=arguments)
+    server._copy = copy
     try:
         server._start(timeout_s)
     except BaseException:
         server.stop()
         raise
     return server
+
+
+def _no_directory(logdir: str) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"TensorBoard needs an existing log directory, got {logdir!r}. Give the logdir "
+        "of a search; result.logdir and the plan that a search prints name it."
+    )
+
+
+class _Copy:
+    """A remote log directory on this machine, for as long as it is shown."""
+
+    def __init__(self, place: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="sparkexp-tensorboard-")
+        parent, _, name = place.rstrip("/").rpartition("/")
+        # The search's own run is followed by the settings beside it.
+        own = (name,) if name in OVERVIEWS else ()
+        run = Path(self._folder.name, "run" if own or not name else name)
+        self.logdir = run / name if own else run
+        self.logdir.mkdir(parents=True)
+        try:
+            self._mirror = Mirror(parent if own else place, run, own)
+            self._first_round(place)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._mirror.start()
+
+    def _first_round(self, place: str) -> None:
+        try:
+            found = self._mirror.exists()
+            if found:
+                self._mirror.round()
+        except SparkexpError:
+            raise
+        except Exception as error:  # the clients of file systems raise what they like
+            raise StorageError(
+                f"A log directory must be reachable and readable, and {place!r} is not: {error}. "
+                "Check the address, the server and the credentials in the environment."
+            ) from error
+        if not found:
+            raise _no_directory(place)
+
+    def close(self) -> None:
+        self._mirror.stop()
+        self._folder.cleanup()
 
 
 class TensorBoardServer:
@@ -106,7 +164,7 @@ class TensorBoardServer:
     url : str
         Where it answers.
     logdir : str
-        What it shows.
+        What it shows; the local copy of a remote one.
     """
 
     def __init__(
@@ -118,6 +176,7 @@ class TensorBoardServer:
         self._command = [sys.executable, "-P", "-c", _START, str(os.getpid()), package]
         self._command += [f"--logdir={logdir}", f"--host={host}", f"--port={port}"]
         self._command += [*_SETTINGS, *arguments]
+        self._copy: _Copy | None = None
         self._process: subprocess.Popen[str] | None = None
         self._error: OSError | None = None
         self._lines: collections.deque[str] = collections.deque(maxlen=30)
@@ -151,6 +210,12 @@ class TensorBoardServer:
 
     def stop(self) -> None:
         """Stop it and what it started; do nothing if it has ended."""
+        self._stop_process()
+        if self._copy is not None:
+            self._copy.close()
+            self._copy = None
+
+    def _stop_process(self) -> None:
         self._spawned.wait(_STOP_S)
         process = self._process
         if process is None or process.poll() is not None:

@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _overview(logdir: str) -> Path:
+def _overview(logdir: str) -> Path | str:
     found = overview_directory(logdir)
     if found is None:
         raise RunDirectoryError(
