@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,23 @@ def pytest_configure() -> None:
     # A shell ignores SIGINT for what it runs in the background, CI among it; the processes that
     # the tests start would inherit that, and never see a Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What starts a server says so. Jars of 215 MB are downloaded for HDFS: not in `make test`.
+    for item in items:
+        used = {*getattr(item, "fixturenames", ()), *_parameters(item)}
+        if used & {"s3", "hdfs"}:
+            item.add_marker(pytest.mark.storage)
+        if "hdfs" in used:
+            item.add_marker(pytest.mark.slow)
+
+
+def _parameters(item: pytest.Item) -> set[str]:
+    call = getattr(item, "callspec", None)
+    values = () if call is None else call.params.values()
+    return {value for value in values if isinstance(value, str)}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -71,6 +89,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneClus
     folder: Path = tmp_path_factory.mktemp("cluster")
     with StandaloneCluster(folder) as running:
         yield running
+
+
+@pytest.fixture(params=["s3", "hdfs"])
+def storage_server(request: pytest.FixtureRequest) -> S3Server | HdfsCluster:
+    """A server of either kind."""
+    server: S3Server | HdfsCluster = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(params=["local", "s3", "hdfs"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A place where nothing is, on each kind of file system."""
+    if request.param == "local":
+        return str(tmp_path / "new")
+    server: S3Server | HdfsCluster = request.getfixturevalue(request.param)
+    return f"{server.url}/{uuid.uuid4().hex}"
 
 
 @pytest.fixture(scope="session")

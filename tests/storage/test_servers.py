@@ -12,12 +12,9 @@ from sparkexp.storage.filesystems import open_filesystem
 from tests.spark.cluster import listens
 from tests.storage.service import spawn, wait_until
 
-pytestmark = pytest.mark.storage
 
-
-@pytest.mark.parametrize("server", ["s3", "hdfs"])
-def test_a_server_comes_back_with_its_data(server, request):
-    running = request.getfixturevalue(server)
+def test_a_server_comes_back_with_its_data(storage_server):
+    running = storage_server
     filesystem, path = open_filesystem(f"{running.url}/outage/file")
     filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
     filesystem.pipe_file(path, b"before")
@@ -33,12 +30,6 @@ def test_a_server_comes_back_with_its_data(server, request):
     assert filesystem.cat_file(path, start=2) == b"fore"
     listed = filesystem.ls(path.rpartition("/")[0], detail=True)
     assert [entry["size"] for entry in listed] == [6]
-
-
-def test_hdfs_has_places_that_are_forbidden(hdfs):
-    filesystem, path = open_filesystem(f"{hdfs.url}/forbidden/run")
-    with pytest.raises(Exception, match="(?i)permission|denied"):
-        filesystem.pipe_file(path, b"")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's doing")
