@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from sparkexp.errors import StorageError
@@ -23,10 +23,6 @@ _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     **dict.fromkeys(("abfs", "abfss", "az"), "adlfs"),
 }
-# A server that doesn't answer is asked again by whoever called, not for minutes by its client.
-CONNECT_S = 5
-READ_S = 20
-N_TRIES = 2
 
 
 def scheme_of(place: str | os.PathLike[str]) -> str:
@@ -99,7 +95,8 @@ def open_filesystem(place: str | os.PathLike[str]) -> tuple[AbstractFileSystem, 
     Server, user and credentials come from the usual environment: ``AWS_ENDPOINT_URL``,
     ``AWS_ACCESS_KEY_ID`` and the files of the AWS command line; ``HADOOP_CONF_DIR`` and
     ``HADOOP_USER_NAME``. Listings are not cached, since others write meanwhile. Whether anything
-    is there is not asked.
+    is there is not asked. A server of HDFS or S3 that is silent makes a call fail with an OSError
+    after some 15 s.
 
     Parameters
     ----------
@@ -160,29 +157,20 @@ def _checked_url(url: str) -> str:
 
 
 def _hdfs(url: str, scheme: str) -> tuple[AbstractFileSystem, str]:
-    from hdfs_native import fsspec as hdfs
+    from sparkexp.storage.hdfs import open_hdfs
 
-    kind = hdfs.ViewfsFileSystem if scheme == "viewfs" else hdfs.HdfsFileSystem
     parts = urlsplit(url)
-    filesystem = kind(host=parts.hostname, port=parts.port, skip_instance_cache=True)
+    # Not parts.hostname, which is in small letters: names of services need not be.
+    host = re.sub(r":\d*$", "", parts.netloc.rpartition("@")[2])
     # Not the adapter's own way to a path, for which ? and # have a meaning.
     path = re.sub(r"^[^:]+://[^/]*", "", url)
-    return filesystem, _trimmed(path)
+    return open_hdfs(scheme, host, parts.port), _trimmed(path)
 
 
 def _s3(url: str) -> tuple[AbstractFileSystem, str]:
-    import s3fs
+    from sparkexp.storage.s3 import open_s3
 
-    settings: dict[str, Any] = {
-        "connect_timeout": CONNECT_S,
-        "read_timeout": READ_S,
-        "retries": {"max_attempts": N_TRIES},
-    }
-    filesystem = s3fs.S3FileSystem(
-        config_kwargs=settings, use_listings_cache=False, skip_instance_cache=True
-    )
-    filesystem.retries = N_TRIES
-    return filesystem, _trimmed(url.partition("://")[2])
+    return open_s3(), _trimmed(url.partition("://")[2])
 
 
 def _trimmed(path: str) -> str:

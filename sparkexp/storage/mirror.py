@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 ROUND_S = 3.0
 LONGEST_WAIT_S = 30.0
+STOP_S = 3.0
 # After so long a round lists anew, however much is left to be copied: running curves come first.
 COPYING_S = 4.0
 N_THREADS = 8
@@ -93,10 +94,10 @@ class Mirror:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the files that are being read."""
+        """End after the files that are being read; a server that hangs isn't waited for."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOP_S)
 
     def exists(self) -> bool:
         """Tell whether there is anything at the place."""

@@ -119,7 +119,9 @@ class _Copy:
     """A remote log directory on this machine, for as long as it is shown."""
 
     def __init__(self, place: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="sparkexp-tensorboard-")
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="sparkexp-tensorboard-", ignore_cleanup_errors=True
+        )
         parent, _, name = place.rstrip("/").rpartition("/")
         # The search's own run is followed by the settings beside it.
         own = (name,) if name in OVERVIEWS else ()

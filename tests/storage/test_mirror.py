@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+import sys
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
+from sparkexp.cli import main
 from sparkexp.storage.filesystems import open_filesystem
 from sparkexp.storage.mirror import Mirror
-from sparkexp.tracking import ScalarReporter, start_tensorboard
+from sparkexp.tracking import ScalarReporter, overview_directory, start_tensorboard
 from tests.tracking.http_api import Api, wait_for
+from tests.tracking.searching import evolution
 
 EVENTS = "gen-000/trial-00000/events.out.tfevents.1"
 
@@ -67,10 +73,89 @@ def test_what_is_removed_and_what_is_left_out(place, tmp_path):
     assert mirror.round() == 1 and not (tmp_path / EVENTS).exists()
 
 
-@pytest.mark.storage
-@pytest.mark.parametrize("server", ["s3", "hdfs"])
-def test_a_scalar_written_remotely_is_seen_within_15_s(server, request, tmp_path):
-    place = f"{request.getfixturevalue(server).url}/mirrored"
+def test_a_storage_that_is_away_is_asked_less_often(place, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("sparkexp.storage.mirror.ROUND_S", 0.05)
+    monkeypatch.setattr("sparkexp.storage.mirror.LONGEST_WAIT_S", 0.4)
+    put(place, EVENTS, b"before")
+    mirror = Mirror(place, tmp_path)
+    asked = []
+    find = mirror._filesystem.find
+
+    def away(*args, **kwargs):
+        asked.append(time.monotonic())
+        if len(asked) <= 6:
+            raise OSError("no answer")
+        return find(*args, **kwargs)
+
+    monkeypatch.setattr(mirror._filesystem, "find", away)
+    mirror.start()
+    wait_for("copy", (tmp_path / EVENTS).exists, 20.0)
+    wait_for("report", lambda: "can be read again" in caplog.text, 20.0)
+    mirror.stop()
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked[:7])]
+    assert all(wait > least for wait, least in zip(waits, (0.1, 0.2, 0.4, 0.4, 0.4, 0.4)))
+    assert caplog.text.count("can't be read now") == 1 and "no answer" in caplog.text
+
+
+def test_the_overview_alone(place, tmp_path, capsys):
+    result = evolution(tmp_path, n_trials=8, popsize=4)
+    run = Path(result.logdir)
+    for path in run.rglob("*"):
+        if path.is_file():
+            put(place, path.relative_to(run).as_posix(), path.read_bytes())
+    assert overview_directory(place) == f"{place}/evolution"
+    with start_tensorboard(f"{place}/evolution") as board:
+        copied = {path.name for path in Path(board.logdir).parent.iterdir()}
+        assert copied == {"evolution", "experiment.json"}
+        best = wait_for("curve", lambda: curve(Api(board.url), ".", "evolution/best"))
+        assert max(value for _, value in best) == pytest.approx(result.best.value)
+    assert not Path(board.logdir).exists()
+    assert main(["tensorboard", f"memory://{uuid.uuid4().hex}", "--overview"]) == 1
+    assert "--overview" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("server", ["s3://bucket", "hdfs://127.0.0.1:1"])
+def test_a_server_that_refuses_is_named(server, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert main(["tensorboard", f"{server}/run"]) == 1
+    said = capsys.readouterr().err
+    assert f"{server}/run" in said and "must be reachable" in said and "Traceback" not in said
+
+
+def test_a_directory_that_is_not_there_is_named(place, capsys):
+    assert main(["tensorboard", place]) == 1
+    said = capsys.readouterr().err
+    assert place in said and "needs an existing log directory" in said
+
+
+def test_a_wrong_bucket_is_named(s3, capsys):
+    assert main(["tensorboard", "s3://nosuch-bucket/run"]) == 1
+    said = capsys.readouterr().err
+    assert "s3://nosuch-bucket/run" in said and "Traceback" not in said
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    assert main(["tensorboard", "s3://bucket/run"]) == 1
+    assert "pip install 'sparkexp[s3]'" in capsys.readouterr().err
+
+
+def test_tensorflow_is_not_needed(tmp_path):
+    code = """if True:
+        import sys
+        sys.modules["tensorflow"] = None
+        from sparkexp.storage.filesystems import open_filesystem
+        from sparkexp.tracking import start_tensorboard
+        open_filesystem("memory://run")[0].pipe_file("/run/a/events.out.tfevents.1", b"")
+        with start_tensorboard("memory://run") as board:
+            print(board.url)
+        """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("http://"), done.stderr
+
+
+def test_a_scalar_written_remotely_is_seen_within_15_s(storage_server, tmp_path):
+    place = f"{storage_server.url}/mirrored"
     trial = tmp_path / "gen-000/trial-00000"
     with ScalarReporter(trial) as reporter:
         reporter.report(0, {"loss": 1.0})
@@ -78,15 +163,40 @@ def test_a_scalar_written_remotely_is_seen_within_15_s(server, request, tmp_path
         with start_tensorboard(place) as board:
             api = Api(board.url)
             reporter.report(1, {"loss": 0.5})
-            time.sleep(1)
+            time.sleep(1)  # the reporter writes at its own pace
             upload(place, tmp_path)
             wait_for("second point", lambda: len(curve(api)) == 2, 15.0)
             assert curve(api) == [(0, 1.0), (1, 0.5)]
 
 
-def curve(api: Api) -> list[tuple[int, float]]:
+def test_a_server_that_was_away_is_followed_on(storage_server, tmp_path, monkeypatch):
+    monkeypatch.setattr("sparkexp.storage.mirror.ROUND_S", 0.2)
+    monkeypatch.setattr("sparkexp.storage.mirror.LONGEST_WAIT_S", 1.0)
+    place = f"{storage_server.url}/away"
+    put(place, EVENTS, b"a" * 100)
+    mirror = Mirror(place, tmp_path)
+    mirror.round()
+    mirror.start()
+    storage_server.stop()
     try:
-        return api.scalars("gen-000/trial-00000", "loss")
+        time.sleep(2.0)
+    finally:
+        storage_server.start()
+    put(place, EVENTS, b"a" * 100 + b"b")
+    wait_for("rest", lambda: (tmp_path / EVENTS).read_bytes()[100:] == b"b", 30.0)
+    mirror.stop()
+
+
+def test_what_is_forbidden_is_said(hdfs, capsys):
+    place = f"{hdfs.url}/forbidden/run"
+    assert main(["tensorboard", place]) == 1
+    said = capsys.readouterr().err
+    assert place in said and "Permission denied: user=sparkexp" in said
+
+
+def curve(api: Api, run="gen-000/trial-00000", tag="loss") -> list[tuple[int, float]]:
+    try:
+        return api.scalars(run, tag)
     except OSError:  # not read yet
         return []
 
