@@ -19,6 +19,7 @@ from sparkexp.calls.fidelity import FidelityOptions
 from sparkexp.calls.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
 from sparkexp.calls.launch import launch
 from sparkexp.calls.random_search import random_search
+from sparkexp.calls.save_frame import save_frame
 from sparkexp.calls.search import search
 from sparkexp.options import ResumeOptions, RunOptions
 from sparkexp.result import Result
@@ -44,6 +45,7 @@ __all__ = [
     "random_search",
     "report",
     "resume",
+    "save_frame",
     "save_model",
     "search",
 ]

@@ -20,7 +20,7 @@ README = ROOT / "README.md"
 GUIDES = [ROOT / "docs" / "searching.md"]
 COMMAND_LINE = ROOT / "docs" / "command_line.md"
 # Those whose links are looked at only.
-PAGES = [*GUIDES, COMMAND_LINE, ROOT / "docs" / "deploy.md"]
+PAGES = [*GUIDES, COMMAND_LINE, *(ROOT / "docs" / name for name in ("deploy.md", "storage.md"))]
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -44,6 +44,7 @@ def test_the_front_door():
         "random_search",
         "report",
         "resume",
+        "save_frame",
         "save_model",
         "search",
     ]

@@ -1,6 +1,17 @@
-"""Where a run lives on disk: file names and run state."""
+"""Where a run lives on disk, and files on any file system.
 
+::
+
+    from sparkexp import storage
+
+    def train(learning_rate):
+        with storage.open('hdfs:///data/labels.txt') as file: ...
+        data = storage.dataset('s3://bucket/train', label='price', batch_size=64)
+"""
+
+from sparkexp.storage.files import open
 from sparkexp.storage.paths import RunPaths
 from sparkexp.storage.run_directory import RunDirectory
+from sparkexp.storage.tf_dataset import dataset
 
-__all__ = ["RunDirectory", "RunPaths"]
+__all__ = ["RunDirectory", "RunPaths", "dataset", "open"]
