@@ -53,7 +53,7 @@ TENSORBOARD = {"tracking"}
 HEAVY = (
     *("pandas", "pyarrow", "cloudpickle", "sklearn", "scipy"),
     *("matplotlib", "plotly", "PIL", "optuna"),
-    *("fsspec", "s3fs", "hdfs_native"),
+    *("fsspec", "s3fs", "botocore", "hdfs_native"),
 )
 TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 

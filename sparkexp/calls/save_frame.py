@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["save_frame"]
 
 
-def save_frame(
-    frame: DataFrame, place: str | os.PathLike[str], *, overwrite: bool = False
-) -> str:
+def save_frame(frame: DataFrame, place: str | os.PathLike[str], *, overwrite: bool = False) -> str:
     """Write a Spark DataFrame as Parquet, once, for train functions to read.
 
     To be called on the driver; the executors write, each its partitions. Train functions get the

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.shipping import ship
 from sparkexp.errors import InvalidArgumentError, StorageError
-from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
+from sparkexp.storage.filesystems import (
+    is_remote,
+    local_path,
+    make_directory,
+    open_filesystem,
+)
 from sparkexp.storage.parquet import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ __all__ = ["write_frame", "write_partition"]
 SCHEMA = "name string, n_rows long"
 # Rows are collected up to this size before they are written: a file is read in such parts.
 PART_BYTES = 32 << 20
+_PYTHON_ERROR = re.compile(r"(?!org\.|java\.)[\w.]+(Error|Exception): ")
 
 
 def write_frame(frame: DataFrame, place: str, overwrite: bool) -> str:
@@ -89,7 +96,7 @@ def _claim(filesystem: AbstractFileSystem, path: str, place: str, overwrite: boo
             f"overwrite=True replaces only what save_frame wrote, and {place!r} holds something "
             "else. Remove it yourself, or name another directory."
         )
-    filesystem.makedirs(path, exist_ok=True)
+    make_directory(filesystem, path)
     _write_manifest(filesystem, path, complete=False)
 
 
@@ -106,10 +113,10 @@ def _remove_others(filesystem: AbstractFileSystem, path: str, files: list[str]) 
 
 
 def _last_line(error: Exception) -> str:
-    """Return what went wrong on an executor, without its stack; Spark appends that of the JVM."""
+    """Return what went wrong, of Spark's errors what Python said on the executor."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    python = [line for line in lines if "Error" in line.partition(":")[0] and " " not in line[:20]]
-    return (python or lines or [type(error).__name__])[-1]
+    said = [line for line in lines if _PYTHON_ERROR.match(line)]
+    return (said or lines or [type(error).__name__])[-1]
 
 
 def _writer(

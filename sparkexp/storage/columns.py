@@ -47,12 +47,11 @@ def as_numpy(name: str, column: pa.Array) -> np.ndarray[Any, Any]:
         )
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _stacked(name, column)
-    if types.is_string(kind) or types.is_large_string(kind):
-        return column.to_numpy(zero_copy_only=False).astype(object)
-    if types.is_binary(kind) or types.is_large_binary(kind):
-        return column.to_numpy(zero_copy_only=False).astype(object)
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
-        return column.to_numpy(zero_copy_only=False)
+    text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    number = (types.is_integer, types.is_floating, types.is_boolean)
+    if any(is_kind(kind) for is_kind in (*text, *number)):
+        array: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
+        return array
     raise StorageError(
         f"A column must hold numbers, Booleans, texts, bytes or lists of them, and {name!r} is "
         f"{kind}. Leave it out by columns=, or change it with Spark: .cast('double') for times "

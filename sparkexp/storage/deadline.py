@@ -16,9 +16,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def within(
-    limit_s: float, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
-) -> _T:
+def within(limit_s: float, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Call a function, in a thread of its own, and return what it returns.
 
     What isn't done in time goes on in its thread, a daemon, and nobody waits for it.

@@ -8,7 +8,12 @@ import os
 from typing import IO, Any, cast
 
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
+from sparkexp.storage.filesystems import (
+    is_remote,
+    local_path,
+    make_directory,
+    open_filesystem,
+)
 
 __all__ = ["open"]
 
@@ -64,14 +69,14 @@ def open(
         path = local_path(place)
         if kind != "r":
             path.parent.mkdir(parents=True, exist_ok=True)
-        return cast(IO[Any], builtins.open(path, mode, encoding=encoding, newline=newline))
+        return builtins.open(path, mode, encoding=encoding, newline=newline)
     filesystem, name = open_filesystem(place)
     if kind == "x":
         if filesystem.exists(name):
             raise FileExistsError(f"Mode 'x' makes a new file, and {os.fspath(place)!r} exists.")
         kind = "w"
     if kind != "r":
-        filesystem.makedirs(name.rpartition("/")[0] or "/", exist_ok=True)
+        make_directory(filesystem, name.rpartition("/")[0] or "/")
     file = filesystem.open(name, f"{kind}b")
     if isinstance(file, io.RawIOBase):
         buffered = io.BufferedReader if kind == "r" else io.BufferedWriter

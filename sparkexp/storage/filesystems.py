@@ -13,7 +13,14 @@ from sparkexp.errors import StorageError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["is_remote", "local_path", "open_filesystem", "scheme_of"]
+__all__ = [
+    "is_directory",
+    "is_remote",
+    "local_path",
+    "make_directory",
+    "open_filesystem",
+    "scheme_of",
+]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 # What has to be installed for a scheme; others are known to fsspec, or to nobody.
@@ -23,6 +30,8 @@ _PACKAGES = {
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
     **dict.fromkeys(("abfs", "abfss", "az"), "adlfs"),
 }
+# Directories are only parts of names there, and to make one may make the bucket as well.
+_OBJECT_STORES = frozenset(("s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az"))
 
 
 def scheme_of(place: str | os.PathLike[str]) -> str:
@@ -139,6 +148,30 @@ def open_filesystem(place: str | os.PathLike[str]) -> tuple[AbstractFileSystem, 
         raise StorageError(
             f"A place must be a path or a URL such as s3://bucket/directory, got {url!r}: {error}"
         ) from error
+
+
+def is_directory(filesystem: AbstractFileSystem, path: str) -> bool:
+    """Tell whether a path is a directory; raise what prevents that from being known.
+
+    The file systems' own ``isdir`` takes a server that doesn't answer for a no.
+
+    Examples
+    --------
+    >>> is_directory(*open_filesystem('memory://nowhere/to/be/found'))
+    False
+    """
+    try:
+        return bool(filesystem.info(path)["type"] == "directory")
+    except FileNotFoundError:
+        return False
+
+
+def make_directory(filesystem: AbstractFileSystem, path: str) -> None:
+    """Make a directory and those above it, where the file system has such things."""
+    protocol = filesystem.protocol
+    names = {protocol} if isinstance(protocol, str) else {*protocol}
+    if not names & _OBJECT_STORES:
+        filesystem.makedirs(path, exist_ok=True)
 
 
 def _checked_url(url: str) -> str:

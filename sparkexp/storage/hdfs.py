@@ -18,6 +18,14 @@ __all__ = ["open_hdfs"]
 # What is read or written within one deadline.
 PIECE_BYTES = 4 << 20
 N_LISTED = 1000
+# By Hadoop's defaults a NameNode is tried 15 times, up to 15 s apart, and a silent DataNode is
+# left for the next one after a minute. Older versions of hdfs-native know none of these.
+_LIMITS = {
+    "dfs.client.failover.max.attempts": "3",
+    "dfs.client.failover.sleep.base.millis": "200",
+    "dfs.client.failover.sleep.max.millis": "1000",
+    "dfs.client.socket-timeout": "5000",
+}
 _JAVA = re.compile(r'RPCError\("(?:[\w$]+\.)*(\w+)", "(.*)', re.DOTALL)
 
 
@@ -38,23 +46,34 @@ def open_hdfs(scheme: str, host: str, port: int | None) -> AbstractFileSystem:
 
     kind = hdfs.ViewfsFileSystem if scheme == "viewfs" else hdfs.HdfsFileSystem
     server = f"{scheme}://{host}" + (f":{port}" if port else "")
-    filesystem = kind(host=host or None, port=port, skip_instance_cache=True)
+
+    class Bounded(kind):  # type: ignore[misc, valid-type]
+        def walk(self, path: str, *args: Any, **kwargs: Any) -> Any:
+            # By default a directory that can't be listed is taken for an empty one.
+            return super().walk(path, *args, **{"on_error": _raise_others, **kwargs})
+
+    filesystem = Bounded(host=host or None, port=port, skip_instance_cache=True)
 
     def connect(again: bool) -> Any:
         # Of several NameNodes the first is asked first, always: if that one is silent, so is
         # every new client, unless their order is left to chance.
         chance = {f"dfs.client.failover.random.order.{host}": "true"}
-        return Client(server, chance if again else {})
+        return Client(server, {**_LIMITS, **(chance if again else {})})
 
     filesystem.client = _BoundedClient(server, connect)
     return filesystem
 
 
+def _raise_others(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # removed since its parent was listed
+        raise error
+
+
 class _BoundedClient:
     """Stands for hdfs-native's client.
 
-    hdfs-native has no time limits: to connect takes minutes where a machine is off, and a request
-    to a NameNode that hangs never ends. A call that isn't answered in time raises TimeoutError
+    hdfs-native has no limit of time: to connect takes minutes where a machine is off, and a
+    request to a NameNode that hangs never ends. A call that isn't answered in time raises TimeoutError
     here, and the next one makes a new connection, since the old one may be dead for good.
     """
 

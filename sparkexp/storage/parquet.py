@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.errors import StorageError
-from sparkexp.storage.filesystems import open_filesystem
+from sparkexp.storage.filesystems import is_directory, open_filesystem
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +23,7 @@ MANIFEST = "_sparkexp.json"
 def read_manifest(filesystem: AbstractFileSystem, path: str) -> dict[str, Any] | None:
     """Return what stands in a directory's manifest; None if it has none."""
     name = f"{path}/{MANIFEST}"
-    if not filesystem.isdir(path) or not filesystem.exists(name):
+    if not is_directory(filesystem, path) or not filesystem.exists(name):
         return None
     content: dict[str, Any] = json.loads(filesystem.cat_file(name))
     return content
@@ -81,7 +81,8 @@ class ParquetRows:
         """Return the rows from `start` up to `stop`, not included, by at most `n_rows`."""
         first = 0
         for fragment, sizes in self._groups:
-            wanted, skipped, left = [], 0, 0
+            wanted: list[int] = []
+            skipped = left = 0
             for number, size in enumerate(sizes):
                 if first < stop and first + size > start:
                     if not wanted:
@@ -130,6 +131,11 @@ def _opened(filesystem: AbstractFileSystem, path: str, place: str) -> Any:
             "Call it again, with overwrite=True."
         )
     source = path if manifest is None else [f"{path}/{name}" for name in manifest["files"]]
+    # Below the place name=value is a column, and above it is not.
     return pyarrow.dataset.dataset(
-        source, filesystem=filesystem, format="parquet", partitioning="hive"
+        source,
+        filesystem=filesystem,
+        format="parquet",
+        partitioning="hive",
+        partition_base_dir=path,
     )

@@ -23,6 +23,8 @@ SLOWEST_BYTES_PER_S = 250_000
 def open_s3() -> AbstractFileSystem:
     """Return the file system that the environment describes."""
     import s3fs
+    from botocore.exceptions import ConnectionError as BotoConnectionError
+    from botocore.exceptions import HTTPClientError, NoCredentialsError
     from fsspec.asyn import sync_wrapper
 
     class BoundedS3(s3fs.S3FileSystem):  # type: ignore[misc]
@@ -35,6 +37,10 @@ def open_s3() -> AbstractFileSystem:
             except TimeoutError:
                 # No TimeoutError: after that s3fs would try the whole again.
                 raise ConnectionError(f"no answer from S3 within {limit_s:.0f} s") from None
+            except (HTTPClientError, BotoConnectionError) as error:  # none of Python's errors
+                raise ConnectionError(str(error)) from error
+            except NoCredentialsError as error:
+                raise PermissionError(f"S3: {error}") from error
 
         call_s3 = sync_wrapper(_call_s3)
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.storage.columns import as_numpy
 from sparkexp.storage.parquet import ParquetRows
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 __all__ = ["dataset"]
 
@@ -27,7 +24,7 @@ def dataset(
     batch_size: int | None = None,
     num_shards: int = 1,
     index: int = 0,
-) -> tf.data.Dataset:
+) -> Any:
     """Return the rows of a Parquet file or directory as a `tf.data.Dataset`.
 
     For train functions: it reads from any file system with the environment's own settings, as
@@ -131,7 +128,7 @@ def _as_dataset(
     start: int,
     stop: int,
     batch_size: int | None,
-) -> tf.data.Dataset:
+) -> Any:
     import tensorflow as tf
 
     names = [chosen] if isinstance(chosen, str) else chosen
@@ -143,7 +140,7 @@ def _as_dataset(
             features = arrays[chosen] if isinstance(chosen, str) else _part(arrays, chosen)
             yield features if label is None else (features, arrays[label])
 
-    def spec(array: Any) -> tf.TensorSpec:
+    def spec(array: Any) -> Any:
         kind = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
         return tf.TensorSpec((None, *array.shape[1:]), kind)
 

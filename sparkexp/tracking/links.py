@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sparkexp.errors import StorageError
-from sparkexp.storage.filesystems import is_remote, open_filesystem
+from sparkexp.storage.filesystems import is_directory, is_remote, open_filesystem
 
 __all__ = ["Link", "OVERVIEWS", "board_links", "overview_directory"]
 
@@ -50,7 +50,7 @@ def overview_directory(logdir: str | os.PathLike[str]) -> Path | str | None:
 def _remote_overview(logdir: str) -> str | None:
     filesystem, path = open_filesystem(logdir)
     try:
-        found = [name for name in OVERVIEWS if filesystem.isdir(f"{path}/{name}")]
+        found = [name for name in OVERVIEWS if is_directory(filesystem, f"{path}/{name}")]
     except Exception as error:  # the clients of file systems raise what they like
         raise StorageError(
             f"A log directory must be reachable and readable, and {logdir!r} is not: {error}. "

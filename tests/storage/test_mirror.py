@@ -18,6 +18,8 @@ from sparkexp.tracking import ScalarReporter, overview_directory, start_tensorbo
 from tests.tracking.http_api import Api, wait_for
 from tests.tracking.searching import evolution
 
+# Between the rounds while a storage is away, with the settings of a test.
+LEAST_S = (0.1, 0.2, 0.4, 0.4, 0.4, 0.4)
 EVENTS = "gen-000/trial-00000/events.out.tfevents.1"
 
 
@@ -93,7 +95,7 @@ def test_a_storage_that_is_away_is_asked_less_often(place, tmp_path, monkeypatch
     wait_for("report", lambda: "can be read again" in caplog.text, 20.0)
     mirror.stop()
     waits = [later - earlier for earlier, later in itertools.pairwise(asked[:7])]
-    assert all(wait > least for wait, least in zip(waits, (0.1, 0.2, 0.4, 0.4, 0.4, 0.4)))
+    assert all(wait > least for wait, least in zip(waits, LEAST_S, strict=True))
     assert caplog.text.count("can't be read now") == 1 and "no answer" in caplog.text
 
 

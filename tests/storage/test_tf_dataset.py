@@ -57,16 +57,16 @@ def test_parts_are_balanced_and_hold_each_row_once(num_shards, tmp_path):
     seen = []
     for index in range(num_shards):
         start, stop = (rows.n_rows * number // num_shards for number in (index, index + 1))
-        part = [x for batch in rows.batches(["x"], start, stop, 64) for x in batch["x"].to_pylist()]
+        part = [
+            x for batch in rows.batches(["x"], start, stop, 64) for x in batch["x"].to_pylist()
+        ]
         assert len(part) - N_ROWS // num_shards in (0, 1)
         seen += part
     assert seen == list(range(N_ROWS))
 
 
 def test_a_part_of_one_column(table):
-    parts = [
-        storage.dataset(table, columns="x", num_shards=3, index=index) for index in range(3)
-    ]
+    parts = [storage.dataset(table, columns="x", num_shards=3, index=index) for index in range(3)]
     rows = [[int(x) for x in part.as_numpy_iterator()] for part in parts]
     assert [len(part) for part in parts] == [len(part) for part in rows] == [833, 833, 834]
     assert sum(rows, []) == list(range(N_ROWS))
@@ -84,9 +84,9 @@ def test_a_part_reads_no_others(tmp_path, monkeypatch):
 def test_one_file_and_directories_by_value(tmp_path):
     write(f"{tmp_path}/year=2024/part.parquet", numbers(0, 10))
     write(f"{tmp_path}/year=2025/part.parquet", numbers(10, 20))
-    assert [int(year) for year in storage.dataset(tmp_path, columns="year")] == [
-        2024
-    ] * 10 + [2025] * 10
+    assert [int(year) for year in storage.dataset(tmp_path, columns="year")] == [2024] * 10 + [
+        2025
+    ] * 10
     assert len(storage.dataset(tmp_path / "year=2025" / "part.parquet", columns="x")) == 10
 
 
