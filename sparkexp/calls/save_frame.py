@@ -45,6 +45,10 @@ def save_frame(frame: DataFrame, place: str | os.PathLike[str], *, overwrite: bo
     --------
     >>> place = save_frame(spark.range(100), 'hdfs:///data/numbers')  # doctest: +SKIP
     >>> storage.dataset(place, batch_size=10)  # doctest: +SKIP
+    >>> save_frame([1, 2], '/data/numbers')
+    Traceback (most recent call last):
+    ...
+    sparkexp.errors.InvalidArgumentError: frame must be a Spark DataFrame, got list. ...
     """
     if not all(hasattr(frame, name) for name in ("mapInArrow", "sparkSession", "schema")):
         raise InvalidArgumentError(

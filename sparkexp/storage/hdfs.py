@@ -73,8 +73,9 @@ class _BoundedClient:
     """Stands for hdfs-native's client.
 
     hdfs-native has no limit of time: to connect takes minutes where a machine is off, and a
-    request to a NameNode that hangs never ends. A call that isn't answered in time raises TimeoutError
-    here, and the next one makes a new connection, since the old one may be dead for good.
+    request to a NameNode that hangs never ends. A call that isn't answered in time raises
+    TimeoutError here, and the next one makes a new connection, since the old one may be dead for
+    good.
     """
 
     def __init__(self, server: str, connect: Callable[[bool], Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ def test_what_is_no_frame():
 
 
 @pytest.mark.spark
-def test_a_frame_is_read_by_trials(spark, new_place):
+def test_a_frame_is_read_by_trials(spark, storage_server):
+    new_place = f"{storage_server.url}/{uuid.uuid4().hex}"
     frame = spark.range(0, 1000, 1, 3).selectExpr("id", "array(id, id + 1) AS pair", "id / 2 AS y")
     place = experiment.save_frame(frame, new_place)
     assert place == new_place
