@@ -237,10 +237,7 @@ def by_proposal(trials: Iterable[TrialResult]) -> list[TrialResult]:
 
 def by_configuration(trials: Iterable[TrialResult]) -> list[TrialResult]:
     """Return one result per configuration, with the means of its runs, failed ones too."""
-    runs: dict[Hashable, list[TrialResult]] = {}
-    for result in trials:
-        runs.setdefault(_key(result), []).append(result)
-    return [_merged(each) for each in runs.values()]
+    return [_merged(runs) for runs in grouped_runs(trials)]
 
 
 def ranked(trials: Iterable[TrialResult], direction: Direction) -> list[Configuration]:

@@ -17,6 +17,7 @@ from sparkexp.reproduce import call_text
 from sparkexp.result import Result
 from sparkexp.search_spec import Search
 from sparkexp.storage import RunDirectory
+from sparkexp.table import with_blanks
 from sparkexp.trial import State
 
 if TYPE_CHECKING:
@@ -128,8 +129,7 @@ def _front(result: Result) -> Iterable[str]:
     if not front:
         return ["<p class='best'>No trial has a value in all objectives.</p>"]
     lines = [
-        f"The front: {len(front)} configurations of which no other is better in all "
-        f"{len(result.directions)} objectives."
+        f"The front: {len(front)} configurations of which no other is better in all objectives."
     ]
     for k, goal in enumerate(goals_of(result.metrics, result.direction, result.directions)):
         best = max(front, key=lambda each: goal.sign * each.values[k])
@@ -169,7 +169,10 @@ def _configurations(result: Result) -> Iterable[str]:
 def _shown(result: Result) -> pd.DataFrame:
     shown = result.to_read().drop(columns=list(HIDDEN), errors="ignore")
     shown = shown.loc[:, ~shown.isna().all()]
-    return shown.fillna({c: "" for c in shown if shown[c].dtype == object})
+    texts = [
+        str(c) for c in shown if shown[c].dtype == object or c in ("generation", "repetition")
+    ]
+    return with_blanks(shown, texts)
 
 
 def _html(frame: pd.DataFrame) -> str:

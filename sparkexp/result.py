@@ -22,7 +22,7 @@ from sparkexp.ranking import (
 )
 from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
-from sparkexp.table import configurations_frame, frame_of
+from sparkexp.table import configurations_frame, frame_of, with_blanks
 from sparkexp.tracking.artifacts import model_file
 from sparkexp.trial import Direction, State, TrialResult
 
@@ -370,7 +370,7 @@ class Result:
             frame["error"] = [reasons[name] for name in frame["id"]]
         frame = frame.drop(columns=hidden, errors="ignore")
         frame = frame.map(lambda value: _shortened(value) if isinstance(value, str) else value)
-        return frame.fillna({c: "" for c in ("error", "reused_from") if c in frame})
+        return with_blanks(frame, ("generation", "error", "reused_from"))
 
     def _left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS

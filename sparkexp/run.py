@@ -120,7 +120,7 @@ def _run_locked(
     searcher = search.searcher
     goals = goals_of(options.metrics, search.direction, search.directions)
     log = SearchLog(
-        run.paths.search(evolution=search.generations is not None),
+        run.paths.search(evolution=search.generations is not None and len(goals) == 1),
         search.hparams(),
         goals,
         search.last_generation,

@@ -11,7 +11,7 @@ from sparkexp.trial import TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["configurations_frame", "frame_of"]
+__all__ = ["configurations_frame", "frame_of", "with_blanks"]
 
 # Columns of the table, beside one per parameter.
 FIXED_COLUMNS = (
@@ -82,6 +82,12 @@ def configurations_frame(configurations: Sequence[Configuration]) -> pd.DataFram
     ]
     frame = pd.DataFrame(rows, columns=[*columns.values(), "n_runs", "mean", "std"])
     return frame.astype({"std": "float64"})
+
+
+def with_blanks(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return a table to be read, with nothing where these columns have no value."""
+    blank = {c: frame[c].astype(object).where(frame[c].notna(), "") for c in columns if c in frame}
+    return frame.assign(**blank)
 
 
 def _argument_names(trials: Sequence[TrialResult]) -> Iterable[str]:

@@ -9,10 +9,12 @@ import pytest
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.ranking import Standings, best_of, configurations_of
+from sparkexp.ranking import Standings, best_of, by_configuration, configurations_of
+from sparkexp.report import report_html
 from sparkexp.search import EvolutionSearcher, RandomSearcher
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import Float, Space
+from sparkexp.storage import RunDirectory
 from sparkexp.trial import State, Trial, TrialResult
 
 from .search.driving import SETUPS, drive, score, trials
@@ -128,6 +130,8 @@ def test_generations_and_parents(tmp_path):
         None, noisy, {"x": [0.0, 1.0]}, popsize=4, generations=2, variant="classic", seed=3,
         repeats=2, confirm=1, logdir=tmp_path, **HOW,
     )  # fmt: skip
+    assert "NA" not in str(result).upper()
+    assert "&lt;NA&gt;" not in report_html(RunDirectory.open(tmp_path))
     by_id = {r.trial.id: r.trial for r in result.trials}
     assert [r.trial.generation for r in result.trials] == [0] * 8 + [1] * 8 + [2] * 8 + [None] * 2
     children = [t for t in by_id.values() if t.parent]
@@ -266,4 +270,7 @@ def test_who_has_fewer_runs_does_not_compete():
     assert best_of([lucky, *solid, *failing], "max").params == {"x": 3}
     reused = run_of(5, 2, 0, 3.0)
     assert [len(c.runs) for c in configurations_of([*solid, reused])] == [2]
+    confirmed = run_of(6, 2, 2, 8.0)
+    (merged,) = by_configuration([*solid, reused, confirmed])
+    assert merged.value == best_of([*solid, reused, confirmed], "max").value == 5.0
     assert best_of([run_of(0, 1, 0, 1e308), run_of(1, 1, 1, 1e308)], "max").value == 1e308

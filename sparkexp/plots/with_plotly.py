@@ -12,6 +12,7 @@ __all__ = ["render_plotly"]
 COLUMNS = 2
 PANEL_PX = (620, 400)
 MAX_TITLE_CHARS = 110  # of the axes of parallel coordinates; with more they are slanted
+STRONG = "#1f77b4"
 _COLOURS = "Viridis"
 
 
@@ -67,6 +68,8 @@ def _line(mark: Line) -> list[Any]:
 
     line = {"shape": "hv"} if mark.steps else {}
     shown = bool(mark.label)
+    if not shown:  # it joins dots of this colour
+        line["color"] = STRONG
     return [
         go.Scatter(x=mark.x, y=mark.y, name=mark.label, mode="lines", line=line, showlegend=shown)
     ]
@@ -79,7 +82,7 @@ def _dots(mark: Dots) -> list[Any]:
     if mark.crosses:
         style = {"size": 8, "color": "#d93025", "symbol": "x-thin-open"}
     elif mark.strong:
-        style = {"size": 8, "color": "#1f77b4"}
+        style = {"size": 8, "color": STRONG}
     elif mark.colours is not None:
         style = {"size": 6, "color": mark.colours, "coloraxis": "coloraxis"}
     trace = go.Scatter(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 from optuna.samplers import NSGAIISampler, TPESampler
@@ -11,6 +10,7 @@ from optuna.samplers import NSGAIISampler, TPESampler
 from sparkexp import experiment
 from sparkexp.experiment import Choice, Float, Int
 from sparkexp.trial import State
+from tests.spark.hostile import train
 
 pytestmark = pytest.mark.spark
 
@@ -19,16 +19,6 @@ SPACE = {
     "units": Int(1, 8),
     "optimizer": Choice({"sgd": {"momentum": [0.0, 0.9]}, "adam": {}, "odd": {}}),
 }
-
-
-def train(rate, units, optimizer, momentum=0.0, seed=0):
-    if units == 8:
-        raise RuntimeError("fails")
-    if units == 7:
-        time.sleep(1)
-    loss = math.nan if optimizer == "odd" else rate * units + (1 - momentum) / 10
-    return {"loss": loss, "size": units}
-
 
 FAMILIES = {
     "random": {"searcher": "random", "n_trials": 8},

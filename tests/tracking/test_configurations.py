@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkexp import experiment
+from sparkexp.tracking.links import board_links
 from sparkexp.trial import State
 from tests.tracking.reading import domains, scalars, session_groups
 from tests.tracking.reading import experiment as declared
@@ -97,7 +98,8 @@ def test_several_objectives_have_a_front_in_place_of_a_best_trial(tmp_path):
         None, train, {"x": [0.0, 1.0], "y": [0.0, 1.0]}, popsize=8, generations=3, seed=1,
         logdir=tmp_path, **BOTH, **QUIET,
     )  # fmt: skip
-    run, n = "evolution", len(result)
+    run, n = "search", len(result)  # whose page has a front, and no generations
+    assert "distributions" not in str(board_links("http://h/", result.logdir))
     assert 1 < len(result.front) < n
     summary, boards = (
         texts(result.logdir, "summary", run)[n],
