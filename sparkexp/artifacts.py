@@ -11,6 +11,8 @@ import numpy as np
 
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.storage import RunPaths
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.remote_files import RemoteFiles, joined, reached, scratch_of
 
 __all__ = ["artifact_names", "load_artifact", "load_model"]
 
@@ -23,8 +25,11 @@ def artifact_names(trial_directory: str) -> list[str]:
     Parameters
     ----------
     trial_directory : str
-        Directory of the trial.
+        Directory of the trial, or its URL.
     """
+    if is_remote(trial_directory):
+        with reached(trial_directory):
+            return _elsewhere(trial_directory).tree()
     root = RunPaths.artifacts(Path(trial_directory))
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
@@ -58,13 +63,16 @@ def load_model(path: Path) -> Any:
 
 
 def _path(trial_id: str, trial_directory: str, name: str) -> Path:
-    root = RunPaths.artifacts(Path(trial_directory))
     wanted = Path(name)
     if wanted.is_absolute() or ".." in wanted.parts or not wanted.parts:
         raise InvalidArgumentError(
             f"An artifact's name is its path below experiment.artifact_dir(), got {name!r}. Write "
             "load_artifact('history.json')."
         )
+    if is_remote(trial_directory):
+        root = _fetched(trial_directory, wanted)
+    else:
+        root = RunPaths.artifacts(Path(trial_directory))
     if not (root / wanted).exists():
         there = ", ".join(artifact_names(trial_directory)) or "none"
         raise RunDirectoryError(
@@ -73,3 +81,18 @@ def _path(trial_id: str, trial_directory: str, name: str) -> Path:
             "artifacts stay."
         )
     return root / wanted
+
+
+def _fetched(place: str, wanted: Path) -> Path:
+    """Copy an artifact to this machine, to stay, and return the directory that has it."""
+    root = RunPaths.artifacts(scratch_of(place))
+    with reached(place):
+        files = _elsewhere(place)
+        for name in files.tree():
+            if Path(name).is_relative_to(wanted):
+                files.fetch(name, root / name)
+    return root
+
+
+def _elsewhere(place: str) -> RemoteFiles:
+    return RemoteFiles(joined(place, RunPaths.artifacts(Path()).name))

@@ -98,9 +98,9 @@ def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
     if given is None:
         return (), []
     if isinstance(given, (str, os.PathLike)):
-        path = Options.checked({"logdir": given}).logdir_path()
-        assert path is not None
-        given = Result.of_run(RunDirectory.open(path))
+        place = Options.checked({"logdir": given}).place()
+        assert place is not None
+        given = Result.of_run(RunDirectory.open(place))
     if not isinstance(given, Result):
         raise InvalidArgumentError(
             f"warm_start must be the Result of a search or its log directory, got {given!r}."

@@ -86,7 +86,15 @@ class RunDirectoryError(SparkexpError, OSError):
 
 
 class StorageError(SparkexpError, OSError):
-    """A file system, of this machine or another one, can't be reached or used."""
+    """A file system, of this machine or another one, can't be reached or used.
+
+    Attributes
+    ----------
+    result : Result
+        All trials, where a search has ended and its log directory could not take all of it.
+    """
+
+    result: Any  # a Result, which lies above this module
 
 
 class NoBestTrialError(SparkexpError, LookupError):

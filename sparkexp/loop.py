@@ -115,6 +115,7 @@ class SearchLoop:
         stopped = self._limits.reached(self._results)
         while stopped is None:
             n_before = len(self._results)
+            self._run.check()
             with self._interrupts.shield():
                 self._fill_slots()
             n_running = min(len(self._running), self._engine.slots)
@@ -184,7 +185,7 @@ class SearchLoop:
 
     def _close_session(self, result: TrialResult) -> None:
         """End the session in TensorBoard of a trial that could not do so itself."""
-        self._log.lost(result, self._run.paths.trial(result.trial.id, result.attempt))
+        self._log.lost(result, self._run.trial_directory(result.trial.id, result.attempt))
 
     def _fill_slots(self) -> None:
         ahead = 0 if self._searcher.order_matters else self._engine.ahead
@@ -231,8 +232,8 @@ class SearchLoop:
         if not result.logdir or result.state is State.PRUNED:
             self._close_session(result)
         if result.state is State.PRUNED:
-            directory = self._run.paths.trial(result.trial.id, result.attempt)
-            result = replace(result, logdir=str(directory))
+            directory = self._run.trial_place(result.trial.id, result.attempt)
+            result = replace(result, logdir=directory)
         self._tell(result)
         for twin in self._twins.pop(key, []):
             self._tell(_reused(result, twin))
@@ -254,8 +255,8 @@ class SearchLoop:
         self._values[result.trial.id] = result.value
         if result.trial.rung is not None and result.succeeded:
             origin = result.reused_from or result.trial.id
-            directory = self._run.paths.trial(origin, result.attempt)
-            self._directories[result.trial.id] = str(directory)
+            directory = self._run.trial_place(origin, result.attempt)
+            self._directories[result.trial.id] = directory
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._n_run += 1
             if result.logdir:  # else it was lost with its executor, which says nothing of it

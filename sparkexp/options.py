@@ -6,7 +6,6 @@ import difflib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 from sparkexp.arguments import as_float, as_int
@@ -14,7 +13,7 @@ from sparkexp.constraint import Where
 from sparkexp.engine import Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.pruning import as_rule
-from sparkexp.storage.filesystems import is_remote, local_path
+from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
 
 __all__ = ["EngineName", "Options", "ResumeOptions", "RunOptions"]
 
@@ -144,7 +143,8 @@ class RunOptions(ResumeOptions, total=False):
     name : str
         Name of the run; by default that of the train function.
     logdir : str or path
-        Directory of this run, visible to all executors under the same path; by default
+        Directory of this run: one that all executors see under the same path, or a URL such as
+        ``s3://bucket/run`` or ``hdfs://namenode:8020/run``; by default
         ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.
     dry_run : bool
         Whether only to show the plan and to try out on one executor whether the train function
@@ -275,30 +275,26 @@ class Options:
         """Whether there is one slot for sure."""
         return self.engine == "inline" or self.parallelism == 1
 
-    def logdir_path(self) -> Path | None:
-        """Return the log directory as an absolute path, None where it was left out.
+    def place(self) -> str | None:
+        """Return the log directory, an absolute path or a URL; None where it was left out.
 
         Raises
         ------
         InvalidArgumentError
-            If it is no local path.
+            If it is neither.
         """
         if self.logdir is None:
             return None
         given = os.fspath(self.logdir) if isinstance(self.logdir, os.PathLike) else self.logdir
         if not isinstance(given, str) or not given.strip() or "\0" in given:
-            raise InvalidArgumentError(f"logdir must be a path, got {self.logdir!r}.")
-        if is_remote(given):
-            raise InvalidArgumentError(
-                f"logdir must be a local path that all executors see, got {given!r}. Use a "
-                "directory on a shared file system, such as an NFS mount."
-            )
+            raise InvalidArgumentError(f"logdir must be a path or a URL, got {self.logdir!r}.")
         try:
-            return local_path(given)
+            if is_remote(given):
+                open_filesystem(given)
+                return given.rstrip("/")
+            return str(local_path(given))
         except StorageError as error:
-            raise InvalidArgumentError(
-                f"logdir must be a local path that all executors see, got {given!r}: {error}"
-            ) from None
+            raise InvalidArgumentError(f"logdir: {error}") from error
 
 
 def _numbers(given: Mapping[str, Any]) -> dict[str, int | float]:

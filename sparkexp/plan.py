@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from pathlib import Path
 
 from sparkexp.engine import Engine
 from sparkexp.search import RungSearcher
@@ -14,7 +13,7 @@ __all__ = ["plan_text"]
 
 
 def plan_text(
-    name: str, search: Search, engine: Engine, root: Path, max_trials: int | None = None
+    name: str, search: Search, engine: Engine, place: str, max_trials: int | None = None
 ) -> str:
     """Return the plan of a search: what runs where, in how many waves, and how to watch it."""
     searcher, slots = search.searcher, engine.slots
@@ -30,8 +29,8 @@ def plan_text(
         rows += _rungs(searcher)
     waves = "" if n_trials is None else f": {_counted(_waves(search, n_trials, slots), 'wave')}"
     rows.append(("slots", f"{slots} in {engine.where}{waves}"))
-    rows.append(("log directory", str(root)))
-    rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(str(root))}"))
+    rows.append(("log directory", place))
+    rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(place)}"))
     width = max(len(key) for key, _ in rows)
     lines = [f"{search.inner.name} search {name!r}: {_counted(n_trials, 'trial')}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]

@@ -14,6 +14,7 @@ from typing import Any
 
 from sparkexp.arguments import as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.storage import RunDirectory
 from sparkexp.tracking.curve import Point, read_curve
 from sparkexp.trial import Direction, State, Trial, TrialResult
 
@@ -113,14 +114,14 @@ class Pruner:
         Decides.
     direction : {'max', 'min'}
         Which value is the best.
-    folder : Path
+    run : RunDirectory
         Where the trials' curves are.
     """
 
-    def __init__(self, rule: MedianRule, direction: Direction, folder: Path) -> None:
+    def __init__(self, rule: MedianRule, direction: Direction, run: RunDirectory) -> None:
         self._rule = rule
         self._direction: Direction = direction
-        self._folder = folder
+        self._run = run
         self._means: list[_Means] = []
         self._curves: dict[int, list[Point]] = {}
         self._seen: dict[int, int] = {}
@@ -133,6 +134,7 @@ class Pruner:
         number = result.trial.number
         self._curves.pop(number, None)
         if result.state is State.SUCCEEDED and result.reused_from is None:
+            self._run.refresh_curve(number)
             curve = read_curve(self._path(number))
             if curve:
                 self._means.append(_means(curve))
@@ -188,7 +190,7 @@ class Pruner:
         return self._rule._is_to_end(curve, self._means, self._direction)
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"trial-{number:05d}.json"
+        return self._run.paths.curve(number)
 
 
 def as_rule(given: object) -> MedianRule | None:

@@ -200,7 +200,7 @@ def _settings(run: RunDirectory) -> Iterable[str]:
     yield f"<pre>{html.escape(call_text(search, options))}</pre>"
     yield "<h2>Settings</h2>"
     rows = {
-        "log directory": str(run.paths.root),
+        "log directory": run.place,
         "created": settings.get("created"),
         "sparkexp": settings.get("sparkexp_version"),
         "searcher": settings.get("searcher"),

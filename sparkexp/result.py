@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.analysis.cost import fidelity_cost
 from sparkexp.arguments import as_direction
 from sparkexp.artifacts import load_model
-from sparkexp.errors import InvalidArgumentError, NoBestTrialError, RunDirectoryError
+from sparkexp.errors import (
+    InvalidArgumentError,
+    NoBestTrialError,
+    RunDirectoryError,
+    StorageError,
+)
 from sparkexp.goals import Goal, goals_of
 from sparkexp.ranking import (
     BestTrial,
@@ -50,7 +55,7 @@ class Result:
     direction : {'max', 'min'}
         Whether the largest or the smallest value is the best.
     logdir : str
-        The run's log directory.
+        The run's log directory, a path or a URL.
     name : str
         The run's name.
     stopped : str, optional
@@ -97,8 +102,7 @@ class Result:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
         trials = tuple(run.results())
         metrics = (metric,) if isinstance(metric, str) else tuple(map(str, metric))
-        root = str(run.paths.root)
-        return cls(trials, direction, root, name, directions=directions, metrics=metrics)
+        return cls(trials, direction, run.place, name, directions=directions, metrics=metrics)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -298,7 +302,7 @@ class Result:
         try:
             search = Search.from_json(RunDirectory.open(self.logdir).settings)
             specs = search.hparams()
-        except (RunDirectoryError, InvalidArgumentError, KeyError, TypeError):
+        except (RunDirectoryError, StorageError, InvalidArgumentError, KeyError, TypeError):
             specs = specs_of(r.trial.params for r in self.trials)  # the run's directory is gone
         return [Axis(spec) for spec in specs]
 

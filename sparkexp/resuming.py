@@ -46,7 +46,7 @@ def resume(
     train : Callable
         The train function of the search.
     logdir : str or path
-        The log directory of the run.
+        The log directory of the run, a path or a URL.
     searcher : optuna.samplers.BaseSampler, optional
         The sampler, if it was one of Optuna's: a log directory can't hold it. It is told all
         trials that ended, and goes on from there.
@@ -63,6 +63,8 @@ def resume(
     ------
     RunDirectoryError
         If there is no run, it is damaged, another version wrote it, or its driver still works.
+    StorageError
+        If its storage can't be reached.
     TrainFunctionError, InvalidArgumentError, EnvironmentUnfitError
         As for `launch`.
 
@@ -139,12 +141,14 @@ def load(logdir: str | os.PathLike[str]) -> Result:
     Parameters
     ----------
     logdir : str or path
-        The log directory of the run.
+        The log directory of the run, a path or a URL.
 
     Raises
     ------
     RunDirectoryError
         If there is no run, it is damaged, or another version wrote it.
+    StorageError
+        If its storage can't be reached.
 
     Examples
     --------
@@ -157,7 +161,7 @@ def load(logdir: str | os.PathLike[str]) -> Result:
 
 
 def _open(logdir: str | os.PathLike[str]) -> RunDirectory:
-    path = Options.checked({"logdir": logdir}).logdir_path()
-    if path is None:
+    place = Options.checked({"logdir": logdir}).place()
+    if place is None:
         raise InvalidArgumentError("logdir must name the log directory of a run, got None.")
-    return RunDirectory.open(path)
+    return RunDirectory.open(place)

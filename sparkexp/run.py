@@ -19,7 +19,12 @@ from sparkexp.engine import (
     SparkEngine,
     TrialTask,
 )
-from sparkexp.errors import InvalidArgumentError, SearchInterrupted, SessionLostError
+from sparkexp.errors import (
+    InvalidArgumentError,
+    SearchInterrupted,
+    SessionLostError,
+    StorageError,
+)
 from sparkexp.goals import goals_of
 from sparkexp.interrupts import Interrupts
 from sparkexp.keeping import Keeper
@@ -46,6 +51,8 @@ __all__ = ["DEFAULT_ROOT", "default_root", "run_search"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_ROOT = "sparkexp-runs"
+# Places that an error names.
+MAX_LISTED = 10
 # Unless the user set them: without the first, one trial takes all memory of a GPU that others
 # share; the second keeps TensorFlow's start-up messages out of every trial's log.
 TRIAL_ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "TF_CPP_MIN_LOG_LEVEL": "1"}
@@ -83,13 +90,15 @@ def run_search(
         After Ctrl-C; it carries the result so far.
     SessionLostError
         If the Spark session ends meanwhile; likewise.
+    StorageError
+        If the log directory is a URL that can't be written; at the end, likewise.
     """
     name = run.settings["name"] if run else options.name or function_name(train)
-    root = run.paths.root if run else options.logdir_path() or default_root(name)
+    place = run.place if run else options.place() or str(default_root(name))
     template = TrialTask(
         trial=Trial(0, {}),
         train=train,
-        logdir=str(root),
+        logdir=place,
         objective=Objective(options.first_metric, search.needs_values, options.more_metrics),
         isolation=options.isolation,
         timeout_s=options.trial_timeout,
@@ -103,10 +112,17 @@ def run_search(
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
         # And from here on there may be something on disk.
-        run = run or RunDirectory.create(root, _settings(name, train, search, options))
-        with run.locked():
-            plan = plan_text(name, planned or search, engine, root, options.max_trials)
-            return _run_locked(search, options, engine, run, interrupts, plan)
+        run = run or RunDirectory.create(place, _settings(name, train, search, options))
+        result = None
+        try:
+            with run.locked(curves=options.prune is not None):
+                plan = plan_text(name, planned or search, engine, place, options.max_trials)
+                result = _run_locked(search, options, engine, run, interrupts, plan)
+        except StorageError as error:
+            if result is None:
+                raise
+            raise _unsent(error, result) from error
+        return result
 
 
 def _run_locked(
@@ -151,7 +167,7 @@ def _run_locked(
                 "the trials without one are run again.", run.paths.records
             )  # fmt: skip
     rule = as_rule(options.prune)
-    pruner = None if rule is None else Pruner(rule, search.direction, run.paths.curves)
+    pruner = None if rule is None else Pruner(rule, search.direction, run)
     loop = SearchLoop(
         searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner,
         _keeper(search, options, run),
@@ -160,9 +176,8 @@ def _run_locked(
     def result(stopped: str | None) -> Result:
         name = run.settings["name"]
         trials = tuple(loop.results())
-        root = str(run.paths.root)
         return Result(
-            trials, search.direction, root, name, stopped, search.directions, options.metrics
+            trials, search.direction, run.place, name, stopped, search.directions, options.metrics
         )
 
     progress.plan(plan)
@@ -176,7 +191,7 @@ def _run_locked(
         n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
         interrupted = SearchInterrupted(
             f"The search was interrupted after {n_ended} trials. They are in "
-            f"{str(run.paths.root)!r}: experiment.resume(spark, train, logdir) goes on."
+            f"{run.place!r}: experiment.resume(spark, train, logdir) goes on."
         )
         interrupted.result = result("interrupted")
         raise interrupted from None
@@ -215,6 +230,20 @@ def _keeper(search: Search, options: Options, run: RunDirectory) -> Keeper | Non
         return None
     directions = search.directions or (search.direction,)
     return Keeper(options.n_kept, directions, run, search.repeats, search.confirm)
+
+
+def _unsent(error: StorageError, result: Result) -> StorageError:
+    """Return the error of a search whose log directory went away, with all that there is."""
+    kept = [trial.kept for trial in result.trials if trial.kept]
+    places = f" The trials' files are kept at {_listed(kept)}." if kept else ""
+    found = StorageError(f"{error}{places}")
+    found.result = result
+    return found
+
+
+def _listed(places: list[str]) -> str:
+    more = f" and {len(places) - MAX_LISTED} more places" if len(places) > MAX_LISTED else ""
+    return ", ".join(places[:MAX_LISTED]) + more
 
 
 def _at_most(n_trials: int | None, limit: int | None) -> int | None:

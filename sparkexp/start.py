@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ from sparkexp.run import default_root, run_search
 from sparkexp.search import ListSearcher
 from sparkexp.search_spec import Search
 from sparkexp.signature import check_train, function_name, takes
-from sparkexp.storage import RunDirectory
+from sparkexp.storage import RunDirectory, RunPaths
+from sparkexp.storage.passing import read_text, removed_afterwards
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -70,23 +70,19 @@ def _try_out(
     first = search.searcher.ask()
     searcher = ListSearcher([first.params if first is not None else {}])
     one = Search(searcher, search.direction, needs_values=False, reuse=False)
-    wanted = options.logdir_path() or default_root(options.name or function_name(train))
+    wanted = options.place() or str(default_root(options.name or function_name(train)))
     # Beside the log directory, on the same storage; what is there already is none of our business.
-    root = wanted.with_name(f".{wanted.name}-dry-run-{uuid.uuid4().hex[:8]}")
-    quiet = dataclasses.replace(
-        options, dry_run=False, metric=None, logdir=root, initial=(), warm_start=None
-    )
-    new = [path for path in (root, *root.parents) if not path.exists()]
-    try:
+    parent, _, name = wanted.rpartition("/")
+    if parent.endswith(":/"):  # a bucket has no place beside it
+        parent, name = wanted, "run"
+    place = f"{parent}/.{name}-dry-run-{uuid.uuid4().hex[:8]}"
+    with removed_afterwards(place):
+        quiet = dataclasses.replace(
+            options, dry_run=False, metric=None, logdir=place, initial=(), warm_start=None
+        )
         result = run_search(spark, probe_of(train), one, quiet, planned=search)
         (trial,) = result.trials
-        output = Path(trial.logdir, "output.log")
-        said = output.read_text(errors="replace") if output.exists() else trial.output
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-        for path in new[1:]:
-            if path.exists():
-                path.rmdir()
+        said = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output
     return dataclasses.replace(
         result,
         trials=(dataclasses.replace(trial, output=said),),

@@ -138,6 +138,8 @@ class TrialResult:
         Whether the trial found checkpoints of an earlier trial of its configuration.
     values : tuple of float
         All objectives, where there are several and it succeeded.
+    kept : str
+        Where its files are, as ``host:path``, if they could not be sent to the log directory.
     """
 
     trial: Trial
@@ -159,6 +161,7 @@ class TrialResult:
     executor: str = ""
     values: tuple[float, ...] = ()
     continued: bool = False
+    kept: str = ""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):

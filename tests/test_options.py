@@ -16,7 +16,7 @@ def test_defaults():
     options = Options.checked({})
     assert options == Options()
     assert (options.engine, options.isolation, options.progress) == ("spark", "fork", True)
-    assert options.logdir_path() is None
+    assert options.place() is None
 
 
 def test_the_typed_dict_names_the_same_options():
@@ -101,20 +101,26 @@ def test_a_logdir_becomes_an_absolute_path(tmp_path, monkeypatch, given, path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
     expected = path.format(cwd=tmp_path, home="/home/somebody")
-    assert Options.checked({"logdir": given}).logdir_path() == Path(expected)
+    assert Options.checked({"logdir": given}).place() == str(Path(expected))
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/run/", "memory://run", "hdfs://host:8020/run"])
+def test_a_logdir_may_be_a_url(given):
+    assert Options.checked({"logdir": given}).place() == given.rstrip("/")
 
 
 @pytest.mark.parametrize(
-    "given", ["", b"/data", 3, "s3://bucket/run", "hdfs://host/run", "file://elsewhere/run"]
+    "given",
+    ["", b"/data", 3, "s3:/bucket/run", "s3://", "nothing://x/run", "file://elsewhere/run"],
 )
-def test_a_logdir_that_is_no_local_path(given):
-    with pytest.raises(InvalidArgumentError, match="logdir must be a .*path.*, got"):
-        Options.checked({"logdir": given}).logdir_path()
+def test_a_logdir_that_is_no_place(given):
+    with pytest.raises(InvalidArgumentError, match="logdir.* must be a .*path.*, got|URL must"):
+        Options.checked({"logdir": given}).place()
 
 
 def test_the_home_of_somebody_unknown():
-    with pytest.raises(InvalidArgumentError, match="logdir .*got '~nobody-of-this-name/runs'"):
-        Options.checked({"logdir": "~nobody-of-this-name/runs"}).logdir_path()
+    with pytest.raises(InvalidArgumentError, match="logdir: .*got '~nobody-of-this-name/runs'"):
+        Options.checked({"logdir": "~nobody-of-this-name/runs"}).place()
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])

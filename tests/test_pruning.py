@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.pruning import MedianRule, Pruner, as_rule
+from sparkexp.storage import RunDirectory
 from sparkexp.tracking.curve import MAX_POINTS, CurveFile, read_curve
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -74,14 +74,16 @@ def test_without_a_metric_the_only_one_counts(tmp_path):
 
 
 def test_many_trials_are_looked_at_in_turn(tmp_path):
-    pruner = Pruner(MedianRule(1, 1), "max", tmp_path)
+    run = RunDirectory(tmp_path, {})
+    run.paths.curves.mkdir()
+    pruner = Pruner(MedianRule(1, 1), "max", run)
     good = Trial(0, {})
-    Path(tmp_path, "trial-00000.json").write_text(json.dumps([[s, 0.9] for s in range(500)]))
+    run.paths.curve(0).write_text(json.dumps([[s, 0.9] for s in range(500)]))
     pruner.known(TrialResult(good, State.SUCCEEDED, 0.9))
     running = [Trial(k, {}) for k in range(1, 2001)]
     for trial in running:
         bad = json.dumps([[s, 0.1] for s in range(500)])
-        Path(tmp_path, f"trial-{trial.number:05d}.json").write_text(bad)
+        run.paths.curve(trial.number).write_text(bad)
     found = pruner.look(running, at_once=True)
     assert len(found) < len(running)  # there is no time for all of them at once
     for _ in range(4000):

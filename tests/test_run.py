@@ -519,7 +519,7 @@ INVALID = {
         "parallelism is a whole number of at least 1",
     ),
     "py_files": ({"py_files": ["no.py"]}, InvalidArgumentError, "must name existing .py"),
-    "a remote logdir": ({"logdir": "s3://b/run"}, InvalidArgumentError, "must be a local path"),
+    "no URL": ({"logdir": "s3:/b/run"}, InvalidArgumentError, "URL must name a server"),
     "an empty dict": ({"args_dict": {}}, SpaceError, "at least one parameter, got none"),
     "an empty list": ({"args_dict": []}, SpaceError, "list of at least one dict, got []"),
     "an empty search": ({**EVOLUTION, "args_dict": {}}, SpaceError, "at least one parameter"),
@@ -861,8 +861,8 @@ def test_a_console_that_is_gone_does_not_end_the_search(monkeypatch, stream):
         ({"parallelism": 10**30}, "parallelism is a whole number"),
         ({"timeout": 10**400}, "timeout is a number above 0"),
         ({"logdir": "a\0b"}, "logdir must be a path"),
-        ({"logdir": "file:///"}, "logdir must be a local path"),
-        ({"logdir": "s3:/bucket"}, "logdir must be a local path"),
+        ({"logdir": "file:///"}, "logdir: A place on this machine must be"),
+        ({"logdir": "s3:/bucket"}, "logdir: A URL must name a server"),
     ],
 )
 def test_odd_options_are_named(options, error):

@@ -36,6 +36,7 @@ FULL = TrialResult(
     warnings=("the disk is full",),
     continued=True,
     values=(0.5, 2.0),
+    kept="node-1:/tmp/trial/x",
 )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from sparkexp.ranking import BestTrial
 from sparkexp.result import Result
 from sparkexp.storage import RunDirectory, RunPaths
-from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.filesystems import is_remote, local_path
 from sparkexp.trial import TrialResult
 
 __all__ = ["RECORD_FORMAT", "open_runs", "run_record"]
@@ -27,12 +26,11 @@ def open_runs(logdir: str) -> list[RunDirectory]:
     RunDirectoryError
         If there is none, or one is damaged.
     """
-    if is_remote(logdir) or RunPaths(Path(logdir)).experiment.is_file():
+    if is_remote(logdir) or RunPaths(local_path(logdir)).experiment.is_file():
         return [RunDirectory.open(logdir)]
-    below = [
-        path for path in sorted(Path(logdir).glob("*/")) if RunPaths(path).experiment.is_file()
-    ]
-    return [RunDirectory.open(path) for path in below or [Path(logdir)]]
+    folders = sorted(local_path(logdir).glob("*/"))
+    below = [path for path in folders if RunPaths(path).experiment.is_file()]
+    return [RunDirectory.open(path) for path in below] or [RunDirectory.open(logdir)]
 
 
 def run_record(run: RunDirectory) -> dict[str, Any]:

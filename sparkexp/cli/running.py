@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 
-from sparkexp.errors import SearchInterrupted, SessionLostError
+from sparkexp.errors import SearchInterrupted, SessionLostError, StorageError
 from sparkexp.result import Result
 
 __all__ = ["finished"]
@@ -27,8 +27,9 @@ def finished(search: Callable[[], Result]) -> int:
 
     Raises
     ------
-    SessionLostError
-        If the session ended meanwhile, after the result so far was printed.
+    SessionLostError, StorageError
+        If the session ended meanwhile, or the log directory could not take all of it, after the
+        result was printed.
     """
     try:
         result = search()
@@ -36,7 +37,7 @@ def finished(search: Callable[[], Result]) -> int:
         print(error.result, flush=True)
         print(f"sparkexp: interrupted. {_goes_on(error.result)}", file=sys.stderr)
         return 130
-    except SessionLostError as error:
+    except (SessionLostError, StorageError) as error:
         if hasattr(error, "result"):
             print(error.result, flush=True)
             print(f"sparkexp: {_goes_on(error.result)}", file=sys.stderr)

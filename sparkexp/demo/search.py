@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from pathlib import Path
 
 from sparkexp import experiment
 from sparkexp.demo.images import data_name, load_images, test_accuracy, train_cnn
@@ -21,10 +20,10 @@ def run_demo(master: str | None = None, logdir: str | None = None) -> str:
     master : str, optional
         Spark master; by default that of spark-submit, or ``local[2]``.
     logdir : str, optional
-        Directory for the runs; by default a new one below ``sparkexp-runs``.
+        Directory or URL for the runs; by default a new one below ``sparkexp-runs``.
     """
     started = time.monotonic()
-    root = Path(logdir or f"sparkexp-runs/demo-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
+    root = (logdir or f"sparkexp-runs/demo-{time.strftime('%Y%m%d-%H%M%S')}").rstrip("/")
     spark = build_session("sparkexp demo", master)
     spark.sparkContext.setLogLevel("ERROR")
     try:
@@ -33,7 +32,7 @@ def run_demo(master: str | None = None, logdir: str | None = None) -> str:
             train_cnn,
             {"learning_rate": [0.001, 0.005, 0.01], "dropout": [0.5, 0.6]},
             name="grid",
-            logdir=root / "grid",
+            logdir=f"{root}/grid",
         )
         evolution = experiment.evolutionary_search(
             spark,
@@ -46,7 +45,7 @@ def run_demo(master: str | None = None, logdir: str | None = None) -> str:
             mutation=0.5,
             seed=1,
             name="evolution",
-            logdir=root / "evolution",
+            logdir=f"{root}/evolution",
         )
         best = max(grid.best, evolution.best, key=lambda trial: trial.value)
         test = experiment.launch(
@@ -54,7 +53,7 @@ def run_demo(master: str | None = None, logdir: str | None = None) -> str:
             test_accuracy,
             [best.params],
             name="test",
-            logdir=root / "test",
+            logdir=f"{root}/test",
             progress=False,
         )
         accuracy = test.best.value

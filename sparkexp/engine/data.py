@@ -2,20 +2,79 @@
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import pickle
 import struct
+import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
-from sparkexp.errors import InvalidArgumentError
+from sparkexp.errors import InvalidArgumentError, StorageError
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.remote_files import RemoteFiles, joined, reached
 
-__all__ = ["read_data", "write_data"]
+__all__ = ["hand_over", "read_data", "take_back", "write_data"]
+
+logger = logging.getLogger(__name__)
+
+# In the run's directory while the search runs.
+_NAME = "data.pickle"
 
 # Arrays start where the widest vector loads like it.
 ALIGNMENT = 64
 _COUNT = struct.Struct("<Q")
+
+
+def hand_over(data: object, logdir: str) -> str:
+    """Write an object where all executors find it, and return the place.
+
+    Parameters
+    ----------
+    data : object
+        See `write_data`.
+    logdir : str
+        The run's log directory, a path or a URL.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the object can't be pickled.
+    StorageError
+        If the URL can't be written.
+    """
+    if not is_remote(logdir):
+        path = Path(logdir, _NAME)
+        write_data(data, path)
+        return str(path)
+    with reached(logdir), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, _NAME)
+        write_data(data, path)
+        files = RemoteFiles(logdir)
+        # Executors keep copies: other data have another name. Of a driver that was killed, some
+        # may have been left.
+        head, tail = _NAME.split(".")
+        for name in files.names(""):
+            if name.startswith(f"{head}-") and name.endswith(f".{tail}"):
+                files.remove(name)
+        name = f"{head}-{uuid.uuid4().hex[:12]}.{tail}"
+        files.write(name, path)
+    return joined(logdir, name)
+
+
+def take_back(place: str) -> None:
+    """Remove what `hand_over` wrote."""
+    if not is_remote(place):
+        Path(place).unlink(missing_ok=True)
+        return
+    logdir, _, name = place.rpartition("/")
+    try:
+        with reached(logdir):
+            RemoteFiles(logdir).remove(name)
+    except StorageError as error:
+        logger.warning("%s is left: %s", place, error)
 
 
 def write_data(data: object, path: Path) -> int:

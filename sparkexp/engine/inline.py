@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import replace
 
 from sparkexp.engine.base import Engine, TrialTask
+from sparkexp.engine.courier import courier
 from sparkexp.engine.outcome import TrialStopped
 from sparkexp.engine.task import run_attempt
 from sparkexp.trial import State, Trial, TrialResult
@@ -74,3 +75,4 @@ class InlineEngine(Engine):
     def close(self) -> None:
         self.cancel()
         self._queue.clear()
+        courier.close()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sparkexp.engine.base import Train
 
-__all__ = ["ship", "user_modules"]
+__all__ = ["private_folder", "ship", "user_modules"]
 
 PACKAGE = "sparkexp"
 MAX_MODULES_MB = 50
@@ -160,7 +160,8 @@ def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
             f"than the {MAX_MODULES_MB} MB that are sent to executors. Install them there, or "
             "import less."
         )
-    path = _cache() / f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.zip"
+    # It outlives the call: Spark reads the file when an executor asks.
+    path = private_folder() / f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.zip"
     if not path.exists():
         aside = path.with_suffix(f".{os.getpid()}")
         aside.write_bytes(data)
@@ -168,8 +169,8 @@ def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
     return path
 
 
-def _cache() -> Path:
-    """Return a folder that outlives the call: Spark reads the file when an executor asks."""
+def private_folder() -> Path:
+    """Return a folder for temporary files that nobody else writes to, and that stays."""
     folder = Path(tempfile.gettempdir(), f"sparkexp-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700)

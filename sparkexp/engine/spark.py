@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
-from sparkexp.engine.data import write_data
+from sparkexp.engine.data import hand_over, take_back
 from sparkexp.engine.jobs import TrialJobs
 from sparkexp.engine.patience import bounded_retries, give_up, is_connect, is_unreachable
 from sparkexp.engine.preload import heavy_imports
@@ -41,8 +41,6 @@ __all__ = ["SparkEngine"]
 
 logger = logging.getLogger(__name__)
 
-# The trials' data, in the run's directory while the search runs.
-DATA_FILE = "data.pickle"
 N_CANCELS = 10
 # For one trial in the queue: so many slots that two become free at the same moment is rare.
 SLOTS_PER_AHEAD = 16
@@ -149,9 +147,8 @@ class SparkEngine(Engine):
     def submit(self, trial: Trial) -> None:
         if self._data is not None and self._template.data is None:
             # Not before the first trial: now the run's directory is there.
-            path = Path(self._template.logdir, DATA_FILE)
-            write_data(self._data, path)
-            self._template = replace(self._template, data=str(path))
+            place = hand_over(self._data, self._template.logdir)
+            self._template = replace(self._template, data=place)
         self._in_flight += 1
         if self._n_threads < self._in_flight:
             self._start_thread()
@@ -204,7 +201,7 @@ class SparkEngine(Engine):
         if self._lost.is_set():
             give_up(self._spark)
         if self._template.data is not None:
-            Path(self._template.data).unlink(missing_ok=True)
+            take_back(self._template.data)
 
     def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):

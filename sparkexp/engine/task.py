@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.child import run_here
+from sparkexp.engine.elsewhere import run_elsewhere
 from sparkexp.engine.executor import executor_id
 from sparkexp.engine.outcome import Outcome, failure
 from sparkexp.engine.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.gpu import VISIBLE_DEVICES, pinned, visible_devices
 from sparkexp.storage import RunPaths
+from sparkexp.storage.filesystems import is_remote
 from sparkexp.tracking import row_name, write_session_end, write_session_start
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -132,6 +134,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     addresses : tuple of str
         The GPU addresses that Spark gave to the task.
     """
+    if is_remote(task.logdir):
+        return run_elsewhere(task, lambda here: run_attempt(here, attempt, addresses))
     paths = RunPaths(Path(task.logdir))
     directory = paths.trial(task.trial.id, attempt)
     warnings = []

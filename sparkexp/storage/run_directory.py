@@ -10,13 +10,22 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sparkexp.errors import RunDirectoryError
+from sparkexp.storage.filesystems import is_remote, local_path
 from sparkexp.storage.paths import RunPaths
 from sparkexp.trial import TrialResult
 
-__all__ = ["FORMAT_VERSION", "RunDirectory"]
+__all__ = [
+    "FORMAT_VERSION",
+    "RunDirectory",
+    "flocked",
+    "has_a_run",
+    "holds_no_run",
+    "read_settings",
+    "write_settings",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -46,33 +55,49 @@ class RunDirectory:
         self.paths = RunPaths(Path(root))
         self.settings = dict(settings)
 
+    @property
+    def place(self) -> str:
+        """The run's log directory as its users name it: an absolute path, or a URL."""
+        return str(self.paths.root)
+
+    def trial_place(self, trial_id: str, attempt: int = 0) -> str:
+        """Return the directory of an attempt at a trial, as the trial's users name it."""
+        return str(self.trial_directory(trial_id, attempt))
+
+    def trial_directory(self, trial_id: str, attempt: int = 0) -> Path:
+        """Return a directory for what the driver itself has to say of an attempt."""
+        return self.paths.trial(trial_id, attempt)
+
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, curves: bool = False) -> Iterator[None]:
         """Keep other drivers out meanwhile; the lock ends with the process, however that ends.
+
+        Parameters
+        ----------
+        curves : bool
+            Whether the trials' curves are looked at meanwhile.
 
         Raises
         ------
         RunDirectoryError
             If another driver has it, or the directory can't be written.
+        StorageError
+            If the run's files could not all be sent where they belong.
         """
-        with self._lock_file() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunDirectoryError(
-                    "A run has one driver at a time, and another process works on "
-                    f"{str(self.paths.root)!r}. Wait until it ends, or end it."
-                ) from None
+        with flocked(self.paths.lock, self.place):
             yield
 
-    def _lock_file(self) -> IO[str]:
-        try:
-            return self.paths.lock.open("a")
-        except OSError as error:
-            raise RunDirectoryError(
-                f"A search writes to its log directory, and {str(self.paths.root)!r} can't be "
-                f"written: {error.strerror or error}. Go on with a copy that can."
-            ) from error
+    def check(self) -> None:
+        """Look whether this driver may go on.
+
+        Raises
+        ------
+        RunDirectoryError
+            If another one has taken the run over.
+        """
+
+    def refresh_curve(self, number: int) -> None:
+        """See to it that what an ended trial has reported can be read."""
 
     @classmethod
     def create(cls, root: str | Path, settings: Mapping[str, Any]) -> RunDirectory:
@@ -82,17 +107,20 @@ class RunDirectory:
         ------
         RunDirectoryError
             If it holds a run already, or can't be written.
+        StorageError
+            If it is a URL that can't be written.
         """
+        if is_remote(root):
+            from sparkexp.storage.remote_run import RemoteRun
+
+            return RemoteRun.begun(os.fspath(root), settings)
         run = cls(Path(root).absolute(), settings)
         leftovers = (run.paths.experiment, run.paths.searcher, run.paths.records)
         if any(path.exists() for path in leftovers):
-            raise RunDirectoryError(
-                f"A log directory holds one run, and logdir={str(root)!r} already has one. "
-                "Name another directory, or leave logdir out for a new one."
-            )
+            raise has_a_run(root)
         try:
             run.paths.records.mkdir(parents=True, exist_ok=True)
-            _write(run.paths.experiment, {"format": FORMAT_VERSION, **run.settings})
+            write_settings(run.paths.experiment, run.settings)
         except OSError as error:
             raise RunDirectoryError(
                 f"The log directory must be writable, and logdir={str(root)!r} is not: "
@@ -108,21 +136,15 @@ class RunDirectory:
         ------
         RunDirectoryError
             If there is no run, it is damaged, or another version of sparkexp wrote it.
+        StorageError
+            If it is a URL that can't be read.
         """
-        paths = RunPaths(Path(root).absolute())
-        if not paths.experiment.is_file():
-            raise RunDirectoryError(
-                f"{str(root)!r} holds no run of sparkexp: it has no {paths.experiment.name}. "
-                "Name the directory that was printed as the run's log directory."
-            )
-        settings = _read(paths.experiment)
-        if settings.pop("format", None) != FORMAT_VERSION:
-            raise RunDirectoryError(
-                f"{paths.experiment} was written by another version of sparkexp (format "
-                f"{FORMAT_VERSION} is read here). Read it with the version that wrote it: "
-                f"{settings.get('sparkexp_version', 'unknown')}."
-            )
-        return cls(paths.root, settings)
+        if is_remote(root):
+            from sparkexp.storage.remote_run import RemoteRun
+
+            return RemoteRun.opened(os.fspath(root))
+        paths = RunPaths(local_path(root))
+        return cls(paths.root, read_settings(paths, root))
 
     def record(self, result: TrialResult) -> None:
         """Write what became of a trial."""
@@ -156,6 +178,62 @@ class RunDirectory:
             except (KeyError, TypeError, ValueError) as error:
                 raise _damaged(path, error) from error
         return sorted(results, key=lambda result: result.trial.number)
+
+
+@contextmanager
+def flocked(path: Path, place: str) -> Iterator[None]:
+    """Hold a lock file of a run; see `RunDirectory.locked`."""
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"A search writes to its log directory, and {str(path.parent)!r} can't be "
+            f"written: {error.strerror or error}. Go on with a copy that can."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunDirectoryError(
+                "A run has one driver at a time, and another process works on "
+                f"{place!r}. Wait until it ends, or end it."
+            ) from None
+        yield
+
+
+def has_a_run(root: str | os.PathLike[str]) -> RunDirectoryError:
+    """Return the error for a log directory that is taken."""
+    return RunDirectoryError(
+        f"A log directory holds one run, and logdir={str(root)!r} already has one. "
+        "Name another directory, or leave logdir out for a new one."
+    )
+
+
+def holds_no_run(root: str | os.PathLike[str]) -> RunDirectoryError:
+    """Return the error for a directory without a run."""
+    return RunDirectoryError(
+        f"{str(root)!r} holds no run of sparkexp: it has no {RunPaths(Path()).experiment.name}. "
+        "Name the directory that was printed as the run's log directory."
+    )
+
+
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write a run's settings."""
+    _write(path, {"format": FORMAT_VERSION, **settings})
+
+
+def read_settings(paths: RunPaths, root: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return a run's settings; see `RunDirectory.open`."""
+    if not paths.experiment.is_file():
+        raise holds_no_run(root)
+    settings = _read(paths.experiment)
+    if settings.pop("format", None) != FORMAT_VERSION:
+        raise RunDirectoryError(
+            f"{paths.experiment} was written by another version of sparkexp (format "
+            f"{FORMAT_VERSION} is read here). Read it with the version that wrote it: "
+            f"{settings.get('sparkexp_version', 'unknown')}."
+        )
+    return settings
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -7,9 +7,9 @@ import shutil
 import uuid
 from pathlib import Path
 
-__all__ = ["Checkpoints"]
+__all__ = ["CHECKPOINTS", "Checkpoints"]
 
-_NAME = "checkpoints"
+CHECKPOINTS = "checkpoints"
 
 
 class Checkpoints:
@@ -44,7 +44,7 @@ class Checkpoints:
         earlier: str | os.PathLike[str] | None = None,
     ) -> None:
         self._trial = Path(trial_directory)
-        self._earlier = None if earlier is None else Path(earlier, _NAME)
+        self._earlier = None if earlier is None else Path(earlier, CHECKPOINTS)
         self._own: Path | None = None
         #: Whether there was something to go on with, and the train function asked for it.
         self.continued = False
@@ -59,9 +59,9 @@ class Checkpoints:
         """
         if self._own is None:
             # What an attempt of a driver that was killed has left is nobody's any more.
-            for left in self._trial.glob(f"{_NAME}-*"):
+            for left in self._trial.glob(f"{CHECKPOINTS}-*"):
                 shutil.rmtree(left, ignore_errors=True)
-            own = self._trial / f"{_NAME}-{uuid.uuid4().hex[:8]}"
+            own = self._trial / f"{CHECKPOINTS}-{uuid.uuid4().hex[:8]}"
             if self._earlier is not None and self._earlier.is_dir():
                 # Not links: a library that writes into a file would write into the earlier one.
                 shutil.copytree(self._earlier, own)
@@ -81,9 +81,9 @@ class Checkpoints:
         """
         if self._own is None:
             return
-        final = self._trial / _NAME
+        final = self._trial / CHECKPOINTS
         if final.exists():  # an earlier driver was killed before it knew that the trial had ended
-            aside = self._trial / f"{_NAME}-{uuid.uuid4().hex[:8]}"
+            aside = self._trial / f"{CHECKPOINTS}-{uuid.uuid4().hex[:8]}"
             final.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
         self._own.rename(final)

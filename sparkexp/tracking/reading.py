@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.remote_files import fetch_directory, joined
 from sparkexp.tracking.hparams import MetricSpec
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ __all__ = ["events_in", "last_steps", "scalar_metrics"]
 MAX_RECORD_BYTES = 1 << 20
 # Enough for an epoch of every metric.
 MAX_READ_BYTES = 4 << 20
+_EVENTS = "events.out.tfevents."
 _GROUPS: tuple[Literal["", "train", "validation"], ...] = ("", "train", "validation")
 
 
@@ -51,7 +55,7 @@ def events_in(
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event
 
-    for path in sorted(Path(directory).glob("events.out.tfevents.*")):
+    for path in sorted(Path(directory).glob(f"{_EVENTS}*")):
         with path.open("rb") as file:
             while file.tell() < max_bytes and len(header := file.read(12)) == 12:
                 (length,) = struct.unpack("<Q", header[:8])
@@ -82,13 +86,18 @@ def scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
     Parameters
     ----------
     directory : str or path
-        The trial's directory; Keras writes below it, to ``train`` and ``validation``.
+        The trial's directory, or its URL; Keras writes below it, to ``train`` and ``validation``.
 
     Raises
     ------
     OSError
         If a file can't be read.
     """
+    if is_remote(directory):
+        with tempfile.TemporaryDirectory() as copy:
+            for group in _GROUPS:
+                fetch_directory(joined(os.fspath(directory), group), Path(copy, group), _EVENTS)
+            return scalar_metrics(copy)
     found: dict[tuple[str, str], MetricSpec] = {}
     for group in _GROUPS:
         for event in events_in(Path(directory, group), max_bytes=MAX_READ_BYTES):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.errors import StorageError
 from sparkexp.goals import Goal
 from sparkexp.tracking.events import EventFile
 from sparkexp.tracking.hparams import HParamSpec, MetricSpec
@@ -199,7 +200,7 @@ class SearchLog:
         objectives = {goal.metric for goal in self._goals}
         names = [name for name in result.metrics if name not in objectives]
         returned = [MetricSpec(returned_tag(name), name) for name in names]
-        written = scalar_metrics(result.logdir) if result.logdir else []
+        written = self._written(result)
         reported = [
             MetricSpec(found.tag, _heading(found, result), found.group)
             for found in written
@@ -209,6 +210,13 @@ class SearchLog:
         # and its parallel coordinates leave out who lacks what is ticked.
         found = [*reported, *returned] if self._prunes else [*returned, *reported]
         return found[:MAX_METRICS]
+
+    def _written(self, result: TrialResult) -> list[MetricSpec]:
+        try:
+            return scalar_metrics(result.logdir) if result.logdir else []
+        except StorageError as error:
+            logger.warning("TensorBoard's table lacks what trials reported: %s", error)
+            return []
 
 
 def _heading(found: MetricSpec, result: TrialResult) -> str:
