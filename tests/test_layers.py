@@ -142,19 +142,7 @@ def _why(found: Import) -> Iterator[str]:
             yield "TensorBoard is tracking's business"
         elif not (found.in_function or found.typing_only):
             yield "inside of functions only"
-    elif top in (
-        "pandas",
-        "pyarrow",
-        "cloudpickle",
-        "sklearn",
-        "matplotlib",
-        "plotly",
-        "PIL",
-        "optuna",
-        "fsspec",
-        "s3fs",
-        "hdfs_native",
-    ):
+    elif top in HEAVY:
         if not (found.in_function or found.typing_only):
             yield "inside of functions only"
 
