@@ -73,7 +73,8 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
     for mark in panel.marks:
         _DRAWERS[type(mark)](plot, mark)
     if sum(bool(getattr(mark, "label", "")) for mark in panel.marks) > 1:
-        plot.legend(frameon=False, loc="best")
+        # With a frame, so that its marks are not taken for data.
+        plot.legend(framealpha=0.9, edgecolor="#dadce0", loc="best")
 
 
 def _plain(text: str) -> str:
