@@ -129,12 +129,14 @@ class Delivery:
             The local directory.
         """
 
+        files = self._patiently(lambda: RemoteFiles(place))
+        names = self._patiently(lambda: files.read(listed))
+        if names is None:
+            return {"found": False}
+        paths = {name: _below(Path(target), name) for name in json.loads(names)}
+
         def fetch() -> bool:
-            files = RemoteFiles(place)
-            names = files.read(listed)
-            if names is None:
-                return False
-            return all([files.fetch(name, Path(target, name)) for name in json.loads(names)])
+            return all([files.fetch(name, path) for name, path in paths.items()])
 
         return {"found": self._patiently(fetch)}
 
@@ -155,6 +157,14 @@ class Delivery:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(RETRY_S)
+
+
+def _below(root: Path, name: str) -> Path:
+    """Return a path below a directory; what another one wrote must not lead out of it."""
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise ValueError(f"a file's name must lie below its directory, got {name!r}")
+    return root.joinpath(*parts)
 
 
 def _shared_copy(place: str, target: Path) -> IO[str]:
