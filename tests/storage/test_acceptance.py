@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,14 @@ from typing import Any
 import pytest
 
 from sparkexp import experiment
+from sparkexp.errors import StorageError
 from sparkexp.storage import RunDirectory
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.mirror import Mirror
+from sparkexp.storage.remote_files import RemoteFiles
+from sparkexp.tracking import start_tensorboard
 from tests.spark.cluster import SPARK_HOME
+from tests.tracking.http_api import Api
 from tests.tracking.reading import scalars, session_groups
 
 pytestmark = [
@@ -120,14 +125,15 @@ def rows(logdir: Path) -> list[tuple[Any, ...]]:
     ]
 
 
-def wait_for(found: Callable[[], Any], timeout_s: float = 120) -> None:
+def wait_for(found: Callable[[], Any], timeout_s: float = 240) -> None:
     deadline = time.monotonic() + timeout_s
     while not found():
         assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
+        time.sleep(1.0)
 
 
 EXPECTED: dict[str, Any] = {}
+TRIAL = "trials/trial-00000"
 
 
 def test_the_two_calls_show_the_same_trials_from_everywhere(cluster, place, tmp_path):
@@ -189,17 +195,18 @@ def test_a_storage_goes_away_for_good(cluster, storage_server, tmp_path, cache):
     assert kept and kept[0] in error
     for trial in result.trials:
         if trial.kept:
-            copy = Path(trial.kept.partition(":")[2], trial.trial.id)
-            assert copy.is_dir() or present(f"{place}/{trial.trial.id}")
+            copy = Path(trial.kept.partition(":")[2])
+            assert (copy / trial.trial.id).is_dir() or present(f"{place}/{trial.trial.id}")
+            shutil.rmtree(copy.parent, ignore_errors=True)
 
 
 def test_a_killed_driver_is_followed_by_resume(place, tmp_path, monkeypatch):
     code = tmp_path / "code"
     code.mkdir()
     (code / "train.py").write_text(
-        "import time\n\ndef train(x):\n    time.sleep(0.5)\n    return float(x)\n"
+        "import time\n\ndef train(x):\n    time.sleep(1)\n    return float(x)\n"
     )
-    (code / "space.json").write_text(json.dumps({"x": list(range(20))}))
+    (code / "space.json").write_text(json.dumps({"x": list(range(30))}))
     program = [sys.executable, "-m", "sparkexp.cli"]
     driver = started(
         code,
@@ -212,15 +219,56 @@ def test_a_killed_driver_is_followed_by_resume(place, tmp_path, monkeypatch):
         os.kill(driver.pid, signal.SIGKILL)
         driver.wait()
     before = {t.trial.number: t for t in experiment.load(place).trials}
-    assert 5 <= len(before) < 20
+    assert 5 <= len(before) < 30
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     process = started(elsewhere, [*program, "resume", place, "--master", "local[2]"])
     status, log = ended(process, elsewhere)
     assert status == 0, log[-4000:]
     result = experiment.load(place)
-    assert [trial.value for trial in result.trials] == [float(x) for x in range(20)]
+    assert [trial.value for trial in result.trials] == [float(x) for x in range(30)]
     assert all(result.trials[number] == trial for number, trial in before.items())
+
+
+@pytest.mark.parametrize(("storage", "path"), [("s3", "x/run"), ("hdfs", "/forbidden/run")])
+def test_a_forbidden_place_is_named_before_the_first_trial(storage, path, request):
+    place = f"{request.getfixturevalue(storage).url}{path}"  # of S3 a bucket that isn't there
+    called = []
+
+    def train(x):
+        called.append(x)
+
+    with pytest.raises(StorageError, match=f"must be writable, and '{place}' is not: .*Name a"):
+        experiment.launch(None, train, {"x": [1]}, logdir=place, engine="inline", progress=False)
+    assert not called
+
+
+LIVE = """
+def train(x):
+    print("reports", flush=True)
+    experiment.report(0, loss=float(x))
+    time.sleep(300)
+
+experiment.launch(spark, train, {"x": [1]}, logdir=place)
+"""
+
+
+def test_a_running_trial_is_seen(cluster, storage_server, tmp_path):
+    place = f"{storage_server.url}/{uuid.uuid4().hex}"
+    process = submit(tmp_path / "driver", LIVE, cluster.conf(), place)
+    files = RemoteFiles(place)
+    try:
+        wait_for(lambda: files.names("trials"))
+        with start_tensorboard(place) as board:
+            api = Api(board.url)
+            began = time.monotonic()
+            wait_for(lambda: "loss" in api.get("plugin/scalars/tags").get(TRIAL, {}), 60)
+            # From before its first file was there until it is in the browser.
+            assert time.monotonic() - began < 15
+            assert api.scalars(TRIAL, "loss") == [(0, 1.0)]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def n_records(place: str) -> int:
@@ -231,6 +279,4 @@ def n_records(place: str) -> int:
 
 
 def present(place: str) -> bool:
-    from sparkexp.storage.remote_files import RemoteFiles
-
     return bool(RemoteFiles(place).names(""))
