@@ -109,7 +109,7 @@ class Float(_Range):
         if n is None:
             raise SpaceError(
                 f"A continuous range has no list of values, got {self}: give a list of values, "
-                "or a step."
+                "or a step. Random and evolutionary searches take ranges."
             )
         return [self._value(k) for k in range(n)]
 

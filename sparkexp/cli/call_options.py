@@ -65,7 +65,7 @@ def documented(docstring: str) -> dict[str, str]:
     ):
         words = " ".join(text.split()).replace("``", "").replace("`", "")
         for name in heads.split(","):
-            found[name.strip()] = re.split(r"\.(?: |$)|; ", words)[0]
+            found[name.strip()] = re.split(r"(?<!et al)\.(?: |$)|; ", words)[0]
     return found
 
 

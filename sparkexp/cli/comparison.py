@@ -81,11 +81,17 @@ def differences(runs: Sequence[RunDirectory]) -> list[str]:
     directions = [run.settings.get("directions") or [run.settings["direction"]] for run in runs]
     notes = []
     if any(metric != metrics[0] for metric in metrics):
-        named = ", ".join(str(metric) for metric in metrics)
-        notes.append(f"the runs have different metrics ({named}): their objectives say nothing")
+        named = ", ".join(_named(metric) for metric in metrics)
+        notes.append(f"the runs have different metrics ({named}): don't compare their objectives")
     if any(direction != directions[0] for direction in directions):
         named = ", ".join("/".join(direction) for direction in directions)
         notes.append(f"the runs have different directions ({named}): no best one of them")
     if any(len(direction) > 1 for direction in directions):
         notes.append("a run with several objectives has a front, and no best trial")
     return notes
+
+
+def _named(metric: str | Sequence[str] | None) -> str:
+    if metric is None:
+        return "none named"
+    return metric if isinstance(metric, str) else " and ".join(metric)

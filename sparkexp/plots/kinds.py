@@ -136,18 +136,25 @@ def front(
         raise InvalidArgumentError(
             "The plot 'front' shows several objectives, and this search has one. Plot 'history'."
         )
-    valued = _valued(by_configuration(results))
+    # A configuration that came again has the result of its first trial.
+    valued = [r for r in _valued(by_configuration(results)) if r.reused_from is None]
     on_front = front_configurations(results, [goal.direction for goal in goals])
     x, y = ([each.objective(k) for each in on_front] for k in (0, 1))
     best = Dots(x, y, "the front", names=[each.runs[0].trial.id for each in on_front], strong=True)
+    ids = {run.trial.id for each in on_front for run in each.runs}
+    rest = [r for r in valued if r.trial.id not in ids]
     others = Dots(
-        [r.values[0] for r in valued], [r.values[1] for r in valued], "all configurations",
-        names=[r.trial.id for r in valued],
+        [r.values[0] for r in rest], [r.values[1] for r in rest], "the others",
+        names=[r.trial.id for r in rest],
     )  # fmt: skip
     # Of more than two objectives the front is no line.
     line = [Line(x, y, "")] if len(goals) == 2 else []
     title = f"The front: {len(on_front)} of {len(valued)} configurations"
-    return [Panel(title, goals[0].heading, goals[1].heading, [others, *line, best])]
+    return [
+        Panel(
+            title, goals[0].heading, goals[1].heading, [*([others] if rest else []), *line, best]
+        )
+    ]
 
 
 def importance(

@@ -115,7 +115,7 @@ def test_several_objectives_are_drawn_each(front):
     dots, line, best = front.plot("front", backend="plotly").data
     expected = [each.values for each in front.front]
     assert list(zip(best.x, best.y, strict=True)) == expected and list(line.x) == list(best.x)
-    assert len(dots.x) == len(front) > len(expected) > 1
+    assert len(dots.x) + len(expected) == len(front) > len(expected) > 1
     with pytest.raises(InvalidArgumentError, match="shows one objective.*plot 'front'"):
         front.plot("generations")
 
@@ -243,3 +243,14 @@ def test_a_notebook_shows_tensorboard_inline(result):
         shown = server._repr_html_()
         assert f'<iframe src="{server.url}#custom_scalars' in shown
         assert all(link.title in shown for link in server.links)
+
+
+def test_the_front_counts_each_configuration_once():
+    found = experiment.search(
+        None, lambda x: {"a": x, "b": x}, {"x": [1, 4]}, "evolution", n_trials=12, seed=1,
+        metric=["a", "b"], direction=["max", "min"], engine="inline", progress=False,
+    )  # fmt: skip
+    assert any(trial.reused_from for trial in found.trials)
+    n = len({trial.trial.params["x"] for trial in found.trials})
+    (plot,) = found.plot("front").axes
+    assert plot.get_title() == f"The front: {n} of {n} configurations"

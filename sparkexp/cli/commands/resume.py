@@ -27,7 +27,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="the train function; by default where it was when the run began",
     )
     parser.add_argument("--master", help="Spark master; local[2], or that of spark-submit")
-    add_options(parser, "options, by default those that the run began with", _OPTIONS)
+    title = "options, by default those that the run began with (not engine, py-files, timeout)"
+    add_options(parser, title, _OPTIONS)
 
 
 def _run(arguments: argparse.Namespace) -> int:
