@@ -13,7 +13,7 @@ from sparkexp.engine.inspection import failing_executors, inspect_executors, pac
 from sparkexp.engine.patience import is_connect
 from sparkexp.engine.session import build_session, error_text
 from sparkexp.engine.slots import is_local, setting
-from sparkexp.errors import RunDirectoryError, SparkexpError
+from sparkexp.errors import RunDirectoryError, SparkexpError, StorageError
 from sparkexp.storage.probing import probed
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def examine(
         Spark master, or ``sc://host:port`` of a Connect server; by default that of `settings`, of
         spark-submit, or ``local[2]``.
     logdir : str
-        Log directory of a search; nothing is left in it.
+        Log directory of a search, a path or a URL; nothing is left in it.
     settings : Mapping[str, str], optional
         Spark settings of the session.
     """
@@ -82,7 +82,7 @@ def examine_session(spark: SparkSession, logdir: str) -> Iterator[Finding]:
         with probed(logdir) as place:
             inspection = inspect_executors(spark, PACKAGES, place)
             found = list(logdir_findings(place, inspection.sightings, logdir))
-    except RunDirectoryError as error:
+    except (RunDirectoryError, StorageError) as error:
         found = [problem("log directory", str(error), "")]
         try:
             inspection = inspect_executors(spark, PACKAGES)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sparkexp.doctor.findings import Finding, ok, problem, warning
 from sparkexp.engine.inspection import Inspection, Sighting
+from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.probing import ProbedPlace
 
 __all__ = ["executor_findings", "logdir_findings"]
@@ -131,6 +132,12 @@ def logdir_findings(
     """
     fine = True
     shared = "Name a directory that all hosts see under the same path, such as an NFS mount."
+    allowed = "Let the executors run as the same user, or name another directory."
+    if is_remote(logdir):
+        shared = allowed = (
+            "Executors need the package for it and the same address and credentials in their "
+            "environment, such as spark.executorEnv.AWS_ENDPOINT_URL; docs/storage.md has all."
+        )
     for where, seen in _by_place(sightings).items():
         visits = [sighting.visit for sighting in seen if sighting.visit is not None]
         unread = next((visit.unread for visit in visits if visit.unread), "")
@@ -153,7 +160,7 @@ def logdir_findings(
                 "log directory",
                 f"Executors must be able to write where the driver does, and on {where} "
                 f"{logdir!r} can be read only ({unwritten}).",
-                "Let the executors run as the same user, or name another directory.",
+                allowed,
             )
     if fine:
         yield ok("log directory", f"{logdir}: written and read by the driver and all executors")

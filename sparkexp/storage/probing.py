@@ -12,10 +12,14 @@ from pathlib import Path
 
 from sparkexp.errors import RunDirectoryError
 from sparkexp.storage.filesystems import is_remote, local_path
+from sparkexp.storage.remote_probing import (
+    TOKEN_FILE,
+    arrived_elsewhere,
+    probed_elsewhere,
+    visited_elsewhere,
+)
 
 __all__ = ["Visit", "ProbedPlace", "probed", "visited"]
-
-TOKEN_FILE = "driver"
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class ProbedPlace:
     Parameters
     ----------
     path : str
-        The directory; it holds a file with the token.
+        The directory, or its URL; it holds a file with the token.
     token : str
         What is in the driver's file, and in those of executors.
     """
@@ -35,6 +39,8 @@ class ProbedPlace:
 
     def arrived(self, name: str) -> bool:
         """Tell whether the driver sees what an executor wrote under a name."""
+        if is_remote(self.path):
+            return arrived_elsewhere(self.path, name, self.token)
         try:
             return Path(self.path, name).read_text() == self.token
         except OSError:
@@ -75,13 +81,14 @@ def probed(logdir: str) -> Iterator[ProbedPlace]:
     Raises
     ------
     RunDirectoryError
-        If it can't be written or read, or lies on no file system of this machine.
+        If it can't be written or read.
+    StorageError
+        If it is a URL, and can't be reached, written or read.
     """
     if is_remote(logdir):
-        raise RunDirectoryError(
-            "A log directory must be a path that all hosts see to be looked at, got "
-            f"logdir={logdir!r}. Name a mounted directory."
-        )
+        with probed_elsewhere(logdir) as (url, token):
+            yield ProbedPlace(url, token)
+        return
     root = local_path(logdir)
     made = [path for path in (root, *root.parents) if not path.exists()]
     place = root / f".sparkexp-doctor-{uuid.uuid4().hex[:12]}"
@@ -113,6 +120,8 @@ def visited(place: ProbedPlace) -> Visit:
 
     No directory is made: where the place isn't there, one of the same name would be another.
     """
+    if is_remote(place.path):
+        return Visit(*visited_elsewhere(place.path, place.token))
     name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
     unread = unwritten = ""
     try:

@@ -50,14 +50,23 @@ def problems(findings: list[dict[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def test_nothing_is_wrong_here(spark, tmp_path):
+@pytest.mark.parametrize("scheme", ["", "local://"])
+def test_nothing_is_wrong_here(spark, tmp_path, scheme):
     logdir = tmp_path / "not" / "there"
-    findings = list(examine_session(spark, str(logdir)))
+    findings = list(examine_session(spark, f"{scheme}{logdir}"))
     assert {finding.level for finding in findings} == {Level.OK}
     assert [finding.check for finding in findings] == [
         *("executors", "executor", "executors' packages", "gpus", "log directory")
     ]
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if not scheme or path.is_file()] == []
+
+
+@pytest.mark.parametrize("logdir", ["foo://bucket/runs", "local:///proc/runs"])
+def test_a_url_that_the_driver_cannot_write(spark, logdir):
+    findings = list(examine_session(spark, logdir))
+    (found,) = [finding for finding in findings if finding.level is Level.PROBLEM]
+    assert found.check == "log directory" and repr(logdir) in found.found
+    assert [finding.check for finding in findings][:2] == ["executors", "executor"]
 
 
 def test_a_log_directory_that_the_driver_cannot_write(spark, tmp_path):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sparkexp.errors import RunDirectoryError
+from sparkexp.errors import RunDirectoryError, StorageError
+from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.probing import ProbedPlace, Visit, probed, visited
+from sparkexp.storage.remote_files import RemoteFiles
 
 VISIT = """
 import json, sys
@@ -76,12 +78,42 @@ def test_a_place_that_can_not_be_written(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
-def test_a_place_that_is_no_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunDirectoryError, match="got logdir='s3://bucket/runs'"):
-        with probed("s3://bucket/runs"):
-            pass
-    assert not list(tmp_path.iterdir())
+def test_a_file_uri(tmp_path):
     with probed((tmp_path / "runs").as_uri()) as place:
         assert Path(place.path).parent == tmp_path / "runs"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_url(new_place):
+    """A path, S3 and HDFS alike: an executor reads what the driver wrote, and the reverse."""
+    with probed(new_place) as place:
+        visit = visited(place)
+        assert (visit.unread, visit.unwritten) == ("", "")
+        assert place.arrived(visit.name) and not place.arrived("another")
+        other = ProbedPlace(place.path, "another token")
+        assert "something else" in visited(other).unread and not other.arrived(visit.name)
+    if is_remote(new_place):
+        assert not RemoteFiles(new_place).names("")
+
+
+def test_a_url_that_only_the_driver_reaches(tmp_path, monkeypatch):
+    """Here: an executor whose package for it is missing."""
+    with probed(f"local://{tmp_path / 'runs'}") as place:
+        assert (visit := visited(place)).name and place.arrived(visit.name)
+        (tmp_path / "fsspec.py").write_text("raise ImportError('No module named fsspec')")
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        visit = visited(place)
+        assert "No module named fsspec" in visit.unread and "fsspec" in visit.unwritten
+
+
+@pytest.mark.parametrize(
+    ("logdir", "said"),
+    [
+        ("foo://bucket/runs", "Protocol not known: foo"),
+        ("local:///proc/runs", "must be writable, and 'local:///proc/runs' is not"),
+    ],
+)
+def test_a_url_that_can_not_be_written(logdir, said):
+    with pytest.raises(StorageError, match=said):
+        with probed(logdir):
+            pass
