@@ -12,7 +12,7 @@ import numpy as np
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.storage import RunPaths
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import RemoteFiles, joined, reached, scratch_of
+from sparkexp.storage.remote_files import RemoteFiles, below, joined, reached, scratch_of
 
 __all__ = ["artifact_names", "load_artifact", "load_model"]
 
@@ -90,7 +90,7 @@ def _fetched(place: str, wanted: Path) -> Path:
         files = _elsewhere(place)
         for name in files.tree():
             if Path(name).is_relative_to(wanted):
-                files.fetch(name, root / name)
+                files.fetch(name, below(root, name))
     return root
 
 

@@ -137,7 +137,7 @@ def function_name(train: Callable[..., object]) -> str:
 
 
 def where_defined(train: Callable[..., object]) -> str | None:
-    """Return from where a function can be imported again, such as ``/home/ada/train.py:train``.
+    """Return from where a function can be imported again, such as ``/path/to/train.py:train``.
 
     None of a function inside of another, of a notebook, or of a script, which would run again.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 
 from sparkexp.engine.shipping import private_folder
-from sparkexp.storage.remote_files import RemoteFiles
+from sparkexp.storage.remote_files import RemoteFiles, below
 from sparkexp.storage.upload import Upload, UploadThread
 
 __all__ = ["Delivery", "serve"]
@@ -133,7 +133,7 @@ class Delivery:
         names = self._patiently(lambda: files.read(listed))
         if names is None:
             return {"found": False}
-        paths = {name: _below(Path(target), name) for name in json.loads(names)}
+        paths = {name: below(Path(target), name) for name in json.loads(names)}
 
         def fetch() -> bool:
             return all([files.fetch(name, path) for name, path in paths.items()])
@@ -159,37 +159,38 @@ class Delivery:
                 time.sleep(RETRY_S)
 
 
-def _below(root: Path, name: str) -> Path:
-    """Return a path below a directory; what another one wrote must not lead out of it."""
-    parts = Path(name).parts
-    if not parts or Path(name).is_absolute() or ".." in parts:
-        raise ValueError(f"a file's name must lie below its directory, got {name!r}")
-    return root.joinpath(*parts)
-
-
 def _shared_copy(place: str, target: Path) -> IO[str]:
-    """Fetch a file unless another process of this host has; return the lock that keeps it."""
+    """Fetch a file unless another process of this host has; return the lock that keeps it.
+
+    Whoever uses the copy holds the lock with others; alone only who fetches or removes it.
+    """
     path = target.with_suffix(".lock")
     while True:
         lock = path.open("a")
-        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if _is_kept(target, path, lock):
+                return lock
+            fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.exists():
                 folder, _, name = place.rpartition("/")
                 if not RemoteFiles(folder).fetch(name, target):
                     raise FileNotFoundError(f"{place} is not there")
             fcntl.flock(lock, fcntl.LOCK_SH)
-            # Between the two locks it may have been the last user's turn to remove it.
-            if (
-                target.exists()
-                and path.exists()
-                and os.path.samestat(path.stat(), os.stat(lock.fileno()))
-            ):
+            if _is_kept(target, path, lock):
                 return lock
         except BaseException:
             lock.close()
             raise
         lock.close()
+
+
+def _is_kept(target: Path, path: Path, lock: IO[str]) -> bool:
+    """Tell whether a copy is there and the lock its own: its last user may have removed both."""
+    try:
+        return target.exists() and os.path.samestat(path.stat(), os.stat(lock.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _drop_shared_copy(lock: IO[str]) -> None:

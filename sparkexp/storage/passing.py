@@ -1,4 +1,4 @@
-"""Places that are there for a while: what a dry run writes, and nobody finds afterwards."""
+"""Places that are there for a while: what a dry run or doctor writes, and nobody finds later."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ __all__ = ["read_text", "removed_afterwards"]
 def removed_afterwards(place: str) -> Iterator[None]:
     """Remove a directory at the end, and the ones above it that were not there before.
 
+    Those into which somebody else puts something meanwhile stay.
+
     Parameters
     ----------
     place : str
@@ -28,9 +30,11 @@ def removed_afterwards(place: str) -> Iterator[None]:
         If a URL can't be reached at the end.
     """
     if is_remote(place):
-        yield
-        with reached(place):
-            RemoteFiles(place).remove()
+        try:
+            yield
+        finally:
+            with reached(place):
+                RemoteFiles(place).remove()
         return
     root = Path(place)
     new = [path for path in root.parents if not path.exists()]
@@ -38,9 +42,11 @@ def removed_afterwards(place: str) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(root, ignore_errors=True)
-        for path in new:
-            if path.exists():
+        for path in new:  # from the innermost
+            try:
                 path.rmdir()
+            except OSError:  # somebody else has put something into it meanwhile, or made none
+                break
 
 
 def read_text(place: str, name: str) -> str:

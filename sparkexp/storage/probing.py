@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from sparkexp.errors import RunDirectoryError
 from sparkexp.storage.filesystems import is_remote, local_path
+from sparkexp.storage.passing import removed_afterwards
 from sparkexp.storage.remote_probing import (
     TOKEN_FILE,
     arrived_elsewhere,
@@ -89,11 +89,9 @@ def probed(logdir: str) -> Iterator[ProbedPlace]:
         with probed_elsewhere(logdir) as (url, token):
             yield ProbedPlace(url, token)
         return
-    root = local_path(logdir)
-    made = [path for path in (root, *root.parents) if not path.exists()]
-    place = root / f".sparkexp-doctor-{uuid.uuid4().hex[:12]}"
+    place = local_path(logdir) / f".sparkexp-doctor-{uuid.uuid4().hex[:12]}"
     token = uuid.uuid4().hex
-    try:
+    with removed_afterwards(str(place)):
         try:
             place.mkdir(parents=True)
             file = place / TOKEN_FILE
@@ -106,13 +104,6 @@ def probed(logdir: str) -> Iterator[ProbedPlace]:
                 f"driver: {error.strerror or error}. Name a directory that you may write to."
             ) from error
         yield ProbedPlace(str(place), token)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-        for path in made:  # from the innermost
-            try:
-                path.rmdir()
-            except OSError:
-                break
 
 
 def visited(place: ProbedPlace) -> Visit:

@@ -18,7 +18,15 @@ from sparkexp.storage.filesystems import open_filesystem, scheme_of
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["RemoteFiles", "check_writable", "fetch_directory", "joined", "reached", "scratch_of"]
+__all__ = [
+    "RemoteFiles",
+    "below",
+    "check_writable",
+    "fetch_directory",
+    "joined",
+    "reached",
+    "scratch_of",
+]
 
 CACHE = "SPARKEXP_CACHE"
 # Files up to this size are sent in one request; larger ones are read in pieces.
@@ -36,20 +44,40 @@ def joined(place: str, *names: str) -> str:
     return "/".join((place.rstrip("/"), *names))
 
 
-def scratch_of(place: str, key: str = "") -> Path:
+def below(root: Path, name: str) -> Path:
+    """Return a local path for a file of another storage, whose name may be anybody's.
+
+    Raises
+    ------
+    StorageError
+        If the name leads out of the directory, as a key of S3 may.
+
+    Examples
+    --------
+    >>> below(Path('copy'), 'model/weights').as_posix()
+    'copy/model/weights'
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise StorageError(
+            f"A file's name must lie below its directory to be copied, got {name!r}. Don't use "
+            "what somebody has put there."
+        )
+    return root.joinpath(*parts)
+
+
+def scratch_of(place: str) -> Path:
     """Return the directory on this machine that stands for a remote run; it isn't made.
 
     Parameters
     ----------
     place : str
         The run's URL; the directory has its last name.
-    key : str
-        Tells directories of one URL apart.
     """
     import hashlib
 
     root = os.environ.get(CACHE) or Path("~/.cache/sparkexp").expanduser()
-    digest = hashlib.sha256(f"{place.rstrip('/')}\n{key}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(place.rstrip("/").encode()).hexdigest()[:16]
     return Path(root, digest, place.rstrip("/").rpartition("/")[2]).absolute()
 
 

@@ -7,18 +7,16 @@ it lets a process of its own look.
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sparkexp.storage.passing import removed_afterwards
 from sparkexp.storage.remote_files import RemoteFiles, check_writable, joined, reached
 
 __all__ = ["TOKEN_FILE", "arrived_elsewhere", "probed_elsewhere", "visited_elsewhere"]
-
-logger = logging.getLogger(__name__)
 
 TOKEN_FILE = "driver"
 # A client gives up a server that doesn't answer after 15 s.
@@ -42,19 +40,15 @@ def probed_elsewhere(logdir: str) -> Iterator[tuple[str, str]]:
     Raises
     ------
     StorageError
-        If it can't be reached, written or read.
+        If it can't be reached, written or read, or is not reached any more at the end.
     """
     files = check_writable(logdir)
     name, token = f".sparkexp-doctor-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
-    with reached(logdir):
-        files.write(f"{name}/{TOKEN_FILE}", token.encode())
-    try:
-        yield joined(logdir, name), token
-    finally:
-        try:
-            files.remove(name)
-        except Exception as error:  # clients have their own classes
-            logger.warning("%s is left: %s", joined(logdir, name), error)
+    place = joined(logdir, name)
+    with removed_afterwards(place):
+        with reached(logdir):
+            files.write(f"{name}/{TOKEN_FILE}", token.encode())
+        yield place, token
 
 
 def arrived_elsewhere(place: str, name: str, token: str) -> bool:

@@ -30,7 +30,7 @@ Stamp = tuple[int, int]
 
 
 class Upload:
-    """A local directory, or parts of it, and their copy on another storage.
+    """A local directory and its copy on another storage.
 
     Files that sparkexp is writing aside are left out. So are checkpoints that were not committed.
 
@@ -40,8 +40,6 @@ class Upload:
         The local directory.
     place : str
         The URL of its copy.
-    parts : iterable of str
-        What to send: files and directories, relative to the root.
     leave_out : iterable of str
         What not to send: files, and directories right below the root.
     last : str
@@ -57,7 +55,6 @@ class Upload:
         self,
         root: Path,
         place: str,
-        parts: Iterable[str] = (".",),
         leave_out: Iterable[str] = (),
         last: str = "",
         known: Mapping[str, Stamp] | None = None,
@@ -65,7 +62,6 @@ class Upload:
     ) -> None:
         self.root = root
         self.place = place
-        self._parts = tuple(parts)
         self._leave_out = set(leave_out)
         self.last = last
         self._sent: dict[str, Stamp] = dict(known or {})
@@ -119,16 +115,12 @@ class Upload:
         return stamp if stamp != self._sent.get(name) else None
 
     def _names(self) -> Iterator[str]:
-        for part in self._parts:
-            path = self.root / part
-            if path.is_file():
-                yield part
-            for folder, folders, names in os.walk(path):
-                relative = Path(folder).relative_to(self.root)
-                folders[:] = sorted(f for f in folders if self._is_sent(relative, f))
-                for name in sorted(names):
-                    if self._is_sent(relative, name):
-                        yield (relative / name).as_posix()
+        for folder, folders, names in os.walk(self.root):
+            relative = Path(folder).relative_to(self.root)
+            folders[:] = sorted(f for f in folders if self._is_sent(relative, f))
+            for name in sorted(names):
+                if self._is_sent(relative, name):
+                    yield (relative / name).as_posix()
 
     def _is_sent(self, folder: Path, name: str) -> bool:
         path = (folder / name).as_posix()
@@ -147,7 +139,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 class UploadThread:
-    """Sends an upload's changes every two seconds and when asked to; goes on after failures.
+    """Sends an upload's changes every two seconds; goes on after failures.
 
     Parameters
     ----------
@@ -168,10 +160,6 @@ class UploadThread:
         # A daemon: what is stuck in a server that is gone must not keep the process.
         self._thread = threading.Thread(target=self._run, name="sparkexp-upload", daemon=True)
         self._thread.start()
-
-    def wake(self) -> None:
-        """Send what has changed now."""
-        self._wake.set()
 
     def finish(self, patience_s: float) -> Exception | None:
         """Send all that is left, and return what prevented that.

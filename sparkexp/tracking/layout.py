@@ -18,7 +18,8 @@ MAX_CHARTS = 12
 # By tag, or by the part before its last slash: what TensorBoard shows beside a chart.
 DESCRIPTIONS = {
     "evolution/best": "The best objective in the population, by generation.",
-    "evolution/mean": "The mean objective of the population, by generation.",
+    "evolution/mean": "The mean objective of the population, by generation. Where a model picks "
+    "the children, each competes with the member most like it: members in poor places stay.",
     "evolution/worst": "The worst objective in the population, by generation.",
     "evolution/best_so_far": "The best objective of all trials up to this generation.",
     "evolution/accepted_fraction": "Share of the generation's trials that entered the population: "

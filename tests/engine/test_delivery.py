@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,24 @@ def test_a_name_that_leads_elsewhere_is_refused(left, tmp_path, name):
     answer = fetch(left, ["checkpoints/weights", name], tmp_path / "here/below")
     assert "must lie below its directory" in answer["error"]
     assert not list((tmp_path / "here").rglob("*"))
+
+
+@pytest.mark.timeout(20)
+def test_two_workers_of_a_host_share_one_copy_of_the_data(tmp_path, monkeypatch):
+    monkeypatch.setattr("sparkexp.engine.delivery.private_folder", lambda: tmp_path / "here")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "data.pickle").write_text("d")
+    place = f"local://{tmp_path / 'data.pickle'}"
+    first, second = Delivery(), Delivery()
+    answer = first.attempt("data", {"place": place})
+    # While the first one lives, which may be for as long as the search.
+    assert second.attempt("data", {"place": place}) == answer
+    copy = Path(answer["path"])
+    first.close()
+    assert copy.read_text() == "d"
+    second.close()
+    assert not list((tmp_path / "here").iterdir())
+    # And anew, for a worker that comes later.
+    third = Delivery()
+    assert Path(third.attempt("data", {"place": place})["path"]).read_text() == "d"
+    third.close()

@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from hdfs_native import Client
 
-from tests.storage.service import kill, server_port, signal_all, spawn, wait_until
+from tests.storage.service import Server, kill, server_port, signal_all, spawn, wait_until
 
 USER = "sparkexp"
 SUPERUSER = "hdfs"
@@ -33,7 +32,7 @@ log4j.appender.out.layout.ConversionPattern=%d %p %c{1}: %m%n
 """
 
 
-class HdfsCluster:
+class HdfsCluster(Server):
     """A file system in which everybody may write to the root, and only `SUPERUSER` to /forbidden.
 
     Parameters
@@ -94,17 +93,6 @@ class HdfsCluster:
     def resume(self) -> None:
         """Answer again, first what was asked meanwhile."""
         signal_all(self._processes, signal.SIGCONT)
-
-    def __enter__(self) -> HdfsCluster:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _java(self, *words: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "HADOOP_USER_NAME": SUPERUSER}

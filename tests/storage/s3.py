@@ -9,10 +9,9 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 
 from tests.spark.cluster import listens
-from tests.storage.service import kill, server_port, signal_all, spawn, wait_until
+from tests.storage.service import Server, kill, server_port, signal_all, spawn, wait_until
 
 BUCKET = "sparkexp-tests"
 # Listens while it is told to be up, and keeps what it holds while it is down.
@@ -36,7 +35,7 @@ for line in sys.stdin:
 """
 
 
-class S3Server:
+class S3Server(Server):
     """Holds one bucket; everything in it is lost when the object is closed, not when it stops.
 
     Parameters
@@ -102,17 +101,6 @@ class S3Server:
         """Answer again, first what was asked meanwhile."""
         assert self._process is not None
         signal_all([self._process], signal.SIGCONT)
-
-    def __enter__(self) -> S3Server:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _say(self, word: str) -> None:
         assert self._process is not None and self._process.stdin is not None

@@ -10,8 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 START_S = 120.0
 # Asks the kernel to be killed with the tests, then becomes the command.
@@ -24,6 +27,25 @@ if sys.platform == "linux":
         os._exit(1)
 os.execvp(sys.argv[2], sys.argv[2:])
 """
+
+
+class Server(ABC):
+    """A server that ends with the block in which it is used."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def server_port() -> int:

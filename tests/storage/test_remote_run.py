@@ -30,16 +30,6 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def there(tmp_path):
-    return tmp_path / "elsewhere/run"
-
-
-@pytest.fixture
-def place(there):
-    return f"local://{there}"
-
-
 def other_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("SPARKEXP_CACHE", str(tmp_path / "cache of another machine"))
     monkeypatch.setattr(driver_lock, "_host", lambda: "another machine")
@@ -145,7 +135,7 @@ def test_a_driver_that_was_taken_for_dead_sends_nothing_more(place, there):
     with pytest.raises(RunDirectoryError, match="another one has taken over"), run.locked():
         (there / "driver.lock").write_text(json.dumps({"id": "other", "host": "h", "pid": 1}))
         run.record(result(0))
-        run._thread.wake()
+        run._thread._wake.set()
         deadline = time.monotonic() + 30
         while run._lock.lost is None and time.monotonic() < deadline:
             time.sleep(0.01)

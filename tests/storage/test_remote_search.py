@@ -24,16 +24,6 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SPARKEXP_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def there(tmp_path):
-    return tmp_path / "elsewhere/run"
-
-
-@pytest.fixture
-def place(there):
-    return f"local://{there}"
-
-
 def train(x):
     for step in range(3):
         experiment.report(step, loss=x + step)

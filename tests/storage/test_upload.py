@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from sparkexp.artifacts import load_artifact
 from sparkexp.errors import StorageError
 from sparkexp.storage.remote_files import RemoteFiles, check_writable
 from sparkexp.storage.upload import Upload, UploadThread
@@ -44,11 +45,11 @@ def test_nothing_is_lost_while_the_storage_is_away(storage_server, bucket, tmp_p
     (tmp_path / "state").write_text("1")
     (tmp_path / ".state.4711").write_text("half")
     thread = UploadThread(Upload(tmp_path, f"{bucket}/outage", last="state"))
-    thread.wake()
+    thread._wake.set()
     storage_server.stop()
     (tmp_path / "records/2").write_text("two")
     (tmp_path / "state").write_text("1, 2")
-    thread.wake()
+    thread._wake.set()
     deadline = time.monotonic() + 20
     while thread.error is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -83,3 +84,16 @@ def test_only_what_changed_is_sent_again(storage_server, bucket, tmp_path):
     (tmp_path / "a").write_text("22")
     upload.send()
     assert files.read("a") == b"22"
+
+
+def test_an_artifact_whose_name_leads_elsewhere_is_not_copied(s3, tmp_path, monkeypatch):
+    """The keys of somebody else's bucket may hold anything."""
+    monkeypatch.setenv("SPARKEXP_CACHE", str(tmp_path / "cache"))
+    trial = f"{s3.url}/{uuid.uuid4().hex}/trial"
+    files = RemoteFiles(f"{trial}/artifacts")
+    files.write("model/weights", b"w")
+    assert load_artifact("trial", trial, "model").name == "model"
+    files.write("model/../../../../out", b"o")
+    with pytest.raises(StorageError, match="must lie below its directory"):
+        load_artifact("trial", trial, "model")
+    assert not list(tmp_path.rglob("out"))
