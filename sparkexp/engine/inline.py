@@ -57,7 +57,12 @@ class InlineEngine(Engine):
             return [TrialResult(trial, State.CANCELLED, submitted=submitted)]
         watched = functools.partial(self._reported, trial)
         task = replace(self._template, trial=trial, on_report=watched)
-        return [replace(run_attempt(task), submitted=submitted)]
+        try:
+            result = run_attempt(task)
+        except BaseException:  # Ctrl-C: it is still there, to be cancelled
+            self._queue.appendleft((trial, submitted))
+            raise
+        return [replace(result, submitted=submitted)]
 
     def stop(self, trial: Trial) -> None:
         self._stopped.add(trial.number)
