@@ -11,7 +11,9 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.selection import as_good
 from sparkexp.trial import Direction, TrialResult
 
-__all__ = ["Evolution", "Generation", "best_of", "by_value"]
+__all__ = ["LEADERS", "Evolution", "Generation", "by_value"]
+
+LEADERS = 10
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Generation:
         Who is left of parents and children after the selection, those without a value too.
     accepted : tuple of TrialResult
         The trials that entered the population.
-    best_so_far : TrialResult or None
-        The best trial up to now.
+    leaders : tuple of TrialResult
+        The best trials up to now, ten at most, each configuration once. They need not be members:
+        a child may have taken the place of one, and another may have found no place.
     n_trials : int
         Trials up to now.
     diversity : Mapping[str, float]
@@ -40,7 +43,7 @@ class Generation:
     trials: tuple[TrialResult, ...]
     population: tuple[TrialResult, ...]
     accepted: tuple[TrialResult, ...]
-    best_so_far: TrialResult | None
+    leaders: tuple[TrialResult, ...]
     n_trials: int
     diversity: Mapping[str, float]
 
@@ -67,8 +70,8 @@ class Generation:
             figures["evolution/best"] = ordered[0]
             figures["evolution/mean"] = float(np.mean(values))
             figures["evolution/worst"] = ordered[-1]
-        if self.best_so_far is not None and self.best_so_far.value is not None:
-            figures["evolution/best_so_far"] = self.best_so_far.value
+        if self.leaders and (best := self.leaders[0].value) is not None:
+            figures["evolution/best_so_far"] = best
         figures["evolution/accepted_fraction"] = len(self.accepted) / len(self.trials)
         figures["evolution/failed_trials"] = self.n_failed
         figures["evolution/reused_evaluations"] = self.n_reused
@@ -114,7 +117,7 @@ class Evolution:
         self._open: list[TrialResult] = []
         self._population: list[TrialResult] = []
         self._places: dict[str, int] = {}  # of all trials that were members once
-        self._best: TrialResult | None = None
+        self._leaders: tuple[TrialResult, ...] = ()
         self._n_trials = 0
         self.closed: list[Generation] = []
 
@@ -159,14 +162,15 @@ class Evolution:
         self._open = [r for r in self._open if r.trial.number not in entered]
         accepted = tuple(r for r in trials if self._enter(r) and r.value is not None)
         self._n_trials += len(trials)
-        self._best = best_of((*trials, *filter(None, [self._best])), self._direction)
+        own = (r for r in trials if r.reused_from is None)
+        self._leaders = tuple(by_value((*self._leaders, *own), self._direction)[:LEADERS])
         population = tuple(self._population)
         diversity = {
             axis.name: axis.diversity(r.trial.params.get(axis.name) for r in population)
             for axis in self._axes
         }
         generation = Generation(
-            number, trials, population, accepted, self._best, self._n_trials, diversity
+            number, trials, population, accepted, self._leaders, self._n_trials, diversity
         )
         self.closed.append(generation)
         return generation
@@ -193,11 +197,6 @@ class Evolution:
         sign = 1.0 if self._direction == "max" else -1.0
         ranks = [-np.inf if r.value is None else sign * r.value for r in self._population]
         return int(np.argmin(ranks))
-
-
-def best_of(results: Iterable[TrialResult], direction: Direction) -> TrialResult | None:
-    """Return the best trial, the earliest of equals; None if none has a value."""
-    return next(iter(by_value(results, direction)), None)
 
 
 def by_value(results: Iterable[TrialResult], direction: Direction) -> list[TrialResult]:

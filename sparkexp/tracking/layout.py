@@ -39,7 +39,8 @@ DESCRIPTIONS = {
     "trials/best_so_far/*": "The best of this objective alone, by the number of ended trials.",
     "trials/failed": "Failed trials, by the number of ended trials.",
     "rungs/*": "The objective of the trials of this rung, in the order in which they ended.",
-    "leaderboard": "The best trials; the last column says which trial each one replaced.",
+    "leaderboard": "The best trials up to then, not all of them members of the population; the "
+    "last column has the trial with which each one competed for its place.",
     "summary": "What was searched and found, and how to repeat it.",
     "pictures/generation": "The population in the two parameters that matter most: a dot per "
     "member, its colour the objective. Grey arrows lead from a replaced parent to its child.",

@@ -36,7 +36,7 @@ def leaderboard_text(
     heads = ["", "trial", *map(plain, [*objectives, *names])]
     families = any(trial.parent for trial in trials)
     rungs = any(trial.rung is not None for trial in trials)
-    heads += ["goes on from" if rungs else "replaced"] * families
+    heads += ["goes on from" if rungs else "parent"] * families
     rows = []
     for place, (each, trial) in enumerate(zip(leaders, trials, strict=True), 1):
         row = [str(place), trial.id, _value(each)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import comparable
-from sparkexp.analysis.generations import Evolution, Generation, by_value
+from sparkexp.analysis.generations import LEADERS, Evolution, Generation
 from sparkexp.analysis.importance import alone, most_important
 from sparkexp.analysis.specs import HParamSpec
 from sparkexp.goals import Goal
@@ -59,7 +59,7 @@ POPULATION, FRONT, IMPORTANCE, SCATTER = (
     "pictures/importance",
     "pictures/objective by",
 )
-LEADERS, MAX_FRONT = 10, 50
+MAX_FRONT = 50
 # Without generations: a leaderboard after so many trials, and each time a fifth has been added.
 TRIALS_BETWEEN_LEADERBOARDS = 10
 
@@ -234,8 +234,7 @@ class SearchViews:
             generation.values,
             DESCRIPTIONS["population/objective"],
         )
-        members = by_value(generation.population, self._direction)[:LEADERS]
-        leaders = [Configuration((member,)) for member in members]
+        leaders = [Configuration((leader,)) for leader in generation.leaders]
         text = leaderboard_text(leaders, self._headings, self._by_id)
         heading = f"### After generation {generation.number}\n\n"
         add_text(summary, "leaderboard", heading + text, DESCRIPTIONS["leaderboard"])

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.analysis.generations import Evolution, best_of, by_value
+from sparkexp.analysis.generations import Evolution, by_value
 from sparkexp.analysis.specs import HParamSpec, Interval
 from sparkexp.search import EvolutionSearcher, ShadeSearcher, SurrogateSearcher
 from sparkexp.space import Float, Space
@@ -74,7 +75,7 @@ def test_without_a_popsize_the_next_generation_closes_the_last_one():
     straggler = trial(3, 4.0, {"x": 0.3}, 0)
     assert evolution.add(straggler) == []
     (one,) = evolution.finish()
-    assert (one.number, len(one.trials), one.best_so_far) == (1, 2, straggler)
+    assert (one.number, len(one.trials), one.leaders[0]) == (1, 2, straggler)
     assert evolution.finish() == []
 
 
@@ -135,4 +136,19 @@ def test_ranking():
     results = [trial(0, 1.0), trial(1, None), trial(2, 3.0), trial(3, 3.0)]
     assert [r.trial.number for r in by_value(results, "max")] == [2, 3, 0]
     assert [r.trial.number for r in by_value(results, "min")] == [0, 2, 3]
-    assert best_of(results, "max") is results[2] and best_of([results[1]], "max") is None
+    assert by_value([results[1]], "max") == []
+
+
+def test_the_best_trials_need_not_be_members():
+    """Where children gather in one place, members elsewhere stay, and good children leave."""
+    evolution = Evolution([X], "max", popsize=2, asynchronous=True)
+    poor, good = trial(0, 0.1, {"x": 0.1}, 0), trial(1, 0.8, {"x": 0.8}, 0)
+    (zero,) = [*evolution.add(poor), *evolution.add(good)]
+    assert zero.leaders == (good, poor)
+    better, close = trial(2, 0.9, {"x": 0.81}, 1, good), trial(3, 0.7, {"x": 0.82}, 1, good)
+    (one,) = [*evolution.add(better), *evolution.add(close)]
+    assert one.population == (poor, better)
+    assert one.leaders == (better, good, close, poor)
+    again = replace(trial(4, 0.9, {"x": 0.81}, 2, better), reused_from=better.trial.id)
+    evolution.add(again)
+    assert evolution.finish()[0].leaders == one.leaders

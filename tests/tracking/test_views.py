@@ -116,13 +116,12 @@ def test_distributions_by_generation(result):
     assert all(math.isclose(sum(column), 1, abs_tol=1e-6) for column in zip(*shares, strict=True))
 
 
-def test_the_leaderboard_names_the_best_their_parameters_and_whom_they_replaced(result):
+def test_the_leaderboard_names_the_best_their_parameters_and_parents(result):
     boards = texts(result.logdir, "leaderboard")
     assert sorted(boards) == list(range(10))
     lines = boards[9].splitlines()
     assert lines[2] == (
-        "|  | trial | accuracy (max) | learning_rate | dropout | num_layers | optimizer "
-        "| replaced |"
+        "|  | trial | accuracy (max) | learning_rate | dropout | num_layers | optimizer | parent |"
     )
     assert lines[4].startswith(f"| 1 | {result.best.id} | {result.best.value:.5g} |")
     assert len(lines) == 14 and "| gen-" in boards[9].split(result.best.id)[1]
