@@ -22,6 +22,7 @@ from sparkexp.search import (
     HybridSearcher,
     Searcher,
     ShadeSearcher,
+    SurrogateAshaSearcher,
     SurrogateSearcher,
 )
 from sparkexp.space import Choice, Float, Int, Space
@@ -72,6 +73,7 @@ def main() -> None:
         ("classic", EvolutionSearcher(SPACE, "min", 20, n_trials // 20, seed=1)),
         ("shade", ShadeSearcher(SPACE, "min", n_trials=n_trials, mode="asynchronous", seed=1)),
         ("surrogate", SurrogateSearcher(SPACE, "min", n_trials=n_trials, seed=1)),
+        ("surrogate-asha", SurrogateAshaSearcher(SPACE, "min", n_trials, seed=1)),
         ("hybrid", HybridSearcher(SPACE, "min", n_trials=n_trials, seed=1)),
     ]
     print("Median / slowest, in ms")

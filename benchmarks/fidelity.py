@@ -4,6 +4,7 @@
 
     python benchmarks/fidelity.py                                  # all tables, 20 seeds
     python benchmarks/fidelity.py --problems network-digits --seeds 5
+    python benchmarks/fidelity.py --systems "ASHA, random" --trainings 40
 
 Tables of learning curves (`curves.py`; made once, in minutes) are searched one trial at a time. A
 promoted trial costs the difference to its lower rung. The figure is a share of epochs: when the
@@ -32,6 +33,7 @@ from sparkexp.search import (
     RandomSearcher,
     RungSearcher,
     Searcher,
+    SurrogateAshaSearcher,
 )
 from sparkexp.trial import State, TrialResult
 from sparkexp.variants import EvolutionCall
@@ -58,6 +60,9 @@ def systems(table: Table) -> dict[str, Callable[[int], Searcher]]:
         ).searcher()[0],
         "ASHA, random": halving(AshaSearcher, "random", MANY),
         "ASHA, evolution": halving(AshaSearcher, "evolution", MANY),
+        "ASHA, model (the default)": lambda seed: SurrogateAshaSearcher(
+            space, "min", MANY, **ladder, seed=seed
+        ),
         "Hyperband, random": halving(HyperbandSearcher, "random", MANY // 4),
         "Hyperband, evolution": halving(HyperbandSearcher, "evolution", MANY // 4),
         "DEHB": lambda seed: DehbSearcher(space, "min", MANY // 4, **ladder, seed=seed),
@@ -92,20 +97,21 @@ def mean_curve(runs: Sequence[list[tuple[int, float]]], n: int) -> np.ndarray:
     return total / len(runs)
 
 
-def report(table: Table, seeds: int) -> list[str]:
-    """Search a table with all systems and return the lines of its part of the report."""
+def report(table: Table, seeds: int, chosen: Sequence[str], trainings: Sequence[int]) -> list[str]:
+    """Search a table with these systems and return the lines of its part of the report."""
     top = table.levels[-1]
-    n = max(TRAININGS) * top
+    n = max(trainings) * top
     curves = {
         name: mean_curve([bests(make(seed), table, n) for seed in range(seeds)], n)
         for name, make in systems(table).items()
+        if name in REFERENCES or not chosen or name in chosen
     }
-    heads = [f"{ref}, {count}" for count in TRAININGS for ref in REFERENCES]
+    heads = [f"{ref}, {count}" for count in trainings for ref in REFERENCES]
     lines = [f"| {table.name}: epochs to reach | {' | '.join(heads)} |"]
     lines.append("|---|" + "---|" * len(heads))
     for name, curve in curves.items():
         shares = []
-        for count in TRAININGS:
+        for count in trainings:
             for ref in REFERENCES:
                 reached = np.nonzero(curve <= curves[ref][count * top] + 1e-12)[0]
                 shares.append(f"{reached[0] / (count * top):.2f}" if len(reached) else "never")
@@ -119,6 +125,8 @@ def main() -> int:
     parser.add_argument("--problems", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--cache", type=Path, default=Path(".bench-cache"))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--systems", nargs="+", default=[], help="beside the references")
+    parser.add_argument("--trainings", nargs="+", type=int, choices=TRAININGS, default=TRAININGS)
     args = parser.parse_args()
     folder = args.cache / "tables"
     for name in args.problems:
@@ -127,7 +135,9 @@ def main() -> int:
                 save(made(name), folder)
         table = load(name, folder)
         assert isinstance(table, Table)
-        sys.stdout.write("\n".join(report(table, args.seeds)) + "\n\n")
+        sys.stdout.write(
+            "\n".join(report(table, args.seeds, args.systems, args.trainings)) + "\n\n"
+        )
         sys.stdout.flush()
     return 0
 

@@ -24,6 +24,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparkexp import experiment
+from sparkexp.search import SurrogateAshaSearcher
+from sparkexp.space import Space
 
 MAX_EPOCHS = 27
 SPACE = {
@@ -76,16 +78,24 @@ def train(
 
 
 def searches(n: int) -> dict[str, Callable[..., Any]]:
-    """Return the searches: n full trainings, and more configurations with 0.3 of the epochs."""
+    """Return the searches: n full trainings, and one with a third of the epochs at most."""
     random, evolution = experiment.random_search, experiment.evolutionary_search
-    # 27 configurations train 81 epochs: as much as three full trainings.
-    many = 27 * max(1, round(n / 10))
-    halved = {"popsize": many // 3, "generations": 2}
+    popsize = 10 if n >= 20 else 4
+    generations = 0
+    while _planned(popsize, generations + 1) <= n * MAX_EPOCHS / 3:
+        generations += 1
+    halved = {"popsize": popsize, "generations": generations}
     return {
         "random_search": lambda *a, **o: random(*a, n_trials=n, **o),
         "evolutionary_search": lambda *a, **o: evolution(*a, max_trials=n, **o),
         "evolutionary_search, fidelity": lambda *a, **o: evolution(*a, **halved, **LADDER, **o),
     }
+
+
+def _planned(popsize: int, generations: int) -> int:
+    """Return how many epochs the search with a fidelity trains."""
+    space, n = Space.from_search_dict(SPACE), popsize * (generations + 1)
+    return SurrogateAshaSearcher(space, "max", n, **LADDER, popsize=popsize).planned_cost()
 
 
 def measured(search: Callable[..., Any], spark: SparkSession, seed: int) -> tuple[float, int, int]:

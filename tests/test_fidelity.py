@@ -29,6 +29,7 @@ SEARCHES = {
         {"popsize": 6, "generations": 1, "search": "asha"},
     ),
     "hyperband, random": (experiment.random_search, {"n_trials": 15, "search": "hyperband"}),
+    "surrogate": (experiment.evolutionary_search, {"popsize": 5, "generations": 2}),
     "dehb": (
         experiment.evolutionary_search,
         {"popsize": 5, "generations": 4, "search": "dehb"},
@@ -198,7 +199,8 @@ def test_the_plan_says_rungs_and_costs(capsys):
 @pytest.mark.parametrize(
     ("settings", "name", "note"),
     [
-        ({}, "asha", "note: search 'asha': random ones, and children of the best"),
+        ({}, "surrogate-asha", "note: search 'surrogate-asha': a model picks children"),
+        ({"search": "asha"}, "asha", "proposals"),
         ({"crossover": 0.5}, "dehb", "note: search 'dehb', which has crossover and mutation"),
         ({"search": "hyperband"}, "hyperband", "proposals"),
     ],
@@ -225,10 +227,11 @@ def test_crossover_and_mutation_belong_to_dehb():
     [
         ({"search": "asha"}, "belongs to a search with fidelity="),
         ({"min": 3, "eta": 2}, "min=, eta= belongs to a search with fidelity="),
-        ({"fidelity": "epochs", "search": "sha"}, "search must be 'asha', 'hyperband' or 'dehb'"),
+        ({"fidelity": "epochs", "search": "sha"}, "search must be 'asha', 'hyperband', 'surr"),
         ({"fidelity": "epochs", "min": 9, "max": 3}, "max is above min"),
         ({"fidelity": "x"}, "can't be searched as well"),
         ({"fidelity": "epochs", "search": "dehb"}, "call evolutionary_search"),
+        ({"fidelity": "epochs", "search": "surrogate-asha"}, "call evolutionary_search"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, words, tmp_path):

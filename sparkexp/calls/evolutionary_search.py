@@ -82,9 +82,9 @@ def evolutionary_search(
     **options
         See `FidelityOptions`, whose best configurations train longer, and `RunOptions`. With
         ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, and there
-        are no variants: ASHA promotes random ones and children of the best, unless ``search=``
-        names another. `crossover` and `mutation` are settings of ``'dehb'``, which a call gets
-        that gives one of them.
+        are no variants: a model of all results picks children and those that train longer
+        (``'surrogate-asha'``), unless ``search=`` names another. `crossover` and `mutation` are
+        settings of ``'dehb'``, which a call gets that gives one of them.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _halved(call: EvolutionCall, halving: Halving) -> tuple[Searcher, str]:
     """Return the multi-fidelity search, and in words why it was chosen."""
     if call.variant is not None or call.mode is not None:
         raise InvalidArgumentError(
-            "With fidelity= the search is ASHA, or that of search=, got "
+            "With fidelity= the search is 'surrogate-asha', or that of search=, got "
             f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
         )
     plain = call.classic()
@@ -164,8 +164,11 @@ def _halved(call: EvolutionCall, halving: Halving) -> tuple[Searcher, str]:
             f"crossover={call.crossover!r}, mutation={call.mutation!r}. Leave them out, or say "
             "search='dehb'."
         )
-    why = "" if halving.search else "search 'asha': random ones, and children of the best"
+    if halving.search in (None, "surrogate-asha"):
+        why = "search 'surrogate-asha': a model picks children and promotions"
+        found = halving.surrogate(call.space, call.direction, n, plain.popsize, seed)
+        return found, "" if halving.search else why
     searcher = halving.searcher(
         "evolution", call.space, call.direction, n, popsize=plain.popsize, seed=seed
     )
-    return searcher, why
+    return searcher, ""

@@ -8,7 +8,13 @@ from typing import Any, Literal, get_args
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.options import RunOptions
-from sparkexp.search import AshaSearcher, DehbSearcher, HyperbandSearcher, RungSearcher
+from sparkexp.search import (
+    AshaSearcher,
+    DehbSearcher,
+    HyperbandSearcher,
+    RungSearcher,
+    SurrogateAshaSearcher,
+)
 from sparkexp.search.fidelity import Fidelity
 from sparkexp.search.proposals import Kind
 from sparkexp.space import Space
@@ -16,7 +22,7 @@ from sparkexp.trial import Direction, ParamValue
 
 __all__ = ["FidelityOptions", "Halving", "take_halving"]
 
-HalvingName = Literal["asha", "hyperband", "dehb"]
+HalvingName = Literal["asha", "hyperband", "surrogate-asha", "dehb"]
 NAMES = ("search", "fidelity", "min", "max", "eta")
 
 
@@ -37,10 +43,12 @@ class FidelityOptions(RunOptions, total=False):
     eta : float
         At least 1.5, and 3 by default: each rung has eta times the one below, and about one of eta
         configurations is promoted to it.
-    search : {'asha', 'hyperband', 'dehb'}
-        ``'asha'``, the default, promotes without waiting for other trials; ``'hyperband'`` also
-        starts configurations on higher rungs, for the case that short trainings mislead;
-        ``'dehb'``, an evolution only, has a population on each rung.
+    search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}
+        ``'asha'``, the default but of an evolution, promotes without waiting for other trials;
+        ``'hyperband'`` also starts configurations on higher rungs, for the case that short
+        trainings mislead. Evolutions only: ``'surrogate-asha'``, their default, has a model of the
+        results of all rungs, which picks children and promotions, and promotes two of
+        ``eta + 1``; ``'dehb'`` has a population on each rung.
     **options
         See `RunOptions`.
     """
@@ -60,7 +68,7 @@ class Halving:
     ----------
     fidelity : Fidelity
         The rungs.
-    search : {'asha', 'hyperband', 'dehb'}, optional
+    search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}, optional
         How configurations are promoted; None leaves it to the call.
     """
 
@@ -83,12 +91,12 @@ class Halving:
         Raises
         ------
         InvalidArgumentError
-            If it is DEHB, which has proposals of its own.
+            If it is an evolution, which has proposals of its own.
         """
-        if self.search == "dehb":
+        if self.search in ("dehb", "surrogate-asha"):
             raise InvalidArgumentError(
-                "search='dehb' is an evolution, and doesn't take other configurations: call "
-                "evolutionary_search, or say 'asha' or 'hyperband'."
+                f"search={self.search!r} is an evolution, and doesn't take other configurations: "
+                "call evolutionary_search, or say 'asha' or 'hyperband'."
             )
         make = HyperbandSearcher if self.search == "hyperband" else AshaSearcher
         return make(
@@ -100,6 +108,19 @@ class Halving:
             popsize=popsize,
             configurations=configurations,
             seed=seed,
+        )
+
+    def surrogate(
+        self,
+        space: Space,
+        direction: Direction,
+        n_configurations: int,
+        popsize: int,
+        seed: int | None,
+    ) -> RungSearcher:
+        """Return the searcher that has a model of the results of all rungs."""
+        return SurrogateAshaSearcher(
+            space, direction, n_configurations, **self._ladder, popsize=popsize, seed=seed
         )
 
     def dehb(
@@ -157,8 +178,8 @@ def take_halving(options: Mapping[str, Any]) -> tuple[Halving | None, dict[str, 
     search = given.pop("search", None)
     if search is not None and search not in get_args(HalvingName):
         raise InvalidArgumentError(
-            f"search must be 'asha', 'hyperband' or 'dehb', got {search!r}. Leave it out for the "
-            "default, 'asha'."
+            "search must be 'asha', 'hyperband', 'surrogate-asha' or 'dehb', got "
+            f"{search!r}. Leave it out for the default."
         )
     fidelity = given.pop("fidelity", None)
     if fidelity is None:

@@ -14,6 +14,7 @@ from sparkexp.search.rungs import RungSearcher
 from sparkexp.search.shade import ShadeSearcher
 from sparkexp.search.sobol import SobolSearcher
 from sparkexp.search.surrogate import SurrogateSearcher
+from sparkexp.search.surrogate_asha import SurrogateAshaSearcher
 
 __all__ = [
     "AshaSearcher",
@@ -30,6 +31,7 @@ __all__ = [
     "Searcher",
     "SeededSearcher",
     "ShadeSearcher",
-    "SurrogateSearcher",
     "SobolSearcher",
+    "SurrogateAshaSearcher",
+    "SurrogateSearcher",
 ]

@@ -66,12 +66,16 @@ class AshaSearcher(ProposingSearcher):
         """Return how many trials train for how long, at most."""
         counts = [self.n_configurations]
         for _ in range(self.fidelity.top):
-            counts.append(self.fidelity.share(counts[-1], complete=True))
+            counts.append(self._share(counts[-1], complete=True))
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
     def starts(self) -> dict[int, int]:
         """Return how many of them are a configuration's first trial: those of the bottom."""
         return {self.fidelity.min: self.n_configurations}
+
+    def _share(self, n: int, *, complete: bool = False) -> int:
+        """Return how many of n results may be promoted, one more where the last are in."""
+        return self.fidelity.share(n, complete=complete)
 
     def _next(self) -> tuple[int | None, int] | None:
         promotions = list(self._promotions())
@@ -85,7 +89,7 @@ class AshaSearcher(ProposingSearcher):
         for rung in range(self.fidelity.top):
             told = self._values[rung]
             complete = complete and len(told) == len(self._trials[rung])
-            if len(self._trials[rung + 1]) < self.fidelity.share(len(told), complete=complete):
+            if len(self._trials[rung + 1]) < self._share(len(told), complete=complete):
                 waiting = self._waiting(rung, complete)
                 if waiting is not None:
                     yield waiting, rung + 1
@@ -100,7 +104,7 @@ class AshaSearcher(ProposingSearcher):
             best = next((c for c in self._ranked(rung, told) if c not in above), None)
             if best is None:
                 continue
-            if sum(c in above for c in told) < self.fidelity.share(len(told)):
+            if sum(c in above for c in told) < self._share(len(told)):
                 return best
             rest = best if rest is None else rest
         return rest if complete else None

@@ -35,6 +35,8 @@ class Features:
     ----------
     space : Space
         What is searched.
+    n_more : int
+        How many coordinates in [0, 1] follow a point's genes, such as how long it was trained.
 
     Examples
     --------
@@ -43,16 +45,18 @@ class Features:
     [[0.25, 1.0, 0.71, 0.0]]
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, n_more: int = 0) -> None:
         self._parameters = list(space.parameters.values())
         # Per column, the index of its weight.
         owners = [[k] * _n_columns(p) for k, p in enumerate(self._parameters)]
+        self.n_weights = len(space) + n_more
+        owners.append([*range(len(space), self.n_weights)])
         self.owners = np.array([owner for some in owners for owner in some])
-        self.n_weights = len(space)
 
     def of(self, genomes: Vector) -> Vector:
         """Return the features of genomes, of shape ``(n, n_columns)``."""
-        columns = map(_columns, self._parameters, genomes.T)
+        n = len(self._parameters)
+        columns = [*map(_columns, self._parameters, genomes.T[:n]), list(genomes.T[n:])]
         return np.stack([column for some in columns for column in some], axis=1)
 
 

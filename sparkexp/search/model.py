@@ -41,16 +41,20 @@ class ResultModel:
     ----------
     space : Space
         What is searched.
+    n_more : int
+        How many coordinates in [0, 1] follow a point's genes, see `Features`.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, n_more: int = 0) -> None:
         self._space = space
-        self._features = Features(space)
+        self._features = Features(space, n_more)
         self._kernel = Kernel.prior(self._features.n_weights)
         self._fit_at = 0
         self._n_learned = 0
         self._genomes: list[Vector] = []
         self._losses: list[float] = []
+        # The process of the results alone, until there is another one.
+        self._settled: GaussianProcess | None = None
 
     def learn(self, genome: Vector, loss: float) -> None:
         """Take in a result; the loss of a failed trial is infinite.
@@ -60,6 +64,7 @@ class ResultModel:
         self._genomes.append(self._plain(genome))
         self._losses.append(loss)
         self._n_learned += 1
+        self._settled = None
         if len(self._losses) > MAX_HELD:
             kept = telling(np.array(self._losses), N_KEPT)
             self._genomes = [self._genomes[k] for k in kept]
@@ -81,32 +86,50 @@ class ResultModel:
         for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
             yield genomes[index]
 
+    def expected(self, genomes: Vector) -> Vector:
+        """Return what is expected of points, on a scale of its own: less is better."""
+        points = np.array([self._plain(genome) for genome in genomes])
+        if self._settled is None:
+            self._settled = self._process(())
+        return self._settled.predict(self._features.of(points))[0]
+
+    def fit(self) -> None:
+        """Fit the kernel to the results, if there are enough new ones.
+
+        Whoever doesn't call it has it done by the next question. It matters where questions are
+        asked more often than answers are used.
+        """
+        n = self._n_learned
+        if n >= self._fit_at:
+            y = scores(self._losses)
+            few = telling(y, MAX_FITTED)
+            x = self._features.of(np.array([self._genomes[k] for k in few]))
+            self._kernel = fitted(self._kernel, self._features.owners, x, y[few])
+            self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
+            self._settled = None
+
     def nearest(self, members: Vector, genome: Vector) -> int:
         """Return the index of the member that is most like a point."""
         points = self._features.of(np.vstack([members, genome]))
         return int(np.argmin(((points[:-1] - points[-1]) ** 2).sum(1)))
 
     def _process(self, pending: Sequence[Vector]) -> GaussianProcess:
+        self.fit()
         y = scores(self._losses)
-        x = self._features.of(np.array(self._genomes))
-        owners = self._features.owners
-        n = self._n_learned
-        if n >= self._fit_at:
-            few = telling(y, MAX_FITTED)
-            self._kernel = fitted(self._kernel, owners, x[few], y[few])
-            self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
         few = telling(y, MAX_KNOWN)
-        known = x[few]
+        known = self._features.of(np.array([self._genomes[k] for k in few]))
         if pending:
             unknown = [self._plain(genome) for genome in pending]
             known = np.concatenate([known, self._features.of(np.array(unknown))])
-        return GaussianProcess(self._kernel, owners, known, y[few])
+        return GaussianProcess(self._kernel, self._features.owners, known, y[few])
 
     def _plain(self, genome: Vector) -> Vector:
         """Return a point without the genes of parameters that aren't there."""
         if not self._space.conditions:
             return genome
-        return self._space.encode(self._space.decode(genome))
+        n = self._space.n_dims
+        genes = self._space.encode(self._space.decode(genome[:n]))
+        return np.concatenate([genes, genome[n:]])
 
     def state(self) -> dict[str, Any]:
         """Return the model as a dict that `json` can write."""

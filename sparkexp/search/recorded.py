@@ -21,6 +21,7 @@ from sparkexp.search.random_search import RandomSearcher
 from sparkexp.search.shade import ShadeSearcher
 from sparkexp.search.sobol import SobolSearcher
 from sparkexp.search.surrogate import SurrogateSearcher
+from sparkexp.search.surrogate_asha import SurrogateAshaSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
@@ -40,9 +41,10 @@ _CLASSES: list[type[Any]] = [
     HyperbandSearcher,
     DehbSearcher,
     SurrogateSearcher,
+    SurrogateAshaSearcher,
 ]
 # Those that need no more than a space, a direction, a number of trials and a seed.
-_HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb")
+_HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb", "surrogate-asha")
 SEARCHERS = tuple(cls.name for cls in _CLASSES if cls.name not in _HIDDEN)
 
 

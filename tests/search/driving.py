@@ -25,6 +25,7 @@ from sparkexp.search import (
     Searcher,
     ShadeSearcher,
     SobolSearcher,
+    SurrogateAshaSearcher,
     SurrogateSearcher,
 )
 from sparkexp.space import Choice, Float, Int, Space
@@ -169,6 +170,10 @@ def _dehb(space: Space, direction: str = "max") -> Searcher:
     return DehbSearcher(space, direction, 60, max=9, seed=7)
 
 
+def _surrogate_asha(space: Space, direction: str = "max") -> Searcher:
+    return SurrogateAshaSearcher(space, direction, 14, max=9, popsize=5, seed=7)
+
+
 def _surrogate(space: Space, direction: str = "max") -> Searcher:
     return SurrogateSearcher(space, direction, popsize=5, n_trials=17, seed=7)
 
@@ -217,6 +222,7 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "hyperband": (_hyperband("random"), mixed_space),
     "hyperband, evolution": (_hyperband("evolution"), mixed_space),
     "dehb": (_dehb, mixed_space),
+    "surrogate-asha": (_surrogate_asha, mixed_space),
     "hybrid": (_hybrid, mixed_space),
     "hybrid, generational": (_hybrid_generations, mixed_space),
     "surrogate": (_surrogate, mixed_space),

@@ -7,7 +7,14 @@ from collections import Counter
 import pytest
 
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.search import AshaSearcher, DehbSearcher, HyperbandSearcher, RungSearcher
+from sparkexp.search import (
+    AshaSearcher,
+    DehbSearcher,
+    HyperbandSearcher,
+    RungSearcher,
+    SurrogateAshaSearcher,
+)
+from sparkexp.search.base import Known
 from sparkexp.search.fidelity import Fidelity
 from sparkexp.search.hyperband import bracket_sizes
 from sparkexp.space import Float, Int, Space
@@ -16,7 +23,8 @@ from sparkexp.trial import Trial
 from .driving import SETUPS, drive, result, score, trials
 
 LINE = Space({"x": Float(0.0, 1.0), "k": Int(1, 9)})
-RUNG_SETUPS = [name for name in SETUPS if name.startswith(("asha", "hyperband", "dehb"))]
+KINDS = ("asha", "hyperband", "dehb", "surrogate-asha")
+RUNG_SETUPS = [name for name in SETUPS if name.startswith(KINDS)]
 
 
 def x(params) -> float:
@@ -195,6 +203,58 @@ def test_children_do_not_push_out_what_is_slow_to_start():
     assert sum(born[t.parent] % 3 != 2 for t in promoted) >= 0.6 * len(promoted)
 
 
+def late_first(params, rung: int) -> float:
+    """Return a loss of which less x is better at the bottom, and more x after a full training."""
+    return x(params) if rung < 2 else 1 - x(params)
+
+
+def test_a_model_promotes_what_ends_best_and_not_what_leads():
+    def late(searcher) -> list[float]:
+        results = []
+        while (trial := searcher.ask()) is not None:
+            results.append(result(trial, late_first(trial.params, trial.rung)))
+            searcher.tell(results[-1])
+        tops = [x(r.trial.params) for r in results if r.trial.rung == 2]
+        return tops[len(tops) // 2 :]
+
+    by_model = late(SurrogateAshaSearcher(LINE, "min", 60, "epochs", 1, 9, seed=3))
+    by_rank = late(AshaSearcher(LINE, "min", 60, "epochs", 1, 9, seed=3))
+    assert sum(by_rank) / len(by_rank) < 0.3  # led astray
+    assert sum(by_model) / len(by_model) > 0.8
+
+
+def test_a_model_promotes_two_of_eta_and_one():
+    searcher = SurrogateAshaSearcher(LINE, "min", 40, "epochs", 1, 16, 4, seed=1)
+    assert searcher.plan() == {1: 40, 4: 16, 16: 7}
+    assert Counter(t.rung for t in trials(searcher, x)) == {0: 40, 1: 16, 2: 7}
+
+
+def test_a_model_takes_an_earlier_search_as_full_trainings():
+    def begun(known):
+        searcher = SurrogateAshaSearcher(LINE, "min", 30, "epochs", 1, 9, popsize=4, seed=5)
+        assert searcher.start_from([], known) == bool(known)
+        return [x(t.params) for t in trials(searcher, lambda params: 0.5) if t.rung == 0][4:]
+
+    # All equal in this search: what it looks for can come from the earlier one alone.
+    spread = [{"x": k / 20, "k": 1 + k % 9} for k in range(21)]
+    known = [Known(params, x(params)) for params in spread]
+    warm, cold = begun(known), begun([])
+    assert sum(warm) / len(warm) < 0.2 < sum(cold) / len(cold)
+
+
+def test_looking_at_what_is_next_changes_nothing():
+    def asked(look: bool) -> list[Trial]:
+        searcher = SurrogateAshaSearcher(LINE, "min", 30, "epochs", 1, 9, popsize=4, seed=5)
+        found = []
+        while (trial := searcher.ask()) is not None:
+            found.append(trial)
+            searcher.tell(result(trial, x(trial.params)))
+            assert not look or searcher.done == (len(found) == searcher.n_trials)
+        return found
+
+    assert asked(True) == asked(False)
+
+
 def test_until_there_are_parents_an_evolution_is_a_random_search():
     def begun(proposals):
         searcher = AshaSearcher(LINE, "min", 40, "epochs", 1, 27, proposals=proposals, seed=3)
@@ -241,6 +301,7 @@ GOLDEN = {
     AshaSearcher: [(0, 0.9431), (0, 0.8716), (1, 0.3499), (0, 0.3761)],
     HyperbandSearcher: [(0, 0.9431), (0, 0.9022), (2, 0.5221), (2, 0.3761)],
     DehbSearcher: [(0, 0.9431), (0, 0.9022), (2, 0.4305), (2, 0.4996)],
+    SurrogateAshaSearcher: [(0, 0.9705), (0, 0.5522), (2, 0.0047), (1, 0.0001)],
 }
 
 
