@@ -116,12 +116,9 @@ class EvolutionCall:
             name = "surrogate" if budget <= EARLY else "hybrid"
             then = "" if budget <= EARLY else f" of the first {EARLY}, then SHADE goes on"
             why.append(f"variant {name!r} for {budget} trials: a model picks the children{then}")
-        mode = self.mode
-        if mode is None:
-            # One by one, nobody waits for a generation to end, and SHADE is better with them.
-            mode = "generational" if name == "shade" and self.one_by_one else "asynchronous"
-            if not self.one_by_one:
-                why.append("asynchronous, no slot waits: mode='generational' is repeatable")
+        mode = self.mode or "asynchronous"
+        if self.mode is None and not self.one_by_one:
+            why.append("asynchronous, no slot waits: mode='generational' is repeatable")
         settings: dict[str, Any] = {"n_trials": budget, "mode": mode, "seed": self.seed}
         if (popsize := self._popsize()) is not None:
             settings["popsize"] = popsize

@@ -68,8 +68,10 @@ def test_classic_is_the_searcher_that_it_was():
         ({"generations": 4, "max_trials": 100}, 100, 20),
         ({"generations": 40, "max_trials": 50}, 50, 4),
         ({"popsize": 6}, 66, 6),
-        ({"variant": "shade", "max_trials": 40}, 40, 6),
-        ({"variant": "shade", "max_trials": 40, "one_by_one": True}, 40, 8),
+        ({"variant": "shade", "max_trials": 8}, 8, 4),
+        ({"variant": "shade", "max_trials": 40}, 40, 5),
+        ({"variant": "shade", "max_trials": 100}, 100, 6),
+        ({"variant": "shade", "max_trials": 300}, 300, 8),
         ({"variant": "shade", "max_trials": 40, "mode": "generational"}, 40, 8),
     ],
 )
@@ -104,7 +106,7 @@ def test_the_budget_of_the_classic_variant(words, popsize, generations):
         ({"variant": "surrogate", "max_trials": 300}, SurrogateSearcher, "asynchronous"),
         ({"variant": "hybrid", "max_trials": 40}, HybridSearcher, "asynchronous"),
         ({"variant": "shade"}, ShadeSearcher, "asynchronous"),
-        ({"variant": "shade", "one_by_one": True}, ShadeSearcher, "generational"),
+        ({"variant": "shade", "one_by_one": True}, ShadeSearcher, "asynchronous"),
     ],
 )
 def test_the_variant_and_its_mode(words, cls, mode):
@@ -182,7 +184,7 @@ def test_the_call_is_repeated_by_its_text(words):
         ({"generations": -1}, "generations is a whole number of at least 0, got -1"),
         ({"generations": 2.5}, "generations .*got 2.5"),
         ({"mutation": 3}, "mutation is a number"),
-        ({"variant": "shade", "fidelity": "epochs"}, "With fidelity= the search is ASHA"),
+        ({"variant": "shade", "fidelity": "epochs"}, "With fidelity= the search is 'surr"),
     ],
 )
 def test_errors_before_anything_runs(words, message):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sparkexp.search.adaptation import SuccessMemory
-from sparkexp.search.population import Child, Mode, PopulationSearcher
+from sparkexp.search.population import MIN_MEMBERS, Child, Mode, PopulationSearcher
 from sparkexp.search.variation import (
     Vector,
     below,
@@ -27,6 +27,7 @@ __all__ = ["ShadeSearcher"]
 
 # The share of the population that a child is drawn towards, and how many that is at least.
 BEST_SHARE, MIN_BEST = 0.25, 2
+POPSIZE = 8
 
 
 class ShadeSearcher(PopulationSearcher):
@@ -44,8 +45,9 @@ class ShadeSearcher(PopulationSearcher):
     direction : {'max', 'min'}
         Which value is the best.
     popsize : int, optional
-        Size of the population, at least 4; by default 8, or 6 in asynchronous mode. Twice as many
-        points are drawn at first.
+        Size of the population, at least 4; by default 8, or in asynchronous mode the binary
+        logarithm of `n_trials`: 5 for 40 trials, 6 for 100, 8 for 300. Twice as many points are
+        drawn at first.
     n_trials : int, optional
         The number of trials, at least 1; None for no limit.
     mode : {'generational', 'asynchronous'}
@@ -90,7 +92,7 @@ class ShadeSearcher(PopulationSearcher):
         seed: int | None = None,
     ) -> None:
         if popsize is None:
-            popsize = 8 if mode == "generational" else 6
+            popsize = _suitable(n_trials, mode)
         super().__init__(space, direction, popsize, n_trials, mode, seed)
         self._memory = SuccessMemory()
         self._archive: list[Vector] = []
@@ -149,3 +151,10 @@ class ShadeSearcher(PopulationSearcher):
         self._successes = [
             (weight, crossover, gain) for weight, crossover, gain in memory["successes"]
         ]
+
+
+def _suitable(n_trials: int | None, mode: Mode) -> int:
+    if mode == "generational" or not isinstance(n_trials, int):
+        return POPSIZE
+    # Few members lead to something good soon, more of them to something better at last.
+    return max(MIN_MEMBERS, n_trials.bit_length() - 1)
