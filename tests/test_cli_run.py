@@ -80,6 +80,15 @@ def run(function, *words) -> int:
             "asha",
             None,
         ),
+        *(
+            (
+                ["--search", name, "--fidelity", "epochs", "--min", 1, "--max", 4]
+                + ["--popsize", 4, "--generations", 1],
+                name,
+                None,
+            )
+            for name in ("surrogate-asha", "dehb")
+        ),
     ],
 )
 def test_each_search(words, searcher, n_trials, function, folder, capsys):

@@ -27,6 +27,8 @@ _CALLS: dict[str, Callable[..., Result]] = {
     "evolution": experiment.evolutionary_search,
     "asha": functools.partial(experiment.random_search, search="asha"),
     "hyperband": functools.partial(experiment.random_search, search="hyperband"),
+    "surrogate-asha": functools.partial(experiment.evolutionary_search, search="surrogate-asha"),
+    "dehb": functools.partial(experiment.evolutionary_search, search="dehb"),
 }
 _NAMES = tuple(dict.fromkeys((*_CALLS, *SEARCHERS)))
 _OWN = (
