@@ -25,6 +25,7 @@ from sparkexp.ranking import (
     front_of,
     ranked,
 )
+from sparkexp.search.recorded import shows_elite
 from sparkexp.search_spec import Search, specs_of
 from sparkexp.storage import RunDirectory
 from sparkexp.table import configurations_frame, frame_of, with_blanks
@@ -64,6 +65,8 @@ class Result:
         One per objective, where there are several; `direction` is the first of them.
     metrics : tuple of str
         The names of the objectives; none where the only one has none.
+    searcher : str
+        The name of what proposed the trials, such as ``'grid'`` or ``'surrogate'``.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class Result:
     stopped: str | None = None
     directions: tuple[Direction, ...] = ()
     metrics: tuple[str, ...] = ()
+    searcher: str = ""
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Result:
@@ -102,7 +106,11 @@ class Result:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
         trials = tuple(run.results())
         metrics = (metric,) if isinstance(metric, str) else tuple(map(str, metric))
-        return cls(trials, direction, run.place, name, directions=directions, metrics=metrics)
+        searcher = str(run.settings.get("searcher", ""))
+        return cls(
+            trials, direction, run.place, name, directions=directions, metrics=metrics,
+            searcher=searcher,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -267,7 +275,8 @@ class Result:
         """
         from sparkexp.plots import draw
 
-        return draw(kind, self.trials, self._axes(), self._goals, backend)
+        elite = shows_elite(self.searcher)
+        return draw(kind, self.trials, self._axes(), self._goals, backend, elite)
 
     def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
         """Start TensorBoard on the run; a notebook shows it inline.

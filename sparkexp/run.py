@@ -144,6 +144,7 @@ def _run_locked(
         about_search(run.settings["name"], search, run.settings.get("options", {})),
         search.extras(),
         searcher.order_matters,
+        search.inner.shows_elite,
         search.rungs,
         search.repeats if isinstance(searcher, RepeatingSearcher) else None,
         options.prune is not None,
@@ -177,8 +178,9 @@ def _run_locked(
         name = run.settings["name"]
         trials = tuple(loop.results())
         return Result(
-            trials, search.direction, run.place, name, stopped, search.directions, options.metrics
-        )
+            trials, search.direction, run.place, name, stopped, search.directions, options.metrics,
+            search.inner.name,
+        )  # fmt: skip
 
     progress.plan(plan)
     complete = False

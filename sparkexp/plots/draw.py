@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
@@ -11,6 +12,7 @@ from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
     from sparkexp.analysis.axes import Axis
+    from sparkexp.plots.panels import Panel
 
 __all__ = ["BACKENDS", "KINDS", "Backend", "Kind", "draw"]
 
@@ -26,6 +28,7 @@ def draw(
     axes: Sequence[Axis],
     goals: Sequence[Goal],
     backend: Backend = "matplotlib",
+    elite: bool = False,
 ) -> Any:
     """Return a figure.
 
@@ -41,6 +44,8 @@ def draw(
         The objectives.
     backend : {'matplotlib', 'plotly'}
         The library that draws.
+    elite : bool
+        Whether the best trials so far are shown as the population of a generation.
 
     Raises
     ------
@@ -61,12 +66,12 @@ def draw(
         )
     from sparkexp.plots import kinds
 
-    makers = {
+    makers: dict[Kind, Callable[..., list[Panel]]] = {
         "history": kinds.history,
         "parallel": kinds.parallel,
         "slice": kinds.slices,
         "importance": kinds.importance,
-        "generations": kinds.generations,
+        "generations": functools.partial(kinds.generations, elite=elite),
         "front": kinds.front,
     }
     panels = makers[kind](results, axes, goals)

@@ -178,7 +178,10 @@ def importance(
 
 
 def generations(
-    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+    results: Sequence[TrialResult],
+    axes: Sequence[Axis],
+    goals: Sequence[Goal],
+    elite: bool = False,
 ) -> list[Panel]:
     """Return best, mean and worst, diversity and acceptance by generation."""
     if len(goals) > 1:
@@ -187,7 +190,7 @@ def generations(
             f"{len(goals)}, plot 'front'."
         )
     direction = goals[0].direction
-    closed = closed_generations(results, axes, direction)
+    closed = closed_generations(results, axes, direction, elite)
     figures = [(g.number, g.scalars(direction)) for g in closed if g.values]
     if not figures:
         raise InvalidArgumentError(
@@ -213,15 +216,15 @@ def generations(
 
 
 def closed_generations(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction
+    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction, elite: bool
 ) -> list[Generation]:
-    """Return the generations of a search whose trials have all ended."""
+    """Return the generations of a search whose trials have all ended; see `Evolution`."""
     results = by_proposal(results)
     popsize = sum(r.trial.generation == 0 for r in results)
     asynchronous = _overlap(results)
     if asynchronous:
         results = sorted(results, key=lambda r: r.ended)
-    evolution = Evolution(axes, direction, popsize or None, asynchronous)
+    evolution = Evolution(axes, direction, popsize or None, asynchronous, elite)
     for result in results:
         evolution.add(result)
     evolution.finish()

@@ -70,6 +70,9 @@ class Searcher(ABC):
     """
 
     name: ClassVar[str]
+    #: Whether its children compete with members that say little of how far the search has come:
+    #: then the best trials so far are shown as the population.
+    shows_elite: ClassVar[bool] = False
 
     def __init__(self, space: Space | None) -> None:
         self.space = space

@@ -25,7 +25,7 @@ from sparkexp.search.surrogate_asha import SurrogateAshaSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
-__all__ = ["SEARCHERS", "by_name", "rebuild"]
+__all__ = ["SEARCHERS", "by_name", "rebuild", "shows_elite"]
 
 _CLASSES: list[type[Any]] = [
     GridSearcher,
@@ -46,6 +46,11 @@ _CLASSES: list[type[Any]] = [
 # Those that need no more than a space, a direction, a number of trials and a seed.
 _HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb", "surrogate-asha")
 SEARCHERS = tuple(cls.name for cls in _CLASSES if cls.name not in _HIDDEN)
+
+
+def shows_elite(name: str) -> bool:
+    """Tell whether the searcher of this name `shows_elite`; False where there is none."""
+    return any(cls.name == name and cls.shows_elite for cls in _CLASSES)
 
 
 def by_name(

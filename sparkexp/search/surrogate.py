@@ -88,6 +88,8 @@ class SurrogateSearcher(PopulationSearcher):
     """
 
     name: ClassVar[str] = "surrogate"
+    # Members in poor places stay: once children gather in the best one, nobody challenges them.
+    shows_elite: ClassVar[bool] = True
     initial_generations: ClassVar[int] = 1
 
     def __init__(

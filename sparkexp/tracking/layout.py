@@ -19,7 +19,7 @@ MAX_CHARTS = 12
 DESCRIPTIONS = {
     "evolution/best": "The best objective in the population, by generation.",
     "evolution/mean": "The mean objective of the population, by generation. Where a model picks "
-    "the children, each competes with the member most like it: members in poor places stay.",
+    "the children, the population is the best trials so far.",
     "evolution/worst": "The worst objective in the population, by generation.",
     "evolution/best_so_far": "The best objective of all trials up to this generation.",
     "evolution/accepted_fraction": "Share of the generation's trials that entered the population: "
@@ -43,7 +43,7 @@ DESCRIPTIONS = {
     "last column has the trial with which each one competed for its place.",
     "summary": "What was searched and found, and how to repeat it.",
     "pictures/generation": "The population in the two parameters that matter most: a dot per "
-    "member, its colour the objective. Grey arrows lead from a replaced parent to its child.",
+    "member, its colour the objective. Grey arrows lead from a parent to its accepted child.",
     "pictures/front": "A dot per configuration in the first two objectives. On the line are those "
     "that no other beats in all objectives: the front.",
     "pictures/importance": "Share of the variance of the objective's ranks that each "

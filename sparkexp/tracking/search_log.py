@@ -56,6 +56,8 @@ class SearchLog:
         Arguments of the trials that are not searched: columns of their own.
     asynchronous : bool
         Whether trials enter the population one by one.
+    elite : bool
+        Whether the best trials so far are shown as the population.
     rungs : sequence of str
         What trials get on the rungs of a multi-fidelity search.
     repeats : int, optional
@@ -74,6 +76,7 @@ class SearchLog:
         about: str = "",
         extras: tuple[HParamSpec, ...] = (),
         asynchronous: bool = False,
+        elite: bool = False,
         rungs: Sequence[str] = (),
         repeats: int | None = None,
         prunes: bool = False,
@@ -86,6 +89,7 @@ class SearchLog:
         self._about = about
         self._extras = extras
         self._asynchronous = asynchronous
+        self._elite = elite
         self._rungs = tuple(rungs)
         self._repeats = repeats
         self._prunes = prunes
@@ -166,6 +170,7 @@ class SearchLog:
             self._popsize,
             self._about,
             self._asynchronous,
+            self._elite,
             self._rungs,
             self._repeats,
         )

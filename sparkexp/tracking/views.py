@@ -84,6 +84,8 @@ class SearchViews:
         Markdown: what the search is, and how to repeat it.
     asynchronous : bool
         Whether trials enter the population one by one.
+    elite : bool
+        Whether the best trials so far are shown as the population.
     rungs : sequence of str
         What trials get on the rungs of a multi-fidelity search.
     repeats : int, optional
@@ -105,6 +107,7 @@ class SearchViews:
         popsize: int | None,
         about: str,
         asynchronous: bool = False,
+        elite: bool = False,
         rungs: Sequence[str] = (),
         repeats: int | None = None,
     ) -> None:
@@ -115,7 +118,7 @@ class SearchViews:
         self._direction: Direction = self._goals[0].direction
         self._about = about
         self._evolution = (
-            Evolution(self._axes, self._direction, popsize, asynchronous)
+            Evolution(self._axes, self._direction, popsize, asynchronous, elite)
             if evolution and len(self._goals) == 1
             else None
         )

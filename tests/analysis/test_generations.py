@@ -8,7 +8,8 @@ import pytest
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, by_value
 from sparkexp.analysis.specs import HParamSpec, Interval
-from sparkexp.search import EvolutionSearcher, ShadeSearcher, SurrogateSearcher
+from sparkexp.search import EvolutionSearcher, HybridSearcher, ShadeSearcher, SurrogateSearcher
+from sparkexp.search.recorded import shows_elite
 from sparkexp.space import Float, Space
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -130,6 +131,27 @@ def test_the_population_of_an_adaptive_evolution_is_the_one_that_it_keeps(kind, 
             assert [r.trial.number for r in closed.population] == memory["holders"]
     assert [g.number for g in evolution.closed] == list(range(10))
     assert all(len(g.trials) == len(g.population) == 6 for g in evolution.closed)
+
+
+@pytest.mark.parametrize("kind", [SurrogateSearcher, HybridSearcher])
+def test_an_elite_is_the_best_trials_so_far(kind):
+    space = Space({"a": Float(0, 1), "b": Float(0, 1)})
+    searcher = kind(space, "max", popsize=6, n_trials=60, seed=5)
+    assert shows_elite(searcher.name) and not shows_elite("shade")
+    evolution = Evolution([X], "max", 6, searcher.order_matters, elite=searcher.shows_elite)
+    ended: list[TrialResult] = []
+    while (asked := searcher.ask()) is not None:
+        value = None if asked.params["b"] > 0.9 else asked.params["a"] + asked.params["b"]
+        state = State.FAILED if value is None else State.SUCCEEDED
+        ended.append(TrialResult(asked, state, value))
+        searcher.tell(ended[-1])
+        for closed in evolution.add(ended[-1]):
+            best = by_value(ended, "max")[:6]
+            assert {r.trial.id for r in best} <= {r.trial.id for r in closed.population}
+            entered = {r.trial.id for r in closed.trials} & {r.trial.id for r in best}
+            assert entered <= {r.trial.id for r in closed.accepted}
+    means = [g.scalars("max")["evolution/mean"] for g in evolution.closed]
+    assert means == sorted(means) and means[-1] > means[0]
 
 
 def test_ranking():
