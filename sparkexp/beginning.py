@@ -115,8 +115,10 @@ def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
             f"{given.direction!r}: its values would be taken for the opposite of what they are."
         )
     grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)
+    # Of rungs the highest: what a short training gave is no value of this search.
+    top = max((r.trial.rung or 0 for r in given.trials if r.succeeded), default=0)
     for result in given.trials:
-        if result.value is not None and result.succeeded:
+        if result.value is not None and result.succeeded and (result.trial.rung or 0) == top:
             grouped[params_key(result.trial.params)].append(result)
     known = []
     for group in grouped.values():

@@ -80,6 +80,22 @@ def test_warm_start_from_a_result_and_a_directory(tmp_path, capsys):
     assert [r.trial for r in again.trials] == [r.trial for r in warm.trials]
 
 
+def test_of_a_search_on_rungs_the_full_trainings_are_known(capsys):
+    def late(x, epochs):
+        return -x if epochs < 9 else x
+
+    rungs = {"fidelity": "epochs", "min": 1, "max": 9, "seed": 1, "engine": "inline"}
+    sizes = {"popsize": 4, "generations": 6}
+    earlier = experiment.evolutionary_search(None, late, {"x": [0.0, 1.0]}, **sizes, **rungs)
+    capsys.readouterr()
+    later = experiment.evolutionary_search(
+        None, late, {"x": [0.0, 1.0]}, warm_start=earlier, **sizes, **rungs
+    )
+    n = sum(r.trial.rung == 2 for r in earlier.trials)
+    assert f"note: {n} of {n} configurations known from warm_start" in capsys.readouterr().err
+    assert later.best.params["x"] > 0.9
+
+
 def test_what_the_plan_says_about_it(capsys):
     earlier = experiment.random_search(None, train, SPACE, n_trials=6, seed=1, **HOW)
     smaller = {"x": [0.0, 1.0], "units": [1, 4]}

@@ -42,7 +42,7 @@ class FidelityOptions(RunOptions, total=False):
         default. The best trial of a search is the best one with `max`.
     eta : float
         At least 1.5, and 3 by default: each rung has eta times the one below, and about one of eta
-        configurations is promoted to it.
+        configurations is promoted to it, or with a model two of ``eta + 1``.
     search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}
         ``'asha'``, the default but of an evolution, promotes without waiting for other trials;
         ``'hyperband'`` also starts configurations on higher rungs, for the case that short

@@ -61,7 +61,7 @@ class ResultModel:
 
         Of many results the model remembers the best, and others from all of the search.
         """
-        self._genomes.append(self._plain(genome))
+        self._genomes.append(self.plain(genome))
         self._losses.append(loss)
         self._n_learned += 1
         self._settled = None
@@ -81,17 +81,16 @@ class ResultModel:
             Points whose results are not known yet: they enter with what is predicted for them,
             which leaves the mean as it is and makes their neighbourhood better known.
         """
-        points = np.array([self._plain(genome) for genome in genomes])
+        points = np.array([self.plain(genome) for genome in genomes])
         mean, deviation = self._process(pending).predict(self._features.of(points))
         for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
             yield genomes[index]
 
     def expected(self, genomes: Vector) -> Vector:
-        """Return what is expected of points, on a scale of its own: less is better."""
-        points = np.array([self._plain(genome) for genome in genomes])
+        """Return what is expected of `plain` points, on a scale of its own: less is better."""
         if self._settled is None:
             self._settled = self._process(())
-        return self._settled.predict(self._features.of(points))[0]
+        return self._settled.predict(self._features.of(genomes))[0]
 
     def fit(self) -> None:
         """Fit the kernel to the results, if there are enough new ones.
@@ -119,11 +118,11 @@ class ResultModel:
         few = telling(y, MAX_KNOWN)
         known = self._features.of(np.array([self._genomes[k] for k in few]))
         if pending:
-            unknown = [self._plain(genome) for genome in pending]
+            unknown = [self.plain(genome) for genome in pending]
             known = np.concatenate([known, self._features.of(np.array(unknown))])
         return GaussianProcess(self._kernel, self._features.owners, known, y[few])
 
-    def _plain(self, genome: Vector) -> Vector:
+    def plain(self, genome: Vector) -> Vector:
         """Return a point without the genes of parameters that aren't there."""
         if not self._space.conditions:
             return genome

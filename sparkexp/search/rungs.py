@@ -14,7 +14,7 @@ from sparkexp.search.base import Searcher
 from sparkexp.search.fidelity import Fidelity
 from sparkexp.search.proposals import Point, Proposals
 from sparkexp.space import Space
-from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
+from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult
 
 __all__ = ["RungSearcher"]
 
@@ -118,9 +118,10 @@ class RungSearcher(Searcher):
         configuration, rung = found
         if configuration is None:
             configuration = len(self._points)
-            point, cohort = self._draw(configuration, rung)
             if self.space is not None and configuration < len(self._planted):
                 point, cohort = self.space.encode(self._planted[configuration]).tolist(), 0
+            else:
+                point, cohort = self._draw(configuration, rung)
             self._points.append(point)
             self._cohorts.append(cohort)
         self._trials[rung][configuration] = number
@@ -146,7 +147,9 @@ class RungSearcher(Searcher):
 
     def _learn(self, result: TrialResult) -> None:
         rung = result.trial.rung or 0
-        self._values[rung][self._configurations[result.trial.number]] = result.value
+        # One that was ended early has no value of this rung: it isn't promoted.
+        value = None if result.state is State.PRUNED else result.value
+        self._values[rung][self._configurations[result.trial.number]] = value
 
     def _ranked(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
         """Return the configurations that have a value on a rung, the best first."""

@@ -46,8 +46,8 @@ class ShadeSearcher(PopulationSearcher):
         Which value is the best.
     popsize : int, optional
         Size of the population, at least 4; by default 8, or in asynchronous mode the binary
-        logarithm of `n_trials`: 5 for 40 trials, 6 for 100, 8 for 300. Twice as many points are
-        drawn at first.
+        logarithm of `n_trials`, rounded down: 5 for 40 trials, 6 for 100, 8 for 300. Twice as many
+        points are drawn at first.
     n_trials : int, optional
         The number of trials, at least 1; None for no limit.
     mode : {'generational', 'asynchronous'}

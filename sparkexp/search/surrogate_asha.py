@@ -16,7 +16,7 @@ from sparkexp.search.proposals import Point
 from sparkexp.search.surrogate import candidates
 from sparkexp.search.variation import Vector, latin_hypercube, unordered
 from sparkexp.space import Space
-from sparkexp.trial import Direction, TrialResult, params_key
+from sparkexp.trial import Direction, State, TrialResult, params_key
 
 __all__ = ["SurrogateAshaSearcher"]
 
@@ -29,11 +29,11 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     A Gaussian process is fitted to the results of all rungs; how far up a rung is, is one of its
     coordinates. So it knows from a few full trainings what the many short ones are worth. A new
-    configuration is the one of 60 children of the best of which most may be expected after a full
-    training; promoted is the one of its rung that is expected to end best, which need not be the
-    one that leads. As the proposals are good, more are promoted than by `AshaSearcher`: two of
-    ``eta + 1``, which is every other one where eta is 3. The first `popsize` configurations are a
-    Latin hypercube.
+    configuration is the one of 60 points, children of the best and some drawn anywhere, of which
+    most may be expected after a full training; promoted is the one of its rung that is expected
+    to end best, which need not be the one that leads. As the proposals are good, more are
+    promoted than by `AshaSearcher`: two of ``eta + 1``, which is every other one where eta is 3.
+    The first `popsize` configurations are a Latin hypercube.
 
     Parameters
     ----------
@@ -95,6 +95,8 @@ class SurrogateAshaSearcher(AshaSearcher):
         self._initial = latin_hypercube(self._rng, self.popsize, space.n_dims)
         self._choices = unordered(space)
         self._model = ResultModel(space, n_more=1)
+        # The points at the top, as the model takes them; `_points` may be ahead of it.
+        self._tops: list[Vector] = []
         # Of the points and of what is known beforehand; `_points` may be ahead of it.
         self._seen: set[Any] = set()
         self._n_seen = 0
@@ -125,6 +127,8 @@ class SurrogateAshaSearcher(AshaSearcher):
         super()._learn(result)
         rung = result.trial.rung or 0
         point = self._points[self._configurations[result.trial.number]]
+        if result.state is State.PRUNED:
+            return  # its value is of no rung
         self._model.learn(self._placed(point, rung), self._loss(result.value))
         self._model.fit()  # now, so that looking at what would be next changes nothing
 
@@ -132,27 +136,31 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
         if configuration < len(self._initial):
-            return self._initial[configuration].tolist(), 0
+            return self._repaired(self._initial[configuration]), 0
         members = self._members()
         if len(members) >= MIN_MEMBERS:
             # Their order is all that counts.
             losses = list(map(float, range(len(members))))
             children = candidates(self._rng, members, losses, self._choices)
-            found = self._model.ranked(self._at_top(children), self._pending())
-            for child in (point[:-1] for point in found):
-                if not self._is_known(child):
-                    return child.tolist(), 0
-        return self._rng.random(self.space.n_dims).tolist(), 0
+            children = np.array([self._repaired(child) for child in children])
+            at_top = np.column_stack([children, np.ones(len(children))])
+            for point in self._model.ranked(at_top, self._pending()):
+                if not self._is_known(point[:-1]):
+                    return point[:-1].tolist(), 0
+        return self._repaired(self._rng.random(self.space.n_dims)), 0
+
+    def _repaired(self, genome: Vector) -> Point:
+        return self.space.repaired(genome).tolist()
 
     def _members(self) -> Vector:
         """Return the configurations of which most is expected, of shape ``(n, n_dims)``."""
         told = [c for c, value in self._values[0].items() if value is not None]
-        known = [self.space.encode(each.params).tolist() for each in self._known]
-        points = np.array([self._points[c] for c in self._few(0, told)] + known)
+        known = [self._placed(self.space.encode(k.params), self.fidelity.top) for k in self._known]
+        points = np.array([self._top(c) for c in self._few(0, told)] + known)
         if not len(points):
             return points
-        order = np.argsort(self._model.expected(self._at_top(points)), kind="stable")
-        members: Vector = points[order[: self.popsize]]
+        order = np.argsort(self._model.expected(points), kind="stable")
+        members: Vector = points[order[: self.popsize], :-1]
         return members
 
     def _pending(self) -> list[Vector]:
@@ -178,7 +186,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         if not waiting:
             return None
         few = self._few(rung, waiting)
-        expected = self._model.expected(self._at_top(np.array([self._points[c] for c in few])))
+        expected = self._model.expected(np.array([self._top(c) for c in few]))
         return few[int(np.argmin(expected))]
 
     def _few(self, rung: int, configurations: Sequence[int]) -> list[int]:
@@ -191,8 +199,10 @@ class SurrogateAshaSearcher(AshaSearcher):
     def _placed(self, point: Point, rung: int) -> Vector:
         return np.append(point, rung / self.fidelity.top)
 
-    def _at_top(self, points: Vector) -> Vector:
-        return np.column_stack([points, np.ones(len(points))])
+    def _top(self, configuration: int) -> Vector:
+        for point in self._points[len(self._tops) :]:
+            self._tops.append(self._model.plain(self._placed(point, self.fidelity.top)))
+        return self._tops[configuration]
 
     def _loss(self, value: float | None) -> float:
         if value is None:

@@ -18,7 +18,7 @@ from sparkexp.search.base import Known
 from sparkexp.search.fidelity import Fidelity
 from sparkexp.search.hyperband import bracket_sizes
 from sparkexp.space import Float, Int, Space
-from sparkexp.trial import Trial
+from sparkexp.trial import State, Trial, TrialResult
 
 from .driving import SETUPS, drive, result, score, trials
 
@@ -240,6 +240,31 @@ def test_a_model_takes_an_earlier_search_as_full_trainings():
     known = [Known(params, x(params)) for params in spread]
     warm, cold = begun(known), begun([])
     assert sum(warm) / len(warm) < 0.2 < sum(cold) / len(cold)
+
+
+@pytest.mark.parametrize("make", [AshaSearcher, SurrogateAshaSearcher])
+def test_who_was_ended_early_is_not_promoted(make):
+    searcher = make(LINE, "min", 30, "epochs", 1, 9, seed=5)
+    ended: dict[str, State] = {}
+    while (trial := searcher.ask()) is not None:
+        early = trial.rung == 0 and trial.number % 3 == 0
+        state = ended[trial.id] = State.PRUNED if early else State.SUCCEEDED
+        assert ended.get(trial.parent, State.SUCCEEDED) is State.SUCCEEDED
+        # What it gave up with looks best.
+        searcher.tell(TrialResult(trial, state, -1.0 if early else x(trial.params)))
+    assert list(ended.values()).count(State.PRUNED) > 5
+
+
+def test_a_model_learns_of_the_points_that_were_trained():
+    space = Space(
+        {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}, where=lambda p: p["x"] + p["y"] < 0.4
+    )
+    searcher = SurrogateAshaSearcher(space, "min", 40, "epochs", 1, 9, seed=1)
+    asked = trials(searcher, x)
+    known = searcher.state()["memory"]["model"]["genomes"]
+    assert [point[:2] for point in known] == [
+        pytest.approx(space.encode(t.params).tolist()) for t in asked
+    ]
 
 
 def test_looking_at_what_is_next_changes_nothing():
