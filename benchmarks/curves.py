@@ -147,16 +147,17 @@ def boosting(name: str, x: np.ndarray, y: np.ndarray, classes: bool = True) -> T
     return Table(name, axes, np.array(rows).reshape(shape), TREES)
 
 
-def fashion() -> tuple[np.ndarray, np.ndarray]:
+def fashion(n_train: int = 1500, side: int = 14) -> tuple[np.ndarray, np.ndarray]:
     """Return small images of clothes, from Debian's package dataset-fashion-mnist."""
     from sparkexp.demo.images import FASHION_MNIST, load_images
 
     if not FASHION_MNIST.is_dir():
         raise FileNotFoundError(f"{FASHION_MNIST}: apt install dataset-fashion-mnist")
     parts = load_images()
-    x = np.concatenate([parts["train"].x[:1500], parts["validation"].x])
-    x = x.reshape(len(x), 14, 2, 14, 2).mean(axis=(2, 4)).reshape(len(x), -1)
-    return x, np.concatenate([parts["train"].y[:1500], parts["validation"].y])
+    x = np.concatenate([parts["train"].x[:n_train], parts["validation"].x])
+    block = 28 // side
+    x = x.reshape(len(x), side, block, side, block).mean(axis=(2, 4)).reshape(len(x), -1)
+    return x, np.concatenate([parts["train"].y[:n_train], parts["validation"].y])
 
 
 def digits(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -177,6 +178,12 @@ def made(name: str) -> Table:
         return network(name, (x - x.mean(axis=0)) / x.std(axis=0), y, 300)
     if name == "trees-diabetes":
         return boosting(name, *load_diabetes(return_X_y=True), classes=False)
+    if name == "network-parity":
+        x, y = digits(1797)
+        return network(name, x, y % 2, 1000)
+    if name == "trees-fashion":
+        x, y = fashion(800, side=7)
+        return boosting(name, x[:800], y[:800] % 2)
     if name == "network-digits":
         return network(name, *digits(1797), 1000)
     if name == "network-fashion":
@@ -188,7 +195,7 @@ def made(name: str) -> Table:
     return boosting(name, x, y % 2)
 
 
-# Settings were chosen by the first four; the last two are for the end.
+# Settings were chosen by the first six; the last two are for the end.
 NAMES = (
     "network-digits",
     "network-fashion",
@@ -196,4 +203,6 @@ NAMES = (
     "trees-digits",
     "network-breast_cancer",
     "trees-diabetes",
+    "network-parity",
+    "trees-fashion",
 )

@@ -42,13 +42,13 @@ class FidelityOptions(RunOptions, total=False):
         default. The best trial of a search is the best one with `max`.
     eta : float
         At least 1.5, and 3 by default: each rung has eta times the one below, and about one of eta
-        configurations is promoted to it, or with a model two of ``eta + 1``.
+        configurations is promoted to it, or with a model one of ``sqrt(eta)``.
     search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}
         ``'asha'``, the default but of an evolution, promotes without waiting for other trials;
         ``'hyperband'`` also starts configurations on higher rungs, for the case that short
         trainings mislead. Evolutions only: ``'surrogate-asha'``, their default, has a model of the
-        results of all rungs, which picks children and promotions, and promotes two of
-        ``eta + 1``; ``'dehb'`` has a population on each rung.
+        results of all rungs, which picks children and promotions, and promotes one of
+        ``sqrt(eta)``; ``'dehb'`` has a population on each rung.
     **options
         See `RunOptions`.
     """

@@ -86,11 +86,21 @@ class ResultModel:
         for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
             yield genomes[index]
 
-    def expected(self, genomes: Vector) -> Vector:
-        """Return what is expected of `plain` points, on a scale of its own: less is better."""
+    def expected(self, genomes: Vector, optimism: float = 0.0) -> Vector:
+        """Return what is expected of `plain` points, on a scale of its own: less is better.
+
+        Parameters
+        ----------
+        genomes : ndarray
+            Points of shape ``(n, n_dims)``.
+        optimism : float
+            How many standard deviations they may be better than that.
+        """
         if self._settled is None:
             self._settled = self._process(())
-        return self._settled.predict(self._features.of(genomes))[0]
+        mean, deviation = self._settled.predict(self._features.of(genomes))
+        promised: Vector = mean - optimism * deviation
+        return promised
 
     def fit(self) -> None:
         """Fit the kernel to the results, if there are enough new ones.
