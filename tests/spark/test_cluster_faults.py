@@ -134,7 +134,9 @@ answer({
 """
 
 
-@pytest.mark.parametrize("executors", ["executors exit", "executors are killed"])
+@pytest.mark.parametrize(
+    "executors", [pytest.param("executors exit", marks=pytest.mark.slow), "executors are killed"]
+)
 def test_a_lost_worker_costs_no_trial(
     cluster: StandaloneCluster, tmp_path: Path, mark: dict[str, str], executors: str
 ) -> None:
@@ -162,7 +164,7 @@ def test_a_lost_worker_costs_no_trial(
     wait_until(lambda: not living(pids) and not marked(mark[MARK]), 60)
 
 
-@pytest.mark.parametrize("max_retries", [2, 0])
+@pytest.mark.parametrize("max_retries", [pytest.param(2, marks=pytest.mark.slow), 0])
 def test_of_a_trial_and_its_copy_one_counts(
     cluster: StandaloneCluster, tmp_path: Path, mark: dict[str, str], max_retries: int
 ) -> None:

@@ -69,7 +69,12 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, mark: dict[str, str]) ->
     wait_until(lambda: not marked(mark[MARK]), 10)
 
 
-@pytest.mark.parametrize("n_ended", [0, 2, 6, 13])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "n_ended", [0, pytest.param(2, marks=SLOW), 6, pytest.param(13, marks=SLOW)]
+)
 def test_a_killed_driver_is_resumed(tmp_path: Path, mark: dict[str, str], n_ended: int) -> None:
     script = SEARCH.replace("SECONDS", "0.3") + "search()"
     driver = start_driver(tmp_path, script, LOCAL, mark)

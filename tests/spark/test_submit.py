@@ -44,7 +44,7 @@ with open("told.json", "w") as file:
 def calls_of_the_readme() -> str:
     """Return the two calls, word for word."""
     found = re.findall(
-        r"^result = (experiment\.(?:launch|evolutionary_search)\(spark, train,.*?\)$)",
+        r"^result = (experiment\.(?:launch|evolutionary_search)\(spark, train,\s*\{.*?\)$)",
         (ROOT / "README.md").read_text(),
         re.MULTILINE | re.DOTALL,
     )
