@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -75,7 +76,12 @@ class AshaSearcher(ProposingSearcher):
 
     def _share(self, n: int, *, complete: bool = False) -> int:
         """Return how many of n results may be promoted, one more where the last are in."""
-        return self.fidelity.share(n, complete=complete)
+        return math.ceil(n / self._one_of) if complete else math.floor(n / self._one_of)
+
+    @property
+    def _one_of(self) -> float:
+        """Of how many results one is promoted."""
+        return self.fidelity.eta
 
     def _next(self) -> tuple[int | None, int] | None:
         promotions = list(self._promotions())

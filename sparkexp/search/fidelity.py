@@ -80,10 +80,6 @@ class Fidelity:
         """Return the settings of a searcher with this fidelity, for the record."""
         return {"fidelity": self.name, "min": self.min, "max": self.max, "eta": self.eta}
 
-    def share(self, n: int, *, complete: bool = False) -> int:
-        """Return how many of n results may be promoted, one more where the last are in."""
-        return math.ceil(n / self.eta) if complete else math.floor(n / self.eta)
-
 
 def _levels(least: int, most: int, eta: float) -> list[int]:
     levels = [least]

@@ -79,7 +79,7 @@ class RandomProposals(Proposals):
         self._space = space
 
     def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
-        return self._space.repaired(rng.random(self._space.n_dims)).tolist(), 0
+        return rng.random(self._space.n_dims).tolist(), 0
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._space.decode(np.array(point))
@@ -148,7 +148,7 @@ class EvolutionProposals(Proposals):
         fresh = rng.random(self._space.n_dims)
         best = leaders(self.popsize) if k % CHILD_EVERY == CHILD_EVERY - 1 else []
         if len(best) < MIN_PARENTS:
-            return self._space.repaired(fresh).tolist(), 0
+            return fresh.tolist(), 0
         keys, taken = rng.random(self.popsize), rng.random(self._space.n_dims)
         pick, weight, forced = rng.random(3)
         parents, keys = np.array(best), keys[: len(best)]
@@ -158,7 +158,7 @@ class EvolutionProposals(Proposals):
         donor = reflected(current_to_best(target, lead, a, b, f))
         chosen = taken < self.crossover
         chosen[int(forced * self._space.n_dims)] = True
-        return self._space.repaired(np.where(chosen, donor, target)).tolist(), 1
+        return np.where(chosen, donor, target).tolist(), 1
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._space.decode(np.array(point))

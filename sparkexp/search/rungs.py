@@ -122,6 +122,9 @@ class RungSearcher(Searcher):
                 point, cohort = self.space.encode(self._planted[configuration]).tolist(), 0
             else:
                 point, cohort = self._draw(configuration, rung)
+                if self.space is not None and self.proposals.kind != "grid":
+                    # As it is trained: children are bred of it, and a model learns of it.
+                    point = self.space.repaired(np.array(point)).tolist()
             self._points.append(point)
             self._cohorts.append(cohort)
         self._trials[rung][configuration] = number

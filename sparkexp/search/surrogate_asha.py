@@ -107,9 +107,9 @@ class SurrogateAshaSearcher(AshaSearcher):
         """Return the settings for the record, as a dict that `json` can write."""
         return {key: value for key, value in super().settings().items() if key != "proposals"}
 
-    def _share(self, n: int, *, complete: bool = False) -> int:
-        promoted = n / math.sqrt(self.fidelity.eta)
-        return math.ceil(promoted) if complete else math.floor(promoted)
+    @property
+    def _one_of(self) -> float:
+        return math.sqrt(self.fidelity.eta)
 
     def _next(self) -> tuple[int | None, int] | None:
         n_first = max(len(self._initial), len(self._planted))
@@ -138,21 +138,18 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
         if configuration < len(self._initial):
-            return self._repaired(self._initial[configuration]), 0
+            return self._initial[configuration].tolist(), 0
         members = self._members()
         if len(members) >= MIN_MEMBERS:
             # Their order is all that counts.
             losses = list(map(float, range(len(members))))
             children = candidates(self._rng, members, losses, self._choices)
-            children = np.array([self._repaired(child) for child in children])
+            children = np.array([self.space.repaired(child) for child in children])
             at_top = np.column_stack([children, np.ones(len(children))])
             for point in self._model.ranked(at_top, self._pending()):
                 if not self._is_known(point[:-1]):
                     return point[:-1].tolist(), 0
-        return self._repaired(self._rng.random(self.space.n_dims)), 0
-
-    def _repaired(self, genome: Vector) -> Point:
-        return self.space.repaired(genome).tolist()
+        return self._rng.random(self.space.n_dims).tolist(), 0
 
     def _members(self) -> Vector:
         """Return the configurations of which most is expected, of shape ``(n, n_dims)``."""

@@ -269,12 +269,14 @@ def test_a_model_learns_of_the_points_that_were_trained():
 
 def test_looking_at_what_is_next_changes_nothing():
     def asked(look: bool) -> list[Trial]:
-        searcher = SurrogateAshaSearcher(LINE, "min", 30, "epochs", 1, 9, popsize=4, seed=5)
-        found = []
-        while (trial := searcher.ask()) is not None:
-            found.append(trial)
-            searcher.tell(result(trial, x(trial.params)))
-            assert not look or searcher.done == (len(found) == searcher.n_trials)
+        searcher = SurrogateAshaSearcher(LINE, "min", 60, "epochs", 1, 9, popsize=4, seed=5)
+        found: list[Trial] = []
+        while running := [t for t in (searcher.ask() for _ in range(3)) if t is not None]:
+            found += running
+            for trial in running:
+                searcher.tell(result(trial, x(trial.params)))
+                if look:
+                    searcher._next()
         return found
 
     assert asked(True) == asked(False)
