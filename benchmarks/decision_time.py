@@ -3,21 +3,25 @@
 ::
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/decision_time.py
+    python benchmarks/decision_time.py --searchers classic shade asha --after 1000 20000
 
 Prints milliseconds of processor time per trial (ask, tell and the state as JSON), the median and
-the slowest of 30 trials after 100, 300 and 1,000 results, on ten parameters of every kind with
-eight trials in flight.
+the slowest of 30 trials after so many results, on ten parameters of every kind with eight trials
+in flight, and the size of the state at last.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sparkexp.search import (
+    AshaSearcher,
     EvolutionSearcher,
     HybridSearcher,
     Searcher,
@@ -38,7 +42,16 @@ SPACE = Space(
         "augment": Choice([True, False]),
     }
 )
-AFTER, N_TIMED, IN_FLIGHT = (100, 300, 1000), 30, 8
+N_TIMED, IN_FLIGHT = 30, 8
+# From the number of trials; those of rungs have a configuration for each.
+SEARCHERS: dict[str, Callable[[int], Searcher]] = {
+    "classic": lambda n: EvolutionSearcher(SPACE, "min", 20, n // 20, seed=1),
+    "shade": lambda n: ShadeSearcher(SPACE, "min", n_trials=n, mode="asynchronous", seed=1),
+    "surrogate": lambda n: SurrogateSearcher(SPACE, "min", n_trials=n, seed=1),
+    "asha": lambda n: AshaSearcher(SPACE, "min", n, seed=1),
+    "surrogate-asha": lambda n: SurrogateAshaSearcher(SPACE, "min", n, seed=1),
+    "hybrid": lambda n: HybridSearcher(SPACE, "min", n_trials=n, seed=1),
+}
 
 
 def value_of(trial: Trial) -> float:
@@ -46,11 +59,11 @@ def value_of(trial: Trial) -> float:
     return float(np.sum((np.array(numbers[:5]) - 0.3) ** 2))
 
 
-def timed(searcher: Searcher) -> list[tuple[float, float]]:
-    """Return median and slowest in milliseconds, after each number of results."""
+def timed(searcher: Searcher, after: Sequence[int]) -> tuple[list[tuple[float, float]], int]:
+    """Return median and slowest in milliseconds after each number of results, and the bytes."""
     waiting: deque[Trial] = deque()
     found, spent = [], []
-    for n_told in range(max(AFTER) + N_TIMED):
+    for n_told in range(max(after) + N_TIMED):
         start = time.process_time()
         while len(waiting) < IN_FLIGHT:
             trial = searcher.ask()
@@ -59,28 +72,30 @@ def timed(searcher: Searcher) -> list[tuple[float, float]]:
             waiting.append(trial)
         done = waiting.popleft()
         searcher.tell(TrialResult(done, State.SUCCEEDED, value=value_of(done)))
-        json.dumps(searcher.state())
-        spent.append(1000 * (time.process_time() - start))
-        if n_told + 1 - N_TIMED in AFTER:
+        if any(0 <= n_told - n < N_TIMED for n in after):
+            state = json.dumps(searcher.state())
+            spent.append(1000 * (time.process_time() - start))
+        if n_told + 1 - N_TIMED in after:
             last = spent[-N_TIMED:]
             found.append((float(np.median(last)), max(last)))
-    return found
+    return found, len(state)
 
 
 def main() -> None:
-    n_trials = max(AFTER) + 200
-    searchers: list[tuple[str, Searcher]] = [
-        ("classic", EvolutionSearcher(SPACE, "min", 20, n_trials // 20, seed=1)),
-        ("shade", ShadeSearcher(SPACE, "min", n_trials=n_trials, mode="asynchronous", seed=1)),
-        ("surrogate", SurrogateSearcher(SPACE, "min", n_trials=n_trials, seed=1)),
-        ("surrogate-asha", SurrogateAshaSearcher(SPACE, "min", n_trials, seed=1)),
-        ("hybrid", HybridSearcher(SPACE, "min", n_trials=n_trials, seed=1)),
-    ]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
+    parser.add_argument("--after", nargs="+", type=int, default=[100, 300, 1000])
+    args = parser.parse_args()
     print("Median / slowest, in ms")
-    print("searcher   " + "".join(f"{f'after {n}':>20}" for n in AFTER))
-    for name, searcher in searchers:
-        cells = "".join(f"{f'{m:.1f} / {s:.1f}':>20}" for m, s in timed(searcher))
-        print(f"{name:<11}{cells}")
+    print(
+        f"{'searcher':<15}"
+        + "".join(f"{f'after {n:,}':>20}" for n in args.after)
+        + "    state, kB"
+    )
+    for name in args.searchers:
+        rows, size = timed(SEARCHERS[name](max(args.after) + 200), args.after)
+        cells = "".join(f"{f'{m:.1f} / {s:.1f}':>20}" for m, s in rows)
+        print(f"{name:<15}{cells}{size / 1000:13.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ OURS: dict[str, Ours] = {
 RIVALS: dict[str, Rival] = {
     "tpe": Rival("Optuna TPE (multivariate)", "optuna_tpe", "optuna"),
     "cmaes": Rival("Optuna CMA-ES", "optuna_cmaes", "optuna"),
-    "gp": Rival("Optuna GP", "optuna_gp", "optuna", budgets=(40, 100), seeds=20),
+    "gp": Rival("Optuna GP", "optuna_gp", "optuna"),
     "scipy": Rival("scipy differential_evolution", "scipy_de", "scipy", settings="10"),
     "dehb": Rival("DEHB package's DE", "dehb_de", "dehb", environment="dehb", settings="10"),
 }

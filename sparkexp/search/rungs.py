@@ -12,6 +12,7 @@ from sparkexp.arguments import as_direction, as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.base import Searcher
 from sparkexp.search.fidelity import Fidelity
+from sparkexp.search.packing import packed, packed_mapping, unpacked, unpacked_mapping
 from sparkexp.search.proposals import Point, Proposals
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult
@@ -163,18 +164,19 @@ class RungSearcher(Searcher):
         return [configuration for _, configuration in valued]
 
     def _state(self) -> dict[str, Any]:
+        # Written after every trial, and there are tens of thousands of configurations.
         return {
             "rng": self._rng.bit_generator.state,
-            "points": list(self._points),
-            "cohorts": list(self._cohorts),
-            "trials": [list(map(list, found.items())) for found in self._trials],
-            "values": [list(map(list, found.items())) for found in self._values],
+            "points": packed(self._points),
+            "cohorts": packed(self._cohorts),
+            "trials": [packed_mapping(found) for found in self._trials],
+            "values": [packed_mapping(found) for found in self._values],
         }
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = memory["rng"]
-        self._points = list(memory["points"])
-        self._cohorts = list(memory["cohorts"])
-        self._trials = [dict(found) for found in memory["trials"]]
-        self._values = [dict(found) for found in memory["values"]]
+        self._points = unpacked(memory["points"]).tolist()
+        self._cohorts = unpacked(memory["cohorts"]).tolist()
+        self._trials = [unpacked_mapping(found) for found in memory["trials"]]
+        self._values = [unpacked_mapping(found) for found in memory["values"]]
         self._configurations = {n: c for found in self._trials for c, n in found.items()}

@@ -1,0 +1,68 @@
+"""Long rows of numbers in a saved state, as text that is short and quickly written."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["packed", "packed_mapping", "unpacked", "unpacked_mapping"]
+
+# Little-endian, whatever the machine is.
+TYPES = {"f": "<f8", "i": "<i4"}
+
+
+def packed(numbers: Sequence[Any] | NDArray[Any]) -> dict[str, Any]:
+    """Return numbers as a dict that `json` can write: exactly, and in a fraction of the time.
+
+    Parameters
+    ----------
+    numbers : sequence or numpy.ndarray
+        Floats, or whole numbers of up to 31 bits; nested sequences of equal lengths are allowed.
+
+    Examples
+    --------
+    >>> record = packed([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    >>> record["type"], record["shape"]
+    ('<f8', [3, 2])
+    >>> unpacked(record).tolist()
+    [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]
+    """
+    array = np.asarray(numbers)
+    array = array.astype(TYPES[array.dtype.kind])
+    data = base64.b64encode(array.tobytes()).decode("ascii")
+    return {"type": array.dtype.str, "shape": list(array.shape), "data": data}
+
+
+def unpacked(record: Mapping[str, Any]) -> NDArray[Any]:
+    """Return what `packed` was given, as an array."""
+    data = base64.b64decode(record["data"])
+    return np.frombuffer(data, record["type"]).reshape(record["shape"])
+
+
+def packed_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
+    """Return a mapping as a list that `json` can write, in its order; see `packed`.
+
+    Parameters
+    ----------
+    found : Mapping[int, int | float | None]
+        All of its values are whole numbers, or floats and None.
+
+    Examples
+    --------
+    >>> unpacked_mapping(packed_mapping({7: 0.5, 3: None}))
+    {7: 0.5, 3: None}
+    """
+    values = [math.nan if value is None else value for value in found.values()]
+    return [packed(list(found)), packed(values)]
+
+
+def unpacked_mapping(records: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
+    """Return what `packed_mapping` was given."""
+    keys, values = (unpacked(record).tolist() for record in records)
+    known = (None if value != value else value for value in values)  # the one that isn't itself
+    return dict(zip(keys, known, strict=True))
