@@ -38,7 +38,7 @@ def main() -> int:
     with busy(args.busy), args.output.open("a") as log:
         for number in range(args.times):
             started = time.monotonic()
-            command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", *FILES]
+            command = [sys.executable, "-m", "pytest", "-q", *FILES]
             ended = subprocess.run(command, stdout=log, stderr=log)
             n_failed += ended.returncode != 0
             minutes = (time.monotonic() - started) / 60

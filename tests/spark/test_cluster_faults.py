@@ -27,7 +27,9 @@ from tests.spark.watching import (
 pytestmark = [pytest.mark.spark, pytest.mark.cluster]
 
 
-@pytest.mark.parametrize("victim", ["child", "python worker", "executor"])
+@pytest.mark.parametrize(
+    "victim", [pytest.param("child", marks=pytest.mark.slow), "python worker", "executor"]
+)
 def test_a_kill_costs_no_other_trial(
     cluster: StandaloneCluster, tmp_path: Path, victim: str
 ) -> None:
@@ -203,6 +205,7 @@ def test_of_a_trial_and_its_copy_one_counts(
     assert len(records(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_slots_follow_executors_that_come_and_go(
     cluster: StandaloneCluster, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ def check_resumed(folder: Path, told: list[list[object]]) -> None:
     assert None not in [value for *_, value in told]
 
 
+@pytest.mark.slow
 def test_the_server_ends_what_a_killed_driver_ran(tmp_path: Path, mark: dict[str, str]) -> None:
     # What the server does by itself, here within seconds instead of minutes.
     abandoned = {

@@ -70,10 +70,15 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path, mark: dict[str, str]) ->
 
 
 SLOW = pytest.mark.slow
+# What ends a trial is the same on both; they differ in how the driver hears of it.
+classic_first = pytest.mark.parametrize(
+    "any_spark", ["classic", pytest.param("connect", marks=SLOW)], indirect=True
+)
 
 
 @pytest.mark.parametrize(
-    "n_ended", [0, pytest.param(2, marks=SLOW), 6, pytest.param(13, marks=SLOW)]
+    "n_ended",
+    [pytest.param(0, marks=SLOW), pytest.param(2, marks=SLOW), 6, pytest.param(13, marks=SLOW)],
 )
 def test_a_killed_driver_is_resumed(tmp_path: Path, mark: dict[str, str], n_ended: int) -> None:
     script = SEARCH.replace("SECONDS", "0.3") + "search()"
@@ -118,6 +123,7 @@ def test_two_drivers_never_share_a_run(tmp_path: Path, mark: dict[str, str]) -> 
         driver.wait()
 
 
+@classic_first
 def test_nothing_outlives_its_trial(any_spark: Any, tmp_path: Path, mark: dict[str, str]) -> None:
     (name, value), folder = next(iter(mark.items())), tmp_path
 
@@ -152,6 +158,7 @@ def test_nothing_outlives_its_trial(any_spark: Any, tmp_path: Path, mark: dict[s
     assert "timed out after 10 s" in result.failures()["trials/trial-00000"]
 
 
+@classic_first
 def test_a_hang_in_c_code_ends_with_its_time(any_spark: Any, tmp_path: Path) -> None:
     def train(x: int) -> int:
         if x == 0:
@@ -175,15 +182,16 @@ def test_a_hang_in_c_code_ends_with_its_time(any_spark: Any, tmp_path: Path) -> 
     assert result.best.value == 2
 
 
+@classic_first
 def test_the_whole_search_has_a_time(any_spark: Any, tmp_path: Path) -> None:
     def train(x: int) -> int:
         time.sleep(0.1 if x < 2 else 300)
         return x
 
     result = experiment.launch(
-        any_spark, train, {"x": [0, 1, 2, 3, 4]}, logdir=tmp_path / "r", timeout=20, progress=False
+        any_spark, train, {"x": [0, 1, 2, 3, 4]}, logdir=tmp_path / "r", timeout=15, progress=False
     )
-    assert result.stopped == "the time of 20 s is up"
+    assert result.stopped == "the time of 15 s is up"
     assert [str(r.state) for r in result.trials] == ["SUCCEEDED"] * 2 + ["CANCELLED"] * 3
     resumed = experiment.resume(any_spark, lambda x: x, tmp_path / "r", progress=False)
     assert [r.value for r in resumed.trials] == [0, 1, 2, 3, 4]
