@@ -130,6 +130,7 @@ OURS: dict[str, Ours] = {
         "SHADE, generational",
         lambda space, o: search.ShadeSearcher(space, "min", n_trials=o.n_trials, seed=o.seed),
         "sparkexp.search.shade",
+        by_budget=True,  # when the last quarter begins
     ),
     "shade-async": Ours(
         "SHADE, steady state",
@@ -137,7 +138,7 @@ OURS: dict[str, Ours] = {
             space, "min", n_trials=o.n_trials, mode="asynchronous", seed=o.seed
         ),
         "sparkexp.search.shade",
-        by_budget=True,  # the size of its population
+        by_budget=True,  # that, and the size of its population
     ),
     "surrogate": Ours(
         "DE picked by a model",
