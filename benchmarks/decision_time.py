@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
     parser.add_argument("--after", nargs="+", type=int, default=[100, 300, 1000])
     args = parser.parse_args()
+    args.after = sorted(set(args.after))
     print("Median / slowest, in ms")
     print(
         f"{'searcher':<15}"

@@ -174,7 +174,6 @@ def _system(name: str) -> dict[str, Any]:
         "name": name,
         "digest": digest(name),
         "by_budget": ours.by_budget if ours else False,
-        "budgets": rival.budgets if rival else (40, 100, 300),
         "seeds": rival.seeds if rival else sys.maxsize,
     }
 

@@ -13,6 +13,7 @@ from sparkexp.constraint import Where
 from sparkexp.engine import Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.pruning import as_rule
+from sparkexp.search.repeating import affordable
 from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
 
 __all__ = ["EngineName", "Options", "ResumeOptions", "RunOptions"]
@@ -217,6 +218,13 @@ class Options:
     def n_kept(self) -> int | None:
         """Of how many trials the artifacts stay; None for all."""
         return None if self.keep == "all" else 1 if self.keep == "best" else int(self.keep)
+
+    @property
+    def n_configurations(self) -> int | None:
+        """How many configurations `max_trials` suffices for, at least 1; None without a limit."""
+        if self.max_trials is None:
+            return None
+        return affordable(self.max_trials, self.repeats, self.confirm)
 
     @property
     def first_metric(self) -> str | None:

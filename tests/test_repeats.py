@@ -274,3 +274,32 @@ def test_who_has_fewer_runs_does_not_compete():
     (merged,) = by_configuration([*solid, reused, confirmed])
     assert merged.value == best_of([*solid, reused, confirmed], "max").value == 5.0
     assert best_of([run_of(0, 1, 0, 1e308), run_of(1, 1, 1, 1e308)], "max").value == 1e308
+
+
+@pytest.mark.parametrize(
+    ("options", "n"),
+    [
+        ({"max_trials": 40}, 40),
+        ({"max_trials": 40, "repeats": 3}, 13),
+        ({"max_trials": 60, "repeats": 2, "confirm": 5}, 25),
+    ],
+)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_searcher_knows_how_many_configurations_its_budget_suffices_for(
+    tmp_path, options, n, by_name
+):
+    space = {"x": [0.0, 1.0]}
+    options = {**options, **HOW, "logdir": tmp_path, "seed": 1}
+    if by_name:
+        result = experiment.search(None, noisy_or_not, space, "evolution", **options)
+    else:
+        result = experiment.evolutionary_search(
+            None, noisy_or_not, space, variant="shade", **options
+        )
+    assert RunDirectory.open(tmp_path).settings["settings"]["n_trials"] == n
+    assert len(result) == (n + options.get("confirm", 0)) * options.get("repeats", 1)
+    assert result.stopped is None
+
+
+def noisy_or_not(x):
+    return -((x - 0.3) ** 2)

@@ -30,8 +30,7 @@ def main() -> None:
     shown, n_run = time.monotonic(), 0
     for system, problem, seed, slots in _searches(order, problems):
         key = Key(system["name"], system["digest"], problem.name, problem.digest, seed, slots)
-        wanted = [n for n in order["budgets"][str(slots)] if n in system["budgets"]]
-        missing = [n for n in wanted if (key, n) not in known]
+        missing = [n for n in order["budgets"][str(slots)] if (key, n) not in known]
         for budgets in [[n] for n in missing] if system["by_budget"] else [missing]:
             if budgets:
                 append(_search(key, problem, budgets), cache / "results")

@@ -130,7 +130,7 @@ def evolutionary_search(
         mutation,
         variant,
         mode,
-        checked.max_trials if halving is None else None,
+        checked.n_configurations if halving is None else None,
         seed,
         one_by_one=checked.one_by_one,
     )

@@ -91,7 +91,7 @@ def search(
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
     senses = as_directions(direction, checked.metric)
-    n = checked.max_trials if n_trials is None else as_int("n_trials", n_trials, at_least=1)
+    n = checked.n_configurations if n_trials is None else as_int("n_trials", n_trials, at_least=1)
     if grid and (n_trials, seed) != (None, None):
         raise InvalidArgumentError(
             "A grid has its combinations for trials, and nothing random: leave n_trials and seed "

@@ -19,8 +19,8 @@ class HybridSearcher(SurrogateSearcher, ShadeSearcher):
     """The children of `SurrogateSearcher` at first, then mostly those of `ShadeSearcher`.
 
     The model finds a good region within a few dozen trials. Later it looks where it expects least
-    surprise, while the evolution goes on finding better points: both have the same population, and
-    the model learns from all results.
+    surprise, while the evolution goes on finding better points (and in the last quarter varies the
+    best one): both have the same population, and the model learns from all results.
 
     Parameters
     ----------

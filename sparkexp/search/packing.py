@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 __all__ = ["packed", "packed_mapping", "unpacked", "unpacked_mapping"]
 
+Packed = Mapping[str, Any] | Sequence[Any]
 # Little-endian, whatever the machine is.
-TYPES = {"f": "<f8", "i": "<i4"}
+FLOAT, WHOLE = "<f8", "<i4"
 
 
-def packed(numbers: Sequence[Any] | NDArray[Any]) -> dict[str, Any]:
+def packed(numbers: Sequence[Any]) -> dict[str, Any]:
     """Return numbers as a dict that `json` can write: exactly, and in a fraction of the time.
 
     Parameters
     ----------
-    numbers : sequence or numpy.ndarray
-        Floats, or whole numbers of up to 31 bits; nested sequences of equal lengths are allowed.
+    numbers : sequence of float or of int
+        Whole numbers have up to 31 bits; nested sequences of equal lengths are allowed.
 
     Examples
     --------
@@ -33,13 +34,15 @@ def packed(numbers: Sequence[Any] | NDArray[Any]) -> dict[str, Any]:
     [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]
     """
     array = np.asarray(numbers)
-    array = array.astype(TYPES[array.dtype.kind])
+    array = array.astype(WHOLE if array.dtype.kind == "i" else FLOAT)
     data = base64.b64encode(array.tobytes()).decode("ascii")
     return {"type": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
-def unpacked(record: Mapping[str, Any]) -> NDArray[Any]:
-    """Return what `packed` was given, as an array."""
+def unpacked(record: Packed) -> NDArray[Any]:
+    """Return what `packed` was given, as an array; or the list in a state of earlier versions."""
+    if not isinstance(record, Mapping):
+        return np.array(record)
     data = base64.b64decode(record["data"])
     return np.frombuffer(data, record["type"]).reshape(record["shape"])
 
@@ -47,10 +50,7 @@ def unpacked(record: Mapping[str, Any]) -> NDArray[Any]:
 def packed_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
     """Return a mapping as a list that `json` can write, in its order; see `packed`.
 
-    Parameters
-    ----------
-    found : Mapping[int, int | float | None]
-        All of its values are whole numbers, or floats and None.
+    Its values are whole numbers, or floats and None.
 
     Examples
     --------
@@ -61,8 +61,10 @@ def packed_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
     return [packed(list(found)), packed(values)]
 
 
-def unpacked_mapping(records: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
-    """Return what `packed_mapping` was given."""
+def unpacked_mapping(records: Sequence[Any]) -> dict[int, Any]:
+    """Return what `packed_mapping` was given; or the pairs in a state of earlier versions."""
+    if not records or not isinstance(records[0], Mapping):
+        return dict(records)
     keys, values = (unpacked(record).tolist() for record in records)
     known = (None if value != value else value for value in values)  # the one that isn't itself
     return dict(zip(keys, known, strict=True))

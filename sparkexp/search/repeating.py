@@ -12,7 +12,25 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.base import Searcher
 from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult, params_key
 
-__all__ = ["RepeatingSearcher"]
+__all__ = ["RepeatingSearcher", "affordable"]
+
+
+def affordable(max_trials: int, repeats: int, confirm: int) -> int:
+    """Return how many configurations so many trials suffice for, at least 1.
+
+    Parameters
+    ----------
+    max_trials : int
+        Runs, of which each configuration takes `repeats`.
+    repeats, confirm : int
+        As `RepeatingSearcher` has them.
+
+    Examples
+    --------
+    >>> affordable(60, repeats=2, confirm=5)
+    25
+    """
+    return max(1, max_trials // repeats - confirm)
 
 
 class RepeatingSearcher(Searcher):
@@ -92,7 +110,7 @@ class RepeatingSearcher(Searcher):
         """The number of configurations to be asked."""
         ends = [] if self.inner.n_trials is None else [self.inner.n_trials]
         if self._limit is not None:
-            ends.append(max(1, self._limit // self.repeats - self.confirm))
+            ends.append(affordable(self._limit, self.repeats, self.confirm))
         return min(ends, default=None)
 
     @property

@@ -152,7 +152,8 @@ class RungSearcher(Searcher):
     def _learn(self, result: TrialResult) -> None:
         rung = result.trial.rung or 0
         # One that was ended early has no value of this rung: it isn't promoted.
-        value = None if result.state is State.PRUNED else result.value
+        told = None if result.state is State.PRUNED else result.value
+        value = None if told is None else float(told)
         self._values[rung][self._configurations[result.trial.number]] = value
 
     def _ranked(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
@@ -164,7 +165,7 @@ class RungSearcher(Searcher):
         return [configuration for _, configuration in valued]
 
     def _state(self) -> dict[str, Any]:
-        # Written after every trial, and there are tens of thousands of configurations.
+        # Written after every trial, and there may be tens of thousands of configurations.
         return {
             "rng": self._rng.bit_generator.state,
             "points": packed(self._points),

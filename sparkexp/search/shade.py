@@ -30,7 +30,7 @@ BEST_SHARE, MIN_BEST = 0.25, 2
 POPSIZE = 8
 # From this part of the budget on, so many children vary the best member, by so many of its genes.
 LATE, LATE_SHARE, LATE_CROSSOVER = 0.75, 0.8, 0.3
-# So few members take steps towards what is better only.
+# Of so few members, steps from one to another go towards the better one.
 FEW = 7
 
 
@@ -44,8 +44,8 @@ class ShadeSearcher(PopulationSearcher):
 
     Two things are ours, for budgets of a few dozen trials. In the last quarter of `n_trials` four
     of five children are ``x_best + F (x_a - x_b)`` with the best member as their parent, of which
-    they keep most genes (CR = 0.3). And a population of at most 7 has ``x_a`` and ``x_b`` change
-    places where the second is the better one.
+    they keep most genes (CR = 0.3, which is learned like another). And in a population of at most
+    7, ``x_a`` and ``x_b`` change places where both are members and the second is the better one.
 
     Parameters
     ----------

@@ -230,3 +230,10 @@ def test_state_is_small():
 def test_errors(settings, message):
     with pytest.raises(InvalidArgumentError, match=message):
         ShadeSearcher(Space(UNIT), **settings)
+
+
+def test_without_a_budget_it_is_never_late():
+    searcher = ShadeSearcher(Space(UNIT), "min", popsize=4, mode="asynchronous", seed=0)
+    other = ShadeSearcher(Space(UNIT), "min", popsize=4, n_trials=500, mode="asynchronous", seed=0)
+    asked = [[r.trial for r in drive(s, sphere, n_trials=200)] for s in (searcher, other)]
+    assert asked[0] == asked[1]
