@@ -166,7 +166,8 @@ def test_a_lost_worker_costs_no_trial(
     wait_until(lambda: not living(pids) and not marked(mark[MARK]), 60)
 
 
-@pytest.mark.parametrize("max_retries", [pytest.param(2, marks=pytest.mark.slow), 0])
+@pytest.mark.slow
+@pytest.mark.parametrize("max_retries", [2, 0])
 def test_of_a_trial_and_its_copy_one_counts(
     cluster: StandaloneCluster, tmp_path: Path, mark: dict[str, str], max_retries: int
 ) -> None:

@@ -84,6 +84,7 @@ def test_ctrl_c_over_connect(tmp_path: Path, mark: dict[str, str]) -> None:
     assert states == ["SUCCEEDED"] * 4 + ["CANCELLED"] * 3
 
 
+@pytest.mark.slow
 def test_a_search_begun_over_connect_is_resumed_without(
     tmp_path: Path, mark: dict[str, str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_search_begun_over_connect_is_resumed_without(
     assert all(record in after for record in ended)  # they need not be the first by number
 
 
+@pytest.mark.slow
 def test_a_hopeless_trial_is_pruned_over_connect(tmp_path: Path) -> None:
     told = run_driver(
         tmp_path,
