@@ -44,8 +44,10 @@ class EvolutionCall:
         What is searched.
     direction : {'max', 'min'}
         Which value is the best.
-    popsize, generations, crossover, mutation, variant, mode, max_trials, seed
+    popsize, generations, crossover, mutation, variant, mode, seed
         As for `evolutionary_search`.
+    max_trials : int or None
+        How many configurations the call's `max_trials` suffices for: it counts runs.
     one_by_one : bool
         Whether there is one slot for sure.
 
@@ -100,7 +102,7 @@ class EvolutionCall:
 
     @property
     def budget(self) -> int:
-        """The number of trials."""
+        """The number of configurations."""
         if self.max_trials is not None and (self.popsize is None or self.generations is None):
             return self.max_trials
         generations = GENERATIONS if self.generations is None else self.generations
@@ -115,7 +117,9 @@ class EvolutionCall:
         if name is None:
             name = "surrogate" if budget <= EARLY else "hybrid"
             then = "" if budget <= EARLY else f" of the first {EARLY}, then SHADE goes on"
-            why.append(f"variant {name!r} for {budget} trials: a model picks the children{then}")
+            why.append(
+                f"variant {name!r} for {budget} configurations: a model picks the children{then}"
+            )
         mode = self.mode or "asynchronous"
         if self.mode is None and not self.one_by_one:
             why.append("asynchronous, no slot waits: mode='generational' is repeatable")

@@ -121,7 +121,7 @@ def test_the_plan_says_which_variant_and_why(capsys):
     out = capsys.readouterr()
     text = out.out + out.err
     assert "surrogate search 'train': 12 trials" in text
-    assert "note: variant 'surrogate' for 12 trials: a model picks the children" in text
+    assert "note: variant 'surrogate' for 12 configurations: a model picks the children" in text
     search(variant="shade", popsize=4, generations=2)
     out = capsys.readouterr()
     assert "variant" not in out.out + out.err

@@ -108,9 +108,13 @@ class RungSearcher(Searcher):
         None, if there is nothing to try now. It changes nothing.
         """
 
+    @property
+    def _has_genomes(self) -> bool:
+        """Whether its points are of the unit cube, not places in a list."""
+        return self.space is not None and self.proposals.kind != "grid"
+
     def _max_initial(self) -> int:
-        genomes = self.space is not None and self.proposals.kind != "grid"
-        return self.n_configurations if genomes else 0
+        return self.n_configurations if self._has_genomes else 0
 
     def _propose(self, number: int) -> Trial | None:
         found = self._next()
@@ -123,7 +127,7 @@ class RungSearcher(Searcher):
                 point, cohort = self.space.encode(self._planted[configuration]).tolist(), 0
             else:
                 point, cohort = self._draw(configuration, rung)
-                if self.space is not None and self.proposals.kind != "grid":
+                if self.space is not None and self._has_genomes:
                     # As it is trained: children are bred of it, and a model learns of it.
                     point = self.space.repaired(np.array(point)).tolist()
             self._points.append(point)

@@ -113,9 +113,24 @@ def test_children_follow_the_equation(popsize):
         assert min(distances) < 1e-12
         _, a, b = triples[int(np.argmin(distances))]
         n_wrong += losses[a] > losses[b]
-    # A small population takes steps towards what is better only.
+    # In a small population, steps between members go towards the better one.
     assert n_wrong == 0 if popsize == 7 else 0 < n_wrong < popsize
     assert len(results) == 2 * popsize
+
+
+def test_a_step_may_begin_at_who_gave_way():
+    searcher = ShadeSearcher(Space(UNIT), "min", popsize=5, n_trials=80, seed=3)
+    drive(searcher, sphere, n_trials=30)
+    memory = searcher.state()["memory"]
+    members, archive = memory["genomes"], memory["archive"]
+    steps = [[point.tolist() for point in searcher._step(0)] for _ in range(200)]
+    assert all(a in members[1:] and b in members[1:] + archive and a != b for a, b in steps)
+    assert {members.index(a) for a, b in steps if b in archive} == {1, 2, 3, 4}
+    assert any(b in members for _, b in steps) and all(
+        memory["losses"][members.index(a)] <= memory["losses"][members.index(b)]
+        for a, b in steps
+        if b in members
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
