@@ -46,7 +46,7 @@ def test_an_evolution_is_that_of_the_evolutionary_search(capsys):
     how = {"seed": 2, "engine": "inline"}
     result = experiment.search(None, train, space, "evolution", n_trials=18, **how)
     said = capsys.readouterr()
-    assert "variant 'surrogate' for 18 trials" in said.out + said.err
+    assert "variant 'surrogate' for 18 configurations" in said.out + said.err
     same = experiment.evolutionary_search(None, train, space, max_trials=18, **how)
     assert [r.trial for r in same.trials] == [r.trial for r in result.trials]
 
