@@ -57,11 +57,12 @@ def test_promoted_trials_go_on_training(spark: Any, tmp_path: Path) -> None:
 
 def test_a_hopeless_trial_is_pruned_and_its_slot_is_free_again(spark: Any, tmp_path: Path) -> None:
     def train(x: float) -> float:
+        accuracy = 0.9 if x > 0.5 else 0.1  # the others equal: any of them may start last
         for step in range(4 if x > 0.5 else 600):
-            experiment.report(step, accuracy=x)
+            experiment.report(step, accuracy=accuracy)
             time.sleep(0.1)
         Path(experiment.logdir(), "whole").touch()
-        return x
+        return accuracy
 
     listed = [{"x": x} for x in (0.6, 0.7, 0.1, 0.8)]
     result = experiment.launch(
