@@ -7,7 +7,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Finding", "Level", "lines", "ok", "problem", "to_json", "warning"]
+__all__ = ["Finding", "Level", "line", "ok", "problem", "to_json", "warning"]
+
+# The longest check's name is "executors' packages".
+CHECK_WIDTH = 19
 
 
 class Level(enum.Enum):
@@ -58,19 +61,18 @@ def problem(check: str, found: str, way_out: str) -> Finding:
     return Finding(check, Level.PROBLEM, found, way_out)
 
 
-def lines(findings: Iterable[Finding]) -> list[str]:
-    """Return a line per finding.
+def line(finding: Finding) -> str:
+    """Return a finding as a line; those of one examination stand in columns.
 
     Examples
     --------
-    >>> print(*lines([ok('java', 'Java 17'), problem('gpus', 'There is none.', 'Add one.')]),
+    >>> print(line(ok('java', 'Java 17')), line(problem('gpus', 'There is none.', 'Add one.')),
     ...       sep='\\n')
-    ok       java  Java 17
-    problem  gpus  There is none. Add one.
+    ok       java                 Java 17
+    problem  gpus                 There is none. Add one.
     """
-    known = list(findings)
-    width = max((len(finding.check) for finding in known), default=0)
-    return [f"{f.level.value:7}  {f.check:{width}}  {' '.join(str(f).split())}" for f in known]
+    found = " ".join(str(finding).split())
+    return f"{finding.level.value:7}  {finding.check:{CHECK_WIDTH}}  {found}"
 
 
 def to_json(findings: Iterable[Finding]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from sparkexp.cli import main
 from sparkexp.doctor.executors import executor_findings, logdir_findings
 from sparkexp.doctor.failures import task_failure
-from sparkexp.doctor.findings import Level, lines, ok, problem, to_json
+from sparkexp.doctor.findings import Level, line, ok, problem, to_json
 from sparkexp.engine.inspection import Inspection, Sighting, package_version
 from sparkexp.storage.probing import ProbedPlace, Visit
 
@@ -45,7 +45,26 @@ def test_json_has_what_the_lines_have():
     told = json.loads(to_json(findings))
     assert told["counts"] == {"ok": 1, "warning": 0, "problem": 1}
     assert [f["check"] for f in told["findings"]] == ["java", "gpus"]
-    assert lines(findings) == ["ok       java  17", "problem  gpus  None is there. Add one."]
+    assert list(map(line, findings)) == [
+        "ok       java                 17",
+        "problem  gpus                 None is there. Add one.",
+    ]
+
+
+def test_a_line_is_there_before_the_next_check(monkeypatch, capsys):
+    seen = []
+
+    def examine(master, logdir, settings):
+        yield ok("java", "17")
+        seen.append(capsys.readouterr().out)
+        yield ok("session", "Spark")
+
+    monkeypatch.setattr("sparkexp.doctor.examine", examine)
+    assert main(["doctor"]) == 0
+    assert "java" in seen[0] and "session" not in seen[0]
+    capsys.readouterr()
+    assert main(["doctor", "--json"]) == 0
+    assert seen[1] == ""  # one object, when all is known
 
 
 def test_equal_executors_are_fine():

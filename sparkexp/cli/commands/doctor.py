@@ -27,11 +27,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sparkexp.doctor import Level, examine, lines, to_json
+    from sparkexp.doctor import Level, examine, line, to_json
 
     settings = _settings(arguments.properties_file, arguments.conf)
-    findings = list(examine(arguments.master, arguments.logdir, settings))
-    print(to_json(findings) if arguments.json else "\n".join(lines(findings)), flush=True)
+    findings = []
+    for finding in examine(arguments.master, arguments.logdir, settings):
+        findings.append(finding)
+        if not arguments.json:  # at once: what comes next may take a minute
+            print(line(finding), flush=True)
+    if arguments.json:
+        print(to_json(findings), flush=True)
     return int(any(finding.level is Level.PROBLEM for finding in findings))
 
 
