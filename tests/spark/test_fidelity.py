@@ -57,7 +57,7 @@ def test_promoted_trials_go_on_training(spark: Any, tmp_path: Path) -> None:
 
 def test_a_hopeless_trial_is_pruned_and_its_slot_is_free_again(spark: Any, tmp_path: Path) -> None:
     def train(x: float) -> float:
-        accuracy = 0.9 if x > 0.5 else 0.1  # the others equal: any of them may start last
+        accuracy = 0.9 if x > 0.5 else 0.1  # equal: any of the good may start last
         for step in range(4 if x > 0.5 else 600):
             experiment.report(step, accuracy=accuracy)
             time.sleep(0.1)
