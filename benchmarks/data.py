@@ -48,12 +48,12 @@ def run(mode: str, mb: int, n_trials: int) -> str:
     """Return a row of the table."""
     import numpy as np
 
-    import sparkexp.engine.spark
+    import sparkexp.engine.spark.engine
     from sparkexp import experiment
-    from sparkexp.engine.session import build_session
+    from sparkexp.engine.spark.session import build_session
 
     # The limit exists because of what this measures.
-    sparkexp.engine.spark.MAX_TRAIN_MB = 10 * mb
+    sparkexp.engine.spark.engine.MAX_TRAIN_MB = 10 * mb
     # A gigabyte in the function takes several of Java's memory: 1 GB, the default, fails.
     spark = build_session("data", "local[2]", {"spark.driver.memory": f"{2 + mb // 80}g"})
     experiment.launch(spark, lambda: 1.0, logdir=tempfile.mkdtemp() + "/warm", progress=False)

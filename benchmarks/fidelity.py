@@ -35,8 +35,8 @@ from sparkexp.search import (
     Searcher,
     SurrogateAshaSearcher,
 )
+from sparkexp.search.evolution.choice import EvolutionCall
 from sparkexp.trial import State, TrialResult
-from sparkexp.variants import EvolutionCall
 
 TRAININGS = (40, 100)
 REFERENCES = ("random", "classic DE", "default DE")

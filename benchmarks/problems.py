@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sparkexp.parameters import Choice, Float, Int, Parameter
 from sparkexp.space import Space
+from sparkexp.space.parameters import Choice, Float, Int, Parameter
 from sparkexp.trial import ParamValue
 
 __all__ = [

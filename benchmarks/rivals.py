@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from samplers import Order, Sampler
+from protocol import Order, Sampler
 
-from sparkexp.parameters import Choice, Float, Parameter
 from sparkexp.space import Space
+from sparkexp.space.parameters import Choice, Float, Parameter
 from sparkexp.trial import ParamValue
 
 __all__ = ["dehb_de", "optuna_cmaes", "optuna_gp", "optuna_tpe", "scipy_de"]

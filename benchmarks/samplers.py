@@ -11,51 +11,20 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+
+from protocol import Order, Sampler
 
 import sparkexp
 from sparkexp import search
 from sparkexp.search import Searcher
+from sparkexp.search.evolution.choice import EvolutionCall
 from sparkexp.space import Float, Space
 from sparkexp.trial import ParamValue, State, Trial, TrialResult
-from sparkexp.variants import EvolutionCall
 
-__all__ = ["OURS", "RIVALS", "Order", "Rival", "Sampler", "default", "digest", "label", "make"]
+__all__ = ["OURS", "RIVALS", "Rival", "default", "digest", "label", "make"]
 
 PACKAGE = Path(sparkexp.__file__).parent
 DEFAULT_LABEL = "**default of evolutionary_search**"
-
-
-@dataclass(frozen=True)
-class Order:
-    """How a search is run: what a searcher may be told beforehand.
-
-    Parameters
-    ----------
-    n_trials : int
-        The budget.
-    slots : int
-        Trials in flight.
-    seed : int
-        Of the searcher's random numbers.
-    """
-
-    n_trials: int
-    slots: int
-    seed: int
-
-
-class Sampler(Protocol):
-    """Proposes configurations and learns their values, of which less is better."""
-
-    def ask(self) -> tuple[Any, Mapping[str, ParamValue]] | None:
-        """Return a handle and a configuration, or None while there is nothing to propose."""
-
-    def tell(self, handle: Any, value: float) -> None:
-        """Learn the value of what was asked."""
-
-    def close(self) -> None:
-        """End the search."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +90,12 @@ OURS: dict[str, Ours] = {
         lambda space, o: search.EvolutionSearcher(
             space, "min", 10, math.ceil(o.n_trials / 10) - 1, 0.7, 0.5, seed=o.seed
         ),
-        "sparkexp.search.evolution",
+        "sparkexp.search.evolution.classic",
     ),
     "shade": Ours(
         "SHADE, generational",
         lambda space, o: search.ShadeSearcher(space, "min", n_trials=o.n_trials, seed=o.seed),
-        "sparkexp.search.shade",
+        "sparkexp.search.evolution.shade",
         by_budget=True,  # when the last quarter begins
     ),
     "shade-async": Ours(
@@ -134,18 +103,18 @@ OURS: dict[str, Ours] = {
         lambda space, o: search.ShadeSearcher(
             space, "min", n_trials=o.n_trials, mode="asynchronous", seed=o.seed
         ),
-        "sparkexp.search.shade",
+        "sparkexp.search.evolution.shade",
         by_budget=True,  # that, and the size of its population
     ),
     "surrogate": Ours(
         "DE picked by a model",
         lambda space, o: search.SurrogateSearcher(space, "min", n_trials=o.n_trials, seed=o.seed),
-        "sparkexp.search.surrogate",
+        "sparkexp.search.evolution.surrogate",
     ),
     "hybrid": Ours(
         "the default: the model early, SHADE late",
         lambda space, o: search.HybridSearcher(space, "min", n_trials=o.n_trials, seed=o.seed),
-        "sparkexp.search.hybrid",
+        "sparkexp.search.evolution.hybrid",
     ),
 }
 RIVALS: dict[str, Rival] = {

@@ -23,7 +23,7 @@ import numpy as np
 from stub_spark import StubSession
 
 from sparkexp import experiment
-from sparkexp.result import Result
+from sparkexp.results.result import Result
 
 logger = logging.getLogger("scalability")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from problems import Problem
-from samplers import Sampler
+from protocol import Sampler
 
 __all__ = ["Run", "durations", "simulate"]
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from sparkexp import experiment
-from sparkexp.engine.session import build_session
+from sparkexp.engine.spark.session import build_session
 
 
 def train(seed: int) -> float:

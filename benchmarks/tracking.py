@@ -24,9 +24,9 @@ import numpy as np
 
 from sparkexp import experiment
 from sparkexp.analysis.specs import HParamSpec, Interval
-from sparkexp.goals import goals_of
+from sparkexp.context.reporter import ScalarReporter
+from sparkexp.objective import goals_of
 from sparkexp.tracking import (
-    ScalarReporter,
     SearchLog,
     write_session_end,
     write_session_start,

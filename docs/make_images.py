@@ -16,8 +16,8 @@ from pathlib import Path
 
 from docs.browser import Browser, open_browser
 from docs.pictured_search import run_pictured_search
-from sparkexp.result import Result
-from sparkexp.storage import RunDirectory
+from sparkexp.results.result import Result
+from sparkexp.runs import open_run
 from sparkexp.tracking import start_tensorboard
 
 IMAGES = Path(__file__).parent / "images"
@@ -148,9 +148,9 @@ def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path
     log_scales : list of str
         Parameters that get a logarithmic axis.
     """
-    from sparkexp.report import report_html
+    from sparkexp.results.report import report_html
 
-    run = RunDirectory.open(logdir)
+    run = open_run(logdir)
     target.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,

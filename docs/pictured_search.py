@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkexp import experiment
-from sparkexp.engine.session import build_session
+from sparkexp.engine.spark.session import build_session
 from sparkexp.experiment import Float
 
 __all__ = ["train_on_digits", "run_pictured_search"]

@@ -13,17 +13,17 @@
 
 from __future__ import annotations
 
-from sparkexp.calls.dry_run import dry_run
-from sparkexp.calls.evolutionary_search import evolutionary_search
-from sparkexp.calls.fidelity import FidelityOptions
-from sparkexp.calls.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
-from sparkexp.calls.launch import launch
-from sparkexp.calls.random_search import random_search
-from sparkexp.calls.save_frame import save_frame
-from sparkexp.calls.search import search
-from sparkexp.options import ResumeOptions, RunOptions
-from sparkexp.result import Result
-from sparkexp.resuming import load, resume
+from sparkexp.api.dry_run import dry_run
+from sparkexp.api.evolutionary_search import evolutionary_search
+from sparkexp.api.fidelity_options import FidelityOptions
+from sparkexp.api.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
+from sparkexp.api.launch import launch
+from sparkexp.api.random_search import random_search
+from sparkexp.api.resume import load, resume
+from sparkexp.api.save_frame import save_frame
+from sparkexp.api.search import search
+from sparkexp.driver.options import ResumeOptions, RunOptions
+from sparkexp.results.result import Result
 from sparkexp.space import Choice, Float, Int, Space
 
 __all__ = [

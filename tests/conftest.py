@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from sparkexp.engine.session import build_session
+from sparkexp.engine.spark.session import build_session
 from tests.java_start import java_options
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.connect_server import ConnectServer

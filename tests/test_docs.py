@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from sparkexp.cli import main
-from sparkexp.options import Options
+from sparkexp.driver.options import Options
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]

@@ -20,7 +20,14 @@ MODULES = [
         if module.name not in SKIPPED
     ),
 ]
-WITH_EXAMPLES = {"parameters", "choice", "space", "trial", "values", "result", "gpu"}
+API = "sparkexp.api."
+WITH_EXAMPLES = {
+    "sparkexp.trial",
+    "sparkexp.objective",
+    "sparkexp.engine.gpu",
+    "sparkexp.results.result",
+    *(f"sparkexp.space.{name}" for name in ("space", "parameters", "choice", "values")),
+}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -29,5 +36,5 @@ def test_examples(name, tmp_path, monkeypatch):
     module = importlib.import_module(name)
     done = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert done.failed == 0
-    if name.startswith("sparkexp.calls.") or name.rpartition(".")[2] in WITH_EXAMPLES:
+    if name.startswith(API) or name in WITH_EXAMPLES:
         assert done.attempted > 0, "the examples are gone, or not found"

@@ -85,7 +85,7 @@ def train(x):
 result = experiment.evolutionary_search(None, train, {'x': [0.0, 1.0]}, popsize=4, generations=1,
     seed=1, logdir='run', engine='inline', progress=False)
 print(len(result), sorted(result.to_pandas().status.unique()))
-from tests.tracking.reading import scalars, session_groups
+from tests.tracking.tensorboard.reading import scalars, session_groups
 print(sorted({group['status'] for group in session_groups('run')}))
 print(len(scalars('run')['gen-000/trial-00000']['loss']))
 with start_tensorboard('run') as server:

@@ -13,8 +13,8 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from sparkexp.result import Result
-from sparkexp.storage import RunDirectory
+from sparkexp.results.result import Result
+from sparkexp.runs import open_run
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -69,7 +69,7 @@ def texts(notebook: Any) -> str:
 
 def runs(cwd: Path) -> dict[str, Result]:
     """Return the results of the runs below a working directory, by their names."""
-    found = [Result.of_run(RunDirectory.open(path)) for path in cwd.glob("sparkexp-runs/*")]
+    found = [Result.of_run(open_run(path)) for path in cwd.glob("sparkexp-runs/*")]
     return {result.name: result for result in found}
 
 

@@ -12,8 +12,8 @@ import pytest
 
 import sparkexp
 from sparkexp import errors, experiment
-from sparkexp.calls.fidelity import FidelityOptions
-from sparkexp.options import Options, ResumeOptions, RunOptions
+from sparkexp.api.fidelity_options import FidelityOptions
+from sparkexp.driver.options import Options, ResumeOptions, RunOptions
 
 MODULES = [
     module.name
@@ -48,7 +48,7 @@ def test_the_front_door():
         "save_model",
         "search",
     ]
-    assert sparkexp.__all__ == ["__version__"]
+    assert sparkexp.__all__ == ["__version__", "errors", "experiment", "storage"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", sparkexp.__version__)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sparkexp.result import Result
-from sparkexp.storage import RunDirectory
+from sparkexp.results.result import Result
+from sparkexp.runs import RunDirectory
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["Row", "differences", "row_of"]

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sparkexp.ranking import BestTrial
-from sparkexp.result import Result
-from sparkexp.storage import RunDirectory, RunPaths
+from sparkexp.results.best_trial import BestTrial
+from sparkexp.results.result import Result
+from sparkexp.runs import RunDirectory, RunPaths, open_run
 from sparkexp.storage.filesystems import is_remote, local_path
 from sparkexp.trial import TrialResult
 
@@ -27,10 +27,10 @@ def open_runs(logdir: str) -> list[RunDirectory]:
         If there is none, or one is damaged.
     """
     if is_remote(logdir) or RunPaths(local_path(logdir)).experiment.is_file():
-        return [RunDirectory.open(logdir)]
+        return [open_run(logdir)]
     folders = sorted(local_path(logdir).glob("*/"))
     below = [path for path in folders if RunPaths(path).experiment.is_file()]
-    return [RunDirectory.open(path) for path in below] or [RunDirectory.open(logdir)]
+    return [open_run(path) for path in below] or [open_run(logdir)]
 
 
 def run_record(run: RunDirectory) -> dict[str, Any]:

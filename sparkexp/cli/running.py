@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from sparkexp.errors import SearchInterrupted, SessionLostError, StorageError
-from sparkexp.result import Result
+from sparkexp.results.result import Result
 
 __all__ = ["finished"]
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import time
 
 from sparkexp import experiment
 from sparkexp.demo.images import data_name, load_images, test_accuracy, train_cnn
-from sparkexp.engine.session import build_session
+from sparkexp.engine.spark.session import build_session
 
-__all__ = ["run_demo"]
+__all__ = ["add_options", "run_demo"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument("--master", help="Spark master, local[2] by default")
+    parser.add_argument("--logdir", help="directory for the two runs")
 
 
 def run_demo(master: str | None = None, logdir: str | None = None) -> str:

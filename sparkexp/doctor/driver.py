@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 
 from sparkexp.doctor.findings import Finding, ok, problem
-from sparkexp.engine.inspection import package_version
-from sparkexp.engine.session import check_java
+from sparkexp.engine.spark.inspection import package_version
+from sparkexp.engine.spark.session import check_java
 from sparkexp.errors import EnvironmentUnfitError
 
 __all__ = ["driver_findings", "java_finding"]

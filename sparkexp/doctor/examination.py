@@ -9,12 +9,12 @@ from sparkexp.doctor.driver import driver_findings, java_finding
 from sparkexp.doctor.executors import executor_findings, logdir_findings
 from sparkexp.doctor.failures import task_failure
 from sparkexp.doctor.findings import Finding, Level, ok, problem
-from sparkexp.engine.inspection import failing_executors, inspect_executors, package_version
-from sparkexp.engine.patience import is_connect
-from sparkexp.engine.session import build_session, error_text
-from sparkexp.engine.slots import is_local, setting
+from sparkexp.engine.spark.connect import is_connect
+from sparkexp.engine.spark.inspection import failing_executors, inspect_executors, package_version
+from sparkexp.engine.spark.session import build_session, error_text
+from sparkexp.engine.spark.slots import is_local, setting
 from sparkexp.errors import RunDirectoryError, SparkexpError, StorageError
-from sparkexp.storage.probing import probed
+from sparkexp.runs.probing import probed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from sparkexp.doctor.findings import Finding, ok, problem, warning
-from sparkexp.engine.inspection import Inspection, Sighting
+from sparkexp.engine.spark.inspection import Inspection, Sighting
+from sparkexp.runs.probing import ProbedPlace
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.probing import ProbedPlace
 
 __all__ = ["executor_findings", "logdir_findings"]
 

@@ -2,10 +2,10 @@
 
 from sparkexp.engine.base import Engine, Isolation, Objective, TrialTask
 from sparkexp.engine.inline import InlineEngine
-from sparkexp.engine.late_session import LateSession
-from sparkexp.engine.probe import probe_of
-from sparkexp.engine.resources import Resources
-from sparkexp.engine.spark import SparkEngine
+from sparkexp.engine.spark.engine import SparkEngine
+from sparkexp.engine.spark.late_session import LateSession
+from sparkexp.engine.spark.resources import Resources
+from sparkexp.engine.worker.probe import probe_of
 
 __all__ = [
     "Engine",

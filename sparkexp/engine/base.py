@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from sparkexp.tracking import HParamSpec
+from sparkexp.analysis.specs import HParamSpec
 from sparkexp.trial import Direction, Trial, TrialResult
 
 __all__ = ["Engine", "Isolation", "Objective", "Train", "TrialTask"]

@@ -8,9 +8,9 @@ from collections import deque
 from dataclasses import replace
 
 from sparkexp.engine.base import Engine, TrialTask
-from sparkexp.engine.courier import courier
-from sparkexp.engine.outcome import TrialStopped
-from sparkexp.engine.task import run_attempt
+from sparkexp.engine.transfer.courier import courier
+from sparkexp.engine.worker.outcome import TrialStopped
+from sparkexp.engine.worker.task import run_attempt
 from sparkexp.trial import State, Trial, TrialResult
 
 __all__ = ["InlineEngine"]

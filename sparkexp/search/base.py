@@ -13,7 +13,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkexp.arguments import as_int
+from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.space import Space
 from sparkexp.trial import ParamValue, Trial, TrialResult

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.search.base import Searcher
 from sparkexp.space import Space
+from sparkexp.space.values import check_names, native
 from sparkexp.trial import ParamValue, Trial, TrialResult
-from sparkexp.values import check_names, native
 
 __all__ = ["GridSearcher", "ListSearcher"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparkexp.arguments import as_direction, as_int
+from sparkexp.checks import as_direction, as_int
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.search.base import Known, Searcher
 from sparkexp.space import Choice, Float, Int, Parameter, Space
+from sparkexp.space.unit_interval import middle
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
-from sparkexp.unit_interval import middle
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

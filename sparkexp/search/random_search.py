@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sparkexp.arguments import as_int
+from sparkexp.checks import as_int
 from sparkexp.search.base import SeededSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Trial, TrialResult

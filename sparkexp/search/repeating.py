@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sparkexp.arguments import as_int
+from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.base import Searcher
 from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult, params_key

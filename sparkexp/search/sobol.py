@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkexp.arguments import as_int
+from sparkexp.checks import as_int
 from sparkexp.search.base import SeededSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Trial, TrialResult

@@ -1,4 +1,4 @@
-"""Where a run lives on disk, and files on any file system.
+"""Files and tables on any file system.
 
 ::
 
@@ -10,8 +10,6 @@
 """
 
 from sparkexp.storage.files import open
-from sparkexp.storage.paths import RunPaths
-from sparkexp.storage.run_directory import RunDirectory
 from sparkexp.storage.tf_dataset import dataset
 
-__all__ = ["RunDirectory", "RunPaths", "dataset", "open"]
+__all__ = ["dataset", "open"]

@@ -4,13 +4,12 @@ Importing this package is light; TensorBoard's modules are imported by the funct
 them (0.15 s, once per process).
 """
 
-from sparkexp.tracking.events import EventFile
-from sparkexp.tracking.hparams import HParamSpec, Interval, MetricSpec
-from sparkexp.tracking.links import Link, board_links, overview_directory
-from sparkexp.tracking.reporter import ScalarReporter
-from sparkexp.tracking.search_log import SearchLog
-from sparkexp.tracking.server import TensorBoardServer, start_tensorboard
-from sparkexp.tracking.tensorboard import (
+from sparkexp.tracking.tensorboard.events import EventFile
+from sparkexp.tracking.tensorboard.hparams import HParamSpec, Interval, MetricSpec
+from sparkexp.tracking.tensorboard.links import Link, board_links, overview_directory
+from sparkexp.tracking.tensorboard.search_log import SearchLog
+from sparkexp.tracking.tensorboard.server import TensorBoardServer, start_tensorboard
+from sparkexp.tracking.tensorboard.sessions import (
     ACCEPTED_TAG,
     DURATION_TAG,
     GENERATION,
@@ -33,7 +32,6 @@ __all__ = [
     "Interval",
     "Link",
     "MetricSpec",
-    "ScalarReporter",
     "SearchLog",
     "TensorBoardServer",
     "board_links",

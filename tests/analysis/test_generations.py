@@ -9,7 +9,7 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, by_value
 from sparkexp.analysis.specs import HParamSpec, Interval
 from sparkexp.search import EvolutionSearcher, HybridSearcher, ShadeSearcher, SurrogateSearcher
-from sparkexp.search.recorded import shows_elite
+from sparkexp.search.registry import shows_elite
 from sparkexp.space import Float, Space
 from sparkexp.trial import State, Trial, TrialResult
 

@@ -11,8 +11,8 @@ from sparkexp.cli import main
 from sparkexp.doctor.executors import executor_findings, logdir_findings
 from sparkexp.doctor.failures import task_failure
 from sparkexp.doctor.findings import Level, line, ok, problem, to_json
-from sparkexp.engine.inspection import Inspection, Sighting, package_version
-from sparkexp.storage.probing import ProbedPlace, Visit
+from sparkexp.engine.spark.inspection import Inspection, Sighting, package_version
+from sparkexp.runs.probing import ProbedPlace, Visit
 
 SEEN = Sighting("a", "0", "3.11.7", "/usr/bin/python3", {"numpy": "2.1", "keras": "3.15"})
 DRIVER = {"numpy": "2.1", "keras": "3.15"}

@@ -16,8 +16,8 @@ from sparkexp.search import (
     Searcher,
     ShadeSearcher,
     SurrogateSearcher,
-    hybrid,
 )
+from sparkexp.search.evolution import hybrid
 from sparkexp.space import Choice, Float, Int, Space
 
 from .driving import drive

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.living import alive, living
+from tests.engine.worker.living import alive, living
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.driving import run_driver, start_driver
 from tests.spark.watching import (

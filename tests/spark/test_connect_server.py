@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.living import living
+from tests.engine.worker.living import living
 from tests.spark.connect_server import ConnectServer
 from tests.spark.driving import run_driver, start_driver
 from tests.spark.watching import LOCAL, SEARCH, log_of, marks, records, wait_until

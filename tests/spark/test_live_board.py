@@ -11,7 +11,7 @@ import pytest
 
 from sparkexp.tracking import start_tensorboard
 from tests.spark.driving import start_driver
-from tests.tracking.http_api import Api, wait_for
+from tests.tracking.tensorboard.http_api import Api, wait_for
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(400)]
 

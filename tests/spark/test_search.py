@@ -16,7 +16,7 @@ from sparkexp.errors import EnvironmentUnfitError, TrainFunctionError
 from sparkexp.trial import State
 from tests.spark.driving import run_driver
 from tests.spark.watching import LOCAL
-from tests.tracking.reading import session_groups
+from tests.tracking.tensorboard.reading import session_groups
 
 pytestmark = pytest.mark.spark
 

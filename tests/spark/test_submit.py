@@ -15,7 +15,7 @@ import pytest
 
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.other_python import ROOT, bare_python
-from tests.tracking.reading import session_groups
+from tests.tracking.tensorboard.reading import session_groups
 
 pytestmark = [pytest.mark.spark, pytest.mark.cluster]
 

@@ -18,14 +18,14 @@ import pytest
 
 from sparkexp import experiment
 from sparkexp.errors import StorageError
-from sparkexp.storage import RunDirectory
+from sparkexp.runs import open_run
+from sparkexp.runs.mirror import Mirror
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.mirror import Mirror
 from sparkexp.storage.remote_files import RemoteFiles
 from sparkexp.tracking import start_tensorboard
 from tests.spark.cluster import SPARK_HOME
-from tests.tracking.http_api import Api
-from tests.tracking.reading import scalars, session_groups
+from tests.tracking.tensorboard.http_api import Api
+from tests.tracking.tensorboard.reading import scalars, session_groups
 
 pytestmark = [
     pytest.mark.storage, pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600),
@@ -273,7 +273,7 @@ def test_a_running_trial_is_seen(cluster, storage_server, tmp_path):
 
 def n_records(place: str) -> int:
     try:
-        return len(RunDirectory.open(place).results())
+        return len(open_run(place).results())
     except OSError:  # not there yet
         return 0
 

@@ -10,8 +10,9 @@ __all__ = ["COMMAND"]
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--master", help="Spark master, local[2] by default")
-    parser.add_argument("--logdir", help="directory for the two runs")
+    from sparkexp.demo.search import add_options
+
+    add_options(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sparkexp.cli.command import Command
 from sparkexp.errors import RunDirectoryError
-from sparkexp.storage import RunDirectory
+from sparkexp.runs import open_run
 
 __all__ = ["COMMAND"]
 
@@ -18,9 +18,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sparkexp.report import report_html
+    from sparkexp.results.report import report_html
 
-    page = report_html(RunDirectory.open(arguments.logdir))
+    page = report_html(open_run(arguments.logdir))
     try:
         Path(arguments.output).write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:

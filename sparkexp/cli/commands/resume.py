@@ -12,7 +12,7 @@ from sparkexp.cli.function_file import load_function
 from sparkexp.cli.running import finished
 from sparkexp.engine import LateSession
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.storage import RunDirectory
+from sparkexp.runs import open_run
 
 __all__ = ["COMMAND"]
 
@@ -33,7 +33,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     options = given_options(arguments, _OPTIONS)
-    named = arguments.train or RunDirectory.open(arguments.logdir).settings.get("train")
+    named = arguments.train or open_run(arguments.logdir).settings.get("train")
     if not isinstance(named, str):
         raise InvalidArgumentError(
             f"A run goes on with its train function, and {arguments.logdir!r} doesn't say where "

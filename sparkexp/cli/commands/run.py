@@ -16,8 +16,8 @@ from sparkexp.cli.running import finished
 from sparkexp.cli.space_file import read_space
 from sparkexp.engine import LateSession
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.result import Result
-from sparkexp.search.recorded import SEARCHERS
+from sparkexp.results.result import Result
+from sparkexp.search.registry import SEARCHERS
 
 __all__ = ["COMMAND"]
 

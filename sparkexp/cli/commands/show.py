@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from sparkexp.cli.command import Command
 from sparkexp.cli.run_records import open_runs, run_record
-from sparkexp.result import Result
-from sparkexp.storage import RunDirectory
+from sparkexp.results.result import Result
+from sparkexp.runs import RunDirectory
 
 __all__ = ["COMMAND"]
 

@@ -1,0 +1,271 @@
+"""Which trials of a search are the best."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sparkexp.analysis.dominance import fronts
+from sparkexp.trial import Direction, State, TrialResult, params_key
+
+__all__ = [
+    "Configuration",
+    "Runs",
+    "Standings",
+    "best_first",
+    "by_configuration",
+    "by_proposal",
+    "configuration_of",
+    "configurations_of",
+    "front_configurations",
+    "grouped_runs",
+    "of_objective",
+    "ranked",
+]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The runs of a configuration that succeeded with a value, each once.
+
+    Parameters
+    ----------
+    runs : tuple of TrialResult
+        At least one.
+    n_ended : int
+        How many runs ended, failed ones too.
+    """
+
+    runs: tuple[TrialResult, ...]
+    n_ended: int = 1
+
+    @property
+    def value(self) -> float:
+        """The mean of the value."""
+        return _mean([r.value for r in self.runs if r.value is not None])
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The means of all objectives, where there are several."""
+        return tuple(_mean(column) for column in zip(*(r.values for r in self.runs), strict=True))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The means of the numbers that all runs returned."""
+        names = [n for n in self.runs[0].metrics if all(n in r.metrics for r in self.runs)]
+        return {name: _mean([r.metrics[name] for r in self.runs]) for name in names}
+
+    def objective(self, k: int = 0) -> float:
+        """The mean of one of the objectives."""
+        return self.values[k] if self.runs[0].values else self.value
+
+    @property
+    def rung(self) -> int:
+        """The rung of the runs; 0 where trials have none."""
+        return self.runs[0].trial.rung or 0
+
+    @property
+    def spread(self) -> float | None:
+        """The standard deviation of the value between runs; None with one."""
+        if len(self.runs) < 2:
+            return None
+        values = np.array([r.value for r in self.runs if r.value is not None])
+        scale = float(np.abs(values).max()) or 1.0  # squares can be larger than a float
+        return scale * float(np.std(values / scale, ddof=1))
+
+
+class Standings:
+    """Knows the best configuration at any time while trials end, as `best_of` finds it.
+
+    Parameters
+    ----------
+    direction : {'max', 'min'}
+        Which value is the best.
+    objective : int
+        Number of the objective.
+    """
+
+    def __init__(self, direction: Direction, objective: int = 0) -> None:
+        self._sign = 1.0 if direction == "max" else -1.0
+        self.objective = objective
+        self._runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
+        self._ranks: dict[Hashable, tuple[float, ...]] = {}
+        self._best: Hashable = None
+        self.best: Configuration | None = None
+
+    def add(self, result: TrialResult) -> None:
+        """Take in a trial that ended."""
+        if result.state is State.CANCELLED:
+            return
+        key = _key(result)
+        runs = self._runs.setdefault(key, {})
+        runs.setdefault(result.trial.repetition, result)
+        each = configuration_of(runs.values())
+        if each is None:
+            return
+        rank = (
+            each.n_ended, each.rung, self._sign * each.objective(self.objective),
+            -each.runs[0].trial.number,
+        )  # fmt: skip
+        self._ranks[key] = rank
+        if key != self._best and (self.best is None or rank > self._ranks[self._best]):
+            self._best, self.best = key, each
+        elif key == self._best:  # its mean may have become worse
+            self._best = max(self._ranks, key=self._ranks.__getitem__)
+            self.best = configuration_of(self._runs[self._best].values())
+
+
+class Runs:
+    """Gathers the runs of what a searcher proposed, until all of a proposal have ended.
+
+    Parameters
+    ----------
+    repeats : int
+        How many those are.
+    """
+
+    def __init__(self, repeats: int = 1) -> None:
+        self._repeats = repeats
+        self._open: dict[int, list[TrialResult]] = {}
+
+    def add(self, result: TrialResult) -> TrialResult | None:
+        """Take in a trial that ended; return the proposal that it completes, with its means.
+
+        Confirming runs belong to none.
+        """
+        repetition = result.trial.repetition
+        if repetition is None:
+            return result
+        if repetition >= self._repeats:
+            return None
+        runs = self._open.setdefault(result.trial.number - repetition, [])
+        runs.append(result)
+        if len(runs) < self._repeats:
+            return None
+        del self._open[result.trial.number - repetition]
+        return _merged(runs)
+
+
+def by_proposal(trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return what the searcher of an evolution proposed, each with the means of its runs."""
+    runs: dict[int, list[TrialResult]] = {}
+    for result in trials:
+        if result.trial.generation is not None:  # confirming runs have none
+            first = result.trial.number - (result.trial.repetition or 0)
+            runs.setdefault(first, []).append(result)
+    return [_merged(each) for each in runs.values()]
+
+
+def by_configuration(trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return one result per configuration, with the means of its runs, failed ones too."""
+    return [_merged(runs) for runs in grouped_runs(trials)]
+
+
+def ranked(trials: Iterable[TrialResult], direction: Direction) -> list[Configuration]:
+    """Return the configurations, the best first: those with most runs, as in `best_of`."""
+    sign = 1.0 if direction == "max" else -1.0
+    return sorted(
+        configurations_of(trials),
+        key=lambda c: (-c.n_ended, -c.rung, -sign * c.value, c.runs[0].trial.number),
+    )
+
+
+def configurations_of(trials: Iterable[TrialResult]) -> list[Configuration]:
+    """Return what was run, in order; without repetitions each trial stands for itself."""
+    found = map(configuration_of, grouped_runs(trials))
+    return [each for each in found if each is not None]
+
+
+def grouped_runs(trials: Iterable[TrialResult]) -> list[list[TrialResult]]:
+    """Return the runs that ended, those of a configuration together, each repetition once."""
+    runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
+    for result in trials:
+        if result.state is not State.CANCELLED:
+            runs.setdefault(_key(result), {}).setdefault(result.trial.repetition, result)
+    return [list(results.values()) for results in runs.values()]
+
+
+def configuration_of(runs: Iterable[TrialResult]) -> Configuration | None:
+    """Return the configuration whose runs these are; None where none has a value."""
+    ended = sorted(runs, key=lambda r: r.trial.number)
+    valued = tuple(r for r in ended if r.succeeded and r.value is not None)
+    return Configuration(valued, len(ended)) if valued else None
+
+
+def front_configurations(
+    trials: Iterable[TrialResult], directions: Sequence[Direction]
+) -> list[Configuration]:
+    """Return what `front_of` returns, with all runs."""
+    signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
+    first: dict[tuple[float, ...], Configuration] = {}
+    for each in configurations_of(trials):
+        if len(each.values) == len(directions):
+            first.setdefault(each.values, each)
+    if not first:
+        return []
+    valued = list(first.values())
+    losses = signs * np.array([each.values for each in valued])
+    order = sorted(fronts(losses)[0], key=lambda k: losses[k].tolist())
+    return [valued[k] for k in order]
+
+
+def best_first(
+    trials: Sequence[TrialResult], directions: Sequence[Direction]
+) -> list[TrialResult]:
+    """Return the trials as a table of them is to be read.
+
+    Those of the best configuration come first, of several objectives those of the front; at the
+    end those without a value.
+    """
+    leading = front_configurations(trials, directions) if len(directions) > 1 else []
+    order = [*leading, *ranked(trials, directions[0])]
+    places: dict[Hashable, int] = {}
+    for each in order:
+        places.setdefault(_key(each.runs[0]), len(places))
+    return sorted(
+        trials,
+        key=lambda r: (places.get(_key(r), len(places)), r.value is None, r.trial.number),
+    )
+
+
+def of_objective(results: Iterable[TrialResult], k: int) -> list[TrialResult]:
+    """Return the results as if one of their objectives were the only one."""
+    return [replace(r, value=r.values[k], values=()) if r.values else r for r in results]
+
+
+def _key(result: TrialResult) -> Hashable:
+    """Return what the runs of a configuration share."""
+    trial = result.trial
+    if trial.repetition is None:
+        return trial.number
+    return params_key({k: v for k, v in trial.arguments.items() if k not in trial.extra})
+
+
+def _merged(runs: Sequence[TrialResult]) -> TrialResult:
+    """Return the first run as if it had been the only one, with the means of all."""
+    runs = sorted(runs, key=lambda r: r.trial.number)
+    first, found = runs[0], configuration_of(runs)
+    if first.trial.repetition is None:
+        return first
+    shared = {
+        name: value
+        for name, value in first.trial.extra.items()
+        if len(runs) == 1 or all(r.trial.extra.get(name) == value for r in runs)
+    }
+    merged = replace(
+        first, trial=replace(first.trial, extra=shared), ended=max(r.ended for r in runs)
+    )
+    if found is None:
+        return replace(merged, value=None, values=())
+    return replace(
+        merged, state=State.SUCCEEDED, error=None, value=found.value, values=found.values
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    if len(set(values)) == 1:
+        return values[0]  # exactly, which a sum of parts isn't
+    # Divided first: a sum of floats can be larger than a float.
+    return sum(value / len(values) for value in values)

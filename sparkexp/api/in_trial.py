@@ -1,0 +1,154 @@
+"""What a train function calls while it runs as a trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkexp.context.current import current_trial
+
+__all__ = ["artifact_dir", "checkpoint_dir", "logdir", "report", "save_model"]
+
+
+def artifact_dir() -> str:
+    """Return the directory for files that are to be kept with the trial, made by the first call.
+
+    To be called in a train function. ``result.best.load_artifact(name)`` reads them, and the
+    option ``keep=`` says of how many trials they stay.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    OSError
+        If the directory can't be made.
+
+    Examples
+    --------
+    >>> import json, os
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     with open(os.path.join(artifact_dir(), 'history.json'), 'w') as file:
+    ...         json.dump([x, 2 * x], file)
+    ...     return x
+    >>> result = launch(None, train, {'x': [1, 2]}, engine='inline', progress=False)
+    >>> result.best.artifacts, result.best.load_artifact('history.json')
+    (['history.json'], [2, 4])
+    """
+    return current_trial("artifact_dir()").artifacts.directory()
+
+
+def save_model(model: Any, name: str = "model") -> str:
+    """Save a Keras model with the trial, and return the file.
+
+    To be called in a train function. ``result.best_model()`` loads it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    name : str
+        The file's name among the artifacts of the trial, without ``.keras``.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    InvalidArgumentError
+        If it is no Keras model, or the name is none of a file.
+    OSError
+        If the file can't be written.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(units):
+    ...     import keras
+    ...     save_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)]))
+    ...     return units
+    >>> result = launch(None, train, {'units': [1, 2]}, engine='inline', progress=False)
+    >>> result.best_model().output_shape
+    (None, 2)
+    """
+    return current_trial("save_model()").artifacts.save_model(model, name)
+
+
+def checkpoint_dir() -> str:
+    """Return the directory of the configuration's checkpoints, to save to and to go on from.
+
+    To be called in a train function. In a multi-fidelity search, the trial of a promoted
+    configuration finds there what its trial with fewer epochs left; else it is empty. Whatever
+    the trial writes, earlier trials keep theirs. Checkpoints are kept when the train function
+    returns; a trial that fails leaves none.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    OSError
+        If the directory can't be made, or earlier checkpoints not be copied.
+
+    Examples
+    --------
+    >>> import os
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     return float(len(os.listdir(checkpoint_dir())))
+    >>> launch(None, train, {'x': [1]}, engine='inline', progress=False).best.value
+    0.0
+    """
+    return current_trial("checkpoint_dir()").checkpoints.directory()
+
+
+def logdir() -> str:
+    """Return the directory of the running trial, for ``tf.keras.callbacks.TensorBoard``.
+
+    To be called in a train function.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     directory = logdir()
+    ...     return float(directory.endswith('trial-00000'))
+    >>> launch(None, train, {'x': [1]}, engine='inline', progress=False).best.value
+    1.0
+    """
+    return current_trial("logdir()").directory
+
+
+def report(step: int, **metrics: float) -> None:
+    """Write metrics of the running trial to TensorBoard, where they show at once.
+
+    To be called in a train function, say once per epoch.
+
+    Parameters
+    ----------
+    step : int
+        At least 0, growing.
+    **metrics : float
+        Numbers by name; what isn't finite is left out with a warning.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    InvalidArgumentError
+        If the step or a metric isn't a number.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     for epoch in range(3):
+    ...         report(epoch, accuracy=1 - x / (epoch + 1))
+    ...     return 1 - x / 3
+    >>> launch(None, train, {'x': [0.5]}, engine='inline', progress=False).best.params
+    {'x': 0.5}
+    """
+    trial = current_trial("report()")
+    trial.reporter.report(step, metrics)

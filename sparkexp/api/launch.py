@@ -1,0 +1,101 @@
+"""Grid search: all combinations, or trials named one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sparkexp.api.fidelity_options import FidelityOptions, take_halving
+from sparkexp.checks import as_directions
+from sparkexp.driver.options import Options
+from sparkexp.driver.start import start_search
+from sparkexp.errors import InvalidArgumentError, SpaceError
+from sparkexp.results.result import Result
+from sparkexp.search import GridSearcher, ListSearcher, Searcher
+from sparkexp.search.spec import Search
+from sparkexp.space import Space
+from sparkexp.trial import Direction, ParamValue
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["launch"]
+
+
+def launch(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    args_dict: Mapping[str, Any] | Sequence[Mapping[str, ParamValue]] | None = None,
+    *,
+    direction: Direction | Sequence[Direction] = "max",
+    **options: Unpack[FidelityOptions],
+) -> Result:
+    """Run a train function for all combinations of its arguments, each as a trial on an executor.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train : Callable
+        Returns a number, or a dict of numbers of which ``metric=`` names the one to compare, or
+        nothing. It runs on an executor, in a process of its own.
+    args_dict : dict or list of dict, optional
+        A dict of lists is their Cartesian product, the last name varying fastest; a value that is
+        no list is the same in all trials. A list of dicts are the trials one by one. None runs
+        the function once, without arguments.
+    direction : {'max', 'min'} or a list of these
+        Which value is the best; with several metrics, of each of them.
+    **options
+        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`.
+
+    Returns
+    -------
+    Result
+        All trials, failed ones too. Where the function returns nothing they have no values.
+
+    Raises
+    ------
+    TrainFunctionError
+        If arguments of the function are missing in `args_dict`, or it has others.
+    SpaceError, InvalidArgumentError
+        If `args_dict` or an option breaks a rule.
+    EnvironmentUnfitError
+        If the session can't run tasks.
+    RunDirectoryError
+        If the log directory can't be written or holds another run.
+
+    Examples
+    --------
+    >>> result = launch(None, lambda x, y: x * y, {'x': [1, 2, 3], 'y': [5, 7]},
+    ...                 engine='inline', progress=False)
+    >>> len(result), result.best.params
+    (6, {'x': 3, 'y': 7})
+    """
+    halving, others = take_halving(options)
+    checked = Options.checked(others)
+    space: Space | None = None
+    searcher: Searcher
+    if isinstance(args_dict, Mapping):
+        space = Space.from_grid_dict(args_dict, checked.where)
+        searcher = GridSearcher(space)
+    elif args_dict is None or isinstance(args_dict, (list, tuple)):
+        if checked.where is not None:
+            raise InvalidArgumentError(
+                "where goes with a dict of lists; of a list of configurations, or none, leave out "
+                "what you don't want yourself."
+            )
+        configurations = [{}] if args_dict is None else args_dict
+        searcher = ListSearcher(configurations)
+    else:
+        raise SpaceError(
+            "args_dict must be a dict of lists, a list of dicts or None, got "
+            f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
+        )
+    senses = as_directions(direction, checked.metric)
+    needs_values = halving is not None
+    if halving is not None:
+        halving.check_directions(senses)
+        listed = None if space is not None else searcher.settings()["configurations"]
+        searcher = halving.searcher("grid", space, senses[0], configurations=listed, seed=0)
+    search = Search(searcher, senses[0], space, needs_values, reuse=False, directions=senses)
+    return start_search(spark, train, search, checked)

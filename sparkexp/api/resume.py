@@ -1,0 +1,167 @@
+"""Runs that are on disk: read them, or go on with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sparkexp.driver.options import Options, ResumeOptions
+from sparkexp.driver.start import start_search
+from sparkexp.errors import InvalidArgumentError, RunDirectoryError
+from sparkexp.results.result import Result
+from sparkexp.runs import RunDirectory, open_run
+from sparkexp.search.optuna_search import is_sampler
+from sparkexp.search.repeating import RepeatingSearcher
+from sparkexp.search.spec import Search
+from sparkexp.space.constraint import Where
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from pyspark.sql import SparkSession
+
+__all__ = ["load", "resume"]
+
+# Options that say how a search begins.
+STARTING = ("name", "dry_run", "initial", "warm_start", "repeats", "confirm")
+
+
+def resume(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    logdir: str | os.PathLike[str],
+    *,
+    searcher: BaseSampler | None = None,
+    **options: Unpack[ResumeOptions],
+) -> Result:
+    """Go on with a search whose driver ended: killed, interrupted, or out of time.
+
+    Trials that ended are not run again; those that ran are. A generational search ends with the
+    result that it would have had without the interruption.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train : Callable
+        The train function of the search.
+    logdir : str or path
+        The log directory of the run, a path or a URL.
+    searcher : optuna.samplers.BaseSampler, optional
+        The sampler, if it was one of Optuna's: a log directory can't hold it. It is told all
+        trials that ended, and goes on from there.
+    **options
+        See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
+        ``timeout``, ``where``, ``engine``, ``py_files``, ``data`` and ``progress``.
+
+    Returns
+    -------
+    Result
+        All trials, those of the earlier process too.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, another version wrote it, or its driver still works.
+    StorageError
+        If its storage can't be reached.
+    TrainFunctionError, InvalidArgumentError, EnvironmentUnfitError
+        As for `launch`.
+
+    Examples
+    --------
+    >>> def train(x):
+    ...     return x
+    >>> from sparkexp.experiment import launch
+    >>> result = launch(None, train, {'x': [1, 2, 3]}, engine='inline', progress=False,
+    ...                 max_trials=2, logdir='example')
+    >>> len(result), result.stopped
+    (2, 'max_trials=2 were run')
+    >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
+    3
+    """
+    for name in STARTING:
+        if name in options:
+            raise InvalidArgumentError(f"A run that is resumed takes no {name}=; leave it out.")
+    run = _open(logdir)
+    try:
+        where = _where(run, options.get("where"))
+        _check_sampler(run, searcher)
+        search = Search.from_json(run.settings, where, searcher)
+        recorded = dict(run.settings["options"])
+        str(run.settings["name"])
+    except (KeyError, TypeError) as error:
+        raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error!r}.") from error
+    if options.get("metric", recorded.get("metric")) != recorded.get("metric"):
+        raise InvalidArgumentError(
+            "A run that is resumed keeps its metric, since its trials are compared by it: it is "
+            f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
+            "new search."
+        )
+    checked = Options.checked({**recorded, **options})
+    if isinstance(search.searcher, RepeatingSearcher):
+        search.searcher.limit(checked.max_trials)
+    return start_search(spark, train, search, checked, run)
+
+
+def _where(run: RunDirectory, given: Where | None) -> Where | None:
+    """Return the constraint that the search had, which only the user has."""
+    had = bool(run.settings.get("where"))
+    if had and given is None:
+        raise InvalidArgumentError(
+            "This search has a constraint, where=, and its log directory can't hold a function. "
+            "Hand the same one over again: resume(spark, train, logdir, where=…)."
+        )
+    if given is not None and not had:
+        raise InvalidArgumentError(
+            "This search was started without where=, and goes on as it was: leave it out."
+        )
+    return given
+
+
+def _check_sampler(run: RunDirectory, given: object) -> None:
+    had = run.settings["searcher"] == "optuna"
+    if not had and given is not None:
+        raise InvalidArgumentError(
+            f"The searcher of this run is {run.settings['searcher']!r}, and the log directory "
+            "holds all of it: leave searcher out."
+        )
+    name = str(run.settings["settings"]["sampler"]) if had else ""
+    if had and (not is_sampler(given) or type(given).__name__ != name):
+        raise InvalidArgumentError(
+            f"This run was searched by Optuna's {name}, which a log directory can't hold, got "
+            f"searcher={given!r}. Hand it over again: resume(spark, train, logdir, "
+            f"searcher=optuna.samplers.{name}())."
+        )
+
+
+def load(logdir: str | os.PathLike[str]) -> Result:
+    """Return the result of a run from its log directory, of one that still runs, too.
+
+    Parameters
+    ----------
+    logdir : str or path
+        The log directory of the run, a path or a URL.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, or another version wrote it.
+    StorageError
+        If its storage can't be reached.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> result = launch(None, lambda x: x, {'x': [1, 2]}, engine='inline', progress=False)
+    >>> load(result.logdir).best.params
+    {'x': 2}
+    """
+    return Result.of_run(_open(logdir))
+
+
+def _open(logdir: str | os.PathLike[str]) -> RunDirectory:
+    place = Options.checked({"logdir": logdir}).place()
+    if place is None:
+        raise InvalidArgumentError("logdir must name the log directory of a run, got None.")
+    return open_run(place)

@@ -1,0 +1,136 @@
+"""Search with the searcher of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+from sparkexp.checks import as_directions, as_int
+from sparkexp.driver.options import Options, RunOptions
+from sparkexp.driver.start import start_search
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.results.result import Result
+from sparkexp.search import OptunaSearcher, Searcher
+from sparkexp.search.evolution.choice import EvolutionCall
+from sparkexp.search.optuna_search import is_sampler
+from sparkexp.search.registry import SEARCHERS, by_name
+from sparkexp.search.spec import Search
+from sparkexp.space import Space
+from sparkexp.trial import Direction
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from pyspark.sql import SparkSession
+
+__all__ = ["search"]
+
+
+def search(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    search_dict: Mapping[str, Any],
+    searcher: str | BaseSampler = "evolution",
+    direction: Direction | Sequence[Direction] = "max",
+    n_trials: int | None = None,
+    *,
+    seed: int | None = None,
+    **options: Unpack[RunOptions],
+) -> Result:
+    """Search with the searcher of your choice, each configuration a trial.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        Classic or Connect; None with ``engine='inline'``.
+    train : Callable
+        Returns a number, or a dict of numbers of which ``metric=`` names the one to optimise. It
+        runs on an executor, in a process of its own.
+    search_dict : dict
+        As for `evolutionary_search`; with ``searcher='grid'`` as for `launch`.
+    searcher : str or optuna.samplers.BaseSampler
+        ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
+        ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
+        or a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
+        (``pip install 'sparkexp[optuna]'``).
+    direction : {'max', 'min'} or a list of these
+        Whether to maximise or to minimise; with several metrics, each of them.
+    n_trials : int, optional
+        Trials of the search; a configuration that comes again is one of them, but is not run
+        again. By default ``max_trials``, one of which has to be there unless it is a grid.
+    seed : int, optional
+        Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna brings
+        its own.
+    **options
+        See `RunOptions`.
+
+    Returns
+    -------
+    Result
+        All trials, failed ones too.
+
+    Raises
+    ------
+    TrainFunctionError
+        If arguments of the function are missing in `search_dict`, or it has others.
+    SpaceError, InvalidArgumentError
+        If `search_dict` or another argument breaks a rule.
+    EnvironmentUnfitError
+        If the session can't run tasks, or Optuna is needed and not installed.
+    RunDirectoryError
+        If the log directory can't be written or holds another run.
+
+    Examples
+    --------
+    >>> result = search(None, lambda x: x, {'x': [0.0, 1.0]}, 'sobol', n_trials=16, seed=1,
+    ...                 engine='inline', progress=False)
+    >>> len(result), result.best.value > 0.9
+    (16, True)
+    """
+    checked = Options.checked(options)
+    grid = searcher == "grid"
+    parse = Space.from_grid_dict if grid else Space.from_search_dict
+    space = parse(search_dict, checked.where)
+    senses = as_directions(direction, checked.metric)
+    n = checked.n_configurations if n_trials is None else as_int("n_trials", n_trials, at_least=1)
+    if grid and (n_trials, seed) != (None, None):
+        raise InvalidArgumentError(
+            "A grid has its combinations for trials, and nothing random: leave n_trials and seed "
+            "out. max_trials= ends it early."
+        )
+    if not grid and n is None:
+        raise InvalidArgumentError(
+            "A search has to know how many trials it has: say n_trials=50 or max_trials=50."
+        )
+    why = ""
+    if searcher == "evolution" and len(senses) == 1:
+        call = EvolutionCall(
+            space, senses[0], max_trials=n, seed=seed, one_by_one=checked.one_by_one
+        )
+        chosen, why = call.searcher()
+    else:
+        chosen = _searcher(searcher, space, senses, n, seed)
+    notes = (why,) if why else ()
+    what = Search(chosen, senses[0], space, reuse=not grid, notes=notes, directions=senses)
+    return start_search(spark, train, what, checked)
+
+
+def _searcher(
+    given: object,
+    space: Space,
+    directions: tuple[Direction, ...],
+    n_trials: int | None,
+    seed: int | None,
+) -> Searcher:
+    if is_sampler(given):
+        if seed is not None:
+            raise InvalidArgumentError(
+                f"A sampler of Optuna has its own seed: write {type(given).__name__}(seed={seed}) "
+                "and leave seed= out."
+            )
+        return OptunaSearcher(space, directions, n_trials, given)
+    if not isinstance(given, str) or given not in SEARCHERS:
+        raise InvalidArgumentError(
+            f"searcher must be one of {', '.join(map(repr, SEARCHERS))}, or a sampler of Optuna "
+            f"such as optuna.samplers.TPESampler(), got {given!r}."
+        )
+    return by_name(given, space, directions, n_trials, seed)

@@ -1,0 +1,1 @@
+"""What a train function reaches while its trial runs: reports, checkpoints, artifacts."""

@@ -1,0 +1,81 @@
+"""The trial that this process runs now: what `experiment.logdir` and `experiment.report` see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sparkexp.context.artifacts import Artifacts
+from sparkexp.context.checkpoints import Checkpoints
+from sparkexp.context.curve import CurveFile
+from sparkexp.context.reporter import ScalarReporter
+from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.tracking.tensorboard.live import written_at_once
+
+__all__ = ["CurrentTrial", "activate", "current_trial"]
+
+
+@dataclass(frozen=True)
+class CurrentTrial:
+    """The running trial: its directory, its live metrics, its checkpoints and its artifacts."""
+
+    directory: str
+    reporter: ScalarReporter
+    checkpoints: Checkpoints
+    artifacts: Artifacts
+
+
+# A process runs one trial at a time, and threads that the train function starts must see it,
+# which a context variable would hide from them. A stack, so that a trial may run a search.
+_active: list[CurrentTrial] = []
+
+
+@contextmanager
+def activate(
+    directory: str,
+    earlier: str | None = None,
+    curve: CurveFile | None = None,
+    on_report: Callable[[], None] | None = None,
+) -> Iterator[CurrentTrial]:
+    """Make a trial the current one for a while; its live metrics are written out at the end.
+
+    Parameters
+    ----------
+    directory : str
+        Its directory.
+    earlier : str, optional
+        Directory of the trial whose checkpoints it goes on from.
+    curve : CurveFile, optional
+        Where what it reports of its objective goes, beside TensorBoard.
+    on_report : Callable, optional
+        Called after each report.
+    """
+    checkpoints = Checkpoints(directory, earlier)
+    reporter = ScalarReporter(directory, curve, on_report)
+    trial = CurrentTrial(directory, reporter, checkpoints, Artifacts(directory))
+    _active.append(trial)
+    try:
+        with written_at_once():
+            yield trial
+    finally:
+        _active.remove(trial)
+        checkpoints.drop()
+        trial.reporter.close()
+
+
+def current_trial(caller: str) -> CurrentTrial:
+    """Return the running trial.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    """
+    if not _active:
+        raise EnvironmentUnfitError(
+            f"experiment.{caller} belongs into a train function while a trial runs it, and no "
+            "trial runs here. To try the function out in this process, use "
+            "experiment.launch(None, train, [{...}], engine='inline')."
+        )
+    return _active[-1]

@@ -1,0 +1,1 @@
+"""One search from a checked call to its `Result`."""

@@ -1,0 +1,105 @@
+"""Which trials' artifacts stay while a search goes on: bounds what big models take on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from sparkexp.analysis.dominance import fronts
+from sparkexp.analysis.ranking import Configuration, configuration_of, grouped_runs
+from sparkexp.runs import RunDirectory
+from sparkexp.trial import Direction, State, TrialResult
+
+__all__ = ["Keeper"]
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Removes the artifacts of trials that are not among the best.
+
+    A trial is judged when it has ended, a configuration that runs several times when all of its
+    runs have. What has been removed never comes back: later trials only add better ones. Running
+    and cancelled trials are left alone (Spark may need seconds to end one).
+
+    Parameters
+    ----------
+    n : int
+        Configurations whose artifacts stay, at least 1. With several objectives the whole Pareto
+        front stays, and what follows it up to `n`.
+    directions : sequence of {'max', 'min'}
+        One per objective.
+    run : RunDirectory
+        Where the artifacts lie.
+    repeats : int
+        Runs of every configuration.
+    confirm : int
+        How many of the best are run again at the end; so many stay until then.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        directions: Sequence[Direction],
+        run: RunDirectory,
+        repeats: int = 1,
+        confirm: int = 0,
+    ) -> None:
+        self._n = n
+        self._signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
+        self._run = run
+        self._repeats = repeats
+        self._confirm = confirm
+        self._alive: list[TrialResult] = []
+
+    def ended(self, results: Iterable[TrialResult]) -> None:
+        """Take note of trials that ended, and remove what is not to stay.
+
+        Parameters
+        ----------
+        results : iterable of TrialResult
+            The trials; one that reused another's result has nothing of its own.
+        """
+        self._alive += [
+            r for r in results if r.reused_from is None and r.state is not State.CANCELLED
+        ]
+        self._remove(max(self._n, self._confirm), final=False)
+
+    def finish(self) -> None:
+        """Remove what stayed only until the best were confirmed."""
+        self._remove(self._n, final=True)
+
+    def _remove(self, n: int, *, final: bool) -> None:
+        groups = grouped_runs(self._alive)
+        open_ones = [] if final else [g for g in groups if len(g) < self._repeats]
+        done = [group for group in groups if final or len(group) >= self._repeats]
+        # Of a function that returns nothing, no trial is better than another.
+        unvalued = [r for g in done for r in g if r.succeeded and r.value is None]
+        valued = [c for g in done if (c := configuration_of(g)) is not None]
+        staying = {r.trial.number for g in open_ones for r in g}
+        staying |= {r.trial.number for r in unvalued}
+        staying |= {r.trial.number for c in self._best(valued, n) for r in c.runs}
+        for result in self._alive:
+            if result.trial.number not in staying:
+                self._run.drop_artifacts(result)
+        self._alive = [r for r in self._alive if r.trial.number in staying]
+
+    def _best(self, found: list[Configuration], n: int) -> list[Configuration]:
+        if len(self._signs) > 1:
+            return self._best_of_several(found, n)
+        # As the result names its best: those confirmed first, of these the highest rung.
+        order = sorted(found, key=lambda c: (-c.n_ended, -c.rung, self._signs[0] * c.value))
+        return order[:n]
+
+    def _best_of_several(self, found: list[Configuration], n: int) -> list[Configuration]:
+        found = [c for c in found if len(c.values) == len(self._signs)]
+        if not found:
+            return []
+        kept: list[Configuration] = []
+        for front in fronts(self._signs * np.array([c.values for c in found])):
+            if kept:
+                front = front[: max(0, n - len(kept))]
+            kept += [found[k] for k in front]
+        return kept

@@ -1,0 +1,75 @@
+"""When a search ends before its searcher is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sparkexp.analysis.ranking import Runs
+from sparkexp.trial import Direction, State, TrialResult
+
+__all__ = ["Limits"]
+
+
+@dataclass
+class Limits:
+    """The ends that the user set; without any, a search runs until its searcher is done.
+
+    Parameters
+    ----------
+    direction : {'max', 'min'}
+        Which value is the best.
+    timeout_s : float, optional
+        Seconds from now.
+    max_failures : int, optional
+        Failed trials that are put up with; one more ends the search.
+    target : float, optional
+        A value that is good enough; with repeats, a mean of all of them.
+    max_trials : int, optional
+        Trials to run at most; reused ones don't count.
+    repeats : int
+        Runs of a configuration.
+
+    Examples
+    --------
+    >>> Limits('max', target=0.9).reached([]) is None
+    True
+    """
+
+    direction: Direction = "max"
+    timeout_s: float | None = None
+    max_failures: int | None = None
+    target: float | None = None
+    max_trials: int | None = None
+    repeats: int = 1
+    _started: float = field(default_factory=time.monotonic)
+    _n_failed: int = 0
+    _runs: Runs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._runs = Runs(self.repeats)
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the time is up; None without a limit."""
+        if self.timeout_s is None:
+            return None
+        return max(0.0, self._started + self.timeout_s - time.monotonic())
+
+    def reached(self, new: Sequence[TrialResult]) -> str | None:
+        """Take note of trials that ended, and return why the search is to end, if it is."""
+        self._n_failed += sum(r.state is State.FAILED and r.reused_from is None for r in new)
+        if self.max_failures is not None and self._n_failed > self.max_failures:
+            return f"{self._n_failed} trials failed (max_failures={self.max_failures})"
+        for result in filter(None, map(self._runs.add, new)):
+            if self._is_good_enough(result):
+                return f"{result.trial.id} reached the target {self.target:g}"
+        if self.seconds_left() == 0:
+            return f"the time of {self.timeout_s:g} s is up"
+        return None
+
+    def _is_good_enough(self, result: TrialResult) -> bool:
+        if self.target is None or result.value is None:
+            return False
+        sign = 1.0 if self.direction == "max" else -1.0
+        return sign * result.value >= sign * self.target

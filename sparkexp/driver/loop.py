@@ -1,0 +1,305 @@
+"""The search loop: asks the searcher, keeps the engine's slots full, tells what came back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+
+from sparkexp.driver.artifact_retention import Keeper
+from sparkexp.driver.host_health import HostHealth
+from sparkexp.driver.interrupts import Interrupts
+from sparkexp.driver.limits import Limits
+from sparkexp.driver.progress import Progress
+from sparkexp.driver.pruning import Pruner
+from sparkexp.engine import Engine
+from sparkexp.runs import RunDirectory
+from sparkexp.search import Searcher
+from sparkexp.tracking import SearchLog
+from sparkexp.trial import State, Trial, TrialResult, params_key
+
+__all__ = ["SearchLoop"]
+
+logger = logging.getLogger(__name__)
+
+# Time for cancelled trials to come back; Spark needs about three seconds to kill a worker.
+CANCEL_S = 15.0
+# Executors may come, and time limits pass, while no trial ends.
+POLL_S = 0.5
+
+
+class SearchLoop:
+    """One search from its first trial to its last.
+
+    A configuration that was evaluated before, or is being evaluated, isn't run again: the
+    searcher is told the earlier value, and the result says whose it is.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        Proposes the trials.
+    engine : Engine
+        Runs them.
+    run : RunDirectory
+        Keeps the results.
+    log : SearchLog
+        Writes them for TensorBoard.
+    progress : Progress
+        Shows them.
+    limits : Limits
+        Ends the search before the searcher is done.
+    interrupts : Interrupts
+        Puts Ctrl-C off while books are kept.
+    reuse : bool
+        Whether equal configurations share a value.
+    recorded : iterable of TrialResult
+        Trials that ended in an earlier process: a trial that is asked again with the same number
+        and parameters gets its recorded result.
+    pruner : Pruner, optional
+        Names running trials that are to be ended.
+    keeper : Keeper, optional
+        Removes artifacts of trials that are not among the best.
+    """
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        engine: Engine,
+        run: RunDirectory,
+        log: SearchLog,
+        progress: Progress,
+        limits: Limits,
+        interrupts: Interrupts,
+        reuse: bool = True,
+        recorded: Iterable[TrialResult] = (),
+        pruner: Pruner | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self._searcher = searcher
+        self._engine = engine
+        self._run = run
+        self._log = log
+        self._progress = progress
+        self._limits = limits
+        self._interrupts = interrupts
+        self._reuse = reuse
+        self._results: list[TrialResult] = []
+        self._evaluated: dict[Hashable, TrialResult] = {}
+        self._running: dict[Hashable, Trial] = {}
+        self._twins: defaultdict[Hashable, list[Trial]] = defaultdict(list)
+        self._values: dict[str, float | None] = {}
+        self._directories: dict[str, str] = {}
+        self._n_run = 0
+        self._hosts = HostHealth()
+        self._unwritten: list[TrialResult] = []
+        self._keeper = keeper
+        self._unkept: list[TrialResult] = []
+        self._pruner = pruner
+        if pruner is not None:
+            engine.on_report = lambda: self._prune(at_once=True)
+        self._recorded: dict[int, TrialResult] = {}
+        asked_again = {trial.number: trial for trial in searcher.open_trials()}
+        n_asked = searcher.n_asked
+        for result in recorded:
+            number = result.trial.number
+            if number < n_asked and number not in asked_again:
+                self._keep(result)  # the searcher's saved state knows it
+                self._log.known(result)
+            elif result.state is not State.CANCELLED:
+                self._recorded[number] = result
+
+    def run(self) -> str | None:
+        """Run the search and return why it ended before the searcher was done, if it did."""
+        stopped = self._limits.reached(self._results)
+        while stopped is None:
+            n_before = len(self._results)
+            self._run.check()
+            with self._interrupts.shield():
+                self._fill_slots()
+            n_running = min(len(self._running), self._engine.slots)
+            self._progress.show(self._results, n_running=n_running)
+            if not self._running:
+                self._drop_artifacts(final=self._searcher.done)
+                return None if self._searcher.done else self._out_of_trials()
+            self._prune()
+            ended = self._engine.wait(self._patience_s())
+            with self._interrupts.shield():
+                for result in ended:
+                    self._end(result)
+            stopped = self._limits.reached(self._results[n_before:])
+        self.cancel()
+        self._progress.show(self._results, n_running=0)
+        return stopped
+
+    def _prune(self, at_once: bool = False) -> None:
+        """End the running trials that are not worth going on."""
+        if self._pruner is not None:
+            for trial in self._pruner.look(list(self._running.values()), at_once=at_once):
+                self._engine.stop(trial)
+
+    def _pruned(self, result: TrialResult) -> TrialResult:
+        """Return the result of a trial that was ended early as such: its last value counts."""
+        if self._pruner is None or result.state is not State.CANCELLED:
+            return result
+        if not self._pruner.has_ended(result.trial):
+            return result
+        value = self._pruner.last_value(result.trial)
+        return replace(
+            result, state=State.PRUNED, value=value, error=None, ended=result.ended or time.time()
+        )
+
+    def _patience_s(self) -> float:
+        """Return how long to wait for a result before looking at slots and clock again."""
+        left = self._limits.seconds_left()
+        return POLL_S if left is None else min(POLL_S, left)
+
+    def results(self) -> list[TrialResult]:
+        """Return the results so far, in the order of the trials' numbers."""
+        return sorted(self._results, key=lambda result: result.trial.number)
+
+    def cancel(self) -> None:
+        """End the running trials and record them as cancelled, unless they ended meanwhile.
+
+        The searcher is not told: a search that is taken up again runs them anew.
+        """
+        self._engine.cancel()
+        deadline = time.monotonic() + CANCEL_S
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            for result in self._engine.wait(left):
+                if result.state is State.CANCELLED:
+                    self._cancelled(result)
+                else:
+                    self._end(result)
+        for trial in list(self._running.values()):
+            self._cancelled(TrialResult(trial, State.CANCELLED, ended=time.time()))
+
+    def _cancelled(self, result: TrialResult) -> None:
+        key = self._key(result.trial)
+        del self._running[key]
+        self._twins.pop(key, None)
+        self._keep(result)
+        self._close_session(result)
+        self._write(result)
+
+    def _close_session(self, result: TrialResult) -> None:
+        """End the session in TensorBoard of a trial that could not do so itself."""
+        self._log.lost(result, self._run.trial_directory(result.trial.id, result.attempt))
+
+    def _fill_slots(self) -> None:
+        ahead = 0 if self._searcher.order_matters else self._engine.ahead
+        while len(self._running) < self._engine.slots + ahead and not self._spent():
+            trial = self._searcher.ask()
+            if trial is None:
+                return
+            key = self._key(trial)
+            recorded = self._recorded.pop(trial.number, None)
+            if recorded is not None and recorded.trial == trial:
+                self._tell(recorded)
+            elif key in self._evaluated:
+                self._tell(_reused(self._evaluated[key], trial))
+            elif key in self._running:
+                self._twins[key].append(trial)
+            else:
+                self._running[key] = trial
+                self._engine.submit(self._informed(trial))
+
+    def _informed(self, trial: Trial) -> Trial:
+        """Tell the trial what it is to beat (for its row in TensorBoard) or goes on from."""
+        if trial.parent is None:
+            return trial
+        if trial.rung is not None:
+            return replace(trial, checkpoint=self._directories.get(trial.parent))
+        return replace(trial, parent_value=self._values.get(trial.parent))
+
+    def _spent(self) -> bool:
+        limit = self._limits.max_trials
+        return limit is not None and self._n_run + len(self._running) >= limit
+
+    def _out_of_trials(self) -> str | None:
+        return f"max_trials={self._limits.max_trials} were run" if self._spent() else None
+
+    def _key(self, trial: Trial) -> Hashable:
+        if not self._reuse:
+            return trial.number
+        return params_key(trial.arguments), trial.repetition
+
+    def _end(self, result: TrialResult) -> None:
+        key = self._key(result.trial)
+        del self._running[key]
+        result = self._pruned(result)
+        if not result.logdir or result.state is State.PRUNED:
+            self._close_session(result)
+        if result.state is State.PRUNED:
+            directory = self._run.trial_place(result.trial.id, result.attempt)
+            result = replace(result, logdir=directory)
+        self._tell(result)
+        for twin in self._twins.pop(key, []):
+            self._tell(_reused(result, twin))
+
+    def _tell(self, result: TrialResult) -> None:
+        for warning in (*result.warnings, *self._hosts.complaints(result)):
+            logger.warning("%s: %s", result.trial.id, warning)
+        self._searcher.tell(result)
+        self._keep(result)
+        self._write(result)
+        self._log.ended(result)
+
+    def _keep(self, result: TrialResult) -> None:
+        self._results.append(result)
+        if self._keeper is not None:
+            self._unkept.append(result)
+        if self._pruner is not None:
+            self._pruner.known(result)
+        self._values[result.trial.id] = result.value
+        if result.trial.rung is not None and result.succeeded:
+            origin = result.reused_from or result.trial.id
+            directory = self._run.trial_place(origin, result.attempt)
+            self._directories[result.trial.id] = directory
+        if result.reused_from is None and result.state is not State.CANCELLED:
+            self._n_run += 1
+            if result.logdir:  # else it was lost with its executor, which says nothing of it
+                self._evaluated.setdefault(self._key(result.trial), result)
+
+    def _write(self, result: TrialResult) -> None:
+        """Write the record and the searcher's state; what can't be written is tried again."""
+        self._unwritten.append(result)
+        try:
+            while self._unwritten:
+                self._run.record(self._unwritten[0])
+                del self._unwritten[0]
+            self._run.save_searcher(self._searcher.state())
+            self._drop_artifacts()
+        except OSError as error:
+            if len(self._unwritten) <= 1:
+                logger.warning(
+                    "The run's state can't be written to %s: %s. The search goes on and keeps its "
+                    "results in memory; writing is tried again after each trial.",
+                    self._run.paths.root,
+                    error,
+                )
+
+    def _drop_artifacts(self, final: bool = False) -> None:
+        """Remove artifacts that are not to stay, of trials whose records are written."""
+        if self._keeper is not None and not self._unwritten:
+            ended, self._unkept = self._unkept, []
+            self._keeper.ended(ended)
+            if final:
+                self._keeper.finish()
+
+
+def _reused(result: TrialResult, trial: Trial) -> TrialResult:
+    """Return the result of a trial whose configuration another one evaluated."""
+    return replace(
+        result,
+        trial=trial,
+        reused_from=result.reused_from or result.trial.id,
+        submitted=0.0,
+        started=0.0,
+        ended=0.0,
+        host="",
+        gpu="",
+        executor="",
+        warnings=(),
+    )

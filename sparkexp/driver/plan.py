@@ -1,0 +1,62 @@
+"""What is shown before the first trial."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+from sparkexp.engine import Engine
+from sparkexp.search import RungSearcher
+from sparkexp.search.spec import Search
+
+__all__ = ["plan_text"]
+
+
+def plan_text(
+    name: str, search: Search, engine: Engine, place: str, max_trials: int | None = None
+) -> str:
+    """Return the plan of a search: what runs where, in how many waves, and how to watch it."""
+    searcher, slots = search.searcher, engine.slots
+    limits = [n for n in (searcher.n_trials, max_trials) if n is not None]
+    n_trials = min(limits, default=None)
+    rows = []
+    if search.space is not None:
+        rows += search.space.described()
+    rows += [
+        (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
+    ]
+    if isinstance(searcher, RungSearcher):
+        rows += _rungs(searcher)
+    waves = "" if n_trials is None else f": {_counted(_waves(search, n_trials, slots), 'wave')}"
+    rows.append(("slots", f"{slots} in {engine.where}{waves}"))
+    rows.append(("log directory", place))
+    rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(place)}"))
+    width = max(len(key) for key, _ in rows)
+    lines = [f"{search.inner.name} search {name!r}: {_counted(n_trials, 'trial')}"]
+    lines += [f"  {key:<{width}}  {value}" for key, value in rows]
+    lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
+    lines += [f"  note: {note}" for note in (*search.notes, *engine.notes)]
+    return "\n".join(lines)
+
+
+def _rungs(searcher: RungSearcher) -> list[tuple[str, str]]:
+    """Return how many trials train for how long, and what that costs."""
+    unit = searcher.fidelity.name
+    counts = ", ".join(f"{n} with {level}" for level, n in searcher.plan().items())
+    full = searcher.n_configurations * searcher.fidelity.max
+    cost = (
+        f"{searcher.planned_cost()} of the {full} of full fidelity, if promoted trials go on from "
+        "their checkpoints"
+    )
+    return [("trials", f"{counts} {unit}, at most"), (f"{unit} to train", cost)]
+
+
+def _counted(n: int | None, noun: str) -> str:
+    return f"{'any number of' if n is None else n} {noun}{'' if n == 1 else 's'}"
+
+
+def _waves(search: Search, n_trials: int, slots: int) -> int:
+    """Return how often the slots are filled, if all trials take the same time."""
+    waits = search.generations is not None and not search.searcher.order_matters
+    n_parts = (search.generations or 0) + 1 if waits else 1
+    return n_parts * math.ceil(n_trials / n_parts / slots)

@@ -1,0 +1,170 @@
+"""What a search shows in a terminal: the plan, then how far it is."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from typing import NoReturn, TextIO
+
+from tqdm import tqdm
+
+from sparkexp.analysis.ranking import Configuration, Standings
+from sparkexp.objective import Goal
+from sparkexp.trial import State, TrialResult
+
+__all__ = ["Progress"]
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 10.0
+# Up to so many trials each gets a line of its own where there is no terminal.
+EVERY_TRIAL_UP_TO = 30
+
+
+class Progress:
+    """A progress bar in terminals and notebooks, plain lines elsewhere, or nothing.
+
+    Parameters
+    ----------
+    n_trials : int, optional
+        Trials of the whole search, at most.
+    goals : sequence of Goal
+        The objectives.
+    enabled : bool
+        False shows nothing.
+    stream : TextIO, optional
+        Where to write; standard error by default.
+    """
+
+    def __init__(
+        self,
+        n_trials: int | None,
+        goals: Sequence[Goal],
+        enabled: bool = True,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._n_trials = n_trials
+        self._goals = tuple(goals)
+        self._standings = [Standings(goal.direction, k) for k, goal in enumerate(goals)]
+        self._stream: TextIO | None = stream or sys.stderr  # None where there is no console
+        self._enabled = enabled and self._stream is not None
+        self._bar: tqdm[NoReturn] | None = None
+        self._n_shown = 0
+        self._n_failed = 0
+        self._n_pruned = 0
+        self._last_line = float("-inf")
+
+    def plan(self, text: str) -> None:
+        """Show the plan before the first trial."""
+        if self._enabled:
+            self._write(text.rstrip())
+
+    def show(self, results: Sequence[TrialResult], n_running: int) -> None:
+        """Show the state of the search.
+
+        Parameters
+        ----------
+        results : sequence of TrialResult
+            All ended trials; new ones come at its end.
+        n_running : int
+            Trials that run now.
+        """
+        if not self._enabled:
+            return
+        new = results[self._n_shown :]
+        for result in new:
+            self._n_pruned += result.state is State.PRUNED
+            self._note_failure(result)
+            for standings in self._standings:
+                standings.add(result)
+        self._n_shown = len(results)
+        if _is_live(self._stream):
+            try:
+                self._update_bar(len(new), n_running)
+            except (OSError, ValueError) as error:
+                self._go_quiet(error)
+        elif new and self._line_is_due(n_running):
+            self._last_line = time.monotonic()
+            self._write(self._line(n_running))
+
+    def close(self) -> None:
+        """Leave the last state on the screen and release the line."""
+        if self._bar is not None:
+            try:
+                self._bar.close()
+            except (OSError, ValueError) as error:
+                self._go_quiet(error)
+            self._bar = None
+
+    def _write(self, text: str) -> None:
+        """Write a line above the bar; a console that is gone doesn't end the search."""
+        stream = self._stream
+        assert stream is not None
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = text.encode(encoding, "replace").decode(encoding)
+        try:
+            if self._bar is not None:
+                self._bar.write(text, file=stream)
+            else:
+                stream.write(text + "\n")
+            stream.flush()
+        except (OSError, ValueError) as error:
+            self._go_quiet(error)
+
+    def _go_quiet(self, error: Exception) -> None:
+        self._enabled = False
+        logger.info("The progress can't be shown any more: %s", error)
+
+    def _note_failure(self, result: TrialResult) -> None:
+        if result.state is not State.FAILED:
+            return
+        self._n_failed += 1
+        if self._n_failed == 1 and result.error:
+            # The first one is often the reason of all others: nobody should have to wait for it.
+            self._write(f"{result.trial.id} failed: {result.reason}")
+
+    def _update_bar(self, n_new: int, n_running: int) -> None:
+        bar = self._bar = self._bar or tqdm(
+            total=self._n_trials, file=self._stream, unit="trial", dynamic_ncols=True
+        )
+        bar.set_postfix_str(self._state(n_running), refresh=False)
+        bar.update(n_new)
+        bar.refresh()
+
+    def _line_is_due(self, n_running: int) -> bool:
+        if self._n_trials is not None and self._n_trials <= EVERY_TRIAL_UP_TO:
+            return True
+        return n_running == 0 or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
+
+    def _line(self, n_running: int) -> str:
+        total = "" if self._n_trials is None else f" of {self._n_trials}"
+        return f"{self._n_shown}{total} trials done, {self._state(n_running)}"
+
+    def _state(self, n_running: int) -> str:
+        parts = [f"{n_running} running", f"{self._n_failed} failed"]
+        if self._n_pruned:
+            parts.append(f"{self._n_pruned} pruned")
+        for goal, standings in zip(self._goals, self._standings, strict=True):
+            if (best := standings.best) is not None:
+                parts.append(self._best(goal, best.objective(standings.objective), best))
+        return ", ".join(parts)
+
+    def _best(self, goal: Goal, value: float, best: Configuration) -> str:
+        if len(self._goals) > 1:  # no configuration is the best in all of them
+            return f"best {goal.name} {value:.4g}"
+        runs = f" in {best.n_ended} runs" * (best.n_ended > 1)
+        params = ", ".join(f"{k}={_short(v)}" for k, v in best.runs[0].trial.params.items())
+        return f"best {value:.4g}{runs} ({params})"
+
+
+def _short(value: int | float | str | bool) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _is_live(stream: TextIO | None) -> bool:
+    """Tell whether a line can be overwritten: in a terminal, and in a notebook's output."""
+    return (
+        stream is not None and stream.isatty() or type(stream).__module__.startswith("ipykernel")
+    )

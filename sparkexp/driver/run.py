@@ -1,0 +1,273 @@
+"""From a checked call to a `Result`: engine, run directory, plan, loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkexp._version import __version__
+from sparkexp.driver.artifact_retention import Keeper
+from sparkexp.driver.interrupts import Interrupts
+from sparkexp.driver.limits import Limits
+from sparkexp.driver.loop import SearchLoop
+from sparkexp.driver.options import Options
+from sparkexp.driver.plan import plan_text
+from sparkexp.driver.progress import Progress
+from sparkexp.driver.pruning import Pruner, as_rule
+from sparkexp.driver.train_function import file_name, function_name, where_defined
+from sparkexp.engine import (
+    Engine,
+    InlineEngine,
+    LateSession,
+    Objective,
+    Resources,
+    SparkEngine,
+    TrialTask,
+)
+from sparkexp.errors import (
+    InvalidArgumentError,
+    SearchInterrupted,
+    SessionLostError,
+    StorageError,
+)
+from sparkexp.objective import goals_of
+from sparkexp.results.reproduce import about_search
+from sparkexp.results.result import Result
+from sparkexp.runs import RunDirectory, create_run
+from sparkexp.search.repeating import RepeatingSearcher
+from sparkexp.search.spec import Search
+from sparkexp.tracking import SearchLog
+from sparkexp.trial import State, Trial
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["DEFAULT_ROOT", "default_root", "run_search"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_ROOT = "sparkexp-runs"
+# Places that an error names.
+MAX_LISTED = 10
+# Unless the user set them: without the first, one trial takes all memory of a GPU that others
+# share; the second keeps TensorFlow's start-up messages out of every trial's log.
+TRIAL_ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "TF_CPP_MIN_LOG_LEVEL": "1"}
+
+
+def run_search(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    search: Search,
+    options: Options,
+    run: RunDirectory | None = None,
+    planned: Search | None = None,
+) -> Result:
+    """Run a search to its end.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        None with ``engine='inline'``.
+    train : Callable
+        The train function, checked against the space.
+    search : Search
+        What to do.
+    options : Options
+        How to do it.
+    run : RunDirectory, optional
+        The run that is taken up again; by default a new one.
+
+    planned : Search, optional
+        What the plan shows; by default the search itself.
+
+    Raises
+    ------
+    SearchInterrupted
+        After Ctrl-C; it carries the result so far.
+    SessionLostError
+        If the Spark session ends meanwhile; likewise.
+    StorageError
+        If the log directory is a URL that can't be written; at the end, likewise.
+    """
+    name = run.settings["name"] if run else options.name or function_name(train)
+    place = run.place if run else options.place() or str(default_root(name))
+    template = TrialTask(
+        trial=Trial(0, {}),
+        train=train,
+        logdir=place,
+        objective=Objective(options.first_metric, search.needs_values, options.more_metrics),
+        isolation=options.isolation,
+        timeout_s=options.trial_timeout,
+        max_retries=options.max_retries,
+        environment=TRIAL_ENVIRONMENT,
+        hparams=search.hparams(),
+        direction=search.direction,
+        curve=options.prune is not None,
+        last_generation=search.last_generation,
+    )
+    # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
+    with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
+        # And from here on there may be something on disk.
+        run = run or create_run(place, _settings(name, train, search, options))
+        result = None
+        try:
+            with run.locked(curves=options.prune is not None):
+                plan = plan_text(name, planned or search, engine, place, options.max_trials)
+                result = _run_locked(search, options, engine, run, interrupts, plan)
+        except StorageError as error:
+            if result is None:
+                raise
+            raise _unsent(error, result) from error
+        return result
+
+
+def _run_locked(
+    search: Search,
+    options: Options,
+    engine: Engine,
+    run: RunDirectory,
+    interrupts: Interrupts,
+    plan: str,
+) -> Result:
+    searcher = search.searcher
+    goals = goals_of(options.metrics, search.direction, search.directions)
+    log = SearchLog(
+        run.paths.search(evolution=search.generations is not None and len(goals) == 1),
+        search.hparams(),
+        goals,
+        search.last_generation,
+        search.popsize,
+        about_search(run.settings["name"], search, run.settings.get("options", {})),
+        search.extras(),
+        searcher.order_matters,
+        search.inner.shows_elite,
+        search.rungs,
+        search.repeats if isinstance(searcher, RepeatingSearcher) else None,
+        options.prune is not None,
+    )
+    progress = Progress(_at_most(searcher.n_trials, options.max_trials), goals, options.progress)
+    limits = Limits(
+        search.direction,
+        options.timeout,
+        options.max_failures,
+        options.target,
+        options.max_trials,
+        search.repeats,
+    )
+    recorded = run.results()
+    if state := run.searcher_state():
+        if searcher.knows_only(state, {r.trial.number for r in recorded}):
+            searcher.restore(state)
+        else:
+            logger.warning(
+                "Records are missing in %s: the search is replayed from those that are there, and "
+                "the trials without one are run again.", run.paths.records
+            )  # fmt: skip
+    rule = as_rule(options.prune)
+    pruner = None if rule is None else Pruner(rule, search.direction, run)
+    loop = SearchLoop(
+        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner,
+        _keeper(search, options, run),
+    )  # fmt: skip
+
+    def result(stopped: str | None) -> Result:
+        name = run.settings["name"]
+        trials = tuple(loop.results())
+        return Result(
+            trials, search.direction, run.place, name, stopped, search.directions, options.metrics,
+            search.inner.name,
+        )  # fmt: skip
+
+    progress.plan(plan)
+    complete = False
+    try:
+        stopped = loop.run()
+        complete = stopped is None
+        return result(stopped)
+    except KeyboardInterrupt:
+        loop.cancel()
+        n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
+        interrupted = SearchInterrupted(
+            f"The search was interrupted after {n_ended} trials. They are in "
+            f"{run.place!r}: experiment.resume(spark, train, logdir) goes on."
+        )
+        interrupted.result = result("interrupted")
+        raise interrupted from None
+    except SessionLostError as error:
+        loop.cancel()
+        error.result = result("the Spark session ended")
+        raise
+    finally:
+        log.close(complete)
+        progress.close()
+
+
+def _engine(
+    spark: SparkSession | None, train: Callable[..., Any], template: TrialTask, options: Options
+) -> Engine:
+    if options.engine == "inline":
+        return InlineEngine(template, options.data)
+    if isinstance(spark, LateSession):
+        spark = spark.started()
+    if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
+        raise InvalidArgumentError(
+            f"spark must be a SparkSession, got {spark!r}. Build one with "
+            "SparkSession.builder.getOrCreate(), or debug without one: engine='inline'."
+        )
+    resources = Resources(
+        options.parallelism,
+        options.cpus_per_trial,
+        options.gpus_per_trial,
+        options.limit_threads,
+    )
+    return SparkEngine(spark, train, template, resources, tuple(options.py_files), options.data)
+
+
+def _keeper(search: Search, options: Options, run: RunDirectory) -> Keeper | None:
+    if options.n_kept is None:
+        return None
+    directions = search.directions or (search.direction,)
+    return Keeper(options.n_kept, directions, run, search.repeats, search.confirm)
+
+
+def _unsent(error: StorageError, result: Result) -> StorageError:
+    """Return the error of a search whose log directory went away, with all that there is."""
+    kept = [trial.kept for trial in result.trials if trial.kept]
+    places = f" The trials' files are kept at {_listed(kept)}." if kept else ""
+    found = StorageError(f"{error}{places}")
+    found.result = result
+    return found
+
+
+def _listed(places: list[str]) -> str:
+    more = f" and {len(places) - MAX_LISTED} more places" if len(places) > MAX_LISTED else ""
+    return ", ".join(places[:MAX_LISTED]) + more
+
+
+def _at_most(n_trials: int | None, limit: int | None) -> int | None:
+    return min((n for n in (n_trials, limit) if n is not None), default=None)
+
+
+def default_root(name: str) -> Path:
+    """Return a log directory for a run that nobody else is about to create."""
+    # The last part: other threads and drivers may start in the same second.
+    when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
+    return Path(DEFAULT_ROOT, f"{file_name(name)}-{when}").absolute()
+
+
+def _settings(
+    name: str, train: Callable[..., Any], search: Search, options: Options
+) -> dict[str, Any]:
+    return {
+        "sparkexp_version": __version__,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "name": name,
+        "train": where_defined(train),
+        "direction": search.direction,
+        **search.to_json(),
+        "options": options.to_json(),
+    }

@@ -1,0 +1,90 @@
+"""Starts a search whose arguments are parsed, or tries it out without training anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkexp.driver.options import Options
+from sparkexp.driver.run import default_root, run_search
+from sparkexp.driver.train_function import check_train, function_name, takes
+from sparkexp.driver.warm_start import begun, repeated
+from sparkexp.engine import probe_of
+from sparkexp.results.result import Result
+from sparkexp.runs import RunDirectory, RunPaths
+from sparkexp.runs.temporary import read_text, removed_afterwards
+from sparkexp.search import ListSearcher
+from sparkexp.search.spec import Search
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["start_search"]
+
+
+def start_search(
+    spark: SparkSession | None,
+    train: Callable[..., Any],
+    search: Search,
+    options: Options,
+    run: RunDirectory | None = None,
+) -> Result:
+    """Check the train function against the search, and run the search or a dry run of it.
+
+    Parameters
+    ----------
+    spark : SparkSession or None
+        None with ``engine='inline'``.
+    train : Callable
+        The train function.
+    search : Search
+        What to do.
+    options : Options
+        How to do it.
+    run : RunDirectory, optional
+        The run that is taken up again; by default a new one.
+
+    Raises
+    ------
+    TrainFunctionError
+        If the train function can't be called with the names of the search.
+    """
+    if run is None:
+        search = repeated(begun(search, options), options, takes(train, "seed"))
+    passed = search.names()
+    ever = {name for names in passed for name in names} if search.space is not None else set()
+    for names in passed:
+        check_train(train, names, options.data is not None, ever - set(names))
+    if options.dry_run:
+        return _try_out(spark, train, search, options)
+    return run_search(spark, train, search, options, run)
+
+
+def _try_out(
+    spark: SparkSession | None, train: Callable[..., Any], search: Search, options: Options
+) -> Result:
+    """Run one trial that loads the train function and its modules, and leaves nothing behind."""
+    first = search.searcher.ask()
+    searcher = ListSearcher([first.params if first is not None else {}])
+    one = Search(searcher, search.direction, needs_values=False, reuse=False)
+    wanted = options.place() or str(default_root(options.name or function_name(train)))
+    # Beside the log directory, on the same storage; what is there already is none of our business.
+    parent, _, name = wanted.rpartition("/")
+    if parent.endswith(":/"):  # a bucket has no place beside it
+        parent, name = wanted, "run"
+    place = f"{parent}/.{name}-dry-run-{uuid.uuid4().hex[:8]}"
+    with removed_afterwards(place):
+        quiet = dataclasses.replace(
+            options, dry_run=False, metric=None, logdir=place, initial=(), warm_start=None
+        )
+        result = run_search(spark, probe_of(train), one, quiet, planned=search)
+        (trial,) = result.trials
+        said = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output
+    return dataclasses.replace(
+        result,
+        trials=(dataclasses.replace(trial, output=said),),
+        stopped="a dry run: the train function was not called",
+    )

@@ -1,0 +1,151 @@
+"""What a search begins with: points that are tried first, and what an earlier one found."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkexp.driver.options import Options
+from sparkexp.errors import InvalidArgumentError, SpaceError
+from sparkexp.results.result import Result
+from sparkexp.runs import open_run
+from sparkexp.search.base import Known
+from sparkexp.search.repeating import RepeatingSearcher
+from sparkexp.search.spec import Search
+from sparkexp.space import Space
+from sparkexp.trial import ParamValue, TrialResult, params_key
+
+__all__ = ["begun", "repeated"]
+
+
+def begun(search: Search, options: Options) -> Search:
+    """Return the search with ``initial`` and ``warm_start`` of the options told to its searcher.
+
+    Raises
+    ------
+    SpaceError, InvalidArgumentError
+        If a configuration isn't one of the space, or there is nothing to warm it with.
+    RunDirectoryError
+        If ``warm_start`` is no run.
+    """
+    if not options.initial and options.warm_start is None:
+        return search
+    if search.space is None:
+        raise InvalidArgumentError(
+            "initial and warm_start go with a search space; a list of configurations is tried as "
+            "it is. Put what is to be tried first at its head."
+        )
+    initial = tuple(_initial(search.space, options.initial))
+    known, notes = _known(search, options.warm_start)
+    used = search.searcher.start_from(initial, known)
+    if known and not used:
+        notes = [f"a {search.searcher.name} search does not learn: warm_start changes nothing"]
+    return dataclasses.replace(search, initial=initial, known=known, notes=(*search.notes, *notes))
+
+
+def repeated(search: Search, options: Options, takes_seed: bool) -> Search:
+    """Return the search with ``repeats`` and ``confirm`` of the options.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If its trials can't be repeated.
+    """
+    if options.repeats == 1 and not options.confirm:
+        return search
+    if search.searcher.extras:
+        raise InvalidArgumentError(
+            "repeats and confirm go with trials that train to the end: in a search whose trials "
+            f"train for {', '.join(search.searcher.extras)}, leave them out."
+        )
+    drawn = int(np.random.SeedSequence().generate_state(1)[0])
+    searcher = RepeatingSearcher(
+        search.searcher,
+        search.directions or (search.direction,),
+        options.repeats,
+        options.confirm,
+        int(search.searcher.settings().get("seed", drawn)),
+        takes_seed and (search.space is None or "seed" not in search.space.names),
+    )
+    searcher.limit(options.max_trials)
+    return dataclasses.replace(search, searcher=searcher)
+
+
+def _initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InvalidArgumentError(
+            f"initial must be a list of configurations, got {given!r}. Write "
+            "initial=[{'learning_rate': 0.01}]."
+        )
+    for k, params in enumerate(given):
+        try:
+            checked = space.checked(params)
+        except SpaceError as error:
+            raise SpaceError(f"initial[{k}]: {error}") from None
+        if not space.allows(checked):
+            raise SpaceError(f"initial[{k}]: where= does not allow {checked}.")
+        yield checked
+
+
+def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
+    """Return what an earlier search says of configurations of this space, and a note on it."""
+    assert search.space is not None
+    if given is None:
+        return (), []
+    if isinstance(given, (str, os.PathLike)):
+        place = Options.checked({"logdir": given}).place()
+        assert place is not None
+        given = Result.of_run(open_run(place))
+    if not isinstance(given, Result):
+        raise InvalidArgumentError(
+            f"warm_start must be the Result of a search or its log directory, got {given!r}."
+        )
+    if len(search.directions) > 1 or len(given.directions) > 1:
+        raise InvalidArgumentError(
+            "warm_start goes with one metric, here and in the search it comes from. Leave it out."
+        )
+    if given.direction != search.direction:
+        raise InvalidArgumentError(
+            f"warm_start must have the direction of this search, {search.direction!r}, got "
+            f"{given.direction!r}: its values would be taken for the opposite of what they are."
+        )
+    grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)
+    # Of rungs the highest: what a short training gave is no value of this search.
+    top = max((r.trial.rung or 0 for r in given.trials if r.succeeded), default=0)
+    for result in given.trials:
+        if result.value is not None and result.succeeded and (result.trial.rung or 0) == top:
+            grouped[params_key(result.trial.params)].append(result)
+    known = []
+    for group in grouped.values():
+        params = _in_space(search.space, group[0].trial.params)
+        if params is not None:
+            known.append(Known(params, _mean(group)))
+    if not known:
+        raise InvalidArgumentError(
+            f"warm_start must have trials in this space, got none of {len(given.trials)}: names "
+            "or ranges differ, or all failed. Leave it out."
+        )
+    return tuple(known), [f"{len(known)} of {len(grouped)} configurations known from warm_start"]
+
+
+def _in_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:
+    try:
+        checked = space.checked(params)
+    except SpaceError:
+        return None
+    return checked if space.allows(checked) else None
+
+
+def _mean(group: Sequence[TrialResult]) -> float:
+    """Return the mean of what a configuration gave in its last state: most epochs, any seed."""
+
+    def state(result: TrialResult) -> Hashable:
+        return params_key({k: v for k, v in result.trial.extra.items() if k != "seed"})
+
+    values = [r.value for r in group if r.value is not None and state(r) == state(group[-1])]
+    return sum(values) / len(values)

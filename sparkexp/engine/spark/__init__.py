@@ -1,0 +1,1 @@
+"""Trials as Spark jobs: the driver's side."""

@@ -1,0 +1,385 @@
+"""The driver's side of Spark: one job per trial, from as many threads as there are slots."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkexp.engine.base import Engine, Train, TrialTask
+from sparkexp.engine.gpu import VISIBLE_DEVICES, local_gpus, share_out
+from sparkexp.engine.spark.connect import bounded_retries, give_up, is_connect, is_unreachable
+from sparkexp.engine.spark.jobs import TrialJobs
+from sparkexp.engine.spark.resources import Resources, resource_profile
+from sparkexp.engine.spark.slots import (
+    SlotCount,
+    check_session,
+    is_alive,
+    is_local,
+    setting,
+)
+from sparkexp.engine.transfer.data import hand_over, take_back
+from sparkexp.engine.transfer.shipping import ship
+from sparkexp.engine.transfer.train_imports import heavy_imports
+from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
+from sparkexp.trial import State, Trial, TrialResult
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["SparkEngine"]
+
+logger = logging.getLogger(__name__)
+
+N_CANCELS = 10
+# For one trial in the queue: so many slots that two become free at the same moment is rare.
+SLOTS_PER_AHEAD = 16
+CANCEL_AGAIN_S = 0.5
+# The user's function, pickled: beyond this it belongs into a file that executors read.
+MAX_TRAIN_MB = 100
+
+
+class SparkEngine(Engine):
+    """Runs each trial as a Spark job of one task.
+
+    Spark places the task, gives it its GPU, and runs it again where an executor is lost; the
+    trial's own failures come back as results.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    train : Callable
+        The train function.
+    template : TrialTask
+        The task whose trial is replaced by the submitted ones.
+    resources : Resources
+        What a trial is given.
+    py_files : tuple of str
+        Further Python files for the executors.
+    data : object, optional
+        The first argument for the train function.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If the session can't run tasks.
+    TrainFunctionError
+        If the train function can't be pickled.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        train: Train,
+        template: TrialTask,
+        resources: Resources = Resources(),  # noqa: B008  # frozen
+        py_files: tuple[str, ...] = (),
+        data: object = None,
+    ) -> None:
+        check_session(spark)
+        self._spark = spark
+        self._data = data
+        self._profile = resource_profile(spark, resources)
+        self._count = SlotCount(spark, resources.cpus, self._profile)
+        self._parallelism = resources.parallelism
+        n_slots = self._parallelism or self._count.now()
+        self._gpus = _GpuPool(spark, n_slots, resources.gpus)
+        _use_own_python(spark)
+        _stop_progress_bar(spark)
+        self._template = replace(
+            template,
+            train=_pickled(train),
+            preload=heavy_imports(train),
+            threads=resources.threads(spark),
+            modules=ship(spark, train, py_files),
+            max_retries=_with_copies(spark, template.max_retries),
+        )
+        self._attempts_per_job = _attempts_per_job(spark)
+        self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
+        self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
+        self._n_threads = 0
+        self._in_flight = 0
+        self._cancelled = threading.Event()
+        self._stopped: set[int] = set()
+        self._lost = threading.Event()
+        self._closing = ExitStack()
+        self._closing.enter_context(bounded_retries(spark))
+
+    @property
+    def slots(self) -> int:
+        slots = self._parallelism or self._count.now()
+        return min(slots, self._gpus.n_shares or slots)
+
+    @property
+    def ahead(self) -> int:
+        # Only where Spark itself holds queued trials back: elsewhere they would run at once. It
+        # answers them with more executors, if it may, hence none of them there.
+        if self._parallelism or self._gpus.n_shares or not self._count.exact:
+            return 0
+        return 1 + self.slots // SLOTS_PER_AHEAD
+
+    @property
+    def where(self) -> str:
+        return str(setting(self._spark, "spark.master") or "the Spark session")
+
+    @property
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # known once it is asked
+        there = self._count.now()
+        if self._parallelism is None or self._parallelism <= there:
+            return ()
+        return (
+            f"parallelism={self._parallelism} is more than the {there} trials that the executors "
+            "can run at a time now; the others wait in Spark's queue.",
+        )
+
+    def submit(self, trial: Trial) -> None:
+        if self._data is not None and self._template.data is None:
+            # Not before the first trial: now the run's directory is there.
+            place = hand_over(self._data, self._template.logdir)
+            self._template = replace(self._template, data=place)
+        self._in_flight += 1
+        if self._n_threads < self._in_flight:
+            self._start_thread()
+        self._submitted.put((trial, time.time()))
+
+    def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
+        if not self._in_flight:
+            return []
+        try:
+            results = [self._ended.get(timeout=timeout_s)]
+        except queue.Empty:
+            return []
+        while not self._ended.empty():
+            results.append(self._ended.get())
+        if self._lost.is_set() and not self._cancelled.is_set():
+            for result in results:
+                self._ended.put(result)
+            raise SessionLostError(
+                "The Spark session ended while trials ran. The trials that ended are in "
+                f"{self._template.logdir!r}: with a new session, "
+                "experiment.resume(spark, train, logdir) goes on."
+            )
+        self._in_flight -= len(results)
+        learnt = {module for result in results for module in result.imported}
+        if new := learnt - set(self._template.preload):
+            self._template = replace(
+                self._template, preload=(*self._template.preload, *sorted(new))
+            )
+        return results
+
+    def cancel(self) -> None:
+        if self._cancelled.is_set():
+            return
+        self._cancelled.set()
+        for _ in range(self._n_threads):
+            self._submitted.put(None)
+        if self._in_flight:
+            # In a thread, since a session that is gone may not answer for long; and more than
+            # once, since a job that starts at this moment is in nobody's list yet.
+            threading.Thread(target=self._cancel_jobs, name="sparkexp-cancel", daemon=True).start()
+
+    def stop(self, trial: Trial) -> None:
+        self._stopped.add(trial.number)
+        name = f"sparkexp-stop-{trial.number}"
+        threading.Thread(target=self._cancel_jobs, args=(trial,), name=name, daemon=True).start()
+
+    def close(self) -> None:
+        self.cancel()
+        self._closing.close()
+        if self._lost.is_set():
+            give_up(self._spark)
+        if self._template.data is not None:
+            take_back(self._template.data)
+
+    def _cancel_jobs(self, trial: Trial | None = None) -> None:
+        for _ in range(N_CANCELS):
+            if trial is not None and trial.number not in self._stopped:
+                return  # it has ended
+            try:
+                self._jobs.cancel(trial)
+            except Exception as error:
+                logger.debug("Jobs could not be cancelled", exc_info=error)
+                return
+            time.sleep(CANCEL_AGAIN_S)
+
+    def _start_thread(self) -> None:
+        # Spark's job properties (pool, description, tags) are bound to threads.
+        serve = self._jobs.inheriting(self._serve)
+        name = f"sparkexp-slot-{self._n_threads}"
+        self._n_threads += 1
+        # A daemon: a second Ctrl-C must not wait for trials.
+        threading.Thread(target=serve, name=name, daemon=True).start()
+
+    def _serve(self) -> None:
+        while (item := self._submitted.get()) is not None:
+            trial, submitted = item
+            try:
+                with self._gpus.taken() as gpus:
+                    result = self._run(replace(self._template, trial=trial, gpus=gpus))
+            except Exception as error:  # ours, or Spark's in a state nobody foresaw
+                logger.exception("%s could not be run", trial.id)
+                text = f"The trial could not be run: {type(error).__name__}: {error}"
+                result = TrialResult(trial, State.FAILED, error=text, ended=time.time())
+            self._stopped.discard(trial.number)
+            self._ended.put(replace(result, submitted=submitted))
+
+    def _run(self, task: TrialTask) -> TrialResult:
+        """Run a trial, again where Spark gave it up for reasons that lie outside of it."""
+        trial = task.trial
+        while not self._cancelled.is_set() and trial.number not in self._stopped:
+            try:
+                return self._jobs.run(task)
+            except Exception as error:
+                if is_unreachable(error) or not is_alive(self._spark):
+                    self._lost.set()
+                    break
+                if self._cancelled.is_set() or _is_cancelled(error):
+                    break
+                attempts = task.first_attempt + self._attempts_per_job
+                logger.warning("%s was lost: %s", trial.id, _reason(error))
+                if attempts > task.max_retries:
+                    text = (
+                        f"Spark could not run the trial in {attempts} attempts "
+                        f"(max_retries={task.max_retries}): {_reason(error)}"
+                    )
+                    return TrialResult(
+                        trial, State.FAILED, error=text, ended=time.time(), attempt=attempts - 1
+                    )
+                task = replace(task, first_attempt=attempts)
+        return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
+
+
+class _GpuPool:
+    """The GPUs of this machine, where the driver hands them out; elsewhere nothing."""
+
+    def __init__(self, spark: SparkSession, n_slots: int, per_trial: float | None) -> None:
+        gpus = local_gpus() if is_local(spark) and not is_connect(spark) else ()
+        self._free: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        if per_trial is not None and is_local(spark) and not gpus:
+            raise EnvironmentUnfitError(
+                f"gpus_per_trial={per_trial:g} needs GPUs, and nvidia-smi and {VISIBLE_DEVICES} "
+                "name none on this machine. Leave it out, or install the driver."
+            )
+        shares = share_out(gpus, n_slots, per_trial) if gpus else []
+        self.n_shares = len(shares)
+        for share in shares:
+            self._free.put(share)
+
+    @contextmanager
+    def taken(self) -> Iterator[tuple[str, ...] | None]:
+        """Take a slot's GPUs for a while; None leaves the choice to Spark."""
+        if not self.n_shares:
+            yield None
+            return
+        gpus = self._free.get()
+        try:
+            yield gpus
+        finally:
+            self._free.put(gpus)
+
+
+def _pickled(train: Train) -> bytes:
+    """Pickle the train function.
+
+    Raises
+    ------
+    TrainFunctionError
+        If it, or something it refers to, can't be pickled or is very large.
+    """
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(train)
+    except Exception as error:
+        raise TrainFunctionError(
+            "The train function is sent to executors, and it can't be pickled: "
+            f"{type(error).__name__}: {error}. Create what can't travel (sessions, locks, open "
+            "files, loggers, models) inside the function."
+        ) from error
+    if len(data) > MAX_TRAIN_MB * 1e6:
+        raise TrainFunctionError(
+            f"The train function and the data it refers to take {len(data) / 1e6:.0f} MB, more "
+            f"than the {MAX_TRAIN_MB} MB that can be sent with every trial. Hand the data over "
+            "with data=, or load it inside the function."
+        )
+    return data
+
+
+def _use_own_python(spark: SparkSession) -> None:
+    """Let a local session's workers run this Python.
+
+    Without PYSPARK_PYTHON they run the ``python3`` of the PATH, which lacks everything if this
+    one belongs to a virtual environment that isn't activated.
+    """
+    master = setting(spark, "spark.master") or ""
+    if is_connect(spark) or not master.startswith("local"):  # local-cluster, too
+        return
+    context = spark.sparkContext
+    found = shutil.which(context.pythonExec)
+    # Not resolved: a virtual environment's python is a link to one outside of it.
+    if found is None or Path(found).absolute() != Path(sys.executable).absolute():
+        if not _chosen(spark):
+            logger.info("Workers run %s instead of %s", sys.executable, context.pythonExec)
+            context.pythonExec = sys.executable
+
+
+def _attempts_per_job(spark: SparkSession) -> int:
+    """Return how often Spark itself runs a task before it gives the job up."""
+    return 1 if is_local(spark) else int(setting(spark, "spark.task.maxFailures") or 4)
+
+
+def _with_copies(spark: SparkSession, max_retries: int) -> int:
+    """Return the retries where Spark may start a copy of each attempt, which counts like one."""
+    copies = setting(spark, "spark.speculation") == "true"
+    return 2 * max_retries + 1 if copies else max_retries
+
+
+def _stop_progress_bar(spark: SparkSession) -> None:
+    """Stop Spark's own progress bar: both on one line can't be read, and ours knows trials."""
+    if is_connect(spark):
+        return
+    bar = spark.sparkContext._jsc.sc().progressBar()
+    if bar.isDefined():
+        bar.get().stop()
+
+
+def _chosen(spark: SparkSession) -> bool:
+    return (
+        bool(os.environ.get("PYSPARK_PYTHON"))
+        or setting(spark, "spark.pyspark.python") is not None
+    )
+
+
+def _is_cancelled(error: Exception) -> bool:
+    """Tell whether somebody cancelled the job: this search, or a user in Spark's pages."""
+    text = str(error)
+    return any(name in text for name in ("SPARK_JOB_CANCELLED", "OPERATION_CANCELED", "cancelled"))
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of a Spark error that says what happened."""
+    lines = [line.strip(" :\t") for line in str(error).splitlines() if line.strip()]
+    if any("No module named 'pyarrow'" in line for line in lines):
+        return (
+            "the executors' Python lacks pyarrow. Set PYSPARK_PYTHON (or spark.pyspark.python) "
+            "to a Python that has the packages of requirements.txt, on every host."
+        )
+    if any("Python worker exited unexpectedly" in line for line in lines):
+        return (
+            "its worker process was lost. Look for memory: processes that take more than there is "
+            "are killed."
+        )
+    telling = [line for line in lines if "Error" in line or "Exception" in line or "ost" in line]
+    return (telling or lines or [type(error).__name__])[0][:2000]

@@ -1,0 +1,54 @@
+"""A session that is built when a search has been checked, and not before."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sparkexp.engine.spark.connect import is_connect
+from sparkexp.engine.spark.session import build_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["LateSession"]
+
+
+class LateSession:
+    """Stands for a session in a call; starting Spark takes seconds, and a typing error none.
+
+    Parameters
+    ----------
+    app_name : str
+        Shown in Spark's pages.
+    master : str, optional
+        Spark master; by default that of spark-submit, or ``local[2]``.
+    """
+
+    def __init__(self, app_name: str, master: str | None = None) -> None:
+        self._app_name = app_name
+        self._master = master
+        self._built: SparkSession | None = None
+
+    def started(self) -> SparkSession:
+        """Return the session of this process, built by the first call if there is none.
+
+        Raises
+        ------
+        EnvironmentUnfitError
+            If Java is missing or too old.
+        """
+        from pyspark.sql import SparkSession
+
+        found = self._built or SparkSession.getActiveSession()
+        if found is None:
+            found = self._built = build_session(self._app_name, self._master)
+            if "PYSPARK_GATEWAY_PORT" not in os.environ and not is_connect(found):
+                found.sparkContext.setLogLevel("ERROR")  # nobody chose a level
+        return found
+
+    def close(self) -> None:
+        """Stop the session, if it was built here."""
+        if self._built is not None:
+            self._built.stop()
+            self._built = None

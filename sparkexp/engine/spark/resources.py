@@ -1,0 +1,76 @@
+"""What a trial is given: cores, GPUs, threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkexp.engine.spark.slots import is_local, setting
+from sparkexp.errors import EnvironmentUnfitError
+
+if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
+    from pyspark.sql import SparkSession
+
+__all__ = ["Resources", "resource_profile"]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the user asked for; None stands for what the session's settings say.
+
+    Parameters
+    ----------
+    parallelism : int, optional
+        Trials at the same time.
+    cpus : int, optional
+        Cores of a trial.
+    gpus : float, optional
+        GPUs of a trial, or the fraction of one.
+    limit_threads : bool
+        Whether numeric libraries get as many threads as the trial has cores.
+    """
+
+    parallelism: int | None = None
+    cpus: int | None = None
+    gpus: float | None = None
+    limit_threads: bool = True
+
+    def threads(self, spark: SparkSession) -> int | None:
+        """Return the threads of a trial; None for the libraries' own choice."""
+        if not self.limit_threads:
+            return None
+        return self.cpus or int(setting(spark, "spark.task.cpus") or 1)
+
+
+def resource_profile(spark: SparkSession, resources: Resources) -> ResourceProfile | None:
+    """Return the profile for a trial's task; None where the session's settings will do.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    resources : Resources
+        What the user asked for.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If the session can't give different tasks different resources.
+    """
+    if (resources.cpus is None and resources.gpus is None) or is_local(spark):
+        return None  # on one machine the driver counts cores and assigns GPUs itself
+    master = setting(spark, "spark.master") or ""
+    if master.startswith("local-cluster"):
+        raise EnvironmentUnfitError(
+            "cpus_per_trial and gpus_per_trial need a standalone, YARN or Kubernetes master, got "
+            f"{master!r}. Set spark.task.cpus or spark.task.resource.gpu.amount instead."
+        )
+    from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
+
+    requests = TaskResourceRequests()
+    requests.cpus(resources.cpus or int(setting(spark, "spark.task.cpus") or 1))
+    gpus = resources.gpus or float(setting(spark, "spark.task.resource.gpu.amount") or 0)
+    if gpus:
+        requests.resource("gpu", gpus)
+    return ResourceProfileBuilder().require(requests).build

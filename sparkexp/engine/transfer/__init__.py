@@ -1,0 +1,1 @@
+"""Code, data and files on their way between the driver and its trials."""

@@ -1,0 +1,196 @@
+"""The trial's own process: everything that happens in it, up to its exit."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from sparkexp.context.checkpoints import Checkpoints
+from sparkexp.context.current import activate
+from sparkexp.context.curve import CurveFile
+from sparkexp.engine.base import TrialTask
+from sparkexp.engine.transfer.data import read_data
+from sparkexp.engine.worker.outcome import Outcome, call_train, failure
+from sparkexp.runs import RunPaths
+from sparkexp.trial import State
+
+__all__ = ["die_with_parent", "run_here", "run_in_child"]
+
+PR_SET_PDEATHSIG = 1
+
+
+def run_here(task: TrialTask, directory: str) -> Outcome:
+    """Run the train function in this process, as the current trial.
+
+    Parameters
+    ----------
+    task : TrialTask
+        The trial.
+    directory : str
+        The attempt's directory.
+    """
+    try:
+        train = task.train if callable(task.train) else _load(task.train)
+        if task.data is not None:
+            train = functools.partial(train, read_data(Path(task.data)))
+    except Exception as error:
+        return failure(_load_error(error))
+    warnings: tuple[str, ...] = ()
+    outcome = None
+    try:
+        curve = _curve(task)
+        with activate(directory, task.trial.checkpoint, curve, task.on_report) as current:
+            outcome = call_train(train, task.trial.arguments, task.objective)
+            outcome = replace(outcome, continued=current.checkpoints.continued)
+            if outcome.state is State.SUCCEEDED:
+                outcome = _with_checkpoints(outcome, current.checkpoints)
+    except OSError as error:  # the reporter's last flush
+        if outcome is None:
+            raise
+        warnings = (f"Live metrics could not be written: {error}",)
+    return replace(outcome, warnings=(*outcome.warnings, *warnings))
+
+
+def _curve(task: TrialTask) -> CurveFile | None:
+    if not task.curve:
+        return None
+    path = RunPaths(Path(task.logdir)).curve(task.trial.number)
+    if task.on_report is not None:  # the driver looks at it after every report
+        return CurveFile(path, task.objective.metric, seconds=0)
+    return CurveFile(path, task.objective.metric)
+
+
+def _with_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:
+    """Keep the checkpoints for later trials; a full disk doesn't cost the result."""
+    try:
+        checkpoints.commit()
+    except OSError as error:
+        warning = f"The checkpoints could not be kept, later trials start anew: {error}"
+        return replace(outcome, warnings=(*outcome.warnings, warning))
+    return outcome
+
+
+def run_in_child(
+    task: TrialTask, directory: str, output: Path, send: Callable[[bytes], None]
+) -> NoReturn:
+    """Run the trial in this process, which was made for it, and leave the process."""
+    code = 1
+    try:
+        die_with_parent()
+        os.setsid()
+        _restore_signals()
+        warning = _redirect_output(output)
+        faulthandler.enable(file=2)  # where in Python it crashed goes into the output, too
+        for name, value in task.environment.items():
+            os.environ.setdefault(name, value)
+        _limit_threads(task.threads)
+        # Before the modules that earlier searches shipped to this worker.
+        sys.path[:0] = task.modules
+        _reseed()
+        outcome = run_here(task, directory)
+        if warning:
+            outcome = replace(outcome, warnings=(*outcome.warnings, warning))
+        send(outcome.to_bytes())
+        code = 0
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    finally:
+        # Not sys.exit: the exit handlers belong to the worker that this process was forked from.
+        _flush()
+        os._exit(code)
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that made it ends; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _load(pickled: bytes) -> Callable[..., object]:
+    import cloudpickle
+
+    train: Callable[..., object] = cloudpickle.loads(pickled)
+    return train
+
+
+def _load_error(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"The data for the trials lies in {error.filename}, and executors on this host don't "
+            "see it. The log directory must be on storage that all hosts mount at the same place."
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"The train function needs the module {error.name!r}, which the executor's Python "
+            f"({sys.executable}) does not find. Install it on the executors, or pass its file "
+            "in py_files=[...]."
+        )
+    return (
+        "The train function could not be loaded on the executor: "
+        f"{type(error).__name__}: {error}. Executors need the same Python version and packages "
+        "as the driver."
+    )
+
+
+def _restore_signals() -> None:
+    """Undo what the worker set, so that the train function starts as in a new process."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _redirect_output(output: Path) -> str | None:
+    """Send stdout and stderr, of C code too, to the trial's log; return what went wrong."""
+    warning = None
+    try:
+        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        warning = f"The trial's output could not be written to {output}: {error.strerror}"
+        fd = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    # New objects: the worker may have put its own in the place of sys.stdout.
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    return warning
+
+
+def _limit_threads(threads: int | None) -> None:
+    """Tell the numeric libraries how many cores the trial has.
+
+    Otherwise each trial starts as many threads as the machine has cores, and the trials of a
+    machine fight for them.
+    """
+    if threads is None:
+        return
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, str(threads))
+    # Spark has set this one, to spark.task.cpus.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+def _reseed() -> None:
+    """Give numpy's global generator fresh entropy: forks of one worker would share its state."""
+    # Loaded by the worker, that is; else it seeds itself, and loading it takes 10 ms.
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # the disk is full, or the train function closed it: nobody is left to tell
+    # What C code printed waits in a buffer of its own, which os._exit drops.
+    ctypes.CDLL(None).fflush(None)

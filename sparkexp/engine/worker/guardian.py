@@ -1,0 +1,316 @@
+"""The process that makes the trials' processes, watches over them, and buries what they leave.
+
+::
+
+    worker ──fork──► guardian ──fork──► child: train(**params)        once more for every trial
+                        │
+                        ├ holds the heavy modules, so that children are born with them
+                        ├ enforces the time limit
+                        ├ learns how the child ended (outcome, exit status, signal)
+                        ├ notices when the worker dies
+                        └ kills every process that the trial left behind, then reports
+
+One guardian serves a worker for all its life. It is a process and not the worker itself, so that
+the trial's processes are ended also when the worker is killed: Spark cancels a task by killing its
+worker. On Linux it is the reaper of orphans below it, which makes even daemons of the trial its
+children. It runs no code of the user's and does not unpickle the train function.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import pickle
+import select
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from sparkexp.engine.base import TrialTask
+from sparkexp.engine.worker.child import run_in_child
+
+__all__ = ["TAKEN", "Report", "Request", "fork", "serve"]
+
+PR_SET_CHILD_SUBREAPER = 36
+CHUNK = 1 << 16
+MAX_POLL_S = 86_400.0  # the milliseconds of 25 days are more than poll takes
+# What the guardian answers at once to a request.
+TAKEN = b"taken\n"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A trial to run, and what the worker's process looks like at that moment."""
+
+    task: TrialTask
+    directory: str
+    output: Path
+    environ: dict[str, str]
+    path: list[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a trial's process ended."""
+
+    outcome: bytes
+    status: int
+    timed_out: bool
+
+    def to_line(self) -> bytes:
+        record = {
+            "outcome": self.outcome.decode("latin-1"),
+            "status": self.status,
+            "timed_out": self.timed_out,
+        }
+        return json.dumps(record).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Report:
+        record = json.loads(line)
+        return cls(record["outcome"].encode("latin-1"), record["status"], record["timed_out"])
+
+
+def fork() -> int:
+    """Fork this process, as `os.fork` does."""
+    with warnings.catch_warnings():
+        # Spark's worker has an idle thread of Arrow's, which a fork is allowed to lose.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def serve(worker: socket.socket) -> NoReturn:
+    """Run the trials that the worker asks for, until it ends; then leave the process.
+
+    Parameters
+    ----------
+    worker : socket.socket
+        Takes pickled requests; gives `TAKEN` and a report's line for each.
+    """
+    code = 1
+    try:
+        os.setsid()  # a signal to the worker's process group must not take the guardian along
+        if sys.platform == "linux":
+            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _close_other_sockets(worker.fileno())
+        wake_in = _wake_on_child_exit()
+        requests = worker.makefile("rb")
+        while (request := _next(requests)) is not None:
+            worker.sendall(TAKEN)
+            report = _run(request, worker, wake_in)
+            if report is None:
+                break
+            worker.sendall(report.to_line())
+        code = 0
+    except (BrokenPipeError, ConnectionResetError):
+        code = 0  # the worker ended
+    finally:
+        os._exit(code)
+
+
+def _next(requests: BinaryIO) -> Request | None:
+    try:
+        request: Request = pickle.load(requests)
+    except (EOFError, pickle.UnpicklingError):  # its end, or that of half a request
+        return None
+    return request
+
+
+def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None:
+    """Run a trial and return how it ended; None if the worker died meanwhile."""
+    task = request.task
+    _look_like(request)
+    if task.isolation == "fork":
+        _preload(task)
+    result_in, result_out = os.pipe()
+    child = fork()
+    if child == 0:
+        for fd in (worker.detach(), result_in, wake_in):
+            os.close(fd)
+        _become_trial(request, result_out)
+    os.close(result_out)
+    try:
+        return _watch(child, result_in, worker.fileno(), wake_in, task.timeout_s)
+    finally:
+        os.close(result_in)
+        _kill_descendants(child)
+
+
+def _look_like(request: Request) -> None:
+    """Take over what a fork of the worker would have: Spark changes it from task to task."""
+    for name in os.environ.keys() - request.environ.keys():
+        del os.environ[name]
+    for name, value in request.environ.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+    sys.path[:] = request.path
+
+
+def _preload(task: TrialTask) -> None:
+    """Import the heavy modules here, so that the trials' processes are born with them."""
+    # The first is what every trial's process loads the train function with.
+    missing = [m for m in ("cloudpickle", *task.preload) if m not in sys.modules]
+    if not missing:
+        return
+    # TensorFlow reads what it is to say at its start when it is imported.
+    added = {name: v for name, v in task.environment.items() if name not in os.environ}
+    os.environ.update(added)
+    for module in missing:
+        try:
+            importlib.import_module(module)
+        except Exception:
+            continue  # the trial imports it itself, or shows the error as its own
+    for name in added:
+        os.environ.pop(name, None)
+    # Objects that the collector leaves alone stay on pages that all children share.
+    gc.collect()
+    gc.freeze()
+
+
+def _become_trial(request: Request, result_out: int) -> NoReturn:
+    """Run the trial in this process, or in a new interpreter in its place."""
+    task, directory, output = request.task, request.directory, request.output
+    if task.isolation == "spawn":
+        from sparkexp.engine.worker import spawned
+
+        payload = tempfile.TemporaryFile()  # without a name: nothing is left of it
+        pickle.dump(sys.path, payload)
+        pickle.dump((task, directory, str(output)), payload)
+        payload.seek(0)
+        for fd in (payload.fileno(), result_out):
+            os.set_inheritable(fd, True)
+        os.execv(sys.executable, spawned.command(payload.fileno(), result_out))
+
+    def send(data: bytes) -> None:
+        with os.fdopen(result_out, "wb") as pipe:
+            pipe.write(data)
+
+    run_in_child(task, directory, output, send)
+
+
+def _close_other_sockets(own: int) -> None:
+    """Drop the worker's connections: Spark must see them end when the worker dies."""
+    try:
+        fds = [int(name) for name in os.listdir("/dev/fd")]
+    except OSError:
+        return
+    for fd in fds:
+        try:
+            if fd != own and stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.close(fd)
+        except OSError:
+            pass  # the descriptor of the listing itself
+
+
+def _wake_on_child_exit() -> int:
+    """Return a descriptor that becomes readable when a child ends."""
+    wake_in, wake_out = os.pipe()
+    os.set_blocking(wake_in, False)
+    os.set_blocking(wake_out, False)
+    signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    return wake_in
+
+
+def _watch(
+    child: int, result_in: int, alive_in: int, wake_in: int, timeout_s: float | None
+) -> Report | None:
+    """Wait for the child's end and return what it left; None if the worker died meanwhile."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    poll = select.poll()
+    for fd in (result_in, alive_in, wake_in):
+        poll.register(fd, select.POLLIN)
+    outcome = b""
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if left == 0.0:
+            return Report(b"", 0, timed_out=True)
+        events = dict(poll.poll(None if left is None else min(left, MAX_POLL_S) * 1000 + 1))
+        if alive_in in events:
+            return None
+        if result_in in events:
+            data = os.read(result_in, CHUNK)
+            outcome += data
+            if not data:  # its end; a process of the trial may hold it open after the child
+                poll.unregister(result_in)
+        if wake_in in events:
+            os.read(wake_in, CHUNK)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return Report(outcome + _rest(result_in), status, timed_out=False)
+
+
+def _rest(fd: int) -> bytes:
+    """Return what lies in a pipe, without waiting for more."""
+    os.set_blocking(fd, False)
+    data = b""
+    try:
+        while chunk := os.read(fd, CHUNK):
+            data += chunk
+    except BlockingIOError:
+        pass
+    return data
+
+
+def _kill_descendants(child: int) -> None:
+    """Kill all that the trial started, until nothing is left to wait for."""
+    if sys.platform != "linux":
+        _kill_group(child)
+        return
+    while True:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return  # orphans are handed to this process: without a child nothing is left
+        for pid in _descendants(os.getpid()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.002)
+
+
+def _kill_group(child: int) -> None:
+    """Kill the child's session leader's group: all there is without Linux's reaper."""
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        pass
+
+
+def _descendants(root: int) -> list[int]:
+    """Return the processes below one, from /proc."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                stat = Path("/proc", name, "stat").read_bytes()
+            except OSError:
+                continue  # it ended while we looked
+            # The name in parentheses may hold anything; the parent is the second field after it.
+            parent = int(stat[stat.rindex(b")") + 1 :].split()[1])
+            children.setdefault(parent, []).append(int(name))
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found

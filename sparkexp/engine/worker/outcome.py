@@ -1,0 +1,230 @@
+"""Calls the train function and makes plain data of whatever it does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import numbers
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sparkexp.engine.base import Objective, Train
+from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
+from sparkexp.trial import ParamValue, State
+
+__all__ = ["Outcome", "TrialStopped", "call_train", "failure"]
+
+MAX_ERROR_CHARS = 16_000
+MISSING_MODULE = (
+    "  The trial ran under {python}. Install the module there, on every host, or pass its file in "
+    "py_files=[...]."
+)
+
+
+class TrialStopped(BaseException):
+    """Ends a train function from within; no ``except Exception`` of it is in the way."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the train function did, as far as its own process can tell."""
+
+    state: State
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    imported: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    continued: bool = False
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Outcome:
+        record = json.loads(data)
+        record["state"] = State(record["state"])
+        record["imported"] = tuple(record["imported"])
+        record["warnings"] = tuple(record["warnings"])
+        return cls(**record)
+
+
+def failure(error: str, started: float = 0.0) -> Outcome:
+    """Return the outcome of a trial that failed for a reason outside the train function."""
+    return Outcome(State.FAILED, error=error, started=started, ended=time.time())
+
+
+def call_train(train: Train, params: Mapping[str, ParamValue], objective: Objective) -> Outcome:
+    """Call the train function and return what it did; only interrupts are raised.
+
+    Parameters
+    ----------
+    train : Callable
+        The user's function.
+    params : Mapping[str, int | float | str | bool]
+        Its keyword arguments.
+    objective : Objective
+        What it must return.
+    """
+    n_before = len(sys.modules)
+    before = {module for module in HEAVY_MODULES if module in sys.modules}
+    started = time.time()
+    value: float | None = None
+    metrics: dict[str, float] = {}
+    error: str | None = None
+    try:
+        returned = train(**params)
+        value, metrics, error = _objective_of(returned, objective)
+    except KeyboardInterrupt:
+        raise
+    except TrialStopped:
+        return Outcome(State.CANCELLED, started=started, ended=time.time())
+    except BaseException as raised:  # SystemExit and the like end the trial, not the worker
+        if isinstance(raised, ModuleNotFoundError):
+            raised.add_note(MISSING_MODULE.format(python=sys.executable))
+        error = _traceback_of(raised)
+    return Outcome(
+        state=State.SUCCEEDED if error is None else State.FAILED,
+        value=value if error is None else None,
+        metrics=metrics,
+        error=error,
+        started=started,
+        ended=time.time(),
+        imported=_heavy_of(
+            itertools.islice(reversed(sys.modules), len(sys.modules) - n_before), before
+        ),
+    )
+
+
+def _heavy_of(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
+    """Return what is worth importing before the next trial: heavy modules, and late parts of them.
+
+    Parameters
+    ----------
+    loaded : iterable of str
+        Modules that were loaded, the last first. (Not all of `sys.modules`: to touch every name
+        copies pages that a fork shares, 12 ms of them.)
+    before : set of str
+        Heavy modules that had been there.
+    """
+    names = [name for name in loaded if name.partition(".")[0] in HEAVY_MODULES]
+    parts = [name for name in names if name.partition(".")[0] in before]
+    return tuple(reversed([name for name in names if name in HEAVY_MODULES] + parts))
+
+
+def _traceback_of(raised: BaseException) -> str:
+    """Return the traceback from the user's first line on, the end of it if it is very long."""
+    # The first frame is call_train's own, which tells the user nothing.
+    own = raised.__traceback__
+    text = "".join(
+        traceback.format_exception(type(raised), raised, own.tb_next if own else None)
+    ).rstrip()
+    if len(text) > MAX_ERROR_CHARS:
+        text = "…" + text[-MAX_ERROR_CHARS:]
+    # A lone surrogate (an undecodable file name, say) can't be written as UTF-8 later.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _objective_of(
+    returned: Any, objective: Objective
+) -> tuple[float | None, dict[str, float], str | None]:
+    """Split what was returned into the objective, all metrics, and what is wrong with them."""
+    if returned is None:
+        if not objective.required and objective.metric is None:
+            return None, {}, None
+        return None, {}, "The train function returned nothing. Return the metric to optimise."
+    if not isinstance(returned, Mapping):
+        number = _number(returned)
+        if number is None:
+            return (
+                None,
+                {},
+                (
+                    "The train function must return a number or a dict of numbers, "
+                    f"got {_describe(returned)}."
+                ),
+            )
+        if objective.more:
+            names = ", ".join(map(repr, (objective.metric, *objective.more)))
+            return None, {}, f"The train function must return a dict of {names}, got a number."
+        name = objective.metric
+        metrics = {name: number} if name and math.isfinite(number) else {}
+        return number, metrics, _not_finite(number)
+    return _objective_of_dict(returned, objective)
+
+
+def _objective_of_dict(
+    returned: Mapping[Any, Any], objective: Objective
+) -> tuple[float | None, dict[str, float], str | None]:
+    metrics: dict[str, float] = {}
+    finite: dict[str, float] = {}  # what JSON and TensorBoard can hold
+    for name, entry in returned.items():
+        number = _number(entry)
+        if number is None or not isinstance(name, str):
+            return (
+                None,
+                finite,
+                (
+                    "The train function must return a number or a dict of names and numbers, got "
+                    f"{name!r}: {_describe(entry)}."
+                ),
+            )
+        metrics[name] = number
+        if math.isfinite(number):
+            finite[name] = number
+    metric = objective.metric or (next(iter(metrics)) if len(metrics) == 1 else None)
+    if metric is None:
+        # A grid loses nothing without an objective: its metrics are kept.
+        error = (
+            f"The train function returned a dict of {', '.join(map(repr, metrics)) or 'nothing'}. "
+            "Name the entry to optimise, for example metric='accuracy'."
+        )
+        return None, finite, error if objective.required else None
+    for name in (metric, *objective.more):
+        wrong = _wrong_with(name, metrics)
+        if wrong is not None:
+            return metrics.get(metric), finite, wrong
+    return metrics[metric], finite, None
+
+
+def _wrong_with(metric: str, metrics: Mapping[str, float]) -> str | None:
+    if metric not in metrics:
+        return (
+            f"The train function returned no {metric!r} but {', '.join(map(repr, metrics))}. "
+            "Return it, or name another entry with metric=."
+        )
+    return _not_finite(metrics[metric])
+
+
+def _number(value: Any) -> float | None:
+    """Return a number as a float: Python's, numpy's, or an array or tensor of no dimensions."""
+    if isinstance(value, bool):
+        return None
+    if not isinstance(value, numbers.Real):
+        # Arrays and tensors: one element and no dimensions, else float() would guess. It would
+        # take numpy's bools, complex numbers and texts, too.
+        kind = getattr(getattr(value, "dtype", None), "kind", "f")
+        if getattr(value, "shape", None) != () or kind in "bcSU":
+            return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _not_finite(number: float) -> str | None:
+    return None if math.isfinite(number) else f"The train function returned {number}."
+
+
+def _describe(value: Any) -> str:
+    """Name a value's type, and its shape or length, without asking its own repr."""
+    shape = getattr(value, "shape", None)
+    suffix = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
+    return f"{type(value).__module__}.{type(value).__qualname__}{suffix}"

@@ -1,0 +1,46 @@
+"""Whether a train function could run on an executor, found out without running it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from sparkexp.engine.base import Train
+from sparkexp.engine.transfer.train_imports import referred_modules
+
+__all__ = ["probe_of"]
+
+
+def probe_of(train: Train) -> Callable[..., float]:
+    """Return a function that imports what a train function needs, and prints what it found.
+
+    It carries the train function along, so that loading the one loads the other, and takes the
+    same arguments. It returns the number of modules.
+
+    Parameters
+    ----------
+    train : Callable
+        The train function; the probe never calls it.
+    """
+    modules = [name for name in referred_modules(train) if name not in ("__main__", "builtins")]
+
+    def probe(*data: Any, **params: Any) -> float:
+        print(f"{train!r} was loaded on {socket.gethostname()}")
+        print(f"Python {platform.python_version()} at {sys.executable}")
+        for name in modules:
+            importlib.import_module(name)
+            print(f"{name} {_version(name)}".rstrip())
+        return float(len(modules))
+
+    return probe
+
+
+def _version(module: str) -> str:
+    for distribution in importlib.metadata.packages_distributions().get(module, [])[:1]:
+        return importlib.metadata.version(distribution)
+    return ""

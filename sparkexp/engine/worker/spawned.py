@@ -1,0 +1,44 @@
+"""The first lines of a trial's process that was started anew (``isolation='spawn'``)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["command", "main"]
+
+
+def command(payload_fd: int, result_fd: int) -> list[str]:
+    """Return the command that starts a new interpreter for a trial.
+
+    Parameters
+    ----------
+    payload_fd : int
+        Descriptor of a file with two pickles: the search path, then task, directory and output
+        file.
+    result_fd : int
+        Descriptor that takes the outcome.
+    """
+    # The path comes first: where the package was shipped, only that makes it importable.
+    code = (
+        "import pickle, sys; file = open(int(sys.argv[1]), 'rb'); sys.path[:] = pickle.load(file);"
+        " from sparkexp.engine.worker.spawned import main; main(file, int(sys.argv[2]))"
+    )
+    return [sys.executable, "-c", code, str(payload_fd), str(result_fd)]
+
+
+def main(payload: BinaryIO, result_fd: int) -> None:
+    """Run the trial that the rest of the payload describes, and leave the process."""
+    from sparkexp.engine.worker.child import run_in_child
+
+    with payload:
+        task, directory, output = pickle.load(payload)
+
+    def send(data: bytes) -> None:
+        with os.fdopen(result_fd, "wb") as pipe:
+            pipe.write(data)
+
+    run_in_child(task, directory, Path(output), send)

@@ -1,0 +1,231 @@
+"""What an executor does with a trial; its functions are what Spark ships."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkexp.engine.base import TrialTask
+from sparkexp.engine.gpu import VISIBLE_DEVICES, pinned, visible_devices
+from sparkexp.engine.transfer.remote_trial import run_elsewhere
+from sparkexp.engine.worker.child import run_here
+from sparkexp.engine.worker.executor_id import executor_id
+from sparkexp.engine.worker.outcome import Outcome, failure
+from sparkexp.engine.worker.process import run_isolated
+from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.runs import RunPaths
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.tracking import row_name, write_session_end, write_session_start
+from sparkexp.trial import State, Trial, TrialResult
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark import TaskContext
+
+__all__ = [
+    "ORDER",
+    "RESULT_SCHEMA",
+    "order_of",
+    "run_attempt",
+    "spark_function",
+    "without_order",
+]
+
+RESULT_SCHEMA = "result string"
+# The property of a Spark job that says which trial it is.
+ORDER = "sparkexp.order"
+NO_TRIAL = Trial(-1, {})
+# How much of a failed trial's output travels with its result.
+TAIL_LINES = 50
+TAIL_BYTES = 16_000
+
+
+def order_of(task: TrialTask) -> dict[str, Any]:
+    """Return what sets a task apart from those of other trials, for `json` to write."""
+    return {
+        "trial": task.trial.to_json(),
+        "known": {"parent_value": task.trial.parent_value, "checkpoint": task.trial.checkpoint},
+        "gpus": task.gpus,
+        "first_attempt": task.first_attempt,
+    }
+
+
+def without_order(task: TrialTask) -> TrialTask:
+    """Return what a task shares with those of other trials."""
+    return replace(task, trial=NO_TRIAL, gpus=None, first_attempt=0)
+
+
+def _ordered(task: TrialTask, order: str | None) -> TrialTask:
+    if order is None or task.trial != NO_TRIAL:
+        return task
+    given = json.loads(order)
+    trial = Trial(**given["trial"], **given["known"])
+    gpus = None if given["gpus"] is None else tuple(given["gpus"])
+    return replace(task, trial=trial, gpus=gpus, first_attempt=given["first_attempt"])
+
+
+def spark_function(
+    task: TrialTask,
+) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
+    """Return the function that Spark maps over one row to run a trial on an executor.
+
+    Parameters
+    ----------
+    task : TrialTask
+        The trial; or, `without_order`, that of all trials, whose jobs carry the rest as `ORDER`.
+    """
+
+    def run_on_executor(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        import pyarrow
+        from pyspark import SparkFiles, TaskContext
+
+        for _ in batches:
+            pass  # a worker whose input was not read to its end is not used again
+        context = TaskContext.get()
+        here = _ordered(task, context.getLocalProperty(ORDER))
+        here = replace(here, modules=tuple(SparkFiles.get(name) for name in task.modules))
+        attempt = here.first_attempt + context.attemptNumber()
+        if attempt > task.max_retries:
+            result = _given_up(here, attempt)
+        else:
+            result = run_attempt(here, attempt, _addresses(context))
+        yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
+
+    return run_on_executor
+
+
+def _addresses(context: TaskContext) -> tuple[str, ...]:
+    gpu = context.resources().get("gpu")
+    return tuple(gpu.addresses) if gpu else ()
+
+
+def _given_up(task: TrialTask, attempt: int) -> TrialResult:
+    """Return the result of a trial that took its executor along, or lost it, every time."""
+    error = (
+        f"The trial was started {attempt} times, and each time its executor or its worker process "
+        f"was lost (max_retries={task.max_retries}). Look for memory: executors that take more "
+        "than they asked for are killed."
+    )
+    return TrialResult(
+        task.trial,
+        State.FAILED,
+        error=error,
+        attempt=attempt - 1,
+        host=socket.gethostname(),
+        executor=executor_id(),
+    )
+
+
+def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = ()) -> TrialResult:
+    """Run one attempt at a trial here, with its GPUs, its directory and its event files.
+
+    Parameters
+    ----------
+    task : TrialTask
+        The trial.
+    attempt : int
+        0, or more where Spark runs the trial again.
+    addresses : tuple of str
+        The GPU addresses that Spark gave to the task.
+    """
+    if is_remote(task.logdir):
+        return run_elsewhere(task, lambda here: run_attempt(here, attempt, addresses))
+    paths = RunPaths(Path(task.logdir))
+    directory = paths.trial(task.trial.id, attempt)
+    warnings = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        row = row_name(task.trial, paths.root.name)
+        write_session_start(
+            directory, task.trial, time.time(), specs=task.hparams, group=row,
+            last_generation=task.last_generation,
+        )  # fmt: skip
+    except OSError as error:
+        warnings.append(_tracking_warning(error))
+    try:
+        devices = _devices(task, addresses)
+        with pinned(devices):
+            gpu = os.environ.get(VISIBLE_DEVICES, "")
+            outcome = _run(task, str(directory), paths)
+    except EnvironmentUnfitError as error:
+        gpu, outcome = "", failure(str(error))
+    result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
+    if result.state is State.FAILED and task.isolation != "none":
+        result = replace(result, output=_tail(paths.output(directory)))
+    return _with_session_end(result, task)
+
+
+def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
+    if task.isolation == "none":
+        return run_here(task, directory)
+    return run_isolated(task, directory, paths.output(Path(directory)))
+
+
+def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
+    """Return the trial's ``CUDA_VISIBLE_DEVICES``; None leaves it as it is."""
+    if task.gpus is not None:
+        return ",".join(task.gpus)
+    if addresses:
+        return visible_devices(addresses, os.environ.get(VISIBLE_DEVICES))
+    return None
+
+
+def _result(
+    task: TrialTask,
+    outcome: Outcome,
+    attempt: int,
+    directory: str,
+    gpu: str,
+    warnings: tuple[str, ...],
+) -> TrialResult:
+    return TrialResult(
+        trial=task.trial,
+        state=outcome.state,
+        value=outcome.value,
+        metrics=outcome.metrics,
+        values=task.objective.values(outcome.metrics),
+        error=outcome.error,
+        started=outcome.started,
+        ended=outcome.ended,
+        host=socket.gethostname(),
+        gpu=gpu,
+        attempt=attempt,
+        logdir=directory,
+        imported=outcome.imported,
+        warnings=(*warnings, *outcome.warnings),
+        executor=executor_id(),
+        continued=outcome.continued,
+    )
+
+
+def _tail(path: Path) -> str:
+    """Return the last lines of a trial's output."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+
+def _with_session_end(result: TrialResult, task: TrialTask) -> TrialResult:
+    """Write the end of the trial's HParams session; a full disk doesn't cost the result."""
+    if result.state is State.CANCELLED:
+        return result  # what that means, the driver knows
+    try:
+        write_session_end(result.logdir, result, task.direction, prunes=task.curve)
+    except OSError as error:
+        return replace(result, warnings=(*result.warnings, _tracking_warning(error)))
+    return result
+
+
+def _tracking_warning(error: OSError) -> str:
+    return f"The trial's event files could not be written: {error}"

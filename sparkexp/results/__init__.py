@@ -1,0 +1,1 @@
+"""What a search returns: its trials, the best of them, tables, plots and a page."""

@@ -1,0 +1,98 @@
+"""The artifacts of a trial that has ended: what there is, and reading it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparkexp.errors import InvalidArgumentError, RunDirectoryError
+from sparkexp.runs import RunPaths
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.remote_files import RemoteFiles, below, joined, reached, scratch_of
+
+__all__ = ["artifact_names", "load_artifact", "load_model"]
+
+_TEXTS = (".txt", ".md", ".log")
+
+
+def artifact_names(trial_directory: str) -> list[str]:
+    """Return the artifacts of a trial as paths below its artifact directory, in order.
+
+    Parameters
+    ----------
+    trial_directory : str
+        Directory of the trial, or its URL.
+    """
+    if is_remote(trial_directory):
+        with reached(trial_directory):
+            return _elsewhere(trial_directory).tree()
+    root = RunPaths.artifacts(Path(trial_directory))
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+
+def load_artifact(
+    trial_id: str, trial_directory: str, name: str, loader: Callable[[Path], Any] | None = None
+) -> Any:
+    """Return an artifact, as `BestTrial.load_artifact` says."""
+    path = _path(trial_id, trial_directory, name)
+    if loader is not None:
+        return loader(path)
+    match path.suffix.lower():
+        case ".json":
+            return json.loads(path.read_text(encoding="utf-8"))
+        case ".npy":
+            return np.load(path, allow_pickle=False)
+        case ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        case suffix if suffix in _TEXTS:
+            return path.read_text(encoding="utf-8")
+        case _:
+            return path
+
+
+def load_model(path: Path) -> Any:
+    """Return a Keras model; code that it brings along is not run."""
+    import keras
+
+    return keras.models.load_model(str(path), safe_mode=True)
+
+
+def _path(trial_id: str, trial_directory: str, name: str) -> Path:
+    wanted = Path(name)
+    if wanted.is_absolute() or ".." in wanted.parts or not wanted.parts:
+        raise InvalidArgumentError(
+            f"An artifact's name is its path below experiment.artifact_dir(), got {name!r}. Write "
+            "load_artifact('history.json')."
+        )
+    if is_remote(trial_directory):
+        root = _fetched(trial_directory, wanted)
+    else:
+        root = RunPaths.artifacts(Path(trial_directory))
+    if not (root / wanted).exists():
+        there = ", ".join(artifact_names(trial_directory)) or "none"
+        raise RunDirectoryError(
+            f"{trial_id} has no artifact {name!r}; it has: {there}. Write it into "
+            "experiment.artifact_dir() in the train function; keep= says of how many trials "
+            "artifacts stay."
+        )
+    return root / wanted
+
+
+def _fetched(place: str, wanted: Path) -> Path:
+    """Copy an artifact to this machine, to stay, and return the directory that has it."""
+    root = RunPaths.artifacts(scratch_of(place))
+    with reached(place):
+        files = _elsewhere(place)
+        for name in files.tree():
+            if Path(name).is_relative_to(wanted):
+                files.fetch(name, below(root, name))
+    return root
+
+
+def _elsewhere(place: str) -> RemoteFiles:
+    return RemoteFiles(joined(place, RunPaths.artifacts(Path()).name))

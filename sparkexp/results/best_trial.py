@@ -1,0 +1,109 @@
+"""The best trials of a search, as its result names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkexp.analysis.ranking import Configuration, front_configurations, ranked
+from sparkexp.results.artifacts import artifact_names, load_artifact
+from sparkexp.trial import Direction, TrialResult
+
+__all__ = ["BestTrial", "best_of", "front_of"]
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The best trial of a search, or one of the best.
+
+    Parameters
+    ----------
+    id : str
+        The trial's id.
+    params : dict
+        Its parameters.
+    value : float
+        Its objective, the first of several.
+    metrics : dict
+        All numbers that the train function returned.
+    logdir : str
+        Its directory.
+    values : tuple of float
+        All objectives, where there are several.
+    n_runs : int
+        Runs of which the values are the means, where the configuration was repeated.
+    spread : float, optional
+        Standard deviation of the value between these runs.
+    """
+
+    id: str
+    params: dict[str, int | float | str | bool]
+    value: float
+    metrics: dict[str, float]
+    logdir: str
+    values: tuple[float, ...] = ()
+    n_runs: int = 1
+    spread: float | None = None
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> BestTrial:
+        """Return the configuration; its first run gives the id."""
+        first = configuration.runs[0]
+        return cls(
+            first.trial.id,
+            dict(first.trial.params),
+            configuration.value,
+            configuration.metrics,
+            first.logdir,
+            configuration.values,
+            len(configuration.runs),
+            configuration.spread,
+        )
+
+    @property
+    def artifacts(self) -> list[str]:
+        """The files that the trial left in ``experiment.artifact_dir()``."""
+        return artifact_names(self.logdir)
+
+    def load_artifact(self, name: str, loader: Callable[[Path], Any] | None = None) -> Any:
+        """Return a file that the trial left in ``experiment.artifact_dir()``, read or as a path.
+
+        Nothing is unpickled.
+
+        Parameters
+        ----------
+        name : str
+            Its name, or its path below the directory.
+        loader : Callable, optional
+            Reads it, given its path: ``load_artifact('test.csv', pandas.read_csv)``. By default
+            ``.json`` is parsed, ``.npy`` and ``.npz`` become arrays, ``.txt``, ``.md`` and
+            ``.log`` texts; of everything else, and of a directory, the path is returned.
+
+        Raises
+        ------
+        RunDirectoryError
+            If the trial has no such file.
+        InvalidArgumentError
+            If the name leads out of the directory.
+        """
+        return load_artifact(self.id, self.logdir, name, loader)
+
+
+def best_of(trials: Iterable[TrialResult], direction: Direction) -> BestTrial | None:
+    """Return the configuration with the best value, the first of equals.
+
+    Where configurations ran several times, one with fewer runs than another does not compete: its
+    mean may be good by chance. Where trials have rungs, it is one of the highest.
+    """
+    best = next(iter(ranked(trials, direction)), None)
+    return None if best is None else BestTrial.of(best)
+
+
+def front_of(trials: Iterable[TrialResult], directions: Sequence[Direction]) -> list[BestTrial]:
+    """Return the configurations that no other dominates, by their first objective.
+
+    Of those with the same values the first stands for all.
+    """
+    return [BestTrial.of(each) for each in front_configurations(trials, directions)]

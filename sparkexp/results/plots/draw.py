@@ -1,0 +1,92 @@
+"""The one call that draws."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
+from sparkexp.objective import Goal
+from sparkexp.trial import TrialResult
+
+if TYPE_CHECKING:
+    from sparkexp.analysis.axes import Axis
+    from sparkexp.results.plots.panels import Panel
+
+__all__ = ["BACKENDS", "KINDS", "Backend", "Kind", "draw"]
+
+Kind = Literal["history", "parallel", "slice", "importance", "generations", "front"]
+Backend = Literal["matplotlib", "plotly"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+
+def draw(
+    kind: Kind,
+    results: Sequence[TrialResult],
+    axes: Sequence[Axis],
+    goals: Sequence[Goal],
+    backend: Backend = "matplotlib",
+    elite: bool = False,
+) -> Any:
+    """Return a figure.
+
+    Parameters
+    ----------
+    kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
+        What to show.
+    results : sequence of TrialResult
+        The trials.
+    axes : sequence of Axis
+        The parameters.
+    goals : sequence of Goal
+        The objectives.
+    backend : {'matplotlib', 'plotly'}
+        The library that draws.
+    elite : bool
+        Whether the best trials so far are shown as the population of a generation.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such kind or backend, or the trials have nothing to show.
+    EnvironmentUnfitError
+        If the library is not installed.
+    """
+    if kind not in KINDS:
+        raise InvalidArgumentError(
+            f"A plot is one of {', '.join(map(repr, KINDS))}, got {kind!r}. Write "
+            "result.plot('history')."
+        )
+    if backend not in BACKENDS:
+        raise InvalidArgumentError(
+            f"backend must be 'matplotlib' or 'plotly', got {backend!r}. Leave it out for the "
+            "first one."
+        )
+    from sparkexp.results.plots import kinds
+
+    makers: dict[Kind, Callable[..., list[Panel]]] = {
+        "history": kinds.history,
+        "parallel": kinds.parallel,
+        "slice": kinds.slices,
+        "importance": kinds.importance,
+        "generations": functools.partial(kinds.generations, elite=elite),
+        "front": kinds.front,
+    }
+    panels = makers[kind](results, axes, goals)
+    try:
+        if backend == "plotly":
+            from sparkexp.results.plots.with_plotly import render_plotly
+
+            return render_plotly(panels)
+        from sparkexp.results.plots.with_matplotlib import render_matplotlib
+
+        return render_matplotlib(panels)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in BACKENDS:
+            raise
+        raise EnvironmentUnfitError(
+            f"Plots are drawn with {backend}, which is not installed: "
+            "pip install 'sparkexp[plots]'."
+        ) from error

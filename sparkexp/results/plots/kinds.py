@@ -1,0 +1,293 @@
+"""From the trials of a search to the panels of its plots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sparkexp.analysis.axes import Axis, number_text, round_ticks
+from sparkexp.analysis.cost import comparable, fidelity_text
+from sparkexp.analysis.generations import Evolution, Generation
+from sparkexp.analysis.importance import MIN_TRIALS, in_a_forest, most_important
+from sparkexp.analysis.ranking import (
+    Standings,
+    by_configuration,
+    by_proposal,
+    front_configurations,
+    of_objective,
+)
+from sparkexp.analysis.specs import Interval
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Goal
+from sparkexp.results.plots.panels import Band, Bars, Dots, Line, Panel, Parallel
+from sparkexp.trial import Direction, TrialResult
+
+__all__ = [
+    "closed_generations",
+    "front",
+    "generations",
+    "history",
+    "importance",
+    "parallel",
+    "slices",
+]
+
+# Parameters that one plot can show, and curves that can be told apart.
+MAX_AXES, MAX_LINES = 12, 8
+
+
+def history(
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+) -> list[Panel]:
+    """Return each objective of every trial, and the best so far, by number."""
+    _valued(results)
+    return [
+        _history(of_objective(results, k), goal, "" if k else "Optimisation history")
+        for k, goal in enumerate(goals)
+    ]
+
+
+def _history(results: Sequence[TrialResult], goal: Goal, title: str) -> Panel:
+    standings = Standings(goal.direction)
+    x, y, best, names = [], [], [], []
+    for r in results:
+        standings.add(r)
+        if r.value is not None:
+            x.append(r.trial.number)
+            y.append(r.value)
+            best.append(standings.best.value if standings.best else math.nan)
+            names.append(r.trial.id)
+    marks: list[Line | Dots] = [
+        Dots(x, y, "trial", names=names),
+        Line(x, best, "best so far", steps=True),
+    ]
+    failed = [r.trial.number for r in results if r.went_wrong]
+    if failed:
+        floor = min(y) - 0.04 * ((max(y) - min(y)) or 1.0)
+        marks.append(Dots(failed, [floor] * len(failed), "failed", crosses=True))
+    return Panel(title, "trial", goal.name, marks)
+
+
+def parallel(
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+) -> list[Panel]:
+    """Return a line per configuration, from its parameters to its objectives.
+
+    The best ones of the first objective are on top.
+    """
+    results = _compared(results)
+    varying, title = _that_matter("Parallel coordinates", results, axes)
+    of_goals = [of_objective(_valued(results), k) for k in range(len(goals))]
+    order = np.argsort([goals[0].sign * (r.value or 0.0) for r in of_goals[0]], kind="stable")
+    valued = [of_goals[0][k] for k in order]
+    columns = [axis.unit(r.trial.params.get(axis.name) for r in valued) for axis in varying]
+    ticks = [axis.ticks() for axis in varying]
+    for of_goal in of_goals:
+        values = [of_goal[k].value or 0.0 for k in order]
+        low, high = min(values), max(values)
+        columns.append(np.array([(v - low) / ((high - low) or 1.0) for v in values]))
+        marks = round_ticks(low, high, 5)
+        ticks.append([(((v - low) / ((high - low) or 1.0)), number_text(v)) for v in marks])
+    rows = np.stack(columns, axis=1)
+    whole = np.asarray(np.isfinite(rows).all(axis=1))
+    mark = Parallel(
+        [*(_title(axis) for axis in varying), *(_objective(results, goal) for goal in goals)],
+        ticks,
+        rows[whole].tolist(),
+        [r.value or 0.0 for r, there in zip(valued, whole.tolist(), strict=True) if there],
+        goals[0].name,
+    )
+    return [Panel(title, "", "", [mark])]
+
+
+def slices(
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+) -> list[Panel]:
+    """Return each objective against each parameter."""
+    results = _compared(results)
+    varying, title = _that_matter("", results, axes)
+    panels: list[Panel] = []
+    for k, goal in enumerate(goals):
+        valued = of_objective(_valued(results), k)
+        panels += [_slice(valued, axis, _objective(results, goal)) for axis in varying]
+    return [replace(panels[0], title=title), *panels[1:]]
+
+
+def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
+    numbers = [r.trial.number for r in valued]
+    x = axis.unit(r.trial.params.get(axis.name) for r in valued)
+    if not isinstance(axis.spec.domain, Interval):
+        # Side by side where many share a value.
+        width = min(0.12, 0.5 / len(axis.spec.domain))
+        x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
+    y, names = [r.value or 0.0 for r in valued], [r.trial.id for r in valued]
+    dots = Dots(x.tolist(), y, "", numbers, "trial", names)
+    return Panel("", _title(axis), y_title, [dots], axis.ticks(4))
+
+
+def front(
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+) -> list[Panel]:
+    """Return all configurations in the first two objectives, and which of them are the front."""
+    if len(goals) < 2:
+        raise InvalidArgumentError(
+            "The plot 'front' shows several objectives, and this search has one. Plot 'history'."
+        )
+    # A configuration that came again has the result of its first trial.
+    valued = [r for r in _valued(by_configuration(results)) if r.reused_from is None]
+    on_front = front_configurations(results, [goal.direction for goal in goals])
+    x, y = ([each.objective(k) for each in on_front] for k in (0, 1))
+    best = Dots(x, y, "the front", names=[each.runs[0].trial.id for each in on_front], strong=True)
+    ids = {run.trial.id for each in on_front for run in each.runs}
+    rest = [r for r in valued if r.trial.id not in ids]
+    others = Dots(
+        [r.values[0] for r in rest], [r.values[1] for r in rest], "the others",
+        names=[r.trial.id for r in rest],
+    )  # fmt: skip
+    # Of more than two objectives the front is no line.
+    line = [Line(x, y, "")] if len(goals) == 2 else []
+    title = f"The front: {len(on_front)} of {len(valued)} configurations"
+    return [
+        Panel(
+            title, goals[0].heading, goals[1].heading, [*([others] if rest else []), *line, best]
+        )
+    ]
+
+
+def importance(
+    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+) -> list[Panel]:
+    """Return how much worse a random forest predicts without each parameter."""
+    _varying(axes)
+    valued = _valued(_compared(results))
+    panels = []
+    for k, goal in enumerate(goals):
+        shares = in_a_forest(of_objective(valued, k), axes)
+        if not shares:
+            raise InvalidArgumentError(
+                f"The importance of parameters needs {MIN_TRIALS} trials with a value, got "
+                f"{len(valued)}. Run more, or plot 'slice'."
+            )
+        bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
+        title = f"Importance for {goal.name}" if len(goals) > 1 else "Importance"
+        panels.append(Panel(title, "share of what a random forest loses without it", "", [bars]))
+    return panels
+
+
+def generations(
+    results: Sequence[TrialResult],
+    axes: Sequence[Axis],
+    goals: Sequence[Goal],
+    elite: bool = False,
+) -> list[Panel]:
+    """Return best, mean and worst, diversity and acceptance by generation."""
+    if len(goals) > 1:
+        raise InvalidArgumentError(
+            "The plot 'generations' shows one objective, by which a population survives. Of "
+            f"{len(goals)}, plot 'front'."
+        )
+    direction = goals[0].direction
+    closed = closed_generations(results, axes, direction, elite)
+    figures = [(g.number, g.scalars(direction)) for g in closed if g.values]
+    if not figures:
+        raise InvalidArgumentError(
+            "The plot 'generations' shows an evolutionary search, and no trial of this one has a "
+            "generation and a value. Plot 'history'."
+        )
+    x = [number for number, _ in figures]
+    of = {tag: [f[tag] for _, f in figures] for tag in figures[0][1]}
+    best, mean, worst = (of[f"evolution/{name}"] for name in ("best", "mean", "worst"))
+    low, high = (worst, best) if direction == "max" else (best, worst)
+    fitness: list[Band | Line] = [
+        Band(x, low, high, "worst to best"), Line(x, best, "best"), Line(x, mean, "mean")
+    ]  # fmt: skip
+    shown, _ = _that_matter("", results, axes, MAX_LINES) if _there_vary(axes) else ([], "")
+    names = ["overall", *(axis.name for axis in shown)]
+    spread = [Line(x, of[f"diversity/{name}"], name) for name in names]
+    accepted = [Line(x, of["evolution/accepted_fraction"], "accepted share of the children")]
+    return [
+        Panel("Population", "generation", goals[0].name, fitness),
+        Panel("Diversity (1: random, 0: all alike)", "generation", "", spread),
+        Panel("Accepted children", "generation", "", accepted),
+    ]
+
+
+def closed_generations(
+    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction, elite: bool
+) -> list[Generation]:
+    """Return the generations of a search whose trials have all ended; see `Evolution`."""
+    results = by_proposal(results)
+    popsize = sum(r.trial.generation == 0 for r in results)
+    asynchronous = _overlap(results)
+    if asynchronous:
+        results = sorted(results, key=lambda r: r.ended)
+    evolution = Evolution(axes, direction, popsize or None, asynchronous, elite)
+    for result in results:
+        evolution.add(result)
+    evolution.finish()
+    return evolution.closed
+
+
+def _overlap(results: Sequence[TrialResult]) -> bool:
+    """Tell whether generations began while trials of the last one were still running."""
+    ends: dict[int, float] = {}
+    for r in results:
+        if r.trial.generation is not None:
+            ends[r.trial.generation] = max(r.ended, ends.get(r.trial.generation, 0.0))
+    return any(
+        r.started and r.started < ends.get(r.trial.generation - 1, 0.0)
+        for r in results
+        if r.trial.generation
+    )
+
+
+def _valued(results: Sequence[TrialResult]) -> list[TrialResult]:
+    valued = [r for r in results if r.value is not None]
+    if not valued:
+        raise InvalidArgumentError(
+            f"A plot needs at least one trial with a value, and none of the {len(results)} trials "
+            "has one: result.failures() says why."
+        )
+    return valued
+
+
+def _varying(axes: Sequence[Axis]) -> list[Axis]:
+    varying = [axis for axis in axes if axis.varies]
+    if not varying:
+        raise InvalidArgumentError(
+            "This plot needs a parameter with more than one value, and none of this search has. "
+            "Plot 'history'."
+        )
+    return varying
+
+
+def _compared(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return a result per configuration, with the means of its runs, as values compare."""
+    return comparable(by_configuration(results))
+
+
+def _objective(results: Sequence[TrialResult], goal: Goal) -> str:
+    return ", ".join(filter(None, [goal.name, fidelity_text(results)]))
+
+
+def _there_vary(axes: Sequence[Axis]) -> bool:
+    return any(axis.varies for axis in axes)
+
+
+def _that_matter(
+    title: str, results: Sequence[TrialResult], axes: Sequence[Axis], n: int = MAX_AXES
+) -> tuple[list[Axis], str]:
+    """Return the parameters to be shown, and the title with how many of them that are."""
+    varying = _varying(axes)
+    if len(varying) <= n:
+        return varying, title
+    chosen = {axis.name for axis in most_important(results, varying, n)}
+    told = f"{title}: {n} of {len(varying)} parameters, those that matter most"
+    return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
+
+
+def _title(axis: Axis) -> str:
+    return f"{axis.name}, log scale" if axis.log else axis.name

@@ -1,0 +1,213 @@
+"""A search on one page of HTML that can be mailed: table, plots, failures, settings."""
+
+from __future__ import annotations
+
+import base64
+import html
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sparkexp._version import __version__
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import goals_of
+from sparkexp.results.best_trial import BestTrial
+from sparkexp.results.plots.draw import KINDS, Kind
+from sparkexp.results.reproduce import call_text
+from sparkexp.results.result import Result
+from sparkexp.results.table import with_blanks
+from sparkexp.runs import RunDirectory
+from sparkexp.search.spec import Search
+from sparkexp.trial import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["report_html"]
+
+TITLES: dict[Kind, str] = {
+    "front": "The front",
+    "history": "How the search went",
+    "generations": "The evolution",
+    "importance": "What mattered",
+    "slice": "The objective by parameter",
+    "parallel": "All trials as lines",
+}
+MAX_FAILURES = 20
+# Columns that say nothing to who gets the page by mail.
+HIDDEN = ("logdir", "host", "gpu", "error")
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #202124; margin: 2rem auto; max-width: 1240px;
+       padding: 0 1rem; }}
+h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #dadce0; }}
+img {{ max-width: 100%; }}
+.best {{ background: #e6f4ea; padding: .7rem 1rem; border-radius: .4rem;
+        overflow-wrap: anywhere; }}
+.scroll {{ max-height: 32rem; overflow: auto; border: 1px solid #dadce0; }}
+table {{ border-collapse: collapse; font-size: 14px; }}
+th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #eee;
+         white-space: nowrap; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }}
+th {{ position: sticky; top: 0; background: #f1f3f4; }}
+td:first-child, th:first-child {{ text-align: left; }}
+pre {{ background: #f8f9fa; padding: .7rem; overflow: auto; font-size: 13px; }}
+.muted {{ color: #5f6368; }}
+</style></head><body>
+{body}
+<p class="muted">Written by sparkexp {version} on {when}.</p>
+</body></html>
+"""
+
+
+def report_html(run: RunDirectory) -> str:
+    """Return the report of a run as one self-contained page.
+
+    Parameters
+    ----------
+    run : RunDirectory
+        The run, also one that still goes on.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If matplotlib or scikit-learn are not installed.
+    RunDirectoryError, InvalidArgumentError
+        If the run is damaged, or of a searcher that this version doesn't have.
+    """
+    result = Result.of_run(run)
+    title = f"{result.name}: {len(result)} trials"
+    parts = [
+        f"<h1>{html.escape(result.name)}</h1>",
+        f"<p class='muted'>{html.escape(_counts(result))}</p>",
+        *_best(result),
+        *_plots(result),
+        *_configurations(result),
+        "<h2>All trials, the best first</h2>",
+        f"<div class='scroll'>{_html(_shown(result))}</div>",
+        *_failures(result),
+        *_settings(run),
+    ]
+    when = time.strftime("%Y-%m-%d %H:%M")
+    body = "\n".join(parts)
+    return _PAGE.format(title=html.escape(title), body=body, version=__version__, when=when)
+
+
+def _counts(result: Result) -> str:
+    states = [state for state in State if any(r.state is state for r in result.trials)]
+    counts = (f"{sum(r.state is s for r in result.trials)} {s.lower()}" for s in states)
+    seconds = sum(r.seconds for r in result.trials)
+    began = min((r.started for r in result.trials if r.started), default=0.0)
+    ended = max((r.ended for r in result.trials), default=0.0)
+    parts = [f"{len(result)} trials: {', '.join(counts) or 'none ended'}"]
+    if began:
+        parts.append(f"{ended - began:.0f} s from the first to the last")
+        parts.append(f"{seconds:.0f} s in train functions")
+        parts.append(time.strftime("started on %Y-%m-%d at %H:%M", time.localtime(began)))
+    return "; ".join(parts)
+
+
+def _best(result: Result) -> Iterable[str]:
+    if len(result.directions) > 1:
+        return _front(result)
+    try:
+        best = result.best
+    except LookupError as error:
+        return [f"<p class='best'>{html.escape(str(error))}</p>"]
+    spread = "" if best.spread is None else f" ± {best.spread:.2g} ({best.n_runs} runs)"
+    return [
+        f"<p class='best'><b>Best: {best.value:.6g}</b>{spread} ({result.direction}) with "
+        f"{_described(best)}</p>"
+    ]
+
+
+def _front(result: Result) -> Iterable[str]:
+    """Return how many are on the front, and the best of each objective."""
+    front = result.front
+    if not front:
+        return ["<p class='best'>No trial has a value in all objectives.</p>"]
+    lines = [
+        f"The front: {len(front)} configurations of which no other is better in all objectives."
+    ]
+    for k, goal in enumerate(goals_of(result.metrics, result.direction, result.directions)):
+        best = max(front, key=lambda each: goal.sign * each.values[k])
+        lines.append(
+            f"<b>Best {html.escape(goal.heading)}: {best.values[k]:.6g}</b> with "
+            f"{_described(best)}"
+        )
+    return [f"<p class='best'>{'<br>'.join(lines)}</p>"]
+
+
+def _described(best: BestTrial) -> str:
+    params = ", ".join(f"{name} = {value!r}" for name, value in best.params.items())
+    return f"{html.escape(params)} <span class='muted'>({html.escape(best.id)})</span>"
+
+
+def _plots(result: Result) -> Iterable[str]:
+    from sparkexp.results.plots.with_matplotlib import png_of
+
+    for kind in TITLES:
+        assert kind in KINDS
+        try:
+            picture = png_of(result.plot(kind))
+        except InvalidArgumentError:
+            continue  # this search has nothing of the kind to show
+        data = base64.b64encode(picture).decode()
+        title = html.escape(TITLES[kind])
+        yield f"<h2>{title}</h2>\n<img alt='{title}' src='data:image/png;base64,{data}'>"
+
+
+def _configurations(result: Result) -> Iterable[str]:
+    """Return what `repeats` was for: the means, of one objective."""
+    if len(result.directions) < 2 and any(r.trial.repetition is not None for r in result.trials):
+        yield "<h2>Configurations, the best first</h2>"
+        yield f"<div class='scroll'>{_html(result.configurations())}</div>"
+
+
+def _shown(result: Result) -> pd.DataFrame:
+    shown = result.to_read().drop(columns=list(HIDDEN), errors="ignore")
+    shown = shown.loc[:, ~shown.isna().all()]
+    texts = [
+        str(c) for c in shown if shown[c].dtype == object or c in ("generation", "repetition")
+    ]
+    return with_blanks(shown, texts)
+
+
+def _html(frame: pd.DataFrame) -> str:
+    return frame.to_html(index=False, border=0, na_rep="", float_format="%.5g".__mod__)
+
+
+def _failures(result: Result) -> Iterable[str]:
+    failures = result.failures()
+    if not failures:
+        return
+    yield f"<h2>Failed trials ({len(failures)})</h2>"
+    for trial_id, text in list(failures.items())[:MAX_FAILURES]:
+        reason = next((r.reason for r in result.trials if r.trial.id == trial_id), "")
+        head = f"<b>{html.escape(trial_id)}</b> {html.escape(reason)}"
+        yield f"<details><summary>{head}</summary><pre>{html.escape(text)}</pre></details>"
+    if len(failures) > MAX_FAILURES:
+        yield f"<p>… and {len(failures) - MAX_FAILURES} more: result.failures() has them.</p>"
+
+
+def _settings(run: RunDirectory) -> Iterable[str]:
+    settings = run.settings
+    search = Search.from_json(settings)
+    options = settings.get("options", {})
+    yield "<h2>To repeat it</h2>"
+    yield f"<pre>{html.escape(call_text(search, options))}</pre>"
+    yield "<h2>Settings</h2>"
+    rows = {
+        "log directory": run.place,
+        "created": settings.get("created"),
+        "sparkexp": settings.get("sparkexp_version"),
+        "searcher": settings.get("searcher"),
+        **{key: value for key, value in options.items() if value not in (None, [], ())},
+    }
+    cells = (
+        f"<tr><td>{html.escape(str(key))}</td><td>{html.escape(str(value))}</td></tr>"
+        for key, value in rows.items()
+    )
+    yield f"<table>{''.join(cells)}</table>"

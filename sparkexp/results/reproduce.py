@@ -1,0 +1,151 @@
+"""What a search was, in the words that repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparkexp._version import __version__
+from sparkexp.search import RungSearcher
+from sparkexp.search.spec import Search
+from sparkexp.space import Choice, Parameter
+from sparkexp.tracking.tensorboard.texts import plain
+
+__all__ = ["about_search", "call_text"]
+
+ADAPTIVE = ("shade", "surrogate", "hybrid")
+_CALLS = {
+    "evolution": "evolutionary_search",
+    "pareto-evolution": "evolutionary_search",
+    **dict.fromkeys(ADAPTIVE, "evolutionary_search"),
+    "random": "random_search",
+    "grid": "launch",
+    "list": "launch",
+}
+# A list of more configurations is not written out.
+MAX_CONFIGURATIONS = 20
+
+
+def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
+    """Return what a search is, and how to repeat it, in Markdown.
+
+    Parameters
+    ----------
+    name : str
+        The run's name.
+    search : Search
+        What is searched.
+    options : Mapping[str, Any]
+        The options as they were recorded.
+    """
+    lines = [f"#### The search {plain(repr(name))}", "| parameter | searched |", "|---|---|"]
+    if search.space is not None:
+        described = search.space.described()
+        lines += [f"| {plain(key)} | {_cell(text)} |" for key, text in described]
+    settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
+    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
+    if shown:
+        lines += ["", f"Settings of {search.inner.name}: {shown}."]
+    code = "\n".join(f"    {line}" for line in call_text(search, options).splitlines())
+    lines += ["", f"To repeat it with sparkexp {__version__}:", "", code]
+    return "\n".join(lines)
+
+
+def call_text(search: Search, options: Mapping[str, Any]) -> str:
+    """Return the Python call of a search.
+
+    Parameters
+    ----------
+    search : Search
+        What is searched.
+    options : Mapping[str, Any]
+        The options as they were recorded; ``metric`` is taken from them.
+    """
+    settings = dict(search.searcher.settings())
+    configurations = settings.pop("configurations", None)
+    if search.space is not None:
+        grid = "grid" in (search.inner.name, settings.get("proposals"))
+        searched = _dict_text(search.space.top_level, grid)
+    elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
+        searched = "[...]"
+    else:
+        searched = repr(configurations)
+    name = search.inner.name
+    sampler = settings.pop("sampler", None)
+    several = len(search.directions) > 1
+    directions = list(search.directions) if several else search.direction
+    settings = {k: v for k, v in settings.items() if k not in ("direction", "directions")}
+    if name in ADAPTIVE:
+        settings = {"variant": name, "max_trials": settings.pop("n_trials"), **settings}
+    words: dict[str, Any] = {"direction": directions, **settings}
+    call = _CALLS.get(name, "search")
+    if isinstance(search.searcher, RungSearcher):
+        call, words = _halving(search.searcher, words)
+    elif sampler is not None:
+        words["searcher"] = _Code(f"optuna.samplers.{sampler}(...)")
+    elif name not in _CALLS:
+        words["searcher"] = name
+    if search.space is not None and search.space.where is not None:
+        words["where"] = _Code("...")
+    if search.initial:
+        words["initial"] = list(search.initial)
+    if search.known:
+        words["warm_start"] = _Code("...")
+    if options.get("metric") is not None:
+        words["metric"] = options["metric"]
+    keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())
+    return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
+
+
+def _halving(searcher: RungSearcher, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the call of a multi-fidelity search, and its keywords."""
+    kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
+    popsize = words.pop("popsize", n)
+    words["search"] = searcher.name
+    if kind == "grid":
+        del words["seed"]
+        return "launch", words
+    if kind == "random":
+        return "random_search", {**words, "n_trials": n}
+    return "evolutionary_search", {**words, "popsize": popsize, "generations": n // popsize - 1}
+
+
+class _Code(str):
+    """Text that stands for itself."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _dict_text(parameters: Mapping[str, Parameter], grid: bool) -> str:
+    entries = (f"{name!r}: {_literal(p, grid)}" for name, p in parameters.items())
+    return "{" + ", ".join(entries) + "}"
+
+
+def _literal(parameter: Parameter, grid: bool) -> str:
+    if isinstance(parameter, Choice):
+        return _choice(parameter, grid)
+    extra = f", log={parameter.log!r}" * parameter.log
+    extra += f", step={parameter.step!r}" * (parameter.step is not None)
+    if extra or grid:
+        return f"{type(parameter).__name__}({parameter.low!r}, {parameter.high!r}{extra})"
+    return f"[{parameter.low!r}, {parameter.high!r}]"
+
+
+def _choice(parameter: Choice, grid: bool) -> str:
+    if parameter.branches:
+        subs = ", ".join(f"{o!r}: {_dict_text(dict(sub), grid)}" for o, sub in parameter.branches)
+        plain = Choice(list(parameter.options)).ordered == parameter.ordered
+        return f"Choice({{{subs}}}{'' if plain else f', ordered={parameter.ordered!r}'})"
+    options = list(parameter.options)
+    if len(options) == 1:
+        return repr(options[0])
+    plain = grid or len(options) != 2 or not all(type(v) in (int, float) for v in options)
+    if plain and parameter == Choice(options):
+        return repr(options)
+    ordered = "" if parameter == Choice(options) else f", ordered={parameter.ordered!r}"
+    return f"Choice({options!r}{ordered})"
+
+
+def _cell(text: str) -> str:
+    return plain(text).replace("|", "\\|").replace("\n", " ")

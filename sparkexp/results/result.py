@@ -1,0 +1,397 @@
+"""What a search returns: its trials, the best of them, as objects and as a table."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparkexp.analysis.cost import fidelity_cost
+from sparkexp.analysis.ranking import (
+    best_first,
+    ranked,
+)
+from sparkexp.checks import as_direction
+from sparkexp.errors import (
+    InvalidArgumentError,
+    NoBestTrialError,
+    RunDirectoryError,
+    StorageError,
+)
+from sparkexp.objective import Goal, goals_of
+from sparkexp.results.artifacts import load_model
+from sparkexp.results.best_trial import BestTrial, best_of, front_of
+from sparkexp.results.table import configurations_frame, frame_of, with_blanks
+from sparkexp.runs import RunDirectory, open_run
+from sparkexp.runs.paths import model_file
+from sparkexp.search.registry import shows_elite
+from sparkexp.search.spec import Search, specs_of
+from sparkexp.trial import Direction, State, TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sparkexp.analysis.axes import Axis
+    from sparkexp.results.plots import Backend, Kind
+    from sparkexp.tracking import TensorBoardServer
+
+__all__ = ["BestTrial", "Result"]
+
+MAX_PRINTED_ROWS = 20
+MAX_ERROR_CHARS = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """All trials of a search.
+
+    Parameters
+    ----------
+    trials : tuple of TrialResult
+        In the order of their numbers.
+    direction : {'max', 'min'}
+        Whether the largest or the smallest value is the best.
+    logdir : str
+        The run's log directory, a path or a URL.
+    name : str
+        The run's name.
+    stopped : str, optional
+        Why the search ended before its last trial; None if it did not.
+    directions : tuple of {'max', 'min'}
+        One per objective, where there are several; `direction` is the first of them.
+    metrics : tuple of str
+        The names of the objectives; none where the only one has none.
+    searcher : str
+        The name of what proposed the trials, such as ``'grid'`` or ``'surrogate'``.
+
+    Examples
+    --------
+    >>> from sparkexp import experiment
+    >>> result = experiment.launch(
+    ...     None, lambda x: x**2, {'x': [1, 2, 3]}, engine='inline', progress=False)
+    >>> result.best.params, result.best.value
+    ({'x': 3}, 9.0)
+    >>> print(result.to_pandas()[['id', 'x', 'value', 'status']].head(1).to_string(index=False))
+                    id  x  value    status
+    trials/trial-00000  1    1.0 SUCCEEDED
+    """
+
+    trials: tuple[TrialResult, ...]
+    direction: Direction
+    logdir: str
+    name: str = ""
+    stopped: str | None = None
+    directions: tuple[Direction, ...] = ()
+    metrics: tuple[str, ...] = ()
+    searcher: str = ""
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> Result:
+        """Return the results that a run's directory holds, of a running search too.
+
+        Raises
+        ------
+        RunDirectoryError
+            If it is damaged.
+        """
+        try:
+            direction, name = as_direction(run.settings["direction"]), str(run.settings["name"])
+            directions = tuple(map(as_direction, run.settings.get("directions", ())))
+            metric = run.settings.get("options", {}).get("metric") or ()
+        except (KeyError, ValueError) as error:
+            raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
+        trials = tuple(run.results())
+        metrics = (metric,) if isinstance(metric, str) else tuple(map(str, metric))
+        searcher = str(run.settings.get("searcher", ""))
+        return cls(
+            trials, direction, run.place, name, directions=directions, metrics=metrics,
+            searcher=searcher,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    @property
+    def best(self) -> BestTrial:
+        """The succeeded trial with the best value, the earliest one of equals.
+
+        In a multi-fidelity search it is the best one of the highest rung that was reached. With
+        ``repeats`` it is the configuration with the best mean, of those with most runs.
+
+        Raises
+        ------
+        NoBestTrialError
+            If no trial succeeded with a value, or there are several objectives, of which `front`
+            has the best trials; the message says why.
+        """
+        found = self._best()
+        if found is None:
+            raise NoBestTrialError(self._why_no_best())
+        return found
+
+    @property
+    def front(self) -> list[BestTrial]:
+        """The trials of which no other is better in all objectives: the Pareto front.
+
+        By the first objective, the best first; ``values`` has all of them. With one objective it
+        is the best trial.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> def train(x):
+        ...     return {'accuracy': x, 'latency': x**2 if x < 3 else 1.0}
+        >>> result = experiment.launch(None, train, {'x': [1, 2, 3]}, direction=['max', 'min'],
+        ...     metric=['accuracy', 'latency'], engine='inline', progress=False)
+        >>> [(trial.params['x'], trial.values) for trial in result.front]
+        [(3, (3.0, 1.0))]
+        """
+        if len(self.directions) > 1:
+            return front_of(self.trials, self.directions)
+        found = self._best()
+        return [] if found is None else [found]
+
+    def best_model(self, name: str = "model") -> Any:
+        """Return the Keras model that the best trial saved with ``experiment.save_model``.
+
+        Parameters
+        ----------
+        name : str
+            The name that it was saved under.
+
+        Raises
+        ------
+        NoBestTrialError
+            If there is no best trial.
+        RunDirectoryError
+            If the best trial has saved none.
+        """
+        return load_model(self.best.load_artifact(model_file(name), Path))
+
+    def failures(self) -> dict[str, str]:
+        """Return what went wrong in the failed trials, by their ids.
+
+        Returns
+        -------
+        dict of str
+            The traceback, or a sentence; then the last lines that the trial wrote. All of its
+            output is in ``output.log`` in its directory.
+        """
+        failed = (r for r in self.trials if r.state is State.FAILED)
+        return {
+            r.trial.id: f"{r.error}\n\nLast lines of its output:\n{r.output}"
+            if r.output
+            else r.error or ""
+            for r in failed
+        }
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a table with a row per trial.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``id, generation, parent``, one per argument of the train function (parameters,
+            then others, such as ``epochs``), ``value, status, seconds, host, gpu, logdir, error,
+            reused_from``, then one per metric, the objective among them: ``value`` is it under a
+            name that is always the same. An argument or metric with the name of another column is
+            called ``param_<name>`` or ``metric_<name>``. ``seconds`` is the time in the train
+            function; 0 for a reused one. With several objectives ``value`` is the first, and
+            ``front`` tells who is on the Pareto front.
+        """
+        return frame_of(self.trials, self.front if len(self.directions) > 1 else None)
+
+    def to_read(self) -> pd.DataFrame:
+        """Return the table for people: the best trials first, the objective in one column.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `to_pandas`. With ``repeats`` the runs of the best configuration come first, with
+            several objectives those of the front.
+        """
+        trials = best_first(self.trials, self.directions or (self.direction,))
+        if len(self.directions) > 1:
+            return frame_of(trials, self.front).drop(columns="value")
+        return frame_of(trials, without=self.metrics)
+
+    def configurations(self) -> pd.DataFrame:
+        """Return a table with a row per configuration: means and spread of its runs.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column per parameter, then ``n_runs``, ``mean`` and ``std`` of the value (the
+            standard deviation between runs; missing for one), best first: those with most runs,
+            as for `best`. Failed runs do not count.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> result = experiment.launch(None, lambda x, seed: x + seed % 3, {'x': [1, 5]},
+        ...                            repeats=4, engine='inline', progress=False)
+        >>> result.configurations()[['x', 'n_runs']].to_dict('list')
+        {'x': [5, 1], 'n_runs': [4, 4]}
+        """
+        return configurations_frame(ranked(self.trials, self.direction))
+
+    def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
+        """Return a plot of the search; a notebook shows it.
+
+        Parameters
+        ----------
+        kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
+            ``history``: the objective of every trial, and the best so far. ``parallel``: a line
+            per trial through its parameters. ``slice``: the objective against each parameter.
+            ``importance``: how much worse a random forest predicts the objective without each
+            parameter (needs scikit-learn). ``generations``: best, mean, worst, diversity and
+            acceptance of an evolution. ``front``: the first two of several objectives. With
+            ``repeats`` all but the history shows a configuration with its mean.
+        backend : {'matplotlib', 'plotly'}
+            The library that draws.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or plotly.graph_objects.Figure
+            ``.savefig('history.png')`` or ``.write_html('history.html')`` saves it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no such kind, or this search has nothing of it to show.
+        EnvironmentUnfitError
+            If the library is not installed: ``pip install 'sparkexp[plots]'``.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> result = experiment.launch(
+        ...     None, lambda x: x**2, {'x': [1, 2, 3]}, engine='inline', progress=False)
+        >>> result.plot().savefig('history.png')
+        """
+        from sparkexp.results.plots import draw
+
+        elite = shows_elite(self.searcher)
+        return draw(kind, self.trials, self._axes(), self._goals, backend, elite)
+
+    def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
+        """Start TensorBoard on the run; a notebook shows it inline.
+
+        Parameters
+        ----------
+        port : int
+            Port to listen on; 0 for a free one.
+
+        Returns
+        -------
+        TensorBoardServer
+            ``.url`` and ``.links`` are where to look, ``.stop()`` ends it. It ends with this
+            process at the latest.
+
+        Raises
+        ------
+        EnvironmentUnfitError
+            If TensorBoard doesn't come up.
+        """
+        from sparkexp.tracking import start_tensorboard
+
+        return start_tensorboard(self.logdir, port=port)
+
+    @property
+    def _goals(self) -> tuple[Goal, ...]:
+        return goals_of(self.metrics, self.direction, self.directions)
+
+    def _axes(self) -> list[Axis]:
+        from sparkexp.analysis.axes import Axis
+
+        try:
+            search = Search.from_json(open_run(self.logdir).settings)
+            specs = search.hparams()
+        except (RunDirectoryError, StorageError, InvalidArgumentError, KeyError, TypeError):
+            specs = specs_of(r.trial.params for r in self.trials)  # the run's directory is gone
+        return [Axis(spec) for spec in specs]
+
+    def __repr__(self) -> str:
+        return f"<{self._headline()}>"
+
+    def __str__(self) -> str:
+        table = self._short().to_string(index=False, float_format="{:.4g}".format)
+        return f"{self._headline()}\n{table}{self._left_out()}"
+
+    def _repr_html_(self) -> str:
+        table = self._short().to_html(index=False, border=0, float_format="%.4g".__mod__)
+        left_out = html.escape(self._left_out().strip())
+        return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
+
+    def _best(self) -> BestTrial | None:
+        return None if len(self.directions) > 1 else best_of(self.trials, self.direction)
+
+    def _why_no_best(self) -> str:
+        if len(self.directions) > 1:
+            return (
+                "There is no best trial of a search with several objectives: result.front has "
+                "those that no other beats in all of them."
+            )
+        succeeded = [r for r in self.trials if r.succeeded]
+        if not self.trials:
+            return "There is no best trial: no trial ended."
+        if not succeeded:
+            first = next((r.reason for r in self.trials if r.error), None) or "no error recorded"
+            return (
+                f"There is no best trial: none of the {len(self.trials)} trials succeeded. The "
+                f"first error: {first} (all of them: result.failures())."
+            )
+        if any(r.metrics for r in succeeded):
+            return (
+                "There is no best trial: the train function returned several metrics "
+                f"({', '.join(map(repr, succeeded[0].metrics))}). Name one with metric=."
+            )
+        return (
+            "There is no best trial: the train function returned nothing. Return the metric that "
+            "should be compared."
+        )
+
+    def _headline(self) -> str:
+        states = Counter(str(r.state).lower() for r in self.trials)
+        reused = sum(r.reused_from is not None for r in self.trials)
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
+        parts = [f"{self.name or 'search'}: {len(self.trials)} trials ({counts or 'none ended'}"]
+        parts.append(f", {reused} reused)" if reused else ")")
+        if found := self._best():
+            params = ", ".join(f"{k}={_short_value(v)}" for k, v in found.params.items())
+            spread = "" if found.spread is None else f" ± {found.spread:.2g} ({found.n_runs} runs)"
+            parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
+        if (cost := fidelity_cost(self.trials)) is not None:
+            parts.append(f"; {cost.sentence}")
+        if len(self.directions) > 1:
+            parts.append(f"; {len(self.front)} on the front of {len(self.directions)} objectives")
+        if self.stopped:
+            parts.append(f"; stopped: {self.stopped}")
+        return "".join(parts)
+
+    def _short(self) -> pd.DataFrame:
+        """Return the best rows and the columns that fit a terminal."""
+        frame = self.to_read().head(MAX_PRINTED_ROWS)
+        hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
+        hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
+        if "error" not in hidden:
+            reasons = {r.trial.id: _shortened(r.reason) for r in self.trials}
+            frame["error"] = [reasons[name] for name in frame["id"]]
+        frame = frame.drop(columns=hidden, errors="ignore")
+        frame = frame.map(lambda value: _shortened(value) if isinstance(value, str) else value)
+        return with_blanks(frame, ("generation", "error", "reused_from"))
+
+    def _left_out(self) -> str:
+        left = len(self.trials) - MAX_PRINTED_ROWS
+        return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
+
+
+def _shortened(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
+
+
+def _short_value(value: int | float | str | bool) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _shortened(str(value))

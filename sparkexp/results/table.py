@@ -1,0 +1,125 @@
+"""Trials as a table of pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sparkexp.analysis.ranking import Configuration
+from sparkexp.results.best_trial import BestTrial
+from sparkexp.trial import TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["configurations_frame", "frame_of", "with_blanks"]
+
+# Columns of the table, beside one per parameter.
+FIXED_COLUMNS = (
+    "id",
+    "generation",
+    "parent",
+    "value",
+    "status",
+    "seconds",
+    "host",
+    "gpu",
+    "logdir",
+    "error",
+    "reused_from",
+)
+
+
+def frame_of(
+    trials: Sequence[TrialResult],
+    front: Sequence[BestTrial] | None = None,
+    without: Collection[str] = (),
+) -> pd.DataFrame:
+    """Return a table with a row per trial, as `Result.to_pandas` describes it.
+
+    Parameters
+    ----------
+    trials : sequence of TrialResult
+        The trials.
+    front : sequence of BestTrial, optional
+        Those on the Pareto front, of several objectives.
+    without : collection of str
+        Metrics that have no column.
+    """
+    import pandas as pd
+
+    taken = set(FIXED_COLUMNS)
+    params = _columns(_argument_names(trials), "param_", taken)
+    named = (name for r in trials for name in r.metrics if name not in without)
+    metrics = _columns(named, "metric_", taken)
+    columns = [
+        *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
+    ]  # fmt: skip
+    frame = pd.DataFrame([_row(r, params, metrics) for r in trials], columns=columns)
+    if any(r.trial.repetition is not None for r in trials):
+        frame["repetition"] = pd.array([r.trial.repetition for r in trials], dtype="Int64")
+    if front is not None:
+        on_front = {best.id for best in front}
+        frame["front"] = [r.trial.id in on_front for r in trials]
+    # Missing where a search has no generations; whole numbers all the same.
+    return frame.astype({"generation": "Int64"})
+
+
+def configurations_frame(configurations: Sequence[Configuration]) -> pd.DataFrame:
+    """Return a table with a row per configuration, in their order."""
+    import pandas as pd
+
+    taken = {"n_runs", "mean", "std"}
+    params = [each.runs[0].trial.params for each in configurations]
+    columns = _columns((name for each in params for name in each), "param_", taken)
+    rows = [
+        {
+            **{columns[name]: value for name, value in given.items()},
+            "n_runs": len(each.runs),
+            "mean": each.value,
+            "std": each.spread,
+        }
+        for each, given in zip(configurations, params, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=[*columns.values(), "n_runs", "mean", "std"])
+    return frame.astype({"std": "float64"})
+
+
+def with_blanks(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return a table to be read, with nothing where these columns have no value."""
+    blank = {c: frame[c].astype(object).where(frame[c].notna(), "") for c in columns if c in frame}
+    return frame.assign(**blank)
+
+
+def _argument_names(trials: Sequence[TrialResult]) -> Iterable[str]:
+    yield from (name for r in trials for name in r.trial.params)
+    yield from (name for r in trials for name in r.trial.extra)
+
+
+def _columns(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, str]:
+    """Return a column for each name, and add them to those that are taken."""
+    columns = {name: name for name in names}
+    for name in columns:
+        while columns[name] in taken or (columns[name] != name and columns[name] in columns):
+            columns[name] = prefix + columns[name]
+        taken.add(columns[name])
+    return columns
+
+
+def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dict[str, Any]:
+    trial = r.trial
+    return {
+        "id": trial.id,
+        "generation": trial.generation,
+        "parent": trial.parent,
+        "value": r.value,
+        "status": str(r.state),
+        "seconds": round(r.seconds, 3),
+        "host": r.host,
+        "gpu": r.gpu,
+        "logdir": r.logdir,
+        "error": r.error,
+        "reused_from": r.reused_from,
+        **{params[name]: value for name, value in trial.arguments.items()},
+        **{metrics[name]: value for name, value in r.metrics.items() if name in metrics},
+    }

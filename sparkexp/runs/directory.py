@@ -1,0 +1,237 @@
+"""A run's state on disk; the driver alone writes it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sparkexp.errors import RunDirectoryError
+from sparkexp.runs.paths import RunPaths
+from sparkexp.storage.filesystems import local_path
+from sparkexp.trial import TrialResult
+
+__all__ = [
+    "FORMAT_VERSION",
+    "RunDirectory",
+    "flocked",
+    "has_a_run",
+    "holds_no_run",
+    "read_settings",
+    "write_settings",
+]
+
+logger = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+
+
+class RunDirectory:
+    """The state of a run: its settings, a record per ended trial, the searcher's state.
+
+    Files are written aside and renamed, so that a killed driver leaves whole ones. All of it is
+    JSON: a foreign run can be read without executing anything.
+
+    Parameters
+    ----------
+    root : str or Path
+        The run's log directory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> run = RunDirectory.create(tempfile.mkdtemp() + '/run', {'name': 'example'})
+    >>> RunDirectory.open(run.paths.root).settings['name']
+    'example'
+    """
+
+    def __init__(self, root: str | Path, settings: Mapping[str, Any]) -> None:
+        self.paths = RunPaths(Path(root))
+        self.settings = dict(settings)
+
+    @property
+    def place(self) -> str:
+        """The run's log directory as its users name it: an absolute path, or a URL."""
+        return str(self.paths.root)
+
+    def trial_place(self, trial_id: str, attempt: int = 0) -> str:
+        """Return the directory of an attempt at a trial, as the trial's users name it."""
+        return str(self.trial_directory(trial_id, attempt))
+
+    def trial_directory(self, trial_id: str, attempt: int = 0) -> Path:
+        """Return a directory for what the driver itself has to say of an attempt."""
+        return self.paths.trial(trial_id, attempt)
+
+    @contextmanager
+    def locked(self, curves: bool = False) -> Iterator[None]:
+        """Keep other drivers out meanwhile; the lock ends with the process, however that ends.
+
+        Parameters
+        ----------
+        curves : bool
+            Whether the trials' curves are looked at meanwhile.
+
+        Raises
+        ------
+        RunDirectoryError
+            If another driver has it, or the directory can't be written.
+        StorageError
+            If the run's files could not all be sent where they belong.
+        """
+        with flocked(self.paths.lock, self.place):
+            yield
+
+    def check(self) -> None:
+        """Look whether this driver may go on.
+
+        Raises
+        ------
+        RunDirectoryError
+            If another one has taken the run over.
+        """
+
+    def refresh_curve(self, number: int) -> None:
+        """See to it that what an ended trial has reported can be read."""
+
+    @classmethod
+    def create(cls, root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
+        """Make the directory of a new run; see `create_run`."""
+        run = cls(Path(root).absolute(), settings)
+        leftovers = (run.paths.experiment, run.paths.searcher, run.paths.records)
+        if any(path.exists() for path in leftovers):
+            raise has_a_run(root)
+        try:
+            run.paths.records.mkdir(parents=True, exist_ok=True)
+            write_settings(run.paths.experiment, run.settings)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"The log directory must be writable, and logdir={str(root)!r} is not: "
+                f"{error.strerror or error}. Name a directory that you may write to."
+            ) from error
+        return run
+
+    @classmethod
+    def open(cls, root: str | os.PathLike[str]) -> Self:
+        """Read the settings of an existing run; see `open_run`."""
+        paths = RunPaths(local_path(root))
+        return cls(paths.root, read_settings(paths, root))
+
+    def record(self, result: TrialResult) -> None:
+        """Write what became of a trial."""
+        _write(self.paths.record(result.trial.number), result.to_json())
+
+    def save_searcher(self, state: Mapping[str, Any]) -> None:
+        """Write the searcher's state."""
+        _write(self.paths.searcher, state)
+
+    def drop_artifacts(self, result: TrialResult) -> None:
+        """Remove the artifacts of a trial that has ended, of all attempts at it."""
+        directory = self.paths.trial(result.trial.id)
+        for attempt in (directory, *directory.glob("attempt-*")):
+            artifacts = self.paths.artifacts(attempt)
+            try:
+                if artifacts.is_dir():
+                    shutil.rmtree(artifacts)
+            except OSError as error:
+                logger.warning("%s could not be removed: %s", artifacts, error)
+
+    def searcher_state(self) -> dict[str, Any] | None:
+        """Return the searcher's state; None if none was written yet."""
+        return _read(self.paths.searcher) if self.paths.searcher.exists() else None
+
+    def results(self) -> list[TrialResult]:
+        """Return the results of the ended trials, in the order of their numbers."""
+        results = []
+        for path in sorted(self.paths.records.glob("trial-*.json")):
+            try:
+                results.append(TrialResult.from_json(_read(path)))
+            except (KeyError, TypeError, ValueError) as error:
+                raise _damaged(path, error) from error
+        return sorted(results, key=lambda result: result.trial.number)
+
+
+@contextmanager
+def flocked(path: Path, place: str) -> Iterator[None]:
+    """Hold a lock file of a run; see `RunDirectory.locked`."""
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise RunDirectoryError(
+            f"A search writes to its log directory, and {str(path.parent)!r} can't be "
+            f"written: {error.strerror or error}. Go on with a copy that can."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunDirectoryError(
+                "A run has one driver at a time, and another process works on "
+                f"{place!r}. Wait until it ends, or end it."
+            ) from None
+        yield
+
+
+def has_a_run(root: str | os.PathLike[str]) -> RunDirectoryError:
+    """Return the error for a log directory that is taken."""
+    return RunDirectoryError(
+        f"A log directory holds one run, and logdir={str(root)!r} already has one. "
+        "Name another directory, or leave logdir out for a new one."
+    )
+
+
+def holds_no_run(root: str | os.PathLike[str]) -> RunDirectoryError:
+    """Return the error for a directory without a run."""
+    return RunDirectoryError(
+        f"{str(root)!r} holds no run of sparkexp: it has no {RunPaths(Path()).experiment.name}. "
+        "Name the directory that was printed as the run's log directory."
+    )
+
+
+def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write a run's settings."""
+    _write(path, {"format": FORMAT_VERSION, **settings})
+
+
+def read_settings(paths: RunPaths, root: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return a run's settings; see `open_run`."""
+    if not paths.experiment.is_file():
+        raise holds_no_run(root)
+    settings = _read(paths.experiment)
+    if settings.pop("format", None) != FORMAT_VERSION:
+        raise RunDirectoryError(
+            f"{paths.experiment} was written by another version of sparkexp (format "
+            f"{FORMAT_VERSION} is read here). Read it with the version that wrote it: "
+            f"{settings.get('sparkexp_version', 'unknown')}."
+        )
+    return settings
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    # In ASCII, as a text may hold what UTF-8 can't encode (undecodable names of files).
+    aside.write_text(json.dumps(content, allow_nan=False), encoding="ascii")
+    os.replace(aside, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, f"it holds a {type(content).__name__}, no object")
+    return content
+
+
+def _damaged(path: Path, reason: object) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} is damaged: {reason}. Restore it from a copy. A trial's record or the searcher's "
+        "state may also be deleted: experiment.resume then runs the trial again, or replays the "
+        "search from its records."
+    )

@@ -1,0 +1,50 @@
+"""The run at a path or a URL: a new one, or one that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from sparkexp.runs.directory import RunDirectory
+from sparkexp.runs.remote import RemoteRun
+from sparkexp.storage.filesystems import is_remote
+
+__all__ = ["create_run", "open_run"]
+
+
+def create_run(root: str | os.PathLike[str], settings: Mapping[str, Any]) -> RunDirectory:
+    """Make the directory of a new run and write its settings.
+
+    Raises
+    ------
+    RunDirectoryError
+        If it holds a run already, or can't be written.
+    StorageError
+        If it is a URL that can't be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> run = create_run(tempfile.mkdtemp() + '/run', {'name': 'example'})
+    >>> open_run(run.paths.root).settings['name']
+    'example'
+    """
+    return _kind(root).create(root, settings)
+
+
+def open_run(root: str | os.PathLike[str]) -> RunDirectory:
+    """Read the settings of an existing run.
+
+    Raises
+    ------
+    RunDirectoryError
+        If there is no run, it is damaged, or another version of sparkexp wrote it.
+    StorageError
+        If it is a URL that can't be read.
+    """
+    return _kind(root).open(root)
+
+
+def _kind(root: str | os.PathLike[str]) -> type[RunDirectory]:
+    return RemoteRun if is_remote(root) else RunDirectory

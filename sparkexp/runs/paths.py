@@ -1,0 +1,100 @@
+"""Every file name of a run, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkexp.errors import InvalidArgumentError
+
+__all__ = ["RunPaths", "model_file"]
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of a run.
+
+    ::
+
+        <root>/experiment.json             settings, written once
+              /searcher.json               the searcher's state, after every ended trial
+              /driver.lock                 held by the driver that works on the run
+              /records/trial-00007.json    what became of a trial
+              /curves/trial-00007.json     what a trial has reported, where trials are pruned
+              /search/ or /evolution/      the driver's event files
+              /gen-002/trial-00007/        the trial's event files and its output.log
+              /gen-002/trial-00007/artifacts/   what the train function left to be kept
+              /gen-002/trial-00007/attempt-1/   the same, of a second attempt
+              /rung-2/trial-00007/checkpoints/  what a multi-fidelity search goes on from
+
+    Parameters
+    ----------
+    root : Path
+        The run's log directory.
+    """
+
+    root: Path
+
+    @property
+    def experiment(self) -> Path:
+        return self.root / "experiment.json"
+
+    @property
+    def searcher(self) -> Path:
+        return self.root / "searcher.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "driver.lock"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    def record(self, number: int) -> Path:
+        return self.records / f"trial-{number:05d}.json"
+
+    @property
+    def curves(self) -> Path:
+        return self.root / "curves"
+
+    def curve(self, number: int) -> Path:
+        """Return the file of a trial's objective while it runs, where trials may be pruned."""
+        return self.curves / f"trial-{number:05d}.json"
+
+    def search(self, evolution: bool) -> Path:
+        return self.root / ("evolution" if evolution else "search")
+
+    def trial(self, trial_id: str, attempt: int = 0) -> Path:
+        directory = self.root / trial_id
+        return directory / f"attempt-{attempt}" if attempt else directory
+
+    @staticmethod
+    def artifacts(trial_directory: Path) -> Path:
+        """Return the directory of the files that a train function leaves to be kept."""
+        return trial_directory / "artifacts"
+
+    @staticmethod
+    def output(trial_directory: Path) -> Path:
+        """Return the file of a trial's stdout, stderr and logging."""
+        return trial_directory / "output.log"
+
+
+def model_file(name: str) -> str:
+    """Return the file of a model among the artifacts.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the name is no name of a file.
+
+    Examples
+    --------
+    >>> model_file('encoder')
+    'encoder.keras'
+    """
+    if not isinstance(name, str) or not name.strip() or Path(name).name != name:
+        raise InvalidArgumentError(
+            f"A model's name must be the name of a file, got {name!r}. Write name='model'."
+        )
+    return name if name.endswith(".keras") else f"{name}.keras"

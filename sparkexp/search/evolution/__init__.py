@@ -1,0 +1,1 @@
+"""Differential evolution and what follows from it, one algorithm a file."""

@@ -1,0 +1,172 @@
+"""What a surrogate searcher knows: all results, and a Gaussian process that is fitted to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkexp.search.evolution.gaussian_process import (
+    Features,
+    GaussianProcess,
+    Indices,
+    Kernel,
+    fitted,
+    scores,
+)
+from sparkexp.search.evolution.variation import Vector
+from sparkexp.space import Space
+
+__all__ = ["ResultModel", "telling"]
+
+# Results that the process takes in, and those by which its kernel is fitted, at most: a decision
+# takes the same few milliseconds after the thousandth result.
+MAX_KNOWN, MAX_FITTED = 250, 120
+# Results that are remembered at most, and how many of them are then kept: what is saved after
+# every trial stays small, however many there are.
+MAX_HELD, N_KEPT = 600, 400
+# The kernel is fitted anew when there are so many more results: a share of them, and some.
+FIT_AFTER_SHARE, FIT_AFTER = 1 / 6, 2
+# How many standard deviations a point may be better than predicted. With one instead of two, and
+# fewer candidates drawn anywhere, searches stay too soon where they are.
+OPTIMISM = 2.0
+
+
+class ResultModel:
+    """Says of which points most is to be expected, by all results so far.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    n_more : int
+        How many coordinates in [0, 1] follow a point's genes, see `Features`.
+    """
+
+    def __init__(self, space: Space, n_more: int = 0) -> None:
+        self._space = space
+        self._features = Features(space, n_more)
+        self._kernel = Kernel.prior(self._features.n_weights)
+        self._fit_at = 0
+        self._n_learned = 0
+        self._genomes: list[Vector] = []
+        self._losses: list[float] = []
+        # The process of the results alone, until there is another one.
+        self._settled: GaussianProcess | None = None
+
+    def learn(self, genome: Vector, loss: float) -> None:
+        """Take in a result; the loss of a failed trial is infinite.
+
+        Of many results the model remembers the best, and others from all of the search.
+        """
+        self._genomes.append(self.plain(genome))
+        self._losses.append(loss)
+        self._n_learned += 1
+        self._settled = None
+        if len(self._losses) > MAX_HELD:
+            kept = telling(np.array(self._losses), N_KEPT)
+            self._genomes = [self._genomes[k] for k in kept]
+            self._losses = [self._losses[k] for k in kept]
+
+    def ranked(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
+        """Yield points, that of which most is to be expected first.
+
+        Parameters
+        ----------
+        genomes : ndarray
+            Points of shape ``(n, n_dims)``.
+        pending : sequence of ndarray
+            Points whose results are not known yet: they enter with what is predicted for them,
+            which leaves the mean as it is and makes their neighbourhood better known.
+        """
+        points = np.array([self.plain(genome) for genome in genomes])
+        mean, deviation = self._process(pending).predict(self._features.of(points))
+        for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
+            yield genomes[index]
+
+    def expected(self, genomes: Vector, optimism: float = 0.0) -> Vector:
+        """Return what is expected of `plain` points, on a scale of its own: less is better.
+
+        Parameters
+        ----------
+        genomes : ndarray
+            Points of shape ``(n, n_dims)``.
+        optimism : float
+            How many standard deviations they may be better than that.
+        """
+        if self._settled is None:
+            self._settled = self._process(())
+        mean, deviation = self._settled.predict(self._features.of(genomes))
+        promised: Vector = mean - optimism * deviation
+        return promised
+
+    def fit(self) -> None:
+        """Fit the kernel to the results, if there are enough new ones.
+
+        Whoever doesn't call it has it done by the next question. It matters where questions are
+        asked more often than answers are used.
+        """
+        n = self._n_learned
+        if n >= self._fit_at:
+            y = scores(self._losses)
+            few = telling(y, MAX_FITTED)
+            x = self._features.of(np.array([self._genomes[k] for k in few]))
+            self._kernel = fitted(self._kernel, self._features.owners, x, y[few])
+            self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
+            self._settled = None
+
+    def nearest(self, members: Vector, genome: Vector) -> int:
+        """Return the index of the member that is most like a point."""
+        points = self._features.of(np.vstack([members, genome]))
+        return int(np.argmin(((points[:-1] - points[-1]) ** 2).sum(1)))
+
+    def _process(self, pending: Sequence[Vector]) -> GaussianProcess:
+        self.fit()
+        y = scores(self._losses)
+        few = telling(y, MAX_KNOWN)
+        known = self._features.of(np.array([self._genomes[k] for k in few]))
+        if pending:
+            unknown = [self.plain(genome) for genome in pending]
+            known = np.concatenate([known, self._features.of(np.array(unknown))])
+        return GaussianProcess(self._kernel, self._features.owners, known, y[few])
+
+    def plain(self, genome: Vector) -> Vector:
+        """Return a point without the genes of parameters that aren't there."""
+        if not self._space.conditions:
+            return genome
+        n = self._space.n_dims
+        genes = self._space.encode(self._space.decode(genome[:n]))
+        return np.concatenate([genes, genome[n:]])
+
+    def state(self) -> dict[str, Any]:
+        """Return the model as a dict that `json` can write."""
+        return {
+            "genomes": [genome.tolist() for genome in self._genomes],
+            "losses": [loss if math.isfinite(loss) else None for loss in self._losses],
+            "weights": self._kernel.weights.tolist(),
+            "noise": self._kernel.noise,
+            "fit_at": self._fit_at,
+            "n_learned": self._n_learned,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self._genomes = [np.array(genome) for genome in state["genomes"]]
+        self._losses = [math.inf if loss is None else loss for loss in state["losses"]]
+        self._kernel = Kernel(np.array(state["weights"]), state["noise"])
+        self._fit_at = state["fit_at"]
+        # States of earlier versions held all results.
+        self._n_learned = state.get("n_learned", len(self._losses))
+
+
+def telling(y: Vector, n_max: int) -> Indices:
+    """Return the indices of the best half of `n_max`, and others at even distances."""
+    if len(y) <= n_max:
+        return np.arange(len(y))
+    best = np.argsort(y, kind="stable")[: n_max // 2]
+    rest = np.setdiff1d(np.arange(len(y)), best)
+    n_rest = n_max - len(best)
+    others = rest[np.arange(n_rest) * len(rest) // n_rest]
+    return np.sort(np.concatenate([best, others]))

@@ -1,0 +1,193 @@
+"""SHADE: differential evolution that learns its F and CR from what succeeded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparkexp.search.evolution.adaptation import SuccessMemory
+from sparkexp.search.evolution.population import MIN_MEMBERS, Child, Mode, PopulationSearcher
+from sparkexp.search.evolution.variation import (
+    Vector,
+    below,
+    crossed,
+    current_to_best,
+    distinct,
+    halfway_back,
+    unordered,
+    voted,
+)
+from sparkexp.space import Space
+from sparkexp.trial import Direction
+
+__all__ = ["ShadeSearcher"]
+
+# The share of the population that a child is drawn towards, and how many that is at least.
+BEST_SHARE, MIN_BEST = 0.25, 2
+POPSIZE = 8
+# From this part of the budget on, so many children vary the best member, by so many of its genes.
+LATE, LATE_SHARE, LATE_CROSSOVER = 0.75, 0.8, 0.3
+# Of so few members, steps from one to another go towards the better one.
+FEW = 7
+
+
+class ShadeSearcher(PopulationSearcher):
+    """Differential evolution that adapts itself: SHADE, with an archive.
+
+    A child is ``x + F (x_best - x) + F (x_a - x_b)``: x_best is one of the best quarter, x_b may
+    be a member that gave way to its child lately. F and CR are drawn near those that made
+    children better. Genes that leave the unit cube go half way back; unordered choices are put to
+    the vote (`variation.voted`); a configuration that was proposed before is bred anew.
+
+    Two things are ours, for budgets of a few dozen trials. In the last quarter of `n_trials` four
+    of five children are ``x_best + F (x_a - x_b)`` with the best member as their parent, of which
+    they keep most genes (CR = 0.3, which is learned like another). And in a population of at most
+    7, ``x_a`` and ``x_b`` change places where both are members and the second is the better one.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    direction : {'max', 'min'}
+        Which value is the best.
+    popsize : int, optional
+        Size of the population, at least 4; by default 8, or in asynchronous mode the binary
+        logarithm of `n_trials`, rounded down: 5 for 40 trials, 6 for 100, 8 for 300. Twice as many
+        points are drawn at first.
+    n_trials : int, optional
+        The number of trials, at least 1; None for no limit.
+    mode : {'generational', 'asynchronous'}
+        Whether a generation is told as a whole, or each result counts at once: then no slot waits,
+        and the trials depend on the order in which results arrive.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is out of its range.
+
+    References
+    ----------
+    R. Tanabe, A. Fukunaga (2013). Success-history based parameter adaptation for differential
+    evolution. IEEE Congress on Evolutionary Computation, 71-78.
+
+    J. Zhang, A. C. Sanderson (2009). JADE: adaptive differential evolution with optional external
+    archive. IEEE Transactions on Evolutionary Computation 13, 945-958: eq. 7 (mutation), the
+    archive, and what becomes of genes out of bounds.
+
+    R. Storn (1996). On the usage of differential evolution for function optimization. NAFIPS,
+    519-523: DE/best/1.
+
+    V. Feoktistov, S. Janaqi (2004). Generalization of the strategies in differential evolution.
+    International Parallel and Distributed Processing Symposium: steps with a direction.
+
+    Examples
+    --------
+    >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005], 'num_layers': [1, 3]})
+    >>> searcher = ShadeSearcher(space, 'max', n_trials=40, seed=1)
+    >>> searcher.popsize, searcher.generations
+    (8, 4)
+    >>> [searcher.ask().id for _ in range(9)][-1]
+    'gen-001/trial-00008'
+    """
+
+    name: ClassVar[str] = "shade"
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction = "max",
+        popsize: int | None = None,
+        n_trials: int | None = None,
+        mode: Mode = "generational",
+        seed: int | None = None,
+    ) -> None:
+        if popsize is None:
+            popsize = _suitable(n_trials, mode)
+        super().__init__(space, direction, popsize, n_trials, mode, seed)
+        self._memory = SuccessMemory()
+        self._archive: list[Vector] = []
+        self._successes: list[tuple[float, float, float]] = []
+        self._unordered = unordered(space)
+
+    def _bred(self, slot: int) -> Iterator[Child]:
+        while True:
+            yield self._breed(slot)
+
+    def _breed(self, slot: int) -> Child:
+        rng, members = self._rng, self._genomes
+        weight, crossover = self._memory.draw(rng)
+        ranked = np.argsort(self._losses, kind="stable")
+        n_best = max(MIN_BEST, math.ceil(BEST_SHARE * len(members)))
+        aim = int(ranked[below(rng, n_best)])
+        if self._is_late() and rng.random() < LATE_SHARE:
+            slot = aim = int(ranked[0])
+            crossover = LATE_CROSSOVER
+        x, best = members[slot], members[aim]
+        a, b = self._step(slot)
+        donor = halfway_back(current_to_best(x, best, a, b, weight), x)
+        donor = voted(rng, donor, [x, best, a, b], self._unordered)
+        return Child(crossed(rng, x, donor, crossover), slot, weight, crossover)
+
+    def _is_late(self) -> bool:
+        """Tell whether the budget is nearly spent: what is good enough now is what counts."""
+        return self._n_trials is not None and self.n_asked >= LATE * self._n_trials
+
+    def _step(self, slot: int) -> tuple[Vector, Vector]:
+        """Return two points of which the difference is a step, the first one a member."""
+        first = distinct(self._rng, len(self._genomes), 1, but=slot)[0]
+        others = [k for k in range(len(self._genomes)) if k not in (slot, first)]
+        drawn = below(self._rng, len(others) + len(self._archive))
+        if drawn >= len(others):
+            return self._genomes[first], self._archive[drawn - len(others)]
+        second = others[drawn]
+        if self.popsize <= FEW and self._losses[second] < self._losses[first]:
+            first, second = second, first
+        return self._genomes[first], self._genomes[second]
+
+    def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
+        if replaced is not None and child.slot is not None and loss < replaced[1]:
+            self._archive.append(replaced[0])
+            if len(self._archive) > self.popsize:
+                del self._archive[below(self._rng, len(self._archive))]
+            if child.weight:
+                gain = self._gain(loss, replaced[1])
+                self._successes.append((child.weight, child.crossover, gain))
+        if self._n_entered % self.popsize == 0:
+            self._memory.learn(self._successes)
+            self._successes = []
+
+    def _gain(self, loss: float, before: float) -> float:
+        """Return by how much a child is better than its parent, above 0."""
+        if math.isinf(before):  # as much as if the parent had been the worst of the members
+            known = [known for known in self._losses if math.isfinite(known)]
+            before = max(known)
+        # Halves, as the difference of two floats can be larger than a float.
+        return max(before / 2 - loss / 2, 5e-324)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            **super()._state(),
+            "memory": self._memory.state(),
+            "archive": [genome.tolist() for genome in self._archive],
+            "successes": [list(success) for success in self._successes],
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        super()._restore(memory)
+        self._memory.restore(memory["memory"])
+        self._archive = [np.array(genome) for genome in memory["archive"]]
+        self._successes = [
+            (weight, crossover, gain) for weight, crossover, gain in memory["successes"]
+        ]
+
+
+def _suitable(n_trials: int | None, mode: Mode) -> int:
+    if mode == "generational" or not isinstance(n_trials, int):
+        return POPSIZE
+    # Few members lead to something good soon, more of them to something better at last.
+    return max(MIN_MEMBERS, n_trials.bit_length() - 1)

@@ -1,0 +1,171 @@
+"""An evolution whose children are picked by a model of all results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparkexp.search.base import Known
+from sparkexp.search.evolution.population import Child, Mode, PopulationSearcher
+from sparkexp.search.evolution.result_model import ResultModel
+from sparkexp.search.evolution.variation import (
+    Vector,
+    below,
+    crossed,
+    current_to_best,
+    distinct,
+    halfway_back,
+    rand_1,
+    unordered,
+    voted,
+)
+from sparkexp.space import Space
+from sparkexp.trial import Direction
+
+__all__ = ["SurrogateSearcher", "candidates"]
+
+N_CANDIDATES = 60
+# The share of candidates that are drawn anywhere.
+DRAWN_SHARE = 0.3
+# The share of the population that some candidates are drawn towards, and its least number.
+BEST_SHARE, MIN_BEST = 0.25, 2
+# The range of F; that of CR is [0, 1].
+WEIGHTS = (0.2, 1.0)
+
+
+class SurrogateSearcher(PopulationSearcher):
+    """An evolution whose children are picked by a model of all results.
+
+    A Gaussian process is fitted to the results; of 60 possible children, made by mutations of
+    three kinds, the one is tried of which most may be expected: the mean less two standard
+    deviations is the lowest. It competes with the member that is most like it, so that the
+    population stays in several places. Trials that still run count as if they had the value that
+    is predicted for them, failed ones as the worst so far.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    direction : {'max', 'min'}
+        Which value is the best.
+    popsize : int
+        Size of the population, at least 4. As many points are drawn at first.
+    n_trials : int, optional
+        The number of trials, at least 1; None for no limit.
+    mode : {'asynchronous', 'generational'}
+        Whether each result counts at once, or `popsize` of them as a generation: then the trials
+        don't depend on the order in which results arrive, and slots wait.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is out of its range.
+
+    References
+    ----------
+    N. Srinivas, A. Krause, S. Kakade, M. Seeger (2010). Gaussian process optimization in the
+    bandit setting: no regret and experimental design. International Conference on Machine
+    Learning (the confidence bound).
+
+    R. Thomsen (2004). Multimodal optimization using crowding-based differential evolution. IEEE
+    Congress on Evolutionary Computation, 1382-1389 (who competes with whom).
+
+    D. Ginsbourger, R. Le Riche, L. Carraro (2010). Kriging is well-suited to parallelize
+    optimization. In: Computational Intelligence in Expensive Optimization Problems, Springer (the
+    believed predictions).
+
+    Examples
+    --------
+    >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005], 'num_layers': [1, 3]})
+    >>> searcher = SurrogateSearcher(space, 'max', n_trials=40, seed=1)
+    >>> searcher.popsize, searcher.generations, searcher.order_matters
+    (10, 3, True)
+    """
+
+    name: ClassVar[str] = "surrogate"
+    # Members in poor places stay: once children gather in the best one, nobody challenges them.
+    shows_elite: ClassVar[bool] = True
+    initial_generations: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction = "max",
+        popsize: int = 10,
+        n_trials: int | None = None,
+        mode: Mode = "asynchronous",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, direction, popsize, n_trials, mode, seed)
+        self._choices = unordered(space)
+        self._model = ResultModel(space)
+
+    def _bred(self, slot: int) -> Iterator[Child]:
+        members = np.array(self._genomes)
+        found = candidates(self._rng, members, self._losses, self._choices)
+        for genome in self._model.ranked(found, self._pending()):
+            yield Child(genome, self._model.nearest(members, genome))
+
+    def _know(self, known: Sequence[Known]) -> bool:
+        sign = -1.0 if self.direction == "max" else 1.0
+        for each in known:
+            self._model.learn(self.space.encode(each.params), sign * each.value)
+        return super()._know(known)
+
+    def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
+        super()._entered(child, loss, replaced)
+        self._model.learn(child.genome, loss)
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "model": self._model.state()}
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        super()._restore(memory)
+        self._model.restore(memory["model"])
+
+
+def candidates(
+    rng: np.random.Generator,
+    members: Vector,
+    losses: list[float],
+    choices: list[tuple[int, int]],
+) -> Vector:
+    """Return possible children of a population, by mutations of three kinds.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The only randomness.
+    members : ndarray
+        The population, of shape ``(n, n_dims)``, at least 4.
+    losses : list of float
+        One for each member.
+    choices : list of (int, int)
+        See `variation.unordered`.
+    """
+    n, n_dims = members.shape
+    best = np.argsort(losses, kind="stable")[: max(MIN_BEST, math.ceil(BEST_SHARE * n))]
+    low, high = WEIGHTS
+    found: list[Vector] = []
+    for k in range(N_CANDIDATES):
+        if rng.random() < DRAWN_SHARE:
+            found.append(rng.random((n_dims,)))
+            continue
+        slot = below(rng, n)
+        weight, crossover = low + (high - low) * rng.random(), rng.random()
+        x, good = members[slot], members[best[below(rng, len(best))]]
+        a, b, c = list(members[distinct(rng, n, 3, but=slot)])
+        if k % 3 == 0:
+            donor, parents = rand_1(a, b, c, weight), [a, b, c]
+        elif k % 3 == 1:
+            donor, parents = current_to_best(x, good, a, b, weight), [x, good, a, b]
+        else:
+            donor, parents = rand_1(good, a, b, weight), [good, a, b]
+        donor = voted(rng, halfway_back(donor, x), parents, choices)
+        found.append(crossed(rng, x, donor, crossover))
+    return np.array(found)

@@ -1,0 +1,1 @@
+"""Searches that train few epochs first and promote what does well."""

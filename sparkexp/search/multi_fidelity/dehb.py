@@ -1,0 +1,236 @@
+"""DEHB: differential evolution on every rung of Hyperband's brackets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparkexp.checks import as_float, as_int
+from sparkexp.search.evolution.variation import Vector, crossed, rand_1, reflected
+from sparkexp.search.multi_fidelity.fidelity import Fidelity
+from sparkexp.search.multi_fidelity.hyperband import bracket_sizes, halved
+from sparkexp.search.multi_fidelity.proposals import Point, Proposals, RandomProposals
+from sparkexp.search.multi_fidelity.rungs import RungSearcher
+from sparkexp.space import Space
+from sparkexp.trial import Direction, Trial, TrialResult
+
+__all__ = ["DehbSearcher"]
+
+
+class DehbSearcher(RungSearcher):
+    """DEHB: a population per rung; the parents of a rung's trials are the best of the one below.
+
+    The first bracket is successive halving of random configurations, which go on training as they
+    are promoted. In the later ones every trial is a new configuration: a target of the rung's own
+    population, crossed with a mutant of the best of the rung below (of its own population on a
+    bracket's first rung; the first round of brackets starts from random ones). It replaces the
+    target if it is at least as good. Slots that a bracket leaves free go to the next one.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    direction : {'max', 'min'}
+        Whether more or less is better.
+    n_configurations : int
+        Configurations to try on any rung, at least 1.
+    fidelity, min, max, eta
+        See `Fidelity`.
+    crossover : float
+        CR in [0, 1]: the probability that a gene is taken from the mutant. One gene always is.
+    mutation : float
+        F in (0, 2]: the weight of the difference in the mutant.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a setting is out of its range.
+
+    References
+    ----------
+    N. Awad, N. Mallik, F. Hutter (2021). DEHB: evolutionary Hyperband for scalable, robust and
+    efficient hyperparameter optimization. IJCAI: algorithms 1 and 2. (Genes outside of the cube
+    are reflected here, not drawn anew.)
+
+    Examples
+    --------
+    >>> space = Space.from_search_dict({'learning_rate': [0.005, 0.00005]})
+    >>> searcher = DehbSearcher(space, 'max', 40, 'epochs', 1, 27, seed=1)
+    >>> searcher.n_trials, searcher.plan()
+    (53, {1: 27, 3: 21, 9: 4, 27: 1})
+    """
+
+    name: ClassVar[str] = "dehb"
+    space: Space
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction = "max",
+        n_configurations: int = 110,
+        fidelity: str = "epochs",
+        min: int = 1,
+        max: int = 27,
+        eta: float = 3,
+        crossover: float = 0.5,
+        mutation: float = 0.5,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
+        self.n_configurations = as_int("n_configurations", n_configurations, at_least=1)
+        self.crossover = as_float("crossover", crossover, low=0, high=1)
+        self.mutation = as_float("mutation", mutation, low=0, high=2, above=True)
+        self._random = RandomProposals(space)
+        self._sizes = [bracket_sizes(self.fidelity, r) for r in range(self.fidelity.top + 1)]
+        if self.n_configurations < self._sizes[0][0]:
+            self._sizes[0] = halved(self.n_configurations, self.fidelity, 0)
+        # Per rung and slot: the genome, and its value once it has one.
+        self._genomes = [self._rng.random((sizes[0], space.n_dims)) for sizes in self._sizes]
+        self._held: list[list[float | None]] = [[None] * len(g) for g in self._genomes]
+        self._turn = [0] * len(self._sizes)
+        # Per bracket that was begun: trials asked and told on each of its rungs.
+        self._asked: list[list[int]] = []
+        self._told: list[list[int]] = []
+        # Of the open trials: their bracket, and the slot that they compete for.
+        self._places: dict[int, tuple[int, int]] = {}
+
+    @property
+    def proposals(self) -> Proposals:
+        return self._random
+
+    @property
+    def n_trials(self) -> int:
+        """The new configurations, and the promotions of the first bracket."""
+        return self.n_configurations + sum(self._sizes[0][1:])
+
+    def plan(self) -> dict[int, int]:
+        """Return how many trials train for how long."""
+        counts = [0] * len(self._sizes)
+        bracket = 0
+        while (left := self.n_trials - sum(counts)) > 0:
+            first = bracket % len(self._sizes)
+            for rung, size in enumerate(self._sizes[first], first):
+                counts[rung] += min(size, left)
+                left -= min(size, left)
+            bracket += 1
+        return dict(zip(self.fidelity.levels, counts, strict=True))
+
+    def starts(self) -> dict[int, int]:
+        """Return how many of them are a configuration's first trial."""
+        promoted = (0, *self._sizes[0][1:])
+        counts = zip(self.plan().items(), promoted, strict=True)
+        return {level: n - above for (level, n), above in counts}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {
+            "direction": self.direction,
+            "n_configurations": self.n_configurations,
+            **self.fidelity.settings(),
+            "crossover": self.crossover,
+            "mutation": self.mutation,
+            "seed": self.seed,
+        }
+
+    def _next(self) -> tuple[int | None, int] | None:
+        if self._n_asked == self.n_trials:
+            return None
+        bracket, step = self._job()
+        rung = bracket % len(self._sizes) + step
+        return (self._promotion(rung) if bracket == 0 and step else None), rung
+
+    def _job(self) -> tuple[int, int]:
+        """Return the first bracket with something to try, and on which of its rungs."""
+        for bracket, (asked, told) in enumerate(zip(self._asked, self._told, strict=True)):
+            sizes = self._sizes[bracket % len(self._sizes)]
+            for step, size in enumerate(sizes):
+                if asked[step] < size:
+                    return bracket, step
+                if told[step] < size:
+                    break
+        return len(self._asked), 0
+
+    def _promotion(self, rung: int) -> int | None:
+        """Return the best configuration of the first bracket that is to go on to this rung."""
+        first_bracket = range(self._sizes[0][0])
+        ranked = self._ranked(rung - 1, first_bracket)
+        return next((c for c in ranked if c not in self._trials[rung]), None)
+
+    def _propose(self, number: int) -> Trial | None:
+        bracket, step = self._job()
+        if bracket == len(self._asked):
+            sizes = self._sizes[bracket % len(self._sizes)]
+            self._asked.append([0] * len(sizes))
+            self._told.append([0] * len(sizes))
+        rung = bracket % len(self._sizes) + step
+        slot = self._turn[rung]
+        self._turn[rung] = (slot + 1) % len(self._genomes[rung])
+        self._places[number] = (bracket, slot)
+        trial = super()._propose(number)
+        self._asked[bracket][step] += 1
+        return trial
+
+    def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
+        bracket, slot = self._places[self._n_asked]
+        step = rung - bracket % len(self._sizes)
+        if bracket < len(self._sizes) and step == 0:
+            return self._genomes[rung][slot].tolist(), 0
+        size = self._sizes[bracket % len(self._sizes)][step]
+        return self._child(rung, slot, self._parents(rung, size if step else None)).tolist(), 0
+
+    def _parents(self, rung: int, n_best: int | None) -> Vector:
+        """Return the best n of the rung below, or this rung's population; at least three."""
+        if n_best is None:
+            return self._genomes[rung]
+        sign = -1.0 if self.direction == "max" else 1.0
+        held = self._held[rung - 1]
+        ranked = sorted((sign * v, slot) for slot, v in enumerate(held) if v is not None)
+        best = self._genomes[rung - 1][[slot for _, slot in ranked[:n_best]]]
+        # Too few for a difference: others join, of the rung below and then of this one.
+        others = [self._genomes[rung - 1][[slot for _, slot in ranked[n_best:]]], *self._genomes]
+        if len(best) < 3:
+            best = np.concatenate([best, *others])[:3]
+        return best
+
+    def _child(self, rung: int, slot: int, parents: Vector) -> Vector:
+        """Return a target's child: DE/rand/1/bin."""
+        a, b, c = parents[np.argsort(self._rng.random(len(parents)), kind="stable")[:3]]
+        mutant = reflected(rand_1(a, b, c, self.mutation))
+        return crossed(self._rng, self._genomes[rung][slot], mutant, self.crossover)
+
+    def _learn(self, result: TrialResult) -> None:
+        super()._learn(result)
+        number, rung = result.trial.number, result.trial.rung or 0
+        bracket, slot = self._places.pop(number)
+        self._told[bracket][rung - bracket % len(self._sizes)] += 1
+        value, held = result.value, self._held[rung][slot]
+        better = held is None or (
+            value is not None and (value >= held if self.direction == "max" else value <= held)
+        )
+        if better and value is not None:
+            self._genomes[rung][slot] = self._points[self._configurations[number]]
+            self._held[rung][slot] = value
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            **super()._state(),
+            "genomes": [genomes.tolist() for genomes in self._genomes],
+            "held": [list(held) for held in self._held],
+            "turn": list(self._turn),
+            "asked": [list(asked) for asked in self._asked],
+            "told": [list(told) for told in self._told],
+            "places": [[number, *place] for number, place in self._places.items()],
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        super()._restore(memory)
+        self._genomes = [np.array(genomes) for genomes in memory["genomes"]]
+        self._held = [list(held) for held in memory["held"]]
+        self._turn = list(memory["turn"])
+        self._asked = [list(asked) for asked in memory["asked"]]
+        self._told = [list(told) for told in memory["told"]]
+        self._places = {number: (bracket, slot) for number, bracket, slot in memory["places"]}

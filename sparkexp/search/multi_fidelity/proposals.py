@@ -1,0 +1,194 @@
+"""Where the configurations of a multi-fidelity search come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.evolution.variation import current_to_best, reflected
+from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.space import Space
+from sparkexp.trial import ParamValue
+
+__all__ = [
+    "EvolutionProposals",
+    "GridProposals",
+    "Kind",
+    "Leaders",
+    "Point",
+    "Proposals",
+    "RandomProposals",
+    "proposals_of",
+]
+
+Kind = Literal["random", "grid", "evolution"]
+# What a configuration is saved as: its place in the grid, or its genome.
+Point = Any
+# Returns the n best configurations, or those that there are.
+Leaders = Callable[[int], Sequence[Point]]
+
+
+CHILD_EVERY = 3
+MIN_PARENTS = 4
+
+
+class Proposals(ABC):
+    """Draws new configurations."""
+
+    kind: Kind
+    #: How many there are; None if there is no end.
+    n_points: int | None = None
+    #: Configurations are compared on a rung with those of their own cohort only.
+    n_cohorts: int = 1
+
+    @abstractmethod
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        """Return the k-th configuration, as what `json` can write, and its cohort.
+
+        Parameters
+        ----------
+        k : int
+            Counts the configurations from 0.
+        rng : numpy.random.Generator
+            The searcher's own.
+        leaders : Callable
+            Returns the n best of the configurations that were trained to the end.
+        """
+
+    @abstractmethod
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        """Return the arguments of a configuration."""
+
+
+class RandomProposals(Proposals):
+    """Independent points, uniform in the unit cube.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    """
+
+    kind: Kind = "random"
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        return rng.random(self._space.n_dims).tolist(), 0
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._space.decode(np.array(point))
+
+
+class GridProposals(Proposals):
+    """All combinations of a grid, or all configurations of a list, in random order.
+
+    In the grid's own order neighbours would compete with each other only.
+
+    Parameters
+    ----------
+    fixed : GridSearcher or ListSearcher
+        Knows the configurations.
+    seed : int
+        Fixes the order.
+    """
+
+    kind: Kind = "grid"
+
+    def __init__(self, fixed: GridSearcher | ListSearcher, seed: int) -> None:
+        self._fixed = fixed
+        self.n_points = fixed.n_trials
+        self._order = np.random.Generator(np.random.PCG64(seed)).permutation(fixed.n_trials)
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        return int(self._order[k]), 0
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._fixed.configuration(point)
+
+
+class EvolutionProposals(Proposals):
+    """Children of the best configurations that were trained to the end.
+
+    DE/current-to-pbest/1/bin without a population of its own. Every third configuration is a
+    child; the others stay random, and are compared with random ones only. Parents from lower
+    rungs would come earlier, but where short trainings mislead, their children lead astray: they
+    are good after a short training, and push out whatever is good after a long one. This way, a
+    search is as good as one with random configurations until it is better.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    popsize : int
+        Parents at most; until there are 4, all configurations are random.
+
+    References
+    ----------
+    J. Zhang, A. Sanderson (2009). JADE: adaptive differential evolution with optional external
+    archive. IEEE Transactions on Evolutionary Computation 13, 945-958: eq. 6 (the mutation).
+    """
+
+    kind: Kind = "evolution"
+    n_cohorts = 2
+    best_share = 0.5
+    crossover = 0.7
+
+    def __init__(self, space: Space, popsize: int) -> None:
+        self._space = space
+        self.popsize = popsize
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        # Until there are parents, the same numbers are drawn as in a search without them.
+        fresh = rng.random(self._space.n_dims)
+        best = leaders(self.popsize) if k % CHILD_EVERY == CHILD_EVERY - 1 else []
+        if len(best) < MIN_PARENTS:
+            return fresh.tolist(), 0
+        keys, taken = rng.random(self.popsize), rng.random(self._space.n_dims)
+        pick, weight, forced = rng.random(3)
+        parents, keys = np.array(best), keys[: len(best)]
+        target, a, b = parents[np.argsort(keys, kind="stable")[:3]]
+        lead = parents[int(pick * max(1, round(self.best_share * len(best))))]
+        f = 0.4 + 0.6 * weight
+        donor = reflected(current_to_best(target, lead, a, b, f))
+        chosen = taken < self.crossover
+        chosen[int(forced * self._space.n_dims)] = True
+        return np.where(chosen, donor, target).tolist(), 1
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._space.decode(np.array(point))
+
+
+def proposals_of(
+    kind: object,
+    space: Space | None,
+    configurations: Sequence[Mapping[str, ParamValue]] | None,
+    popsize: int,
+    seed: int,
+) -> Proposals:
+    """Return the proposals of a kind.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such kind, or it can't search what is given.
+    """
+    if kind == "grid":
+        if space is not None:
+            return GridProposals(GridSearcher(space), seed)
+        return GridProposals(ListSearcher(configurations or ()), seed)
+    if space is None:
+        raise InvalidArgumentError(
+            f"proposals={kind!r} needs a space to draw from; a list of configurations takes "
+            "proposals='grid'."
+        )
+    if kind == "random":
+        return RandomProposals(space)
+    if kind == "evolution":
+        return EvolutionProposals(space, popsize)
+    raise InvalidArgumentError(f"proposals are 'random', 'grid' or 'evolution', got {kind!r}.")

@@ -1,0 +1,98 @@
+"""What multi-fidelity searchers share whose configurations come from proposals."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sparkexp.checks import as_int
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.multi_fidelity.fidelity import Fidelity
+from sparkexp.search.multi_fidelity.proposals import Kind, Proposals, proposals_of
+from sparkexp.search.multi_fidelity.rungs import RungSearcher
+from sparkexp.space import Space
+from sparkexp.trial import Direction, ParamValue
+
+__all__ = ["ProposingSearcher"]
+
+
+class ProposingSearcher(RungSearcher):
+    """A searcher of rungs that takes random, grid or evolved configurations.
+
+    Parameters
+    ----------
+    space : Space, optional
+        What is searched; None for a list of configurations.
+    direction : {'max', 'min'}
+        Whether more or less is better.
+    n_configurations : int, optional
+        Configurations that start, at least 1; all of a grid or list by default.
+    fidelity, min, max, eta
+        See `Fidelity`.
+    proposals : {'random', 'grid', 'evolution'}
+        Where configurations come from.
+    popsize : int
+        Parents of an evolution, at least 4.
+    configurations : sequence of Mapping, optional
+        The list, where there is no space.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+    """
+
+    def __init__(
+        self,
+        space: Space | None = None,
+        direction: Direction = "max",
+        n_configurations: int | None = None,
+        fidelity: str = "epochs",
+        min: int = 1,
+        max: int = 27,
+        eta: float = 3,
+        proposals: Kind = "random",
+        popsize: int = 10,
+        configurations: Sequence[Mapping[str, ParamValue]] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
+        self.popsize = as_int("popsize", popsize, at_least=4)
+        self._proposals = proposals_of(proposals, space, configurations, self.popsize, self.seed)
+        self._listed = configurations
+        self.n_configurations = _bounded(n_configurations, self._proposals)
+
+    @property
+    def proposals(self) -> Proposals:
+        return self._proposals
+
+    @property
+    def n_trials(self) -> int:
+        """The trials on all rungs, at most: fewer come where too many fail."""
+        return sum(self.plan().values())
+
+    @abstractmethod
+    def plan(self) -> dict[int, int]:
+        """Return how many trials train for how long, at most."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        listed = {} if self._listed is None else {"configurations": [*map(dict, self._listed)]}
+        return {
+            "direction": self.direction,
+            "n_configurations": self.n_configurations,
+            **self.fidelity.settings(),
+            "proposals": self._proposals.kind,
+            "popsize": self.popsize,
+            **listed,
+            "seed": self.seed,
+        }
+
+
+def _bounded(n: int | None, proposals: Proposals) -> int:
+    if n is None and proposals.n_points is None:
+        raise InvalidArgumentError("n_configurations says how many to draw, got None: give 40.")
+    there_are = proposals.n_points
+    if n is None:
+        assert there_are is not None
+        return there_are
+    n = as_int("n_configurations", n, at_least=1)
+    return n if there_are is None else min(n, there_are)

@@ -1,0 +1,192 @@
+"""What all multi-fidelity searchers keep: configurations, and their results on each rung."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkexp.checks import as_direction, as_int
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.base import Searcher
+from sparkexp.search.multi_fidelity.fidelity import Fidelity
+from sparkexp.search.multi_fidelity.packing import (
+    packed,
+    packed_mapping,
+    unpacked,
+    unpacked_mapping,
+)
+from sparkexp.search.multi_fidelity.proposals import Point, Proposals
+from sparkexp.space import Space
+from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult
+
+__all__ = ["RungSearcher"]
+
+
+class RungSearcher(Searcher):
+    """A searcher whose trials train for a while, and whose best configurations go on.
+
+    Every configuration has at most one trial on a rung. Its trial on the next rung is a new one,
+    with the former as its parent and the next level of the fidelity as an extra argument.
+
+    For whoever writes one: implement `_next`, and `_told` for what else it keeps of a result.
+
+    Parameters
+    ----------
+    space : Space or None
+        What is searched; None for a list of configurations.
+    direction : {'max', 'min'}
+        Whether more or less is better.
+    fidelity : Fidelity
+        The rungs.
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+    """
+
+    n_configurations: int
+
+    def __init__(
+        self, space: Space | None, direction: Direction, fidelity: Fidelity, seed: int | None
+    ) -> None:
+        super().__init__(space)
+        self.direction = as_direction(direction)
+        self.fidelity = fidelity
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self.seed = as_int("seed", seed, at_least=0)
+        self._rng = np.random.Generator(np.random.PCG64(self.seed))
+        if space is not None and fidelity.name in space.names:
+            raise InvalidArgumentError(
+                f"fidelity={fidelity.name!r} is set by the search and can't be searched as well: "
+                "leave it out of the search dict."
+            )
+        self._points: list[Point] = []
+        self._cohorts: list[int] = []
+        # Per rung: the number of each configuration's trial, and its value once it is told.
+        self._trials: list[dict[int, int]] = [{} for _ in fidelity.levels]
+        self._values: list[dict[int, float | None]] = [{} for _ in fidelity.levels]
+        self._configurations: dict[int, int] = {}  # by the trial's number
+
+    @property
+    @abstractmethod
+    def proposals(self) -> Proposals:
+        """Where the configurations come from."""
+
+    @property
+    def order_matters(self) -> bool:
+        """Whether the trials depend on the order in which results are told: they do."""
+        return True
+
+    @property
+    def extras(self) -> Mapping[str, Sequence[ParamValue]]:
+        """The fidelity, with its levels."""
+        return {self.fidelity.name: self.fidelity.levels}
+
+    @property
+    def done(self) -> bool:
+        """Whether no further trial will be asked, whatever is told."""
+        return super().done or (not self._open and self._next() is None)
+
+    @abstractmethod
+    def plan(self) -> dict[int, int]:
+        """Return how many trials train for how long, by the levels of the fidelity."""
+
+    @abstractmethod
+    def starts(self) -> dict[int, int]:
+        """Return how many of them are a configuration's first trial."""
+
+    def planned_cost(self) -> int:
+        """Return what the planned trials train in sum, where those that are promoted go on."""
+        levels = self.fidelity.levels
+        trials, starts = self.plan(), self.starts()
+        below = dict(zip(levels, (0, *levels), strict=False))
+        return sum(
+            level * n - below[level] * (n - starts.get(level, 0)) for level, n in trials.items()
+        )
+
+    @abstractmethod
+    def _next(self) -> tuple[int | None, int] | None:
+        """Return the configuration to be tried next (None for a new one) and its rung.
+
+        None, if there is nothing to try now. It changes nothing.
+        """
+
+    @property
+    def _has_genomes(self) -> bool:
+        """Whether its points are of the unit cube, not places in a list."""
+        return self.space is not None and self.proposals.kind != "grid"
+
+    def _max_initial(self) -> int:
+        return self.n_configurations if self._has_genomes else 0
+
+    def _propose(self, number: int) -> Trial | None:
+        found = self._next()
+        if found is None:
+            return None
+        configuration, rung = found
+        if configuration is None:
+            configuration = len(self._points)
+            if self.space is not None and configuration < len(self._planted):
+                point, cohort = self.space.encode(self._planted[configuration]).tolist(), 0
+            else:
+                point, cohort = self._draw(configuration, rung)
+                if self.space is not None and self._has_genomes:
+                    # As it is trained: children are bred of it, and a model learns of it.
+                    point = self.space.repaired(np.array(point)).tolist()
+            self._points.append(point)
+            self._cohorts.append(cohort)
+        self._trials[rung][configuration] = number
+        self._configurations[number] = configuration
+        return self._trial(number, configuration, rung)
+
+    def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
+        """Return a new configuration, which starts on this rung, and its cohort."""
+        return self.proposals.propose(configuration, self._rng, self._leaders)
+
+    def _leaders(self, n: int) -> list[Point]:
+        """Return the n best configurations that were trained to the end."""
+        return [self._points[c] for c in self._ranked(self.fidelity.top)[:n]]
+
+    def _trial(self, number: int, configuration: int, rung: int) -> Trial:
+        below = self._trials[rung - 1].get(configuration) if rung else None
+        parent = None if below is None else Trial(below, {}, rung=rung - 1).id
+        params = self.proposals.decode(self._points[configuration])
+        if configuration < len(self._planted):
+            params = dict(self._planted[configuration])
+        extra = {self.fidelity.name: self.fidelity.levels[rung]}
+        return Trial(number, params, parent=parent, extra=extra, rung=rung)
+
+    def _learn(self, result: TrialResult) -> None:
+        rung = result.trial.rung or 0
+        # One that was ended early has no value of this rung: it isn't promoted.
+        told = None if result.state is State.PRUNED else result.value
+        value = None if told is None else float(told)
+        self._values[rung][self._configurations[result.trial.number]] = value
+
+    def _ranked(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
+        """Return the configurations that have a value on a rung, the best first."""
+        sign = -1.0 if self.direction == "max" else 1.0
+        values = self._values[rung]
+        told = ((values[c], c) for c in (values if among is None else among) if c in values)
+        valued = sorted((sign * value, c) for value, c in told if value is not None)
+        return [configuration for _, configuration in valued]
+
+    def _state(self) -> dict[str, Any]:
+        # Written after every trial, and there may be tens of thousands of configurations.
+        return {
+            "rng": self._rng.bit_generator.state,
+            "points": packed(self._points),
+            "cohorts": packed(self._cohorts),
+            "trials": [packed_mapping(found) for found in self._trials],
+            "values": [packed_mapping(found) for found in self._values],
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        self._rng.bit_generator.state = memory["rng"]
+        self._points = unpacked(memory["points"]).tolist()
+        self._cohorts = unpacked(memory["cohorts"]).tolist()
+        self._trials = [unpacked_mapping(found) for found in memory["trials"]]
+        self._values = [unpacked_mapping(found) for found in memory["values"]]
+        self._configurations = {n: c for found in self._trials for c, n in found.items()}

@@ -1,0 +1,133 @@
+"""From the record of a searcher back to a searcher."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sparkexp.checks import as_int
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.base import Searcher
+from sparkexp.search.evolution.classic import EvolutionSearcher
+from sparkexp.search.evolution.hybrid import HybridSearcher
+from sparkexp.search.evolution.pareto import ParetoEvolutionSearcher
+from sparkexp.search.evolution.shade import ShadeSearcher
+from sparkexp.search.evolution.surrogate import SurrogateSearcher
+from sparkexp.search.grid import GridSearcher, ListSearcher
+from sparkexp.search.multi_fidelity.asha import AshaSearcher
+from sparkexp.search.multi_fidelity.dehb import DehbSearcher
+from sparkexp.search.multi_fidelity.hyperband import HyperbandSearcher
+from sparkexp.search.multi_fidelity.surrogate_asha import SurrogateAshaSearcher
+from sparkexp.search.optuna_search import OptunaSearcher
+from sparkexp.search.random_search import RandomSearcher
+from sparkexp.search.sobol import SobolSearcher
+from sparkexp.space import Space
+from sparkexp.trial import Direction
+
+__all__ = ["SEARCHERS", "by_name", "rebuild", "shows_elite"]
+
+_CLASSES: list[type[Any]] = [
+    GridSearcher,
+    ListSearcher,
+    OptunaSearcher,
+    ParetoEvolutionSearcher,
+    RandomSearcher,
+    SobolSearcher,
+    EvolutionSearcher,
+    HybridSearcher,
+    ShadeSearcher,
+    AshaSearcher,
+    HyperbandSearcher,
+    DehbSearcher,
+    SurrogateSearcher,
+    SurrogateAshaSearcher,
+]
+# Those that need no more than a space, a direction, a number of trials and a seed.
+_HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb", "surrogate-asha")
+SEARCHERS = tuple(cls.name for cls in _CLASSES if cls.name not in _HIDDEN)
+
+
+def shows_elite(name: str) -> bool:
+    """Tell whether the searcher of this name `shows_elite`; False where there is none."""
+    return any(cls.name == name and cls.shows_elite for cls in _CLASSES)
+
+
+def by_name(
+    name: str,
+    space: Space,
+    directions: Sequence[Direction],
+    n_trials: int | None,
+    seed: int | None,
+) -> Searcher:
+    """Return a searcher of this name with its own defaults for all but the settings given.
+
+    Examples
+    --------
+    >>> by_name('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), ['max'], 8, 1).n_trials
+    8
+    """
+    if name == "evolution" and len(directions) > 1:
+        return _pareto(space, directions, as_int("n_trials", n_trials, at_least=4), seed)
+    cls = next(cls for cls in _CLASSES if cls.name == name)
+    given = {"direction": directions[0], "n_trials": n_trials, "seed": seed}
+    taken = inspect.signature(cls).parameters
+    if len(directions) > 1 and "direction" in taken:
+        raise InvalidArgumentError(
+            f"The searcher {name!r} optimises one metric, got {len(directions)}: use 'evolution', "
+            "a multi-objective sampler of Optuna, or one that does not learn, such as 'sobol'."
+        )
+    searcher: Searcher = cls(space, **{key: v for key, v in given.items() if key in taken})
+    return searcher
+
+
+def _pareto(
+    space: Space, directions: Sequence[Direction], n_trials: int, seed: int | None
+) -> Searcher:
+    """Return an evolution of about so many trials, and not more."""
+    popsize = min(20, max(4, n_trials // 4))
+    generations = n_trials // popsize - 1
+    return ParetoEvolutionSearcher(space, directions, popsize, generations, seed=seed)
+
+
+def rebuild(
+    name: str,
+    space: Space | None,
+    settings: Mapping[str, Any],
+    sampler: object = None,
+) -> Searcher:
+    """Return a fresh searcher with recorded settings.
+
+    Parameters
+    ----------
+    name : str
+        The searcher's `name`.
+    space : Space, optional
+        What it searched.
+    settings : Mapping[str, Any]
+        What its `settings` returned.
+    sampler : optuna.samplers.BaseSampler, optional
+        That of a search with Optuna, which the record doesn't hold.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If no searcher of this version has this name or these settings.
+
+    Examples
+    --------
+    >>> rebuild('grid', Space.from_grid_dict({'x': [1, 2]}), {}).n_trials
+    2
+    """
+    known = {searcher.name: searcher for searcher in _CLASSES}
+    if sampler is not None:
+        settings = {**settings, "sampler": sampler}
+    try:
+        arguments = () if space is None else (space,)
+        searcher: Searcher = known[name](*arguments, **settings)
+    except (KeyError, TypeError) as error:
+        raise InvalidArgumentError(
+            f"This version of sparkexp has no searcher {name!r} with the settings "
+            f"{dict(settings)}: {error}. Use the version that started the run."
+        ) from None
+    return searcher

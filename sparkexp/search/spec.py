@@ -1,0 +1,202 @@
+"""What a search is, apart from where and how long it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparkexp.analysis.specs import MISSING, HParamSpec, Interval
+from sparkexp.checks import as_direction
+from sparkexp.search import RungSearcher, Searcher
+from sparkexp.search.base import Known
+from sparkexp.search.registry import rebuild
+from sparkexp.search.repeating import RepeatingSearcher
+from sparkexp.space import Choice, Parameter, Space
+from sparkexp.space.constraint import Where
+from sparkexp.trial import Direction, ParamValue
+
+__all__ = ["Search", "specs_of"]
+
+# Values of a discrete parameter that TensorBoard offers one by one in its filter.
+MAX_LISTED_VALUES = 12
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, and how.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        Proposes the trials.
+    direction : {'max', 'min'}
+        Which value is the best.
+    space : Space, optional
+        What is searched; None for a list of configurations.
+    needs_values : bool
+        Whether a trial without a value has failed.
+    reuse : bool
+        Whether equal configurations share a value.
+    initial : tuple of dict
+        Configurations that are tried first.
+    known : tuple of Known
+        What the searcher knows from an earlier search.
+    notes : tuple of str
+        What the plan says about this.
+    directions : tuple of {'max', 'min'}
+        One per objective, where there are several; `direction` is the first of them.
+    """
+
+    searcher: Searcher
+    direction: Direction
+    space: Space | None = None
+    needs_values: bool = True
+    reuse: bool = True
+    initial: tuple[dict[str, ParamValue], ...] = ()
+    known: tuple[Known, ...] = ()
+    notes: tuple[str, ...] = ()
+    directions: tuple[Direction, ...] = ()
+
+    @property
+    def generations(self) -> int | None:
+        """The number of the last generation; None where trials have none."""
+        return getattr(self.inner, "generations", None)
+
+    @property
+    def last_generation(self) -> int | None:
+        """The largest generation that is shown: confirming runs come after all others."""
+        return None if self.generations is None else self.generations + (self.confirm > 0)
+
+    @property
+    def inner(self) -> Searcher:
+        """The searcher that proposes configurations, each of which may run several times."""
+        return (
+            self.searcher.inner if isinstance(self.searcher, RepeatingSearcher) else self.searcher
+        )
+
+    @property
+    def repeats(self) -> int:
+        """How often each configuration runs."""
+        return self.searcher.repeats if isinstance(self.searcher, RepeatingSearcher) else 1
+
+    @property
+    def confirm(self) -> int:
+        """How many of the best run again at the end."""
+        return self.searcher.confirm if isinstance(self.searcher, RepeatingSearcher) else 0
+
+    @property
+    def popsize(self) -> int | None:
+        """The number of configurations in a generation, where that is known."""
+        popsize = self.inner.settings().get("popsize")
+        return None if popsize is None else int(popsize)
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """What trials get on the rungs of a multi-fidelity search, such as ``'epochs=9'``."""
+        if not isinstance(self.searcher, RungSearcher):
+            return ()
+        fidelity = self.searcher.fidelity
+        return tuple(f"{fidelity.name}={level}" for level in fidelity.levels)
+
+    def names(self) -> list[tuple[str, ...]]:
+        """Return the names that trials pass to the train function, each combination once."""
+        extras = tuple(self.searcher.extras)
+        if self.space is not None:
+            passed = dict.fromkeys((self.space.names, self.space.always))
+            return [(*names, *extras) for names in passed]
+        configurations = self.searcher.settings().get("configurations", [])
+        return list(dict.fromkeys((*configuration, *extras) for configuration in configurations))
+
+    def hparams(self) -> tuple[HParamSpec, ...]:
+        """Return the parameters as TensorBoard shows them."""
+        if self.space is not None:
+            always = self.space.always
+            named = self.space.parameters.items()
+            return tuple(_spec(n, p, n not in always) for n, p in named)
+        return specs_of(self.searcher.settings().get("configurations", []))
+
+    def extras(self) -> tuple[HParamSpec, ...]:
+        """Return what trials are given beside the parameters, as TensorBoard shows it."""
+        return tuple(HParamSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that `from_json` needs, as a dict that `json` can write."""
+        return {
+            "direction": self.direction,
+            "directions": list(self.directions),
+            "searcher": self.inner.name,
+            "settings": self.inner.settings(),
+            "repeating": (
+                self.searcher.own_settings()
+                if isinstance(self.searcher, RepeatingSearcher)
+                else None
+            ),
+            "space": self.space.to_json() if self.space else None,
+            "needs_values": self.needs_values,
+            "reuse": self.reuse,
+            "where": self.space is not None and self.space.where is not None,
+            "initial": list(self.initial),
+            "known": [{"params": dict(k.params), "value": k.value} for k in self.known],
+        }
+
+    @classmethod
+    def from_json(
+        cls, record: Mapping[str, Any], where: Where | None = None, sampler: object = None
+    ) -> Search:
+        """Return a search that has not begun, as `to_json` described it.
+
+        The constraint and the sampler of Optuna are not in the record. Without them the search
+        can be shown, but not run.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If this version has no such searcher, or the settings are none of its.
+        """
+        space = Space.from_json(record["space"], where) if record["space"] else None
+        searcher = rebuild(record["searcher"], space, record["settings"], sampler)
+        initial = tuple(dict(params) for params in record.get("initial", ()))
+        known = tuple(Known(**entry) for entry in record.get("known", ()))
+        searcher.start_from(initial, known)
+        directions = tuple(map(as_direction, record.get("directions", ())))
+        if record.get("repeating"):
+            senses = directions or (as_direction(record["direction"]),)
+            searcher = RepeatingSearcher(searcher, senses, **record["repeating"])
+        return cls(
+            searcher,
+            as_direction(record["direction"]),
+            space,
+            bool(record["needs_values"]),
+            bool(record["reuse"]),
+            initial,
+            known,
+            directions=directions,
+        )
+
+
+def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[HParamSpec, ...]:
+    """Return the parameters of a list of configurations, as they are to be shown."""
+    values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
+    configurations = list(configurations)
+    for configuration in configurations:
+        for name, value in configuration.items():
+            values.setdefault(name, {})[value] = None
+    for name, known in values.items():
+        if not all(name in configuration for configuration in configurations):
+            known[MISSING] = None
+    return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
+
+
+def _spec(name: str, parameter: Parameter, optional: bool) -> HParamSpec:
+    domain = _domain(parameter)
+    if optional and isinstance(domain, tuple):
+        domain = (*domain, MISSING)
+    return HParamSpec(name, domain, getattr(parameter, "log", False), optional)
+
+
+def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
+    n_values = parameter.n_values
+    if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_LISTED_VALUES):
+        return tuple(parameter.values())
+    return Interval(parameter.low, parameter.high)

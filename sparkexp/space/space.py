@@ -1,0 +1,353 @@
+"""The search space: named parameters, and their way to and from the unit cube."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkexp.errors import SpaceError
+from sparkexp.space.conditions import Condition, combination, flattened, n_combinations, place
+from sparkexp.space.constraint import Constraint, Where
+from sparkexp.space.parameters import Choice, Float, Int, Parameter, parameter_from_json
+from sparkexp.space.unit_interval import set_fields
+from sparkexp.space.values import check_names, is_number, listed, native
+from sparkexp.trial import ParamValue
+
+__all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
+
+# Spaces of so many configurations are looked through for those allowed, larger ones are sampled.
+MAX_FEW = 2000
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True)
+class Space:
+    """Named parameters; their order is the order of the axes of the unit cube.
+
+    Parameters
+    ----------
+    parameters : Mapping[str, Float | Int | Choice]
+        At least one; the names are those of the train function's arguments. Those that belong to
+        values of a `Choice` follow it here, each with an axis of its own.
+    plain : frozenset of str
+        Names of those given as a plain list, not as an object; `hints` speaks of these.
+    where : Callable, optional
+        Takes a configuration as a dict and tells whether it is allowed. No point decodes to one
+        that isn't.
+
+    Examples
+    --------
+    >>> space = Space({'learning_rate': Float(0.0001, 0.1, log=True), 'num_layers': Int(1, 3)})
+    >>> space.decode(np.array([1.0, 0.5]))
+    {'learning_rate': 0.1, 'num_layers': 2}
+    >>> space.encode({'learning_rate': 0.1, 'num_layers': 2})
+    array([1. , 0.5])
+    >>> space = Space({'optimizer': Choice({'sgd': {'momentum': Float(0, 1)}, 'adam': {}})})
+    >>> [space.decode(np.array([u, 0.5])) for u in (0.0, 1.0)]
+    [{'optimizer': 'sgd', 'momentum': 0.5}, {'optimizer': 'adam'}]
+    """
+
+    parameters: Mapping[str, Parameter]
+    plain: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    where: Where | None = field(default=None, repr=False, compare=False)
+    top_level: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
+    conditions: Mapping[str, Condition] = field(init=False, repr=False, compare=False)
+    _constraint: Constraint | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        check_names(self.parameters)
+        if not self.parameters:
+            raise SpaceError("A search space has at least one parameter, got none.")
+        parameters, conditions = flattened(self.parameters)
+        # A copy: the user's dict may change after this.
+        set_fields(self, top_level=dict(self.parameters))
+        set_fields(self, parameters=parameters, conditions=conditions)
+        if self.where is not None:
+            n = self.n_configurations
+            few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
+            points = [self.encode(params) for params in few]
+            constraint = Constraint(self.where, self._decoded, self.n_dims, points)
+            set_fields(self, _constraint=constraint)
+
+    @classmethod
+    def from_search_dict(
+        cls, search_dict: Mapping[str, object], where: Where | None = None
+    ) -> Space:
+        """Return the space of a random or evolutionary search.
+
+        Two ints are the bounds of an `Int`, two numbers of which one is a float those of a
+        `Float`, in either order; strings, bools, and more or fewer than two values are a
+        `Choice`; one value stays what it is; `Float`, `Int` and `Choice` are taken as they are.
+
+        Raises
+        ------
+        SpaceError
+            If a name or a value can't be used; the message names the parameter.
+
+        Examples
+        --------
+        >>> space = Space.from_search_dict({'dropout': [0.99, 0.01], 'units': [16, 32, 64]})
+        >>> [parameter.describe() for parameter in space.parameters.values()]
+        ['float in [0.01, 0.99]', 'one of 16, 32, 64']
+        """
+        parameters = _parse(search_dict, _from_search_value)
+        return cls(parameters, frozenset(_plain(search_dict)), where)
+
+    @classmethod
+    def from_grid_dict(cls, grid_dict: Mapping[str, object], where: Where | None = None) -> Space:
+        """Return the space of a grid search: a list is its values, also one of two numbers.
+
+        Raises
+        ------
+        SpaceError
+            If a name or a value can't be used or a `Float` is continuous; the message names the
+            parameter.
+
+        Examples
+        --------
+        >>> Space.from_grid_dict({'dropout': [0.5, 0.6], 'units': Int(1, 3)}).n_configurations
+        6
+        """
+        return cls(_parse(grid_dict, _from_grid_value), where=where)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], where: Where | None = None) -> Space:
+        """Return the space that `to_json` wrote, which is without `where`.
+
+        Raises
+        ------
+        SpaceError
+            If the record isn't one of ours.
+        """
+        try:
+            entries = [(entry["name"], entry["parameter"]) for entry in record["parameters"]]
+        except (KeyError, TypeError):
+            raise SpaceError(f"This is no space that sparkexp wrote: {record!r}.") from None
+        parameters = {name: parameter_from_json(parameter) for name, parameter in entries}
+        return cls(parameters, where=where)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the space as a dict that `json` can write."""
+        # A list, since the order matters and whoever writes the JSON may sort its keys.
+        entries = [{"name": n, "parameter": p.to_json()} for n, p in self.top_level.items()]
+        return {"parameters": entries}
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names in order."""
+        return tuple(self.parameters)
+
+    @property
+    def n_dims(self) -> int:
+        """The number of axes of the unit cube."""
+        return len(self.parameters)
+
+    @property
+    def n_configurations(self) -> int | None:
+        """The number of different configurations; None if a parameter is continuous.
+
+        Those that `where` doesn't allow are counted too.
+        """
+        return n_combinations(self.top_level)
+
+    def configuration(self, k: int) -> dict[str, ParamValue]:
+        """Return the k-th of all configurations, the last parameter varying fastest.
+
+        Examples
+        --------
+        >>> Space.from_grid_dict({'units': [16, 32], 'dropout': [0.5, 0.6]}).configuration(1)
+        {'units': 16, 'dropout': 0.6}
+        """
+        values = combination(self.top_level, k)
+        return {name: values[name] for name in self.parameters if name in values}
+
+    def place(self, params: Mapping[str, ParamValue]) -> int:
+        """Return which of all configurations this is, one that `configuration` returned."""
+        return place(self.top_level, params)
+
+    @property
+    def always(self) -> tuple[str, ...]:
+        """Names of the parameters that every configuration has."""
+        found: list[str] = []
+        for name in self.parameters:
+            condition = self.conditions.get(name)
+            if condition is None or (
+                condition.parent in found
+                and len(condition.options) == self.parameters[condition.parent].n_values
+            ):
+                found.append(name)
+        return tuple(found)
+
+    def described(self) -> list[tuple[str, str]]:
+        """Return each parameter's name, and in words what is searched."""
+        return [
+            (name, f"{p.describe()}, {self.conditions[name]}")
+            if name in self.conditions
+            else (name, p.describe())
+            for name, p in self.parameters.items()
+        ]
+
+    def decode(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
+        """Return the configuration at a point of the unit cube, of shape ``(n_dims,)``.
+
+        Where it isn't allowed, that at the `repaired` point.
+        """
+        return self._decoded(self.repaired(genome))
+
+    def allows(self, params: Mapping[str, ParamValue]) -> bool:
+        """Tell whether a configuration satisfies `where`."""
+        return self._constraint is None or self._constraint.allows(params)
+
+    def admits(self, genome: NDArray[np.float64]) -> bool:
+        """Tell whether a point of the unit cube satisfies `where` as it is."""
+        return self._constraint is None or self.allows(self._decoded(genome))
+
+    def repaired(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the point itself, or where it isn't allowed, another not far from it that is."""
+        return genome if self._constraint is None else self._constraint.repaired(genome)
+
+    def _decoded(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
+        if genome.shape != (self.n_dims,):
+            raise SpaceError(f"A genome has the shape ({self.n_dims},), got {genome.shape}.")
+        values: dict[str, ParamValue] = {}
+        for (name, parameter), u in zip(self.parameters.items(), genome.tolist(), strict=True):
+            if self._has(name, values):
+                values[name] = parameter.decode(u)
+        return values
+
+    def encode(self, params: Mapping[str, ParamValue]) -> NDArray[np.float64]:
+        """Return a point of the unit cube which decodes to the configuration.
+
+        Raises
+        ------
+        SpaceError
+            If names are missing or unknown, or a value is not one of its parameter.
+        """
+        values = self.checked(params)
+        return np.array(
+            [
+                # What isn't there lies in the middle, wherever it was before.
+                _named(name, p.encode, values[name]) if name in values else 0.5
+                for name, p in self.parameters.items()
+            ]
+        )
+
+    def checked(self, params: Mapping[str, object]) -> dict[str, ParamValue]:
+        """Return a configuration with native values, in the order of the parameters.
+
+        Raises
+        ------
+        SpaceError
+            If names are missing or unknown, or a value is not one of its parameter.
+        """
+        check_names(params)
+        values: dict[str, ParamValue] = {}
+        for name in self.parameters:
+            if name in params and self._has(name, values):
+                values[name] = self._value(name, params[name])
+        wanted = [name for name in self.parameters if self._has(name, values)]
+        if set(params) != set(wanted):
+            raise SpaceError(
+                f"A configuration of this space has the names {', '.join(wanted)}, got "
+                f"{', '.join(map(str, params)) or 'none'}."
+            )
+        return values
+
+    def _value(self, name: str, given: object) -> ParamValue:
+        value = _named(name, native, given)
+        parameter = self.parameters[name]
+        if isinstance(parameter, Float) and is_number(value):
+            value = float(value)
+        _named(name, parameter.encode, value)
+        return value
+
+    def _has(self, name: str, values: Mapping[str, ParamValue]) -> bool:
+        """Tell whether a parameter is there, given the values of those before it."""
+        condition = self.conditions.get(name)
+        return condition is None or condition.holds(values)
+
+    def hints(self) -> list[str]:
+        """Return advice on parameters that are valid, but probably not what is meant.
+
+        Examples
+        --------
+        >>> print(Space.from_search_dict({'learning_rate': [0.005, 0.00005]}).hints()[0])
+        ... # doctest: +NORMALIZE_WHITESPACE
+        learning_rate spans two decades or more: Float(5e-05, 0.005, log=True) searches every
+        decade alike, a plain list mostly its upper end.
+        """
+        return [
+            f"{name} spans two decades or more: Float({p.low!r}, {p.high!r}, log=True) searches "
+            "every decade alike, a plain list mostly its upper end."
+            for name, p in self.parameters.items()
+            if name in self.plain and isinstance(p, Float) and _spans_two_decades(p)
+        ]
+
+
+def _parse(
+    given: Mapping[str, object], parse: Callable[[object], Parameter]
+) -> dict[str, Parameter]:
+    check_names(given)
+    return {name: _named(name, parse, value) for name, value in given.items()}
+
+
+def _named(name: str, function: Callable[[_T], _R], value: _T) -> _R:
+    """Call `function`; its SpaceError gets the parameter's name in front."""
+    try:
+        return function(value)
+    except SpaceError as error:
+        raise SpaceError(f"{name}: {error}") from None
+
+
+def _plain(given: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names whose values are no `Float`, `Int` or `Choice`."""
+    for name, value in given.items():
+        if isinstance(value, Choice):
+            for _, sub in value.branches:
+                yield from _plain(dict(sub))
+        elif not isinstance(value, Parameter):
+            yield name
+
+
+def _from_search_value(given: object) -> Parameter:
+    if isinstance(given, Choice):
+        return given.parsed(lambda name, sub: _named(name, _from_search_value, sub))
+    if isinstance(given, Parameter):
+        return given
+    options = listed(given)
+    if options is None:
+        return Choice((native(given),))
+    options = [native(option) for option in options]
+    if len(options) == 2 and all(is_number(option) for option in options):
+        low, high = options
+        whole = isinstance(low, int) and isinstance(high, int)
+        return Int(low, high) if whole else Float(low, high)
+    return Choice(options)
+
+
+def _from_grid_value(given: object) -> Parameter:
+    if isinstance(given, Choice):
+        return given.parsed(lambda name, sub: _named(name, _from_grid_value, sub))
+    if isinstance(given, Parameter):
+        if given.n_values is None:
+            given.values()  # raises, and says what to do
+        return given
+    options = listed(given)
+    return Choice((native(given),) if options is None else options)
+
+
+def _spans_two_decades(parameter: Float) -> bool:
+    if parameter.log or parameter.low <= 0:
+        return False
+    # As decimals: 0.005 / 0.00005 is 100 to the user, whatever it is in doubles.
+    return Fraction(repr(parameter.high)) >= 100 * Fraction(repr(parameter.low))

@@ -1,0 +1,1 @@
+"""TensorBoard: event files, hyperparameters and the server, without TensorFlow."""

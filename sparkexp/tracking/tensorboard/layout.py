@@ -1,0 +1,142 @@
+"""What the driver's tags mean, and how the page Custom Scalars groups them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sparkexp.analysis.axes import Axis
+from sparkexp.objective import Goal
+from sparkexp.tracking.tensorboard.summaries import Band, Chart, Lines
+from sparkexp.trial import Direction
+
+__all__ = ["DESCRIPTIONS", "MAX_CHARTS", "evolution_layout", "search_layout"]
+
+# Of a kind: each costs TensorBoard a request.
+MAX_CHARTS = 12
+
+# By tag, or by the part before its last slash: what TensorBoard shows beside a chart.
+DESCRIPTIONS = {
+    "evolution/best": "The best objective in the population, by generation.",
+    "evolution/mean": "The mean objective of the population, by generation. Where a model picks "
+    "the children, the population is the best trials so far.",
+    "evolution/worst": "The worst objective in the population, by generation.",
+    "evolution/best_so_far": "The best objective of all trials up to this generation.",
+    "evolution/accepted_fraction": "Share of the generation's trials that entered the population: "
+    "they were at least as good as their parents.",
+    "evolution/failed_trials": "Trials of this generation that failed.",
+    "evolution/reused_evaluations": "Trials of this generation whose configuration had been "
+    "evaluated before, and was not trained again.",
+    "diversity/overall": "Mean over the parameters of how widely the population is spread: "
+    "1 as if drawn at random, 0 all alike.",
+    "diversity/*": "How widely the population is spread in this parameter: 1 as if drawn at "
+    "random, 0 all alike.",
+    "population/*": "Values of the parameter in the population, by generation.",
+    "population/objective": "Objectives in the population, by generation.",
+    "trials/objective": "The objective of each trial, in the order in which they ended.",
+    "trials/best_so_far": "The best objective, by the number of ended trials.",
+    "trials/objective/*": "This objective of each trial, in the order in which they ended.",
+    "trials/best_so_far/*": "The best of this objective alone, by the number of ended trials.",
+    "trials/failed": "Failed trials, by the number of ended trials.",
+    "rungs/*": "The objective of the trials of this rung, in the order in which they ended.",
+    "leaderboard": "The best trials up to then, not all of them members of the population; the "
+    "last column has the trial with which each one competed for its place.",
+    "summary": "What was searched and found, and how to repeat it.",
+    "pictures/generation": "The population in the two parameters that matter most: a dot per "
+    "member, its colour the objective. Grey arrows lead from a parent to its accepted child.",
+    "pictures/front": "A dot per configuration in the first two objectives. On the line are those "
+    "that no other beats in all objectives: the front.",
+    "pictures/importance": "Share of the variance of the objective's ranks that each "
+    "parameter explains by itself.",
+    "pictures/objective by": "A dot per trial, brighter the later it was; red crosses failed.",
+}
+
+
+def evolution_layout(direction: Direction, axes: Sequence[Axis]) -> dict[str, Sequence[Chart]]:
+    """Return the charts of an evolutionary search, by category.
+
+    Lines of one run have one colour: where it matters which is which, each has its own chart.
+
+    Parameters
+    ----------
+    direction : {'max', 'min'}
+        Which value is the best.
+    axes : sequence of Axis
+        The parameters.
+    """
+    best, worst = "evolution/best", "evolution/worst"
+    lower, upper = (worst, best) if direction == "max" else (best, worst)
+    varying = [axis for axis in axes if axis.varies]
+    spreads = [
+        Lines(f"Diversity of {axis.name}", (_exactly(f"diversity/{axis.name}"),))
+        for axis in varying[:MAX_CHARTS]
+    ]
+    choices = [
+        Lines(f"Share of {axis.name} = {name}", (_exactly(f"choice/{axis.name}/{name}"),))
+        for axis in varying
+        for name in axis.categories
+        if len(axis.categories) <= MAX_CHARTS
+    ]
+    categories: dict[str, Sequence[Chart]] = {
+        "Evolution": (
+            Band("Population: mean, between worst and best", "evolution/mean", lower, upper),
+            Lines(
+                "Best, mean and worst by generation",
+                tuple(map(_exactly, (best, "evolution/mean", worst))),
+            ),
+            Lines("Best so far, by trials", (_exactly("trials/best_so_far"),)),
+        ),
+        "Is it still searching?": (
+            Lines("Diversity (1: random, 0: all alike)", (_exactly("diversity/overall"),)),
+            Lines("Accepted share of the children", (_exactly("evolution/accepted_fraction"),)),
+            Lines("Objective of each trial", (_exactly("trials/objective"),)),
+        ),
+        "Trouble and savings": (
+            Lines("Failed trials, by generation", (_exactly("evolution/failed_trials"),)),
+            Lines("Reused evaluations", (_exactly("evolution/reused_evaluations"),)),
+        ),
+        "Diversity by parameter": spreads,
+    }
+    if choices:
+        categories["Choices"] = choices[:MAX_CHARTS]
+    return categories
+
+
+def _exactly(tag: str) -> str:
+    return f"^{re.escape(tag)}$"
+
+
+def search_layout(
+    rungs: Sequence[str] = (), goals: Sequence[Goal] = ()
+) -> dict[str, Sequence[Chart]]:
+    """Return the charts of a search without generations, by category.
+
+    Parameters
+    ----------
+    rungs : sequence of str
+        What trials get on the rungs of a multi-fidelity search: a chart for each.
+    goals : sequence of Goal
+        The objectives: of several, two charts for each.
+    """
+    several = {
+        f"Best {goal.heading}": (
+            Lines(f"Best {goal.name} so far", (_exactly(f"trials/best_so_far/{goal.name}"),)),
+            Lines(f"{goal.name} of each trial", (_exactly(f"trials/objective/{goal.name}"),)),
+        )
+        for goal in goals
+    }
+    if len(several) > 1:
+        failed = Lines("Failed trials", (_exactly("trials/failed"),))
+        return {**several, "Trouble": (failed,)}
+    charts = [
+        Lines(f"Objective with {given}", (_exactly(f"rungs/{rung}"),))
+        for rung, given in reversed(list(enumerate(rungs)))
+    ]
+    return {
+        **({"By rung": charts} if charts else {}),
+        "Search": (
+            Lines("Best so far, by trials", (_exactly("trials/best_so_far"),)),
+            Lines("Objective of each trial", (_exactly("trials/objective"),)),
+            Lines("Failed trials", (_exactly("trials/failed"),)),
+        ),
+    }

@@ -1,0 +1,113 @@
+"""What event files hold: which steps a search has written, which scalars a trial has.
+
+A small reader, as TensorBoard's own ones load a whole run into memory.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.remote_files import fetch_directory, joined
+from sparkexp.tracking.tensorboard.hparams import MetricSpec
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+__all__ = ["events_in", "last_steps", "scalar_metrics"]
+
+# Graphs and pictures lie in such records; what is looked for is small.
+MAX_RECORD_BYTES = 1 << 20
+# Enough for an epoch of every metric.
+MAX_READ_BYTES = 4 << 20
+_EVENTS = "events.out.tfevents."
+_GROUPS: tuple[Literal["", "train", "validation"], ...] = ("", "train", "validation")
+
+
+def events_in(
+    directory: str | os.PathLike[str],
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    max_bytes: float = float("inf"),
+) -> Iterator[Event]:
+    """Read a directory's event files in the order in which TensorBoard does.
+
+    A record that was not written to its end, or is damaged, ends its file.
+
+    Parameters
+    ----------
+    directory : str or path
+        The directory; one that is missing has no events.
+    max_record_bytes : int
+        Records with more are passed over.
+    max_bytes : float
+        How far to read into each file.
+
+    Raises
+    ------
+    OSError
+        If a file can't be read.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for path in sorted(Path(directory).glob(f"{_EVENTS}*")):
+        with path.open("rb") as file:
+            while file.tell() < max_bytes and len(header := file.read(12)) == 12:
+                (length,) = struct.unpack("<Q", header[:8])
+                if length > max_record_bytes:
+                    file.seek(length + 4, os.SEEK_CUR)
+                    continue
+                record = file.read(length + 4)
+                if len(record) < length + 4:
+                    break
+                try:
+                    yield Event.FromString(record[:-4])
+                except DecodeError:
+                    break
+
+
+def last_steps(directory: str | os.PathLike[str]) -> dict[str, int]:
+    """Return the highest step of every tag in a directory's event files."""
+    steps: dict[str, int] = {}
+    for event in events_in(directory, max_record_bytes=1 << 26):
+        for value in event.summary.value:
+            steps[value.tag] = max(event.step, steps.get(value.tag, -1))
+    return steps
+
+
+def scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
+    """Return the scalars that a trial wrote, those of Keras's callback too.
+
+    Parameters
+    ----------
+    directory : str or path
+        The trial's directory, or its URL; Keras writes below it, to ``train`` and ``validation``.
+
+    Raises
+    ------
+    OSError
+        If a file can't be read.
+    """
+    if is_remote(directory):
+        with tempfile.TemporaryDirectory() as copy:
+            for group in _GROUPS:
+                fetch_directory(joined(os.fspath(directory), group), Path(copy, group), _EVENTS)
+            return scalar_metrics(copy)
+    found: dict[tuple[str, str], MetricSpec] = {}
+    for group in _GROUPS:
+        for event in events_in(Path(directory, group), max_bytes=MAX_READ_BYTES):
+            for value in event.summary.value:
+                if _is_metric(value):
+                    found[group, value.tag] = MetricSpec(value.tag, group=group)
+    return list(found.values())
+
+
+def _is_metric(value: Any) -> bool:
+    # Keras writes its metrics by batch, too.
+    by_batch = value.tag.startswith(("evaluation_", "batch_")) or "_vs_iterations" in value.tag
+    return value.metadata.plugin_data.plugin_name == "scalars" and not by_batch

@@ -1,0 +1,242 @@
+"""What the driver writes for TensorBoard while a search runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sparkexp.errors import StorageError
+from sparkexp.objective import Goal
+from sparkexp.tracking.tensorboard.events import EventFile
+from sparkexp.tracking.tensorboard.hparams import HParamSpec, MetricSpec
+from sparkexp.tracking.tensorboard.reading import events_in, scalar_metrics
+from sparkexp.tracking.tensorboard.sessions import (
+    declaration,
+    is_ours,
+    returned_tag,
+    write_session_end,
+)
+from sparkexp.trial import TrialResult
+
+if TYPE_CHECKING:
+    from sparkexp.tracking.tensorboard.views import SearchViews
+
+__all__ = ["SearchLog"]
+
+logger = logging.getLogger(__name__)
+
+# Columns of the table beside the fixed ones; more make it unreadable.
+MAX_METRICS = 12
+
+
+class SearchLog:
+    """Declares the search's parameters and metrics, and writes its views as trials end.
+
+    TensorBoard shows the declared columns alone and takes the first declaration it finds; until
+    there is one it infers them. What can't be written is said once and costs nothing else.
+
+    Parameters
+    ----------
+    directory : str or path
+        The driver's own run below the log directory.
+    specs : tuple of HParamSpec
+        The search space.
+    goals : sequence of Goal
+        The objectives.
+    generations : int, optional
+        Largest generation that is shown, where trials have one.
+    popsize : int, optional
+        Configurations of a generation, where that is known.
+    about : str
+        Markdown: what the search is, and how to repeat it.
+    extras : tuple of HParamSpec
+        Arguments of the trials that are not searched: columns of their own.
+    asynchronous : bool
+        Whether trials enter the population one by one.
+    elite : bool
+        Whether the best trials so far are shown as the population.
+    rungs : sequence of str
+        What trials get on the rungs of a multi-fidelity search.
+    repeats : int, optional
+        Runs of a configuration, where it may have several.
+    prunes : bool
+        Whether trials may be ended early.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        specs: tuple[HParamSpec, ...],
+        goals: Sequence[Goal],
+        generations: int | None,
+        popsize: int | None = None,
+        about: str = "",
+        extras: tuple[HParamSpec, ...] = (),
+        asynchronous: bool = False,
+        elite: bool = False,
+        rungs: Sequence[str] = (),
+        repeats: int | None = None,
+        prunes: bool = False,
+    ) -> None:
+        self._directory = directory
+        self._specs = specs
+        self._goals = tuple(goals)
+        self._generations = generations
+        self._popsize = popsize
+        self._about = about
+        self._extras = extras
+        self._asynchronous = asynchronous
+        self._elite = elite
+        self._rungs = tuple(rungs)
+        self._repeats = repeats
+        self._prunes = prunes
+        self._declared = False
+        # One file for all: TensorBoard's own loader doesn't come back to an older one.
+        self._events = EventFile(directory)
+        self._views: SearchViews | None = None
+        self._broken = False
+
+    def known(self, result: TrialResult) -> None:
+        """Take note of a trial that ended in an earlier process."""
+        self._view("known", result)
+
+    def ended(self, result: TrialResult) -> None:
+        """Take note of a trial that ended."""
+        if result.succeeded:
+            self._declare(result)
+        self._view("ended", result)
+
+    def lost(self, result: TrialResult, directory: Path) -> None:
+        """End the session of a trial whose executor can't do it any more.
+
+        Parameters
+        ----------
+        result : TrialResult
+            What the driver knows of the trial.
+        directory : Path
+            Where the trial's session was started, if it was.
+        """
+        if not directory.is_dir():
+            return
+        try:
+            write_session_end(directory, result, self._goals[0].direction, self._prunes)
+        except OSError as error:
+            logger.warning("%s could not be marked as ended: %s", directory, error)
+
+    def close(self, complete: bool = False) -> None:
+        """Write the summary and the pictures; declare the parameters, if no trial succeeded.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether the search came to its end.
+        """
+        self._declare(None)
+        if self._views is not None:
+            self._view("finish", complete)
+        try:
+            self._events.close()
+        except OSError as error:
+            logger.warning("%s could not be written to its end: %s", self._directory, error)
+
+    def _view(self, method: str, argument: object) -> None:
+        if self._broken:
+            return
+        try:
+            if self._views is None:
+                self._views = self._open_views()
+            getattr(self._views, method)(argument)
+        except Exception as error:
+            # Pictures of a search are never worth the search.
+            self._broken = True
+            logger.warning(
+                "The search's own page in TensorBoard can't be written any more: %s. The search "
+                "and its trials' pages go on.",
+                error,
+                exc_info=not isinstance(error, OSError),
+            )
+
+    def _open_views(self) -> SearchViews:
+        from sparkexp.tracking.tensorboard.views import (
+            SearchViews,  # loads numpy, which executors don't need
+        )
+
+        return SearchViews(
+            self._events,
+            self._specs,
+            self._goals,
+            self._generations is not None,
+            self._popsize,
+            self._about,
+            self._asynchronous,
+            self._elite,
+            self._rungs,
+            self._repeats,
+        )
+
+    def _declare(self, result: TrialResult | None) -> None:
+        if self._declared:
+            return
+        self._declared = True
+        try:
+            if _is_declared(self._directory):
+                return
+            metrics = [] if result is None else self._metrics(result)
+            summary = declaration(
+                (*self._specs, *self._extras),
+                metrics,
+                objective=self._goals[0].heading,
+                generations=self._generations,
+                accepted=self._repeats is None and len(self._goals) == 1,
+                pruned=self._prunes,
+                more_objectives=[
+                    MetricSpec(returned_tag(goal.name), goal.heading) for goal in self._goals[1:]
+                ],
+            )
+            self._events.add_summary(summary)
+            self._events.flush()
+        except OSError as error:
+            logger.warning("TensorBoard's table could not be declared: %s", error)
+
+    def _metrics(self, result: TrialResult) -> list[MetricSpec]:
+        """Return what the train function returned, reported, and wrote through Keras."""
+        # The objectives have their own columns.
+        objectives = {goal.metric for goal in self._goals}
+        names = [name for name in result.metrics if name not in objectives]
+        returned = [MetricSpec(returned_tag(name), name) for name in names]
+        written = self._written(result)
+        reported = [
+            MetricSpec(found.tag, _heading(found, result), found.group)
+            for found in written
+            if found.group or not is_ours(found.tag)
+        ]
+        # A trial that was ended early has returned nothing. TensorBoard ticks what comes first,
+        # and its parallel coordinates leave out who lacks what is ticked.
+        found = [*reported, *returned] if self._prunes else [*returned, *reported]
+        return found[:MAX_METRICS]
+
+    def _written(self, result: TrialResult) -> list[MetricSpec]:
+        try:
+            return scalar_metrics(result.logdir) if result.logdir else []
+        except StorageError as error:
+            logger.warning("TensorBoard's table lacks what trials reported: %s", error)
+            return []
+
+
+def _heading(found: MetricSpec, result: TrialResult) -> str:
+    if found.group:
+        return f"{found.group} {found.tag.removeprefix('epoch_')}"
+    return f"{found.tag} (reported)" if found.tag in result.metrics else found.tag
+
+
+def _is_declared(directory: str | os.PathLike[str]) -> bool:
+    from tensorboard.plugins.hparams.metadata import EXPERIMENT_TAG
+
+    return any(
+        value.tag == EXPERIMENT_TAG
+        for event in events_in(directory)
+        for value in event.summary.value
+    )

@@ -1,0 +1,357 @@
+"""What a search shows of itself in TensorBoard: its progress, its generations, what mattered.
+
+One run, written by the driver. A generation is one record; a search that is taken up again goes
+on after the last step that it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sparkexp.analysis.axes import Axis
+from sparkexp.analysis.cost import comparable
+from sparkexp.analysis.generations import LEADERS, Evolution, Generation
+from sparkexp.analysis.importance import alone, most_important
+from sparkexp.analysis.ranking import (
+    Configuration,
+    Runs,
+    Standings,
+    by_configuration,
+    front_configurations,
+    of_objective,
+    ranked,
+)
+from sparkexp.analysis.specs import HParamSpec
+from sparkexp.objective import Goal
+from sparkexp.tracking.tensorboard.events import EventFile
+from sparkexp.tracking.tensorboard.layout import (
+    DESCRIPTIONS,
+    MAX_CHARTS,
+    evolution_layout,
+    search_layout,
+)
+from sparkexp.tracking.tensorboard.pictures import (
+    SIZE_PX,
+    draw_front,
+    draw_importance,
+    draw_population,
+    draw_scatter,
+)
+from sparkexp.tracking.tensorboard.reading import last_steps
+from sparkexp.tracking.tensorboard.summaries import (
+    add_histogram,
+    add_image,
+    add_layout,
+    add_scalars,
+    add_text,
+    new_summary,
+)
+from sparkexp.tracking.tensorboard.texts import about_text, leaderboard_text
+from sparkexp.trial import Direction, TrialResult
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+__all__ = ["SearchViews"]
+
+# Of each kind; TensorBoard's slider has a step per picture.
+MAX_PICTURES = 12
+MAX_SCATTERS = 6
+POPULATION, FRONT, IMPORTANCE, SCATTER = (
+    "pictures/generation",
+    "pictures/front",
+    "pictures/importance",
+    "pictures/objective by",
+)
+MAX_FRONT = 50
+# Without generations: a leaderboard after so many trials, and each time a fifth has been added.
+TRIALS_BETWEEN_LEADERBOARDS = 10
+
+
+class SearchViews:
+    """Writes the views of one search.
+
+    Parameters
+    ----------
+    events : EventFile
+        Where to write; what its directory holds already is not written again.
+    specs : iterable of HParamSpec
+        The parameters.
+    goals : sequence of Goal
+        The objectives. Of several the front is shown instead of generations, whose survivors
+        no single one decides.
+    evolution : bool
+        Whether the trials have generations.
+    popsize : int, optional
+        Configurations of a generation.
+    about : str
+        Markdown: what the search is, and how to repeat it.
+    asynchronous : bool
+        Whether trials enter the population one by one.
+    elite : bool
+        Whether the best trials so far are shown as the population.
+    rungs : sequence of str
+        What trials get on the rungs of a multi-fidelity search.
+    repeats : int, optional
+        Runs of a configuration, where it has several: all but the curves of the trials shows
+        their mean.
+
+    Raises
+    ------
+    OSError
+        By all methods, where the file system refuses.
+    """
+
+    def __init__(
+        self,
+        events: EventFile,
+        specs: Iterable[HParamSpec],
+        goals: Sequence[Goal],
+        evolution: bool,
+        popsize: int | None,
+        about: str,
+        asynchronous: bool = False,
+        elite: bool = False,
+        rungs: Sequence[str] = (),
+        repeats: int | None = None,
+    ) -> None:
+        self._rungs = tuple(rungs)
+        self._goals = tuple(goals)
+        self._headings = [g.heading + ", mean" * (repeats is not None) for g in goals]
+        self._axes = [Axis(spec) for spec in specs]
+        self._direction: Direction = self._goals[0].direction
+        self._about = about
+        self._evolution = (
+            Evolution(self._axes, self._direction, popsize, asynchronous, elite)
+            if evolution and len(self._goals) == 1
+            else None
+        )
+        self._results: list[TrialResult] = []
+        self._by_id: dict[str, TrialResult] = {}
+        self._standings = [Standings(g.direction, k) for k, g in enumerate(self._goals)]
+        self._runs = Runs(repeats or 1)
+        self._n_failed = 0
+        self._pending: list[Generation] = []
+        self._next_leaderboard = TRIALS_BETWEEN_LEADERBOARDS
+        self._steps = last_steps(events.directory)
+        self._described: set[str] = set()
+        self._events = events
+
+    def known(self, result: TrialResult) -> None:
+        """Take in a trial that ended in an earlier process."""
+        self._take(result)
+
+    def ended(self, result: TrialResult) -> None:
+        """Write that a trial ended, and the generation that it closes."""
+        self._write_layout()
+        self._take(result)
+        self._write_trial(result)
+        self._write_pending()
+        if self._evolution is None and len(self._results) >= self._next_leaderboard:
+            self._write_leaderboard()
+        self._events.flush()
+
+    def finish(self, complete: bool) -> None:
+        """Write the summary and the pictures.
+
+        Parameters
+        ----------
+        complete : bool
+            Whether the search came to its end, and so its last generation.
+        """
+        if not self._results:
+            return
+        self._write_layout()
+        if complete and self._evolution is not None:
+            self._pending += self._evolution.finish()
+        self._write_pending()
+        self._write_end()
+
+    def _take(self, result: TrialResult) -> None:
+        self._results.append(result)
+        self._n_failed += result.went_wrong
+        for standings in self._standings:
+            standings.add(result)
+        proposal = self._runs.add(result)
+        if proposal is None:
+            return
+        self._by_id[proposal.trial.id] = proposal
+        if self._evolution is not None:
+            self._pending += self._evolution.add(proposal)
+
+    def _write_layout(self) -> None:
+        from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
+
+        if self._is_new(CONFIG_SUMMARY_TAG, 0):
+            summary = new_summary()
+            named = search_layout(self._rungs, self._goals)
+            if self._evolution is not None:
+                named = evolution_layout(self._direction, self._axes)
+            add_layout(summary, named)
+            self._events.add_summary(summary)
+
+    def _is_new(self, tag: str, step: int) -> bool:
+        """Tell whether the step is to be written, and note that it is."""
+        new = step > self._steps.get(tag, -1)
+        if new:
+            self._steps[tag] = step
+        return new
+
+    def _write_trial(self, result: TrialResult) -> None:
+        step = len(self._results)
+        if not self._is_new("trials/failed", step):
+            return
+        scalars: dict[str, float] = {"trials/failed": self._n_failed}
+        if result.value is not None:
+            values = result.values or (result.value,)
+            for goal, value in zip(self._goals, values, strict=False):
+                scalars[self._tag("trials/objective", goal)] = value
+            if result.trial.rung is not None:
+                scalars[f"rungs/{result.trial.rung}"] = result.value
+        for k, (goal, standings) in enumerate(zip(self._goals, self._standings, strict=True)):
+            if standings.best is not None:
+                scalars[self._tag("trials/best_so_far", goal)] = standings.best.objective(k)
+        self._add_scalars(scalars, step)
+
+    def _tag(self, tag: str, goal: Goal) -> str:
+        return tag if len(self._goals) == 1 else f"{tag}/{goal.name}"
+
+    def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
+        summary = new_summary()
+        # A description counts where it comes first.
+        new = scalars.keys() - self._described
+        add_scalars(summary, scalars, DESCRIPTIONS if new else {})
+        self._described |= new
+        self._events.add_summary(summary, step)
+
+    def _write_pending(self) -> None:
+        for generation in self._pending:
+            if self._is_new("evolution/accepted_fraction", generation.number):
+                self._write_generation(generation)
+        self._pending = []
+
+    def _write_generation(self, generation: Generation) -> None:
+        summary = new_summary()
+        add_scalars(summary, generation.scalars(self._direction), DESCRIPTIONS)
+        for axis in self._axes:
+            self._add_distribution(summary, axis, generation)
+        add_histogram(
+            summary,
+            "population/objective",
+            generation.values,
+            DESCRIPTIONS["population/objective"],
+        )
+        leaders = [Configuration((leader,)) for leader in generation.leaders]
+        text = leaderboard_text(leaders, self._headings, self._by_id)
+        heading = f"### After generation {generation.number}\n\n"
+        add_text(summary, "leaderboard", heading + text, DESCRIPTIONS["leaderboard"])
+        self._events.add_summary(summary, generation.number)
+
+    def _add_distribution(self, summary: Summary, axis: Axis, generation: Generation) -> None:
+        if not axis.varies:
+            return
+        values = [r.trial.params.get(axis.name) for r in generation.population]
+        plotted = axis.plotted(values).tolist()
+        if not axis.categories:
+            tag = f"population/{axis.title}"
+            add_histogram(summary, tag, plotted, DESCRIPTIONS["population/*"])
+            return
+        if len(axis.categories) > MAX_CHARTS:
+            return
+        shares = {
+            f"choice/{axis.name}/{name}": plotted.count(float(k)) / max(1, len(plotted))
+            for k, name in enumerate(axis.categories)
+        }
+        add_scalars(summary, shares, DESCRIPTIONS)
+
+    def _write_leaderboard(self) -> None:
+        n = len(self._results)
+        self._next_leaderboard = max(n + TRIALS_BETWEEN_LEADERBOARDS, n * 6 // 5)
+        text = leaderboard_text(self._leaders(), self._headings, self._by_id)
+        front = ": the front" * (len(self._goals) > 1)
+        self._add_text("leaderboard", f"### After {n} trials{front}\n\n{text}", n)
+
+    def _leaders(self) -> list[Configuration]:
+        if len(self._goals) == 1:
+            return ranked(self._results, self._direction)[:LEADERS]
+        directions = [goal.direction for goal in self._goals]
+        return front_configurations(self._results, directions)[:MAX_FRONT]
+
+    def _add_text(self, tag: str, text: str, step: int) -> None:
+        if self._is_new(tag, step):
+            summary = new_summary()
+            add_text(summary, tag, text, DESCRIPTIONS.get(tag, ""))
+            self._events.add_summary(summary, step)
+
+    def _write_end(self) -> None:
+        n = len(self._results)
+        if self._evolution is None:
+            self._write_leaderboard()
+        # What trained longer is better whatever its parameters.
+        same = comparable(by_configuration(self._results))
+        of_goals = [of_objective(same, k) for k in range(len(self._goals))]
+        shares = [alone(results, self._axes) for results in of_goals]
+        leaders = self._leaders()
+        text = about_text(
+            self._results, leaders, self._goals, self._headings, self._by_id, self._about, shares
+        )
+        self._add_text("summary", text, n)
+        self._events.flush()  # the pictures take their time
+        if self._evolution is not None:
+            self._draw_generations(self._evolution.closed)
+        if len(self._goals) > 1 and leaders:
+            picture = draw_front(same, leaders, self._goals)
+            self._add_picture(FRONT, picture.png, n)
+        for goal, results, share in zip(self._goals, of_goals, shares, strict=True):
+            self._draw_parameters(goal, results, share, n)
+
+    def _draw_parameters(
+        self, goal: Goal, results: Sequence[TrialResult], shares: dict[str, float], n: int
+    ) -> None:
+        several = len(self._goals) > 1
+        name = goal.name if several else "objective"
+        if shares:
+            tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
+            about = f"What mattered for {name}" if several else "What mattered"
+            self._add_picture(tag, draw_importance(shares, about).png, n)
+        for axis in most_important(results, self._axes, MAX_SCATTERS):
+            tag = f"pictures/{name} by {axis.name}"
+            self._add_picture(tag, draw_scatter(results, axis, name).png, n)
+
+    def _draw_generations(self, generations: Sequence[Generation]) -> None:
+        axes = most_important(by_configuration(self._results), self._axes)
+        values = [value for generation in generations for value in generation.values]
+        if not axes or not values:
+            return
+        ends = _colour_ends(values, self._direction)
+        for generation in _spread(generations, MAX_PICTURES):
+            if generation.number > self._steps.get(POPULATION, -1):
+                picture = draw_population(generation, axes, self._by_id, ends)
+                self._add_picture(POPULATION, picture.png, generation.number)
+
+    def _add_picture(self, tag: str, png: bytes, step: int) -> None:
+        if self._is_new(tag, step):
+            summary = new_summary()
+            kind = IMPORTANCE if tag.startswith(IMPORTANCE) else tag
+            description = DESCRIPTIONS.get(kind) or DESCRIPTIONS[SCATTER]
+            add_image(summary, tag, png, SIZE_PX, description)
+            self._events.add_summary(summary, step)
+
+
+def _colour_ends(values: Sequence[float], direction: Direction) -> tuple[float, float]:
+    """Return the range of values to be coloured: the worst tenth shares a colour."""
+    ordered = sorted(values)
+    cut = len(ordered) // 10
+    low, high = (
+        (ordered[cut], ordered[-1]) if direction == "max" else (ordered[0], ordered[-1 - cut])
+    )
+    return low, high
+
+
+def _spread(generations: Sequence[Generation], n: int) -> list[Generation]:
+    """Return the first, the last and others between them at even distances."""
+    if len(generations) <= n:
+        return list(generations)
+    last = len(generations) - 1
+    return [generations[round(k * last / (n - 1))] for k in range(n)]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparkexp.checks import as_direction
+from sparkexp.driver.options import Options, RunOptions
+from sparkexp.errors import InvalidArgumentError
+
+
+def test_defaults():
+    options = Options.checked({})
+    assert options == Options()
+    assert (options.engine, options.isolation, options.progress) == ("spark", "fork", True)
+    assert options.place() is None
+
+
+def test_the_typed_dict_names_the_same_options():
+    assert set(RunOptions.__annotations__) == {f.name for f in dataclasses.fields(Options)}
+
+
+def test_values_are_taken_over(tmp_path):
+    helper = tmp_path / "helper.py"
+    helper.write_text("")
+    given = {
+        "metric": "accuracy",
+        "name": "my run",
+        "logdir": tmp_path / "run",
+        "parallelism": np.int64(3),
+        "engine": "inline",
+        "isolation": "spawn",
+        "py_files": [str(helper)],
+        "progress": False,
+    }
+    options = Options.checked(given)
+    assert {name: getattr(options, name) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"popsiz": 4}, "no option 'popsiz'. The options are: metric, name, logdir"),
+        ({"metric": ""}, "metric must be a text that isn't empty, got ''"),
+        ({"metric": 3}, "metric must be a text"),
+        ({"metric": ["accuracy"]}, "metric must be a text"),
+        ({"name": "  "}, "name must be a text that isn't empty"),
+        ({"name": 1.5}, "name must be a text"),
+        ({"engine": "dask"}, "engine must be 'spark' or 'inline', got 'dask'"),
+        ({"engine": None}, "engine must be 'spark' or 'inline', got None"),
+        ({"isolation": "docker"}, "isolation must be 'fork' or 'spawn' or 'none', got 'docker'"),
+        ({"isolation": ["fork"]}, "isolation must be"),
+        ({"parallelism": 0}, "parallelism is a whole number of at least 1, got 0"),
+        ({"parallelism": -2}, "parallelism is a whole number of at least 1, got -2"),
+        ({"parallelism": 2.5}, "parallelism is a whole number of at least 1, got 2.5"),
+        ({"parallelism": True}, "parallelism is a whole number of at least 1, got True"),
+        ({"parallelism": "2"}, "parallelism is a whole number of at least 1, got '2'"),
+        ({"trial_timeout": 0}, "trial_timeout is a number above 0, got 0"),
+        ({"timeout": "1 h"}, "timeout is a number above 0, got '1 h'"),
+        ({"max_failures": -1}, "max_failures is a whole number of at least 0, got -1"),
+        ({"max_trials": 0}, "max_trials is a whole number of at least 1, got 0"),
+        ({"max_retries": 1.5}, "max_retries is a whole number of at least 0, got 1.5"),
+        ({"target": float("nan")}, "target is a number, got nan"),
+        ({"cpus_per_trial": 0}, "cpus_per_trial is a whole number of at least 1, got 0"),
+        ({"gpus_per_trial": 0}, "gpus_per_trial is a number above 0, got 0"),
+        ({"gpus_per_trial": 0.7}, "a fraction of at most 0.5 by which trials"),
+        ({"limit_threads": "no"}, "limit_threads must be True or False, got 'no'"),
+        ({"parallelizm": 2}, "Did you mean 'parallelism'?"),
+        ({"py_files": "helper.py"}, "py_files must be a list of files, got 'helper.py'"),
+        ({"py_files": None}, "py_files must be a list of files, got None"),
+        ({"py_files": ["/nowhere/helper.py"]}, "existing .py, .zip or .egg files, got '/nowhere"),
+        ({"py_files": ["/"]}, "existing .py, .zip or .egg files, got '/'"),
+        ({"py_files": [os.devnull]}, "existing .py, .zip or .egg files, got '/dev/null'"),
+        ({"py_files": [None]}, "existing .py, .zip or .egg files, got None"),
+        ({"py_files": [0]}, "existing .py, .zip or .egg files, got 0"),
+    ],
+)
+def test_what_breaks_a_rule_is_named(given, words):
+    with pytest.raises(InvalidArgumentError) as caught:
+        Options.checked(given)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/data/runs/a", "/data/runs/a"),
+        (Path("/data/runs/a"), "/data/runs/a"),
+        ("file:///data/my%20runs", "/data/my runs"),
+        ("file:/data/runs", "/data/runs"),
+        ("file://localhost/data", "/data"),
+        ("/data/50%20", "/data/50%20"),
+        ("runs/a", "{cwd}/runs/a"),
+        ("~/runs", "{home}/runs"),
+    ],
+)
+def test_a_logdir_becomes_an_absolute_path(tmp_path, monkeypatch, given, path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    expected = path.format(cwd=tmp_path, home="/home/somebody")
+    assert Options.checked({"logdir": given}).place() == str(Path(expected))
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/run/", "memory://run", "hdfs://host:8020/run"])
+def test_a_logdir_may_be_a_url(given):
+    assert Options.checked({"logdir": given}).place() == given.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", b"/data", 3, "s3:/bucket/run", "s3://", "nothing://x/run", "file://elsewhere/run"],
+)
+def test_a_logdir_that_is_no_place(given):
+    with pytest.raises(InvalidArgumentError, match="logdir.* must be a .*path.*, got|URL must"):
+        Options.checked({"logdir": given}).place()
+
+
+def test_the_home_of_somebody_unknown():
+    with pytest.raises(InvalidArgumentError, match="logdir: .*got '~nobody-of-this-name/runs'"):
+        Options.checked({"logdir": "~nobody-of-this-name/runs"}).place()
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_a_direction(direction):
+    assert as_direction(direction) == direction
+
+
+@pytest.mark.parametrize("direction", ["MAX", "maximize", "", None, 1, ["max"]])
+def test_no_direction(direction):
+    with pytest.raises(InvalidArgumentError, match="direction must be 'max' or 'min', got"):
+        as_direction(direction)

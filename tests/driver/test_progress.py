@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import io
+import re
+import sys
+import time
+
+import pytest
+
+from sparkexp.driver.progress import Progress
+from sparkexp.objective import goals_of
+from sparkexp.trial import State, Trial, TrialResult
+
+MAX = goals_of((), "max")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def ended(number, value=None, error=None, **params) -> TrialResult:
+    state = State.SUCCEEDED if error is None else State.FAILED
+    return TrialResult(Trial(number, params), state, value, error=error)
+
+
+def test_a_line_per_trial_of_a_small_search():
+    stream = io.StringIO()
+    progress = Progress(3, MAX, stream=stream)
+    progress.plan("the plan\n")
+    results = []
+    progress.show(results, 2)
+    results.append(ended(0, 0.5, lr=0.12345, opt="adam"))
+    progress.show(results, 2)
+    progress.show(results, 2)  # nothing new
+    results.append(ended(1, error="Traceback …\nValueError: bad rate"))
+    progress.show(results, 1)
+    results.append(ended(2, 0.25, lr=0.2, opt="sgd"))
+    progress.show(results, 0)
+    progress.close()
+    assert stream.getvalue().splitlines() == [
+        "the plan",
+        "1 of 3 trials done, 2 running, 0 failed, best 0.5 (lr=0.123, opt=adam)",
+        "trials/trial-00001 failed: ValueError: bad rate",
+        "2 of 3 trials done, 1 running, 1 failed, best 0.5 (lr=0.123, opt=adam)",
+        "3 of 3 trials done, 0 running, 1 failed, best 0.5 (lr=0.123, opt=adam)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("direction", "values", "best"),
+    [("max", [-2.0, -1.0, -3.0], "-1"), ("min", [2.0, 1.0, 3.0], "1"), ("min", [-1.0, 0.0], "-1")],
+)
+def test_the_best_follows_the_direction(direction, values, best):
+    stream = io.StringIO()
+    progress = Progress(len(values), goals_of((), direction), stream=stream)
+    progress.show([ended(k, value, k=k) for k, value in enumerate(values)], 0)
+    assert f"best {best} (k=" in stream.getvalue()
+
+
+def test_the_first_of_equals_stays_the_best():
+    stream = io.StringIO()
+    Progress(2, MAX, stream=stream).show([ended(0, 1.0, k=0), ended(1, 1.0, k=1)], 0)
+    assert "best 1 (k=0)" in stream.getvalue()
+
+
+def test_without_values_there_is_no_best():
+    stream = io.StringIO()
+    Progress(1, MAX, stream=stream).show([ended(0)], 0)
+    assert stream.getvalue() == "1 of 1 trials done, 0 running, 0 failed\n"
+
+
+def test_only_the_first_failure_has_a_line():
+    stream = io.StringIO()
+    progress = Progress(3, MAX, stream=stream)
+    progress.show([ended(k, error=f"E{k}") for k in range(3)], 0)
+    assert re.findall(r"failed: (.*)", stream.getvalue()) == ["E0"]
+    assert "3 failed" in stream.getvalue()
+
+
+def test_a_large_search_is_not_a_line_per_trial():
+    stream = io.StringIO()
+    progress = Progress(500, MAX, stream=stream)
+    results = []
+    for k in range(500):
+        results.append(ended(k, float(k)))
+        progress.show(results, 4 if k < 499 else 0)
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("1 of 500") and lines[-1].startswith("500 of 500")
+    assert len(lines) < 10
+
+
+def test_a_search_without_end_has_no_total():
+    stream = io.StringIO()
+    Progress(None, MAX, stream=stream).show([ended(0, 1.0)], 0)
+    assert stream.getvalue().startswith("1 trials done")
+
+
+def test_disabled_shows_nothing():
+    stream = Terminal()
+    progress = Progress(2, MAX, enabled=False, stream=stream)
+    progress.plan("the plan")
+    progress.show([ended(0, error="E")], 0)
+    progress.close()
+    assert stream.getvalue() == ""
+
+
+def test_standard_error_is_the_default(capsys):
+    progress = Progress(1, MAX)
+    progress.plan("the plan")
+    captured = capsys.readouterr()
+    assert captured.err == "the plan\n" and captured.out == ""
+
+
+def test_a_terminal_has_a_bar():
+    stream = Terminal()
+    progress = Progress(4, MAX, stream=stream)
+    results = [ended(0, 0.5, lr=0.1)]
+    progress.show(results, 3)
+    results.append(ended(1, error="Traceback …\nValueError: bad rate"))
+    progress.show(results, 2)
+    results += [ended(2, 0.75, lr=0.2), ended(3, 0.7, lr=0.3)]
+    progress.show(results, 0)
+    progress.close()
+    text = stream.getvalue()
+    assert "trials/trial-00001 failed: ValueError: bad rate\n" in text
+    last = text.rstrip("\n").rpartition("\r")[2]
+    assert "4/4" in last and "0 running, 1 failed, best 0.75 (lr=0.2)" in last
+    before = len(text)
+    progress.close()
+    assert len(stream.getvalue()) == before, "closing twice writes twice"
+
+
+def test_a_bar_waits_for_the_first_trial_without_division_by_zero():
+    stream = Terminal()
+    progress = Progress(2, MAX, stream=stream)
+    progress.show([], 2)
+    progress.close()
+    assert "0/2" in stream.getvalue() and "2 running" in stream.getvalue()
+
+
+def test_showing_is_cheap():
+    stream = io.StringIO()
+    progress = Progress(10_000, MAX, stream=stream)
+    results = [ended(k, float(k)) for k in range(10_000)]
+    progress.show(results, 1)
+    started = time.perf_counter()
+    for _ in range(1000):
+        progress.show(results, 1)
+    # Looking at all results each time would take seconds.
+    assert time.perf_counter() - started < 1.0
+
+
+def test_the_stream_may_be_replaced_before_the_search(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    Progress(1, MAX).plan("the plan")
+    assert stream.getvalue() == "the plan\n"
+
+
+def test_the_best_is_the_one_with_the_best_mean_or_of_each_objective():
+    stream = io.StringIO()
+    runs = [
+        TrialResult(Trial(k, {"x": k // 2}, repetition=k % 2), State.SUCCEEDED, value)
+        for k, value in enumerate([9.0, 1.0, 6.0, 7.0])
+    ]
+    Progress(4, MAX, stream=stream).show(runs, 0)
+    assert "best 6.5 in 2 runs (x=1)" in stream.getvalue()
+    stream = io.StringIO()
+    both = [
+        TrialResult(Trial(k, {"x": k}), State.SUCCEEDED, values[0], values=values)
+        for k, values in enumerate([(0.5, 3.0), (0.7, 8.0)])
+    ]
+    goals = goals_of(("accuracy", "latency"), "max", ("max", "min"))
+    Progress(2, goals, stream=stream).show(both, 0)
+    assert "best accuracy 0.7, best latency 3\n" in stream.getvalue()
