@@ -25,7 +25,7 @@ import numpy as np
 from sparkexp import experiment
 from sparkexp.analysis.specs import HParamSpec, Interval
 from sparkexp.context.reporter import ScalarReporter
-from sparkexp.objective import goals_of
+from sparkexp.objective import Objective
 from sparkexp.tracking import (
     SearchLog,
     write_session_end,
@@ -102,7 +102,7 @@ def _one_trial(directory: Path, trial: Trial, specs: tuple[HParamSpec, ...]) -> 
 
 def driver(folder: Path, n_trials: int) -> dict[str, float]:
     """Return what the search's own run costs: results are handed to it, nothing else happens."""
-    log = SearchLog(folder, _specs(), goals_of((), "max"), n_trials // POPSIZE - 1, POPSIZE)
+    log = SearchLog(folder, _specs(), (Objective(),), n_trials // POPSIZE - 1, POPSIZE)
     results = [
         TrialResult(t, State.SUCCEEDED, sum(t.params.values()), {"a": 1.0}, started=1.0, ended=2.0)
         for t in map(_trial, range(n_trials))

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective, objectives_of
 from sparkexp.trial import Direction
 
 # What a float holds exactly; no count or number of seconds is larger.
 MAX_INT = 2**53
 
-__all__ = ["as_direction", "as_directions", "as_float", "as_int"]
+__all__ = ["as_direction", "as_float", "as_int", "as_objectives"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
@@ -67,20 +68,20 @@ def as_direction(value: object) -> Direction:
     )
 
 
-def as_directions(value: object, metric: str | Sequence[str] | None) -> tuple[Direction, ...]:
-    """Return a direction per metric: one, unless both are lists of the same length.
+def as_objectives(value: object, metric: str | Sequence[str] | None) -> tuple[Objective, ...]:
+    """Return the objectives: one, unless direction and metric are lists of the same length.
 
     Examples
     --------
-    >>> as_directions(['max', 'min'], ['accuracy', 'latency'])
-    ('max', 'min')
+    >>> as_objectives('max', 'accuracy')
+    (Objective(name='accuracy', direction='max'),)
     """
     if metric is None or isinstance(metric, str):
-        return (as_direction(value),)
+        return (Objective(metric, as_direction(value)),)
     given = value if isinstance(value, (list, tuple)) else []
     if len(given) != len(metric):
         raise InvalidArgumentError(
             f"direction must have one entry for each of metric={list(metric)}, got {value!r}: "
             "say which is to be large and which small, such as direction=['max', 'min']."
         )
-    return tuple(as_direction(direction) for direction in given)
+    return objectives_of(metric, [as_direction(direction) for direction in given])

@@ -1,66 +1,109 @@
-"""What a search is after, as its texts and pictures call it."""
+"""What a search optimises, and the one place that knows what "better" means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkexp.trial import Direction
 
-__all__ = ["Goal", "goals_of"]
+__all__ = ["Objective", "objectives_of", "returned_values"]
 
 
 @dataclass(frozen=True)
-class Goal:
-    """An objective.
+class Objective:
+    """A number that a trial returns, and whether it is to be large or small.
+
+    A search has one or several of them, a tuple that is never empty.
 
     Parameters
     ----------
-    metric : str, optional
-        What the train function calls it, where it returns several numbers.
+    name : str, optional
+        The entry of the dict that the train function returns; None where it returns a number.
     direction : {'max', 'min'}
         Which value is the best.
 
     Examples
     --------
-    >>> Goal('latency', 'min').heading, Goal(None, 'max').heading
-    ('latency (min)', 'objective (max)')
+    >>> latency = Objective('latency', 'min')
+    >>> latency.heading, latency.loss(0.5), latency.better(0.5, 0.7)
+    ('latency (min)', 0.5, True)
+    >>> Objective().heading, Objective().loss(0.5), Objective().best([0.5, 0.7])
+    ('objective (max)', -0.5, 0.7)
     """
 
-    metric: str | None
-    direction: Direction
+    name: str | None = None
+    direction: Direction = "max"
 
     @property
-    def name(self) -> str:
-        """The metric, or just ``'objective'``."""
-        return self.metric or "objective"
+    def label(self) -> str:
+        """The name, or just ``'objective'``."""
+        return self.name or "objective"
 
     @property
     def heading(self) -> str:
-        """The name, and which value is the best."""
-        return f"{self.name} ({self.direction})"
+        """The label, and which value is the best."""
+        return f"{self.label} ({self.direction})"
 
     @property
-    def sign(self) -> float:
-        """1 where more is better, -1 where less is."""
-        return 1.0 if self.direction == "max" else -1.0
+    def maximised(self) -> bool:
+        """Whether more is better."""
+        return self.direction == "max"
+
+    @property
+    def loss_sign(self) -> float:
+        """What a value is multiplied by to get its loss: -1 where more is better, else 1."""
+        return -1.0 if self.maximised else 1.0
+
+    def loss(self, value: float | None) -> float:
+        """Return the value as a loss, of which less is better; infinity where there is none."""
+        return math.inf if value is None else self.loss_sign * value
+
+    def better(self, value: float, other: float) -> bool:
+        """Tell whether a value is better than another, and not equal to it."""
+        return value > other if self.maximised else value < other
+
+    def best(self, values: Iterable[float]) -> float:
+        """Return the best of some values."""
+        return max(values) if self.maximised else min(values)
+
+    def worst(self, values: Iterable[float]) -> float:
+        """Return the worst of some values."""
+        return min(values) if self.maximised else max(values)
+
+    def best_first(self, values: Iterable[float]) -> list[float]:
+        """Return the values in order, from the best to the worst."""
+        return sorted(values, reverse=self.maximised)
 
 
-def goals_of(
-    metrics: Sequence[str], direction: Direction, directions: Sequence[Direction] = ()
-) -> tuple[Goal, ...]:
+def objectives_of(
+    metric: str | Sequence[str] | None, directions: Sequence[Direction]
+) -> tuple[Objective, ...]:
     """Return the objectives of a search.
 
     Parameters
     ----------
-    metrics : sequence of str
+    metric : str, sequence of str or None
         Their names; none where the only one has none.
-    direction : {'max', 'min'}
-        Of the first.
     directions : sequence of {'max', 'min'}
-        Of all, where there are several.
+        Of each.
+
+    Examples
+    --------
+    >>> objectives_of(['accuracy', 'latency'], ['max', 'min'])
+    (Objective(name='accuracy', direction='max'), Objective(name='latency', direction='min'))
     """
-    if len(directions) < 2:
-        return (Goal(metrics[0] if metrics else None, direction),)
-    names = metrics or [f"objective {k}" for k in range(1, len(directions) + 1)]
-    return tuple(map(Goal, names, directions))
+    names: Sequence[str | None] = [metric] if metric is None or isinstance(metric, str) else metric
+    if len(directions) > 1 and len(names) != len(directions):
+        names = [f"objective {k}" for k in range(1, len(directions) + 1)]
+    return tuple(Objective(*pair) for pair in zip(names, directions, strict=True))
+
+
+def returned_values(
+    objectives: Sequence[Objective], metrics: Mapping[str, float]
+) -> tuple[float, ...]:
+    """Return the values of several objectives from what was returned; none if one is missing."""
+    names = [each.name for each in objectives if each.name is not None]
+    several = len(objectives) > 1 and all(name in metrics for name in names)
+    return tuple(metrics[name] for name in names) if several else ()

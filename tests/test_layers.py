@@ -25,7 +25,8 @@ LAYERS = (
     ("tracking",),
     ("runs", "search"),
     ("analysis", "space", "storage"),
-    ("checks", "objective"),
+    ("checks",),
+    ("objective",),
     ("trial",),
     ("errors", "_version"),
 )

@@ -9,7 +9,8 @@ import numpy as np
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.selection import as_good
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.objective import Objective
+from sparkexp.trial import TrialResult
 
 __all__ = ["LEADERS", "Evolution", "Generation", "by_value"]
 
@@ -63,14 +64,13 @@ class Generation:
         """How many of its trials took over the result of an equal one."""
         return sum(r.reused_from is not None for r in self.trials)
 
-    def scalars(self, direction: Direction) -> dict[str, float]:
+    def scalars(self, objective: Objective) -> dict[str, float]:
         """Return the generation's figures, by their tags in TensorBoard."""
         figures: dict[str, float] = {}
         if values := self.values:
-            ordered = sorted(values, reverse=direction == "max")
-            figures["evolution/best"] = ordered[0]
+            figures["evolution/best"] = objective.best(values)
             figures["evolution/mean"] = float(np.mean(values))
-            figures["evolution/worst"] = ordered[-1]
+            figures["evolution/worst"] = objective.worst(values)
         if self.leaders and (best := self.leaders[0].value) is not None:
             figures["evolution/best_so_far"] = best
         figures["evolution/accepted_fraction"] = len(self.accepted) / len(self.trials)
@@ -94,8 +94,8 @@ class Evolution:
     ----------
     axes : sequence of Axis
         The parameters.
-    direction : {'max', 'min'}
-        Which value is the best.
+    objective : Objective
+        What is optimised.
     popsize : int, optional
         Size of the population and of a generation. Where it is unknown, a generation is closed
         when a trial of a later one ends, and there is always room.
@@ -110,13 +110,13 @@ class Evolution:
     def __init__(
         self,
         axes: Sequence[Axis],
-        direction: Direction,
+        objective: Objective,
         popsize: int | None = None,
         asynchronous: bool = False,
         elite: bool = False,
     ) -> None:
         self._axes = [axis for axis in axes if axis.varies]
-        self._direction = direction
+        self._objective = objective
         self._popsize = popsize
         self._asynchronous = asynchronous
         self._elite = elite
@@ -169,7 +169,7 @@ class Evolution:
         accepted = tuple(r for r in trials if self._enter(r) and r.value is not None)
         self._n_trials += len(trials)
         own = (r for r in trials if r.reused_from is None)
-        self._leaders = tuple(by_value((*self._leaders, *own), self._direction)[:LEADERS])
+        self._leaders = tuple(by_value((*self._leaders, *own), self._objective)[:LEADERS])
         population = tuple(self._population)
         diversity = {
             axis.name: axis.diversity(r.trial.params.get(axis.name) for r in population)
@@ -189,7 +189,7 @@ class Evolution:
             self._population.append(child)
         elif place is None:
             place = self._worst_place()
-        if not as_good(child.value, self._population[place].value, self._direction):
+        if not as_good(child.value, self._population[place].value, self._objective):
             return False
         self._population[place] = child
         self._places[child.trial.id] = place
@@ -200,15 +200,12 @@ class Evolution:
         return self._popsize is None or len(self._population) < self._popsize
 
     def _worst_place(self) -> int:
-        sign = 1.0 if self._direction == "max" else -1.0
-        ranks = [-np.inf if r.value is None else sign * r.value for r in self._population]
-        return int(np.argmin(ranks))
+        return int(np.argmax([self._objective.loss(r.value) for r in self._population]))
 
 
-def by_value(results: Iterable[TrialResult], direction: Direction) -> list[TrialResult]:
+def by_value(results: Iterable[TrialResult], objective: Objective) -> list[TrialResult]:
     """Return the trials that succeeded with a value, the best first: those of the highest rung."""
-    sign = -1.0 if direction == "max" else 1.0
     valued = [r for r in results if r.succeeded and r.value is not None]
     return sorted(
-        valued, key=lambda r: (-(r.trial.rung or 0), sign * (r.value or 0.0), r.trial.number)
+        valued, key=lambda r: (-(r.trial.rung or 0), objective.loss(r.value), r.trial.number)
     )

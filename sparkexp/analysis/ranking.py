@@ -6,9 +6,11 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparkexp.analysis.dominance import fronts
-from sparkexp.trial import Direction, State, TrialResult, params_key
+from sparkexp.objective import Objective
+from sparkexp.trial import State, TrialResult, params_key
 
 __all__ = [
     "Configuration",
@@ -21,6 +23,7 @@ __all__ = [
     "configurations_of",
     "front_configurations",
     "grouped_runs",
+    "losses_of",
     "of_objective",
     "ranked",
 ]
@@ -81,15 +84,15 @@ class Standings:
 
     Parameters
     ----------
-    direction : {'max', 'min'}
-        Which value is the best.
-    objective : int
-        Number of the objective.
+    objective : Objective
+        What is optimised.
+    k : int
+        Which of the objectives that is, from 0.
     """
 
-    def __init__(self, direction: Direction, objective: int = 0) -> None:
-        self._sign = 1.0 if direction == "max" else -1.0
+    def __init__(self, objective: Objective, k: int = 0) -> None:
         self.objective = objective
+        self._k = k
         self._runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
         self._ranks: dict[Hashable, tuple[float, ...]] = {}
         self._best: Hashable = None
@@ -105,16 +108,19 @@ class Standings:
         each = configuration_of(runs.values())
         if each is None:
             return
-        rank = (
-            each.n_ended, each.rung, self._sign * each.objective(self.objective),
-            -each.runs[0].trial.number,
-        )  # fmt: skip
+        loss = self.objective.loss(each.objective(self._k))
+        rank = (each.n_ended, each.rung, -loss, -each.runs[0].trial.number)
         self._ranks[key] = rank
         if key != self._best and (self.best is None or rank > self._ranks[self._best]):
             self._best, self.best = key, each
         elif key == self._best:  # its mean may have become worse
             self._best = max(self._ranks, key=self._ranks.__getitem__)
             self.best = configuration_of(self._runs[self._best].values())
+
+    @property
+    def value(self) -> float | None:
+        """The best configuration's value, or mean; None without one."""
+        return None if self.best is None else self.best.objective(self._k)
 
 
 class Runs:
@@ -163,12 +169,11 @@ def by_configuration(trials: Iterable[TrialResult]) -> list[TrialResult]:
     return [_merged(runs) for runs in grouped_runs(trials)]
 
 
-def ranked(trials: Iterable[TrialResult], direction: Direction) -> list[Configuration]:
+def ranked(trials: Iterable[TrialResult], objective: Objective) -> list[Configuration]:
     """Return the configurations, the best first: those with most runs, as in `best_of`."""
-    sign = 1.0 if direction == "max" else -1.0
     return sorted(
         configurations_of(trials),
-        key=lambda c: (-c.n_ended, -c.rung, -sign * c.value, c.runs[0].trial.number),
+        key=lambda c: (-c.n_ended, -c.rung, objective.loss(c.value), c.runs[0].trial.number),
     )
 
 
@@ -195,32 +200,40 @@ def configuration_of(runs: Iterable[TrialResult]) -> Configuration | None:
 
 
 def front_configurations(
-    trials: Iterable[TrialResult], directions: Sequence[Direction]
+    trials: Iterable[TrialResult], objectives: Sequence[Objective]
 ) -> list[Configuration]:
     """Return what `front_of` returns, with all runs."""
-    signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
     first: dict[tuple[float, ...], Configuration] = {}
     for each in configurations_of(trials):
-        if len(each.values) == len(directions):
+        if len(each.values) == len(objectives):
             first.setdefault(each.values, each)
     if not first:
         return []
     valued = list(first.values())
-    losses = signs * np.array([each.values for each in valued])
+    losses = losses_of(valued, objectives)
     order = sorted(fronts(losses)[0], key=lambda k: losses[k].tolist())
     return [valued[k] for k in order]
 
 
+def losses_of(
+    configurations: Sequence[Configuration], objectives: Sequence[Objective]
+) -> NDArray[np.float64]:
+    """Return the objectives of configurations as losses, of shape ``(n, n_objectives)``."""
+    signs = np.array([objective.loss_sign for objective in objectives])
+    losses: NDArray[np.float64] = signs * np.array([each.values for each in configurations])
+    return losses
+
+
 def best_first(
-    trials: Sequence[TrialResult], directions: Sequence[Direction]
+    trials: Sequence[TrialResult], objectives: Sequence[Objective]
 ) -> list[TrialResult]:
     """Return the trials as a table of them is to be read.
 
     Those of the best configuration come first, of several objectives those of the front; at the
     end those without a value.
     """
-    leading = front_configurations(trials, directions) if len(directions) > 1 else []
-    order = [*leading, *ranked(trials, directions[0])]
+    leading = front_configurations(trials, objectives) if len(objectives) > 1 else []
+    order = [*leading, *ranked(trials, objectives[0])]
     places: dict[Hashable, int] = {}
     for each in order:
         places.setdefault(_key(each.runs[0]), len(places))

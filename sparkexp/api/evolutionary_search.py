@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.api.fidelity_options import FidelityOptions, Halving, take_halving
-from sparkexp.checks import as_directions
+from sparkexp.checks import as_objectives
 from sparkexp.driver.options import Options
 from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError
@@ -120,10 +120,10 @@ def evolutionary_search(
     halving, others = take_halving(options)
     checked = Options.checked(others)
     space = Space.from_search_dict(search_dict, checked.where)
-    senses = as_directions(direction, checked.metric)
+    objectives = as_objectives(direction, checked.metric)
     call = EvolutionCall(
         space,
-        senses[0],
+        objectives[0].direction,
         popsize,
         generations,
         crossover,
@@ -135,12 +135,12 @@ def evolutionary_search(
         one_by_one=checked.one_by_one,
     )
     if halving is not None:
-        halving.check_directions(senses)
+        halving.check_objectives(objectives)
         searcher, why = _halved(call, halving)
     else:
-        searcher, why = call.pareto(senses) if len(senses) > 1 else call.searcher()
+        searcher, why = call.searcher() if len(objectives) == 1 else call.pareto(objectives)
     notes = (why,) if why else ()
-    search = Search(searcher, senses[0], space, notes=notes, directions=senses)
+    search = Search(searcher, objectives, space, notes=notes)
     return start_search(spark, train, search, checked)
 
 

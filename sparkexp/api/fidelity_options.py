@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from sparkexp.driver.options import RunOptions
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.search import (
     AshaSearcher,
     DehbSearcher,
@@ -139,12 +140,12 @@ class Halving:
             seed=seed,
         )  # fmt: skip
 
-    def check_directions(self, directions: Sequence[Direction]) -> None:
+    def check_objectives(self, objectives: Sequence[Objective]) -> None:
         """Refuse several objectives: what is promoted is decided by one."""
-        if len(directions) > 1:
+        if len(objectives) > 1:
             raise InvalidArgumentError(
                 "fidelity goes with one metric, by which configurations are promoted, got "
-                f"{len(directions)}. Leave fidelity or the other metrics out."
+                f"{len(objectives)}. Leave fidelity or the other metrics out."
             )
 
     @property

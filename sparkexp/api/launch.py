@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.api.fidelity_options import FidelityOptions, take_halving
-from sparkexp.checks import as_directions
+from sparkexp.checks import as_objectives
 from sparkexp.driver.options import Options
 from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError, SpaceError
@@ -91,11 +91,12 @@ def launch(
             "args_dict must be a dict of lists, a list of dicts or None, got "
             f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
         )
-    senses = as_directions(direction, checked.metric)
+    objectives = as_objectives(direction, checked.metric)
     needs_values = halving is not None
     if halving is not None:
-        halving.check_directions(senses)
+        halving.check_objectives(objectives)
         listed = None if space is not None else searcher.settings()["configurations"]
-        searcher = halving.searcher("grid", space, senses[0], configurations=listed, seed=0)
-    search = Search(searcher, senses[0], space, needs_values, reuse=False, directions=senses)
+        direction = objectives[0].direction
+        searcher = halving.searcher("grid", space, direction, configurations=listed, seed=0)
+    search = Search(searcher, objectives, space, needs_values, reuse=False)
     return start_search(spark, train, search, checked)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.api.fidelity_options import FidelityOptions, take_halving
-from sparkexp.checks import as_directions, as_int
+from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import Options
 from sparkexp.driver.start import start_search
 from sparkexp.results.result import Result
@@ -68,11 +68,11 @@ def random_search(
     halving, others = take_halving(options)
     checked = Options.checked(others)
     space = Space.from_search_dict(search_dict, checked.where)
-    senses = as_directions(direction, checked.metric)
+    objectives = as_objectives(direction, checked.metric)
     n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
     searcher: Searcher = RandomSearcher(space, n_trials, seed)
     if halving is not None:
-        halving.check_directions(senses)
-        searcher = halving.searcher("random", space, senses[0], n_trials, seed=seed)
-    search = Search(searcher, senses[0], space, directions=senses)
+        halving.check_objectives(objectives)
+        searcher = halving.searcher("random", space, objectives[0].direction, n_trials, seed=seed)
+    search = Search(searcher, objectives, space)
     return start_search(spark, train, search, checked)

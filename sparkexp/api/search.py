@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
-from sparkexp.checks import as_directions, as_int
+from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import Options, RunOptions
 from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError
@@ -90,7 +90,7 @@ def search(
     grid = searcher == "grid"
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
-    senses = as_directions(direction, checked.metric)
+    objectives = as_objectives(direction, checked.metric)
     n = checked.n_configurations if n_trials is None else as_int("n_trials", n_trials, at_least=1)
     if grid and (n_trials, seed) != (None, None):
         raise InvalidArgumentError(
@@ -102,22 +102,26 @@ def search(
             "A search has to know how many trials it has: say n_trials=50 or max_trials=50."
         )
     why = ""
-    if searcher == "evolution" and len(senses) == 1:
+    if searcher == "evolution" and len(objectives) == 1:
         call = EvolutionCall(
-            space, senses[0], max_trials=n, seed=seed, one_by_one=checked.one_by_one
+            space,
+            objectives[0].direction,
+            max_trials=n,
+            seed=seed,
+            one_by_one=checked.one_by_one,
         )
         chosen, why = call.searcher()
     else:
-        chosen = _searcher(searcher, space, senses, n, seed)
+        chosen = _searcher(searcher, space, [each.direction for each in objectives], n, seed)
     notes = (why,) if why else ()
-    what = Search(chosen, senses[0], space, reuse=not grid, notes=notes, directions=senses)
+    what = Search(chosen, objectives, space, reuse=not grid, notes=notes)
     return start_search(spark, train, what, checked)
 
 
 def _searcher(
     given: object,
     space: Space,
-    directions: tuple[Direction, ...],
+    directions: Sequence[Direction],
     n_trials: int | None,
     seed: int | None,
 ) -> Searcher:

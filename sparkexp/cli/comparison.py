@@ -48,7 +48,7 @@ class Row:
 def row_of(run: RunDirectory) -> Row:
     """Return what is compared of a run."""
     result = Result.of_run(run)
-    found = result.front[0] if result.front and len(result.directions) < 2 else None
+    found = result.front[0] if result.front and len(result.objectives) < 2 else None
     started = [r.started for r in result.trials if r.started]
     ended = [r.ended for r in result.trials if r.started]
     return Row(

@@ -42,7 +42,7 @@ def run_record(run: RunDirectory) -> dict[str, Any]:
         The run.
     """
     result = Result.of_run(run)
-    several = len(result.directions) > 1
+    several = len(result.objectives) > 1
     front = result.front
     best = None if several or not front else front[0]
     return {

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from sparkexp.analysis.dominance import fronts
-from sparkexp.analysis.ranking import Configuration, configuration_of, grouped_runs
+from sparkexp.analysis.ranking import Configuration, configuration_of, grouped_runs, losses_of
+from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
-from sparkexp.trial import Direction, State, TrialResult
+from sparkexp.trial import State, TrialResult
 
 __all__ = ["Keeper"]
 
@@ -29,8 +28,8 @@ class Keeper:
     n : int
         Configurations whose artifacts stay, at least 1. With several objectives the whole Pareto
         front stays, and what follows it up to `n`.
-    directions : sequence of {'max', 'min'}
-        One per objective.
+    objectives : sequence of Objective
+        What is optimised.
     run : RunDirectory
         Where the artifacts lie.
     repeats : int
@@ -42,13 +41,13 @@ class Keeper:
     def __init__(
         self,
         n: int,
-        directions: Sequence[Direction],
+        objectives: Sequence[Objective],
         run: RunDirectory,
         repeats: int = 1,
         confirm: int = 0,
     ) -> None:
         self._n = n
-        self._signs = np.array([-1.0 if direction == "max" else 1.0 for direction in directions])
+        self._objectives = tuple(objectives)
         self._run = run
         self._repeats = repeats
         self._confirm = confirm
@@ -87,18 +86,20 @@ class Keeper:
         self._alive = [r for r in self._alive if r.trial.number in staying]
 
     def _best(self, found: list[Configuration], n: int) -> list[Configuration]:
-        if len(self._signs) > 1:
+        if len(self._objectives) > 1:
             return self._best_of_several(found, n)
         # As the result names its best: those confirmed first, of these the highest rung.
-        order = sorted(found, key=lambda c: (-c.n_ended, -c.rung, self._signs[0] * c.value))
+        order = sorted(
+            found, key=lambda c: (-c.n_ended, -c.rung, self._objectives[0].loss(c.value))
+        )
         return order[:n]
 
     def _best_of_several(self, found: list[Configuration], n: int) -> list[Configuration]:
-        found = [c for c in found if len(c.values) == len(self._signs)]
+        found = [c for c in found if len(c.values) == len(self._objectives)]
         if not found:
             return []
         kept: list[Configuration] = []
-        for front in fronts(self._signs * np.array([c.values for c in found])):
+        for front in fronts(losses_of(found, self._objectives)):
             if kept:
                 front = front[: max(0, n - len(kept))]
             kept += [found[k] for k in front]

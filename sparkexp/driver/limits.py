@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sparkexp.analysis.ranking import Runs
-from sparkexp.trial import Direction, State, TrialResult
+from sparkexp.objective import Objective
+from sparkexp.trial import State, TrialResult
 
 __all__ = ["Limits"]
 
@@ -18,8 +19,8 @@ class Limits:
 
     Parameters
     ----------
-    direction : {'max', 'min'}
-        Which value is the best.
+    objective : Objective
+        What is optimised, the first of several.
     timeout_s : float, optional
         Seconds from now.
     max_failures : int, optional
@@ -33,11 +34,11 @@ class Limits:
 
     Examples
     --------
-    >>> Limits('max', target=0.9).reached([]) is None
+    >>> Limits(Objective('accuracy', 'max'), target=0.9).reached([]) is None
     True
     """
 
-    direction: Direction = "max"
+    objective: Objective
     timeout_s: float | None = None
     max_failures: int | None = None
     target: float | None = None
@@ -71,5 +72,4 @@ class Limits:
     def _is_good_enough(self, result: TrialResult) -> bool:
         if self.target is None or result.value is None:
             return False
-        sign = 1.0 if self.direction == "max" else -1.0
-        return sign * result.value >= sign * self.target
+        return not self.objective.better(self.target, result.value)

@@ -11,7 +11,7 @@ from typing import NoReturn, TextIO
 from tqdm import tqdm
 
 from sparkexp.analysis.ranking import Configuration, Standings
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["Progress"]
@@ -30,7 +30,7 @@ class Progress:
     ----------
     n_trials : int, optional
         Trials of the whole search, at most.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives.
     enabled : bool
         False shows nothing.
@@ -41,13 +41,13 @@ class Progress:
     def __init__(
         self,
         n_trials: int | None,
-        goals: Sequence[Goal],
+        objectives: Sequence[Objective],
         enabled: bool = True,
         stream: TextIO | None = None,
     ) -> None:
         self._n_trials = n_trials
-        self._goals = tuple(goals)
-        self._standings = [Standings(goal.direction, k) for k, goal in enumerate(goals)]
+        self._objectives = tuple(objectives)
+        self._standings = [Standings(each, k) for k, each in enumerate(objectives)]
         self._stream: TextIO | None = stream or sys.stderr  # None where there is no console
         self._enabled = enabled and self._stream is not None
         self._bar: tqdm[NoReturn] | None = None
@@ -146,14 +146,14 @@ class Progress:
         parts = [f"{n_running} running", f"{self._n_failed} failed"]
         if self._n_pruned:
             parts.append(f"{self._n_pruned} pruned")
-        for goal, standings in zip(self._goals, self._standings, strict=True):
-            if (best := standings.best) is not None:
-                parts.append(self._best(goal, best.objective(standings.objective), best))
+        for standings in self._standings:
+            if standings.best is not None and standings.value is not None:
+                parts.append(self._best(standings.objective, standings.value, standings.best))
         return ", ".join(parts)
 
-    def _best(self, goal: Goal, value: float, best: Configuration) -> str:
-        if len(self._goals) > 1:  # no configuration is the best in all of them
-            return f"best {goal.name} {value:.4g}"
+    def _best(self, objective: Objective, value: float, best: Configuration) -> str:
+        if len(self._objectives) > 1:  # no configuration is the best in all of them
+            return f"best {objective.label} {value:.4g}"
         runs = f" in {best.n_ended} runs" * (best.n_ended > 1)
         params = ", ".join(f"{k}={_short(v)}" for k, v in best.runs[0].trial.params.items())
         return f"best {value:.4g}{runs} ({params})"

@@ -15,8 +15,9 @@ from typing import Any
 from sparkexp.checks import as_int
 from sparkexp.context.curve import Point, read_curve
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
-from sparkexp.trial import Direction, State, Trial, TrialResult
+from sparkexp.trial import State, Trial, TrialResult
 
 __all__ = ["MedianRule", "Pruner", "as_rule"]
 
@@ -48,8 +49,9 @@ class MedianRule:
     --------
     >>> rule = MedianRule(min_trials=1, warmup=2)
     >>> others = [[(0, 0.5), (1, 0.7)]]
-    >>> rule.is_to_end([(0, 0.4), (1, 0.5)], others, 'max'), rule.is_to_end(
-    ...     [(0, 0.4), (1, 0.7)], others, 'max')
+    >>> accuracy = Objective('accuracy', 'max')
+    >>> rule.is_to_end([(0, 0.4), (1, 0.5)], others, accuracy), rule.is_to_end(
+    ...     [(0, 0.4), (1, 0.7)], others, accuracy)
     (True, False)
     """
 
@@ -57,7 +59,7 @@ class MedianRule:
     warmup: int = 3
 
     def is_to_end(
-        self, curve: Sequence[Point], others: Iterable[Sequence[Point]], direction: Direction
+        self, curve: Sequence[Point], others: Iterable[Sequence[Point]], objective: Objective
     ) -> bool:
         """Tell whether a trial is to be ended.
 
@@ -67,14 +69,14 @@ class MedianRule:
             Steps and values that the trial has reported.
         others : iterable of sequence of (int, float)
             Those of the trials that succeeded.
-        direction : {'max', 'min'}
-            Which value is the best.
+        objective : Objective
+            What is optimised.
         """
         means = [_means(other) for other in others]
-        return self._is_to_end(curve, means, direction)
+        return self._is_to_end(curve, means, objective)
 
     def _is_to_end(
-        self, curve: Sequence[Point], means: Sequence[_Means], direction: Direction
+        self, curve: Sequence[Point], means: Sequence[_Means], objective: Objective
     ) -> bool:
         if len(curve) < max(1, self.warmup) or len(means) < max(1, self.min_trials):
             return False
@@ -83,12 +85,12 @@ class MedianRule:
         if not known:
             return False
         median, values = statistics.median(known), [value for _, value in curve]
-        best = max(values) if direction == "max" else min(values)
+        best = objective.best(values)
         if math.isclose(
             best, median, rel_tol=1e-9
         ):  # means of equal values differ in a last digit
             return False
-        return best < median if direction == "max" else best > median
+        return objective.better(median, best)
 
 
 # Of a curve: its steps, and the mean of its values up to each.
@@ -112,15 +114,15 @@ class Pruner:
     ----------
     rule : MedianRule
         Decides.
-    direction : {'max', 'min'}
-        Which value is the best.
+    objective : Objective
+        What is optimised.
     run : RunDirectory
         Where the trials' curves are.
     """
 
-    def __init__(self, rule: MedianRule, direction: Direction, run: RunDirectory) -> None:
+    def __init__(self, rule: MedianRule, objective: Objective, run: RunDirectory) -> None:
         self._rule = rule
-        self._direction: Direction = direction
+        self._objective = objective
         self._run = run
         self._means: list[_Means] = []
         self._curves: dict[int, list[Point]] = {}
@@ -187,7 +189,7 @@ class Pruner:
             return False
         self._seen[number] = changed
         curve = self._curves[number] = read_curve(self._path(number))
-        return self._rule._is_to_end(curve, self._means, self._direction)
+        return self._rule._is_to_end(curve, self._means, self._objective)
 
     def _path(self, number: int) -> Path:
         return self._run.paths.curve(number)

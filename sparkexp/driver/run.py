@@ -23,7 +23,6 @@ from sparkexp.engine import (
     Engine,
     InlineEngine,
     LateSession,
-    Objective,
     Resources,
     SparkEngine,
     TrialTask,
@@ -34,7 +33,6 @@ from sparkexp.errors import (
     SessionLostError,
     StorageError,
 )
-from sparkexp.objective import goals_of
 from sparkexp.results.reproduce import about_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run
@@ -99,13 +97,13 @@ def run_search(
         trial=Trial(0, {}),
         train=train,
         logdir=place,
-        objective=Objective(options.first_metric, search.needs_values, options.more_metrics),
+        objectives=search.objectives,
+        needs_value=search.needs_values,
         isolation=options.isolation,
         timeout_s=options.trial_timeout,
         max_retries=options.max_retries,
         environment=TRIAL_ENVIRONMENT,
         hparams=search.hparams(),
-        direction=search.direction,
         curve=options.prune is not None,
         last_generation=search.last_generation,
     )
@@ -134,11 +132,11 @@ def _run_locked(
     plan: str,
 ) -> Result:
     searcher = search.searcher
-    goals = goals_of(options.metrics, search.direction, search.directions)
+    objectives = search.objectives
     log = SearchLog(
-        run.paths.search(evolution=search.generations is not None and len(goals) == 1),
+        run.paths.search(evolution=search.generations is not None and len(objectives) == 1),
         search.hparams(),
-        goals,
+        objectives,
         search.last_generation,
         search.popsize,
         about_search(run.settings["name"], search, run.settings.get("options", {})),
@@ -149,9 +147,11 @@ def _run_locked(
         search.repeats if isinstance(searcher, RepeatingSearcher) else None,
         options.prune is not None,
     )
-    progress = Progress(_at_most(searcher.n_trials, options.max_trials), goals, options.progress)
+    progress = Progress(
+        _at_most(searcher.n_trials, options.max_trials), objectives, options.progress
+    )
     limits = Limits(
-        search.direction,
+        objectives[0],
         options.timeout,
         options.max_failures,
         options.target,
@@ -168,7 +168,7 @@ def _run_locked(
                 "the trials without one are run again.", run.paths.records
             )  # fmt: skip
     rule = as_rule(options.prune)
-    pruner = None if rule is None else Pruner(rule, search.direction, run)
+    pruner = None if rule is None else Pruner(rule, objectives[0], run)
     loop = SearchLoop(
         searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner,
         _keeper(search, options, run),
@@ -177,10 +177,7 @@ def _run_locked(
     def result(stopped: str | None) -> Result:
         name = run.settings["name"]
         trials = tuple(loop.results())
-        return Result(
-            trials, search.direction, run.place, name, stopped, search.directions, options.metrics,
-            search.inner.name,
-        )  # fmt: skip
+        return Result(trials, objectives, run.place, name, stopped, search.inner.name)
 
     progress.plan(plan)
     complete = False
@@ -230,8 +227,7 @@ def _engine(
 def _keeper(search: Search, options: Options, run: RunDirectory) -> Keeper | None:
     if options.n_kept is None:
         return None
-    directions = search.directions or (search.direction,)
-    return Keeper(options.n_kept, directions, run, search.repeats, search.confirm)
+    return Keeper(options.n_kept, search.objectives, run, search.repeats, search.confirm)
 
 
 def _unsent(error: StorageError, result: Result) -> StorageError:
@@ -267,7 +263,6 @@ def _settings(
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "name": name,
         "train": where_defined(train),
-        "direction": search.direction,
         **search.to_json(),
         "options": options.to_json(),
     }

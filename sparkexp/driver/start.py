@@ -69,7 +69,7 @@ def _try_out(
     """Run one trial that loads the train function and its modules, and leaves nothing behind."""
     first = search.searcher.ask()
     searcher = ListSearcher([first.params if first is not None else {}])
-    one = Search(searcher, search.direction, needs_values=False, reuse=False)
+    one = Search(searcher, search.objectives[:1], needs_values=False, reuse=False)
     wanted = options.place() or str(default_root(options.name or function_name(train)))
     # Beside the log directory, on the same storage; what is there already is none of our business.
     parent, _, name = wanted.rpartition("/")

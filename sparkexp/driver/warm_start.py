@@ -66,7 +66,7 @@ def repeated(search: Search, options: Options, takes_seed: bool) -> Search:
     drawn = int(np.random.SeedSequence().generate_state(1)[0])
     searcher = RepeatingSearcher(
         search.searcher,
-        search.directions or (search.direction,),
+        [objective.direction for objective in search.objectives],
         options.repeats,
         options.confirm,
         int(search.searcher.settings().get("seed", drawn)),
@@ -105,13 +105,14 @@ def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
         raise InvalidArgumentError(
             f"warm_start must be the Result of a search or its log directory, got {given!r}."
         )
-    if len(search.directions) > 1 or len(given.directions) > 1:
+    if len(search.objectives) > 1 or len(given.objectives) > 1:
         raise InvalidArgumentError(
             "warm_start goes with one metric, here and in the search it comes from. Leave it out."
         )
-    if given.direction != search.direction:
+    direction = search.objectives[0].direction
+    if given.direction != direction:
         raise InvalidArgumentError(
-            f"warm_start must have the direction of this search, {search.direction!r}, got "
+            f"warm_start must have the direction of this search, {direction!r}, got "
             f"{given.direction!r}: its values would be taken for the opposite of what they are."
         )
     grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)

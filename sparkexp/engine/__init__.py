@@ -1,6 +1,6 @@
 """Where trials run: the `Engine` seam, in this process or on Spark's executors."""
 
-from sparkexp.engine.base import Engine, Isolation, Objective, TrialTask
+from sparkexp.engine.base import Engine, Isolation, TrialTask
 from sparkexp.engine.inline import InlineEngine
 from sparkexp.engine.spark.engine import SparkEngine
 from sparkexp.engine.spark.late_session import LateSession
@@ -12,7 +12,6 @@ __all__ = [
     "InlineEngine",
     "Isolation",
     "LateSession",
-    "Objective",
     "Resources",
     "SparkEngine",
     "TrialTask",

@@ -9,36 +9,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from sparkexp.analysis.specs import HParamSpec
-from sparkexp.trial import Direction, Trial, TrialResult
+from sparkexp.objective import Objective
+from sparkexp.trial import Trial, TrialResult
 
-__all__ = ["Engine", "Isolation", "Objective", "Train", "TrialTask"]
+__all__ = ["Engine", "Isolation", "Train", "TrialTask"]
 
 Train = Callable[..., Any]
 Isolation = Literal["fork", "spawn", "none"]
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What the train function must return.
-
-    Parameters
-    ----------
-    metric : str, optional
-        Which entry of a returned dict is the objective.
-    required : bool
-        Whether a trial without a value has failed (a searcher needs values, a grid doesn't).
-    more : tuple of str
-        Further entries that are objectives too; a trial that lacks one has failed.
-    """
-
-    metric: str | None = None
-    required: bool = True
-    more: tuple[str, ...] = ()
-
-    def values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        """Return all objectives, where there are several and none is missing."""
-        names = (self.metric, *self.more) if self.metric and self.more else ()
-        return tuple(metrics[n] for n in names) if all(n in metrics for n in names) else ()
 
 
 @dataclass(frozen=True)
@@ -54,8 +31,10 @@ class TrialTask:
         per trial must not load the user's code).
     logdir : str
         The run's log directory; the trial's own lies below it.
-    objective : Objective
-        What the train function must return.
+    objectives : tuple of Objective
+        What the train function must return; with several, a dict of all.
+    needs_value : bool
+        Whether a trial without a value has failed (a searcher needs values, a grid doesn't).
     isolation : {'fork', 'spawn', 'none'}
         Whether the trial has a process of its own, and how it is made.
     gpus : tuple of str, optional
@@ -79,8 +58,6 @@ class TrialTask:
         Environment variables set for the trial, unless they are set already.
     hparams : tuple of HParamSpec
         The search space as TensorBoard shows it.
-    direction : {'max', 'min'}
-        Which value is the best: TensorBoard shows whether a trial beat its parent.
     curve : bool
         Whether the driver wants to see what the trial reports of its objective.
     last_generation : int, optional
@@ -92,7 +69,8 @@ class TrialTask:
     trial: Trial
     train: Train | bytes
     logdir: str
-    objective: Objective = Objective()
+    objectives: tuple[Objective, ...] = (Objective(),)
+    needs_value: bool = True
     isolation: Isolation = "fork"
     gpus: tuple[str, ...] | None = None
     preload: tuple[str, ...] = ()
@@ -104,7 +82,6 @@ class TrialTask:
     data: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     hparams: tuple[HParamSpec, ...] = ()
-    direction: Direction = "max"
     curve: bool = False
     last_generation: int | None = None
     on_report: Callable[[], None] | None = None

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sparkexp.analysis.ranking import Configuration, front_configurations, ranked
+from sparkexp.objective import Objective
 from sparkexp.results.artifacts import artifact_names, load_artifact
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import TrialResult
 
-__all__ = ["BestTrial", "best_of", "front_of"]
+__all__ = ["BestTrial", "best_of", "front_of", "why_no_best"]
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,46 @@ class BestTrial:
         return load_artifact(self.id, self.logdir, name, loader)
 
 
-def best_of(trials: Iterable[TrialResult], direction: Direction) -> BestTrial | None:
+def best_of(trials: Iterable[TrialResult], objective: Objective) -> BestTrial | None:
     """Return the configuration with the best value, the first of equals.
 
     Where configurations ran several times, one with fewer runs than another does not compete: its
     mean may be good by chance. Where trials have rungs, it is one of the highest.
     """
-    best = next(iter(ranked(trials, direction)), None)
+    best = next(iter(ranked(trials, objective)), None)
     return None if best is None else BestTrial.of(best)
 
 
-def front_of(trials: Iterable[TrialResult], directions: Sequence[Direction]) -> list[BestTrial]:
+def front_of(trials: Iterable[TrialResult], objectives: Sequence[Objective]) -> list[BestTrial]:
     """Return the configurations that no other dominates, by their first objective.
 
     Of those with the same values the first stands for all.
     """
-    return [BestTrial.of(each) for each in front_configurations(trials, directions)]
+    return [BestTrial.of(each) for each in front_configurations(trials, objectives)]
+
+
+def why_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objective]) -> str:
+    """Return why a search has no best trial."""
+    if len(objectives) > 1:
+        return (
+            "There is no best trial of a search with several objectives: result.front has "
+            "those that no other beats in all of them."
+        )
+    succeeded = [r for r in trials if r.succeeded]
+    if not trials:
+        return "There is no best trial: no trial ended."
+    if not succeeded:
+        first = next((r.reason for r in trials if r.error), None) or "no error recorded"
+        return (
+            f"There is no best trial: none of the {len(trials)} trials succeeded. The "
+            f"first error: {first} (all of them: result.failures())."
+        )
+    if any(r.metrics for r in succeeded):
+        return (
+            "There is no best trial: the train function returned several metrics "
+            f"({', '.join(map(repr, succeeded[0].metrics))}). Name one with metric=."
+        )
+    return (
+        "There is no best trial: the train function returned nothing. Return the metric that "
+        "should be compared."
+    )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from sparkexp._version import __version__
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.objective import goals_of
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
 from sparkexp.results.reproduce import call_text
@@ -110,7 +109,7 @@ def _counts(result: Result) -> str:
 
 
 def _best(result: Result) -> Iterable[str]:
-    if len(result.directions) > 1:
+    if len(result.objectives) > 1:
         return _front(result)
     try:
         best = result.best
@@ -131,10 +130,10 @@ def _front(result: Result) -> Iterable[str]:
     lines = [
         f"The front: {len(front)} configurations of which no other is better in all objectives."
     ]
-    for k, goal in enumerate(goals_of(result.metrics, result.direction, result.directions)):
-        best = max(front, key=lambda each: goal.sign * each.values[k])
+    for k, objective in enumerate(result.objectives):
+        best = min(front, key=lambda each: objective.loss(each.values[k]))
         lines.append(
-            f"<b>Best {html.escape(goal.heading)}: {best.values[k]:.6g}</b> with "
+            f"<b>Best {html.escape(objective.heading)}: {best.values[k]:.6g}</b> with "
             f"{_described(best)}"
         )
     return [f"<p class='best'>{'<br>'.join(lines)}</p>"]
@@ -161,7 +160,7 @@ def _plots(result: Result) -> Iterable[str]:
 
 def _configurations(result: Result) -> Iterable[str]:
     """Return what `repeats` was for: the means, of one objective."""
-    if len(result.directions) < 2 and any(r.trial.repetition is not None for r in result.trials):
+    if len(result.objectives) < 2 and any(r.trial.repetition is not None for r in result.trials):
         yield "<h2>Configurations, the best first</h2>"
         yield f"<div class='scroll'>{_html(result.configurations())}</div>"
 

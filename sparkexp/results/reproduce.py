@@ -72,12 +72,12 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         searched = repr(configurations)
     name = search.inner.name
     sampler = settings.pop("sampler", None)
-    several = len(search.directions) > 1
-    directions = list(search.directions) if several else search.direction
+    directions = [objective.direction for objective in search.objectives]
     settings = {k: v for k, v in settings.items() if k not in ("direction", "directions")}
     if name in ADAPTIVE:
         settings = {"variant": name, "max_trials": settings.pop("n_trials"), **settings}
-    words: dict[str, Any] = {"direction": directions, **settings}
+    one = len(directions) == 1
+    words: dict[str, Any] = {"direction": directions[0] if one else directions, **settings}
     call = _CALLS.get(name, "search")
     if isinstance(search.searcher, RungSearcher):
         call, words = _halving(search.searcher, words)

@@ -13,21 +13,20 @@ from sparkexp.analysis.ranking import (
     best_first,
     ranked,
 )
-from sparkexp.checks import as_direction
 from sparkexp.errors import (
     InvalidArgumentError,
     NoBestTrialError,
     RunDirectoryError,
     StorageError,
 )
-from sparkexp.objective import Goal, goals_of
+from sparkexp.objective import Objective
 from sparkexp.results.artifacts import load_model
-from sparkexp.results.best_trial import BestTrial, best_of, front_of
+from sparkexp.results.best_trial import BestTrial, best_of, front_of, why_no_best
 from sparkexp.results.table import configurations_frame, frame_of, with_blanks
 from sparkexp.runs import RunDirectory, open_run
 from sparkexp.runs.paths import model_file
 from sparkexp.search.registry import shows_elite
-from sparkexp.search.spec import Search, specs_of
+from sparkexp.search.spec import Search, recorded_objectives, specs_of
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -51,18 +50,14 @@ class Result:
     ----------
     trials : tuple of TrialResult
         In the order of their numbers.
-    direction : {'max', 'min'}
-        Whether the largest or the smallest value is the best.
+    objectives : tuple of Objective
+        What was optimised.
     logdir : str
         The run's log directory, a path or a URL.
     name : str
         The run's name.
     stopped : str, optional
         Why the search ended before its last trial; None if it did not.
-    directions : tuple of {'max', 'min'}
-        One per objective, where there are several; `direction` is the first of them.
-    metrics : tuple of str
-        The names of the objectives; none where the only one has none.
     searcher : str
         The name of what proposed the trials, such as ``'grid'`` or ``'surrogate'``.
 
@@ -79,12 +74,10 @@ class Result:
     """
 
     trials: tuple[TrialResult, ...]
-    direction: Direction
+    objectives: tuple[Objective, ...]
     logdir: str
     name: str = ""
     stopped: str | None = None
-    directions: tuple[Direction, ...] = ()
-    metrics: tuple[str, ...] = ()
     searcher: str = ""
 
     @classmethod
@@ -97,18 +90,32 @@ class Result:
             If it is damaged.
         """
         try:
-            direction, name = as_direction(run.settings["direction"]), str(run.settings["name"])
-            directions = tuple(map(as_direction, run.settings.get("directions", ())))
-            metric = run.settings.get("options", {}).get("metric") or ()
-        except (KeyError, ValueError) as error:
+            objectives, name = recorded_objectives(run.settings), str(run.settings["name"])
+        except (KeyError, TypeError, ValueError) as error:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
         trials = tuple(run.results())
-        metrics = (metric,) if isinstance(metric, str) else tuple(map(str, metric))
         searcher = str(run.settings.get("searcher", ""))
-        return cls(
-            trials, direction, run.place, name, directions=directions, metrics=metrics,
-            searcher=searcher,
-        )  # fmt: skip
+        return cls(trials, objectives, run.place, name, searcher=searcher)
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the largest or the smallest value is the best, of the first objective."""
+        return self.objectives[0].direction
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The direction of each objective."""
+        return tuple(objective.direction for objective in self.objectives)
+
+    @property
+    def metric(self) -> str | None:
+        """The name of the first objective; None where the train function returned a number."""
+        return self.objectives[0].name
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the objectives; none where the only one has none."""
+        return tuple(each.name for each in self.objectives if each.name is not None)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -128,7 +135,7 @@ class Result:
         """
         found = self._best()
         if found is None:
-            raise NoBestTrialError(self._why_no_best())
+            raise NoBestTrialError(why_no_best(self.trials, self.objectives))
         return found
 
     @property
@@ -148,8 +155,8 @@ class Result:
         >>> [(trial.params['x'], trial.values) for trial in result.front]
         [(3, (3.0, 1.0))]
         """
-        if len(self.directions) > 1:
-            return front_of(self.trials, self.directions)
+        if self._several:
+            return front_of(self.trials, self.objectives)
         found = self._best()
         return [] if found is None else [found]
 
@@ -201,7 +208,7 @@ class Result:
             function; 0 for a reused one. With several objectives ``value`` is the first, and
             ``front`` tells who is on the Pareto front.
         """
-        return frame_of(self.trials, self.front if len(self.directions) > 1 else None)
+        return frame_of(self.trials, self.front if self._several else None)
 
     def to_read(self) -> pd.DataFrame:
         """Return the table for people: the best trials first, the objective in one column.
@@ -212,8 +219,8 @@ class Result:
             As `to_pandas`. With ``repeats`` the runs of the best configuration come first, with
             several objectives those of the front.
         """
-        trials = best_first(self.trials, self.directions or (self.direction,))
-        if len(self.directions) > 1:
+        trials = best_first(self.trials, self.objectives)
+        if self._several:
             return frame_of(trials, self.front).drop(columns="value")
         return frame_of(trials, without=self.metrics)
 
@@ -235,7 +242,7 @@ class Result:
         >>> result.configurations()[['x', 'n_runs']].to_dict('list')
         {'x': [5, 1], 'n_runs': [4, 4]}
         """
-        return configurations_frame(ranked(self.trials, self.direction))
+        return configurations_frame(ranked(self.trials, self.objectives[0]))
 
     def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
         """Return a plot of the search; a notebook shows it.
@@ -274,7 +281,7 @@ class Result:
         from sparkexp.results.plots import draw
 
         elite = shows_elite(self.searcher)
-        return draw(kind, self.trials, self._axes(), self._goals, backend, elite)
+        return draw(kind, self.trials, self._axes(), self.objectives, backend, elite)
 
     def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
         """Start TensorBoard on the run; a notebook shows it inline.
@@ -300,8 +307,8 @@ class Result:
         return start_tensorboard(self.logdir, port=port)
 
     @property
-    def _goals(self) -> tuple[Goal, ...]:
-        return goals_of(self.metrics, self.direction, self.directions)
+    def _several(self) -> bool:
+        return len(self.objectives) > 1
 
     def _axes(self) -> list[Axis]:
         from sparkexp.analysis.axes import Axis
@@ -326,32 +333,7 @@ class Result:
         return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
 
     def _best(self) -> BestTrial | None:
-        return None if len(self.directions) > 1 else best_of(self.trials, self.direction)
-
-    def _why_no_best(self) -> str:
-        if len(self.directions) > 1:
-            return (
-                "There is no best trial of a search with several objectives: result.front has "
-                "those that no other beats in all of them."
-            )
-        succeeded = [r for r in self.trials if r.succeeded]
-        if not self.trials:
-            return "There is no best trial: no trial ended."
-        if not succeeded:
-            first = next((r.reason for r in self.trials if r.error), None) or "no error recorded"
-            return (
-                f"There is no best trial: none of the {len(self.trials)} trials succeeded. The "
-                f"first error: {first} (all of them: result.failures())."
-            )
-        if any(r.metrics for r in succeeded):
-            return (
-                "There is no best trial: the train function returned several metrics "
-                f"({', '.join(map(repr, succeeded[0].metrics))}). Name one with metric=."
-            )
-        return (
-            "There is no best trial: the train function returned nothing. Return the metric that "
-            "should be compared."
-        )
+        return None if self._several else best_of(self.trials, self.objectives[0])
 
     def _headline(self) -> str:
         states = Counter(str(r.state).lower() for r in self.trials)
@@ -365,8 +347,8 @@ class Result:
             parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
         if (cost := fidelity_cost(self.trials)) is not None:
             parts.append(f"; {cost.sentence}")
-        if len(self.directions) > 1:
-            parts.append(f"; {len(self.front)} on the front of {len(self.directions)} objectives")
+        if self._several:
+            parts.append(f"; {len(self.front)} on the front of {len(self.objectives)} objectives")
         if self.stopped:
             parts.append(f"; stopped: {self.stopped}")
         return "".join(parts)

@@ -8,15 +8,16 @@ from typing import Any
 
 from sparkexp.analysis.specs import MISSING, HParamSpec, Interval
 from sparkexp.checks import as_direction
+from sparkexp.objective import Objective, objectives_of
 from sparkexp.search import RungSearcher, Searcher
 from sparkexp.search.base import Known
 from sparkexp.search.registry import rebuild
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import Choice, Parameter, Space
 from sparkexp.space.constraint import Where
-from sparkexp.trial import Direction, ParamValue
+from sparkexp.trial import ParamValue
 
-__all__ = ["Search", "specs_of"]
+__all__ = ["Search", "recorded_objectives", "specs_of"]
 
 # Values of a discrete parameter that TensorBoard offers one by one in its filter.
 MAX_LISTED_VALUES = 12
@@ -30,8 +31,8 @@ class Search:
     ----------
     searcher : Searcher
         Proposes the trials.
-    direction : {'max', 'min'}
-        Which value is the best.
+    objectives : tuple of Objective
+        What is optimised.
     space : Space, optional
         What is searched; None for a list of configurations.
     needs_values : bool
@@ -44,19 +45,16 @@ class Search:
         What the searcher knows from an earlier search.
     notes : tuple of str
         What the plan says about this.
-    directions : tuple of {'max', 'min'}
-        One per objective, where there are several; `direction` is the first of them.
     """
 
     searcher: Searcher
-    direction: Direction
+    objectives: tuple[Objective, ...] = (Objective(),)
     space: Space | None = None
     needs_values: bool = True
     reuse: bool = True
     initial: tuple[dict[str, ParamValue], ...] = ()
     known: tuple[Known, ...] = ()
     notes: tuple[str, ...] = ()
-    directions: tuple[Direction, ...] = ()
 
     @property
     def generations(self) -> int | None:
@@ -123,8 +121,8 @@ class Search:
     def to_json(self) -> dict[str, Any]:
         """Return all that `from_json` needs, as a dict that `json` can write."""
         return {
-            "direction": self.direction,
-            "directions": list(self.directions),
+            "direction": self.objectives[0].direction,
+            "directions": [objective.direction for objective in self.objectives],
             "searcher": self.inner.name,
             "settings": self.inner.settings(),
             "repeating": (
@@ -159,20 +157,32 @@ class Search:
         initial = tuple(dict(params) for params in record.get("initial", ()))
         known = tuple(Known(**entry) for entry in record.get("known", ()))
         searcher.start_from(initial, known)
-        directions = tuple(map(as_direction, record.get("directions", ())))
+        objectives = recorded_objectives(record)
         if record.get("repeating"):
-            senses = directions or (as_direction(record["direction"]),)
-            searcher = RepeatingSearcher(searcher, senses, **record["repeating"])
+            directions = [objective.direction for objective in objectives]
+            searcher = RepeatingSearcher(searcher, directions, **record["repeating"])
         return cls(
             searcher,
-            as_direction(record["direction"]),
+            objectives,
             space,
             bool(record["needs_values"]),
             bool(record["reuse"]),
             initial,
             known,
-            directions=directions,
         )
+
+
+def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """Return the objectives of a recorded search.
+
+    Raises
+    ------
+    KeyError, InvalidArgumentError
+        If there are none.
+    """
+    metric = record.get("options", {}).get("metric")
+    directions = record.get("directions") or [record["direction"]]
+    return objectives_of(metric, [as_direction(direction) for direction in directions])
 
 
 def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[HParamSpec, ...]:

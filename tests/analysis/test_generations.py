@@ -8,6 +8,7 @@ import pytest
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, by_value
 from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.objective import Objective
 from sparkexp.search import EvolutionSearcher, HybridSearcher, ShadeSearcher, SurrogateSearcher
 from sparkexp.search.registry import shows_elite
 from sparkexp.space import Float, Space
@@ -15,11 +16,12 @@ from sparkexp.trial import State, Trial, TrialResult
 
 from .results import trial
 
+MAX, MIN = Objective(), Objective(None, "min")
 X = Axis(HParamSpec("x", Interval(0, 1)))
 
 
 def test_a_generation_closes_with_its_last_trial():
-    evolution = Evolution([X], "max", 2)
+    evolution = Evolution([X], MAX, 2)
     first = trial(0, 1.0, {"x": 0.0}, 0)
     assert evolution.add(first) == []
     (zero,) = evolution.add(trial(1, 3.0, {"x": 1.0}, 0))
@@ -33,41 +35,41 @@ def test_a_generation_closes_with_its_last_trial():
     (one,) = evolution.add(better)
     assert [r.trial.number for r in one.accepted] == [2]
     assert sorted(r.trial.number for r in one.population) == [1, 2]
-    scalars = one.scalars("max")
+    scalars = one.scalars(MAX)
     assert scalars["evolution/best"] == 3.0 and scalars["evolution/worst"] == 2.0
     assert scalars["evolution/mean"] == 2.5 and scalars["evolution/accepted_fraction"] == 0.5
     assert scalars["diversity/x"] == scalars["diversity/overall"] == pytest.approx(0.25 * 12**0.5)
 
 
 def test_less_is_better_where_asked():
-    evolution = Evolution([X], "min", 1)
+    evolution = Evolution([X], MIN, 1)
     first = trial(0, 1.0, {"x": 0.0}, 0)
     evolution.add(first)
     (one,) = evolution.add(trial(1, 0.5, {"x": 0.1}, 1, first))
-    assert one.scalars("min")["evolution/best"] == 0.5 and len(one.accepted) == 1
+    assert one.scalars(MIN)["evolution/best"] == 0.5 and len(one.accepted) == 1
 
 
 def test_failed_and_reused_trials_are_counted_and_never_survive_a_value():
-    evolution = Evolution([X], "max", 2)
+    evolution = Evolution([X], MAX, 2)
     zero = [trial(0, None, {"x": 0.0}, 0), trial(1, 1.0, {"x": 1.0}, 0)]
     for result in zero:
         evolution.add(result)
     evolution.add(trial(2, 0.1, {"x": 0.2}, 1, zero[0], reused_from="gen-000/trial-00001"))
     (one,) = evolution.add(trial(3, None, {"x": 0.2}, 1, zero[1]))
     assert sorted(one.values) == [0.1, 1.0]
-    scalars = one.scalars("max")
+    scalars = one.scalars(MAX)
     assert scalars["evolution/failed_trials"] == 1 and scalars["evolution/reused_evaluations"] == 1
 
 
 def test_where_all_fail_there_are_no_values():
-    evolution = Evolution([X], "max", 1)
+    evolution = Evolution([X], MAX, 1)
     (zero,) = evolution.add(trial(0, None, {"x": 0.5}, 0))
-    assert "evolution/best" not in zero.scalars("max")
-    assert zero.scalars("max")["evolution/accepted_fraction"] == 0
+    assert "evolution/best" not in zero.scalars(MAX)
+    assert zero.scalars(MAX)["evolution/accepted_fraction"] == 0
 
 
 def test_without_a_popsize_the_next_generation_closes_the_last_one():
-    evolution = Evolution([X], "max")
+    evolution = Evolution([X], MAX)
     parent = trial(0, 1.0, {"x": 0.1}, 0)
     evolution.add(parent)
     evolution.add(trial(1, 2.0, {"x": 0.2}, 0))
@@ -81,7 +83,7 @@ def test_without_a_popsize_the_next_generation_closes_the_last_one():
 
 
 def test_trials_without_generations_close_nothing():
-    evolution = Evolution([X], "max")
+    evolution = Evolution([X], MAX)
     assert evolution.add(trial(0, 1.0, {"x": 0.1})) == [] and evolution.finish() == []
 
 
@@ -90,7 +92,7 @@ def test_the_population_is_the_one_that_the_searcher_keeps(direction):
     """Against the searcher's own memory, with failures and equal values among the trials."""
     space = Space({"a": Float(0, 1), "b": Float(0, 1)})
     searcher = EvolutionSearcher(space, direction, popsize=8, generations=12, seed=5)
-    evolution = Evolution([X], direction, 8)
+    evolution = Evolution([X], Objective(None, direction), 8)
     while (asked := searcher.ask()) is not None:
         a, b = asked.params["a"], asked.params["b"]
         value = None if b > 0.9 else round(a + b, 1)
@@ -110,7 +112,7 @@ def test_the_population_of_an_adaptive_evolution_is_the_one_that_it_keeps(kind, 
     """SHADE's first generation has double size; results come in any order."""
     space = Space({"a": Float(0, 1), "b": Float(0, 1)})
     searcher = kind(space, "max", popsize=6, n_trials=60, mode=mode, seed=5)
-    evolution = Evolution([X], "max", 6, searcher.order_matters)
+    evolution = Evolution([X], MAX, 6, searcher.order_matters)
     order = random.Random(1)
     running: list[Trial] = []
     while True:
@@ -138,7 +140,7 @@ def test_an_elite_is_the_best_trials_so_far(kind):
     space = Space({"a": Float(0, 1), "b": Float(0, 1)})
     searcher = kind(space, "max", popsize=6, n_trials=60, seed=5)
     assert shows_elite(searcher.name) and not shows_elite("shade")
-    evolution = Evolution([X], "max", 6, searcher.order_matters, elite=searcher.shows_elite)
+    evolution = Evolution([X], MAX, 6, searcher.order_matters, elite=searcher.shows_elite)
     ended: list[TrialResult] = []
     while (asked := searcher.ask()) is not None:
         value = None if asked.params["b"] > 0.9 else asked.params["a"] + asked.params["b"]
@@ -146,24 +148,24 @@ def test_an_elite_is_the_best_trials_so_far(kind):
         ended.append(TrialResult(asked, state, value))
         searcher.tell(ended[-1])
         for closed in evolution.add(ended[-1]):
-            best = by_value(ended, "max")[:6]
+            best = by_value(ended, MAX)[:6]
             assert {r.trial.id for r in best} <= {r.trial.id for r in closed.population}
             entered = {r.trial.id for r in closed.trials} & {r.trial.id for r in best}
             assert entered <= {r.trial.id for r in closed.accepted}
-    means = [g.scalars("max")["evolution/mean"] for g in evolution.closed]
+    means = [g.scalars(MAX)["evolution/mean"] for g in evolution.closed]
     assert means == sorted(means) and means[-1] > means[0]
 
 
 def test_ranking():
     results = [trial(0, 1.0), trial(1, None), trial(2, 3.0), trial(3, 3.0)]
-    assert [r.trial.number for r in by_value(results, "max")] == [2, 3, 0]
-    assert [r.trial.number for r in by_value(results, "min")] == [0, 2, 3]
-    assert by_value([results[1]], "max") == []
+    assert [r.trial.number for r in by_value(results, MAX)] == [2, 3, 0]
+    assert [r.trial.number for r in by_value(results, MIN)] == [0, 2, 3]
+    assert by_value([results[1]], MAX) == []
 
 
 def test_the_best_trials_need_not_be_members():
     """Where children gather in one place, members elsewhere stay, and good children leave."""
-    evolution = Evolution([X], "max", popsize=2, asynchronous=True)
+    evolution = Evolution([X], MAX, popsize=2, asynchronous=True)
     poor, good = trial(0, 0.1, {"x": 0.1}, 0), trial(1, 0.8, {"x": 0.8}, 0)
     (zero,) = [*evolution.add(poor), *evolution.add(good)]
     assert zero.leaders == (good, poor)

@@ -10,7 +10,7 @@ import cloudpickle
 import pytest
 
 from sparkexp import experiment
-from sparkexp.engine.base import Objective, TrialTask
+from sparkexp.engine.base import TrialTask
 from sparkexp.engine.worker.task import run_attempt
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.trial import State, Trial, TrialResult
@@ -29,7 +29,7 @@ def run(tmp_path, isolation):
         checkpoint = earlier.logdir if earlier else None
         trial = Trial(rung, {}, rung=rung, checkpoint=checkpoint, extra={"epochs": 3**rung})
         function = train if isolation == "none" else cloudpickle.dumps(train)
-        task = TrialTask(trial, function, str(tmp_path), Objective(), isolation)
+        task = TrialTask(trial, function, str(tmp_path), isolation=isolation)
         return run_attempt(task, attempt)
 
     return run

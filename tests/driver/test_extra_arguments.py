@@ -27,7 +27,7 @@ class Seeds(ListSearcher):
 
 
 def run(train, tmp_path) -> Result:
-    search = Search(Seeds([{"x": 10}, {"x": 10}]), "max")
+    search = Search(Seeds([{"x": 10}, {"x": 10}]))
     options = {"engine": "inline", "progress": False, "logdir": tmp_path / "run"}
     return start_search(None, train, search, Options.checked(options))
 

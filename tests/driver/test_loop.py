@@ -14,7 +14,7 @@ from sparkexp.driver.limits import Limits
 from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.progress import Progress
 from sparkexp.engine import Engine
-from sparkexp.objective import goals_of
+from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory, create_run, open_run
 from sparkexp.search import (
     EvolutionSearcher,
@@ -95,10 +95,12 @@ def search(tmp_path):
     ) -> tuple[list[TrialResult], RunDirectory]:
         root = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         run = create_run(root, {})
-        log = SearchLog(root / "search", (), goals_of((), "max"), generations)
-        progress = Progress(searcher.n_trials, goals_of((), "max"), stream=io.StringIO())
+        log = SearchLog(root / "search", (), (Objective(),), generations)
+        progress = Progress(searcher.n_trials, (Objective(),), stream=io.StringIO())
         with engine:
-            loop = SearchLoop(searcher, engine, run, log, progress, Limits(), Interrupts(), reuse)
+            loop = SearchLoop(
+                searcher, engine, run, log, progress, Limits(Objective()), Interrupts(), reuse
+            )
             assert loop.run() is None
             results = loop.results()
         log.close()

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from sparkexp.driver.progress import Progress
-from sparkexp.objective import goals_of
+from sparkexp.objective import Objective
 from sparkexp.trial import State, Trial, TrialResult
 
-MAX = goals_of((), "max")
+MAX = (Objective(),)
 
 
 class Terminal(io.StringIO):
@@ -53,7 +53,7 @@ def test_a_line_per_trial_of_a_small_search():
 )
 def test_the_best_follows_the_direction(direction, values, best):
     stream = io.StringIO()
-    progress = Progress(len(values), goals_of((), direction), stream=stream)
+    progress = Progress(len(values), (Objective(None, direction),), stream=stream)
     progress.show([ended(k, value, k=k) for k, value in enumerate(values)], 0)
     assert f"best {best} (k=" in stream.getvalue()
 
@@ -171,6 +171,6 @@ def test_the_best_is_the_one_with_the_best_mean_or_of_each_objective():
         TrialResult(Trial(k, {"x": k}), State.SUCCEEDED, values[0], values=values)
         for k, values in enumerate([(0.5, 3.0), (0.7, 8.0)])
     ]
-    goals = goals_of(("accuracy", "latency"), "max", ("max", "min"))
-    Progress(2, goals, stream=stream).show(both, 0)
+    objectives = (Objective("accuracy"), Objective("latency", "min"))
+    Progress(2, objectives, stream=stream).show(both, 0)
     assert "best accuracy 0.7, best latency 3\n" in stream.getvalue()

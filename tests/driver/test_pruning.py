@@ -11,6 +11,7 @@ from sparkexp import experiment
 from sparkexp.context.curve import MAX_POINTS, CurveFile, read_curve
 from sparkexp.driver.pruning import MedianRule, Pruner, as_rule
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -33,16 +34,16 @@ FLAT = [[(step, level) for step in range(6)] for level in (0.2, 0.4, 0.6)]
 )
 def test_the_median_rule(curve, direction, ends):
     rule = MedianRule(min_trials=3, warmup=3)
-    assert rule.is_to_end(list(enumerate(curve)), FLAT, direction) is ends
-    assert not rule.is_to_end(list(enumerate(curve)), FLAT[:2], direction)
+    assert rule.is_to_end(list(enumerate(curve)), FLAT, Objective(None, direction)) is ends
+    assert not rule.is_to_end(list(enumerate(curve)), FLAT[:2], Objective(None, direction))
 
 
 def test_others_count_with_what_they_had_reported_by_then():
     rule = MedianRule(min_trials=1, warmup=1)
     late = [(0, 0.1), (10, 0.9)]
-    assert not rule.is_to_end([(5, 0.2)], [late], "max")
-    assert rule.is_to_end([(10, 0.2)], [late], "max")
-    assert not rule.is_to_end([(5, 0.2)], [[(7, 0.9)]], "max")  # nobody has been there yet
+    assert not rule.is_to_end([(5, 0.2)], [late], Objective())
+    assert rule.is_to_end([(10, 0.2)], [late], Objective())
+    assert not rule.is_to_end([(5, 0.2)], [[(7, 0.9)]], Objective())  # nobody has been there yet
 
 
 def test_a_curve_file_is_small_and_whole(tmp_path):
@@ -76,7 +77,7 @@ def test_without_a_metric_the_only_one_counts(tmp_path):
 def test_many_trials_are_looked_at_in_turn(tmp_path):
     run = RunDirectory(tmp_path, {})
     run.paths.curves.mkdir()
-    pruner = Pruner(MedianRule(1, 1), "max", run)
+    pruner = Pruner(MedianRule(1, 1), Objective(), run)
     good = Trial(0, {})
     run.paths.curve(0).write_text(json.dumps([[s, 0.9] for s in range(500)]))
     pruner.known(TrialResult(good, State.SUCCEEDED, 0.9))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sparkexp import experiment
-from sparkexp.engine.base import Objective, TrialTask
+from sparkexp.engine.base import TrialTask
 from sparkexp.engine.worker.task import run_attempt
 from sparkexp.errors import (
     EnvironmentUnfitError,
@@ -43,7 +43,7 @@ def numbers(result: experiment.Result) -> list[int]:
 @pytest.mark.parametrize("isolation", ["fork", "spawn", "none"])
 def test_files_stay_with_their_attempt(isolation, tmp_path):
     function = leave if isolation == "none" else cloudpickle.dumps(leave)
-    task = TrialTask(Trial(3, {"x": 5}), function, str(tmp_path), Objective(), isolation)
+    task = TrialTask(Trial(3, {"x": 5}), function, str(tmp_path), isolation=isolation)
     result = run_attempt(task, attempt=1)
     assert result.state is State.SUCCEEDED, result.error
     found = tmp_path / "trials" / "trial-00003" / "attempt-1" / "artifacts" / "x.json"
@@ -64,7 +64,7 @@ def test_a_trial_begins_with_an_empty_directory_and_keeps_it_for_all_calls(tmp_p
         Path(experiment.artifact_dir(), "first").write_text("")
         return float(len(os.listdir(experiment.artifact_dir())))
 
-    result = run_attempt(TrialTask(Trial(0, {}), train, str(tmp_path), Objective(), "none"))
+    result = run_attempt(TrialTask(Trial(0, {}), train, str(tmp_path), isolation="none"))
     assert result.value == 1.0
 
 

@@ -10,6 +10,7 @@ import pytest
 from sparkexp import experiment
 from sparkexp.analysis.ranking import Standings, by_configuration, configurations_of
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.results.best_trial import BestTrial, best_of
 from sparkexp.results.report import report_html
 from sparkexp.runs import open_run
@@ -253,13 +254,13 @@ def test_the_best_at_any_time_is_the_best_of_all_so_far():
     """Standings and best_of are two ways to the same, as a search goes on and at its end."""
     rng = np.random.default_rng(1)
     for direction in ("max", "min"):
-        standings, results = Standings(direction), []
+        standings, results = Standings(Objective(None, direction)), []
         for number in range(300):
             value = None if rng.random() < 0.2 else float(rng.integers(0, 4))
             result = run_of(number, int(rng.integers(0, 6)), int(rng.integers(0, 4)), value)
             standings.add(result)
             results.append(result)
-            best = best_of(results, direction)
+            best = best_of(results, Objective(None, direction))
             assert (standings.best and BestTrial.of(standings.best)) == best
 
 
@@ -267,16 +268,16 @@ def test_who_has_fewer_runs_does_not_compete():
     lucky = run_of(0, 1, 0, 9.0)
     solid = [run_of(1, 2, 0, 3.0), run_of(2, 2, 1, 4.0)]
     failing = [run_of(3, 3, 0, 8.0), run_of(4, 3, 1, None)]
-    best = best_of([lucky, *solid], "max")
+    best = best_of([lucky, *solid], Objective())
     assert (best.params, best.value, best.n_runs) == ({"x": 2}, 3.5, 2)
     # What failed at times ran as often as the others; its mean is that of the other runs.
-    assert best_of([lucky, *solid, *failing], "max").params == {"x": 3}
+    assert best_of([lucky, *solid, *failing], Objective()).params == {"x": 3}
     reused = run_of(5, 2, 0, 3.0)
     assert [len(c.runs) for c in configurations_of([*solid, reused])] == [2]
     confirmed = run_of(6, 2, 2, 8.0)
     (merged,) = by_configuration([*solid, reused, confirmed])
-    assert merged.value == best_of([*solid, reused, confirmed], "max").value == 5.0
-    assert best_of([run_of(0, 1, 0, 1e308), run_of(1, 1, 1, 1e308)], "max").value == 1e308
+    assert merged.value == best_of([*solid, reused, confirmed], Objective()).value == 5.0
+    assert best_of([run_of(0, 1, 0, 1e308), run_of(1, 1, 1, 1e308)], Objective()).value == 1e308
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from sparkexp import experiment
 from sparkexp.errors import NoBestTrialError
+from sparkexp.objective import Objective
 from sparkexp.results.result import Result
 from sparkexp.runs import create_run, open_run
 from sparkexp.trial import State, Trial, TrialResult
@@ -23,7 +24,13 @@ def failed(number, error, params=None) -> TrialResult:
 
 
 def result(*trials, direction="max", **fields) -> Result:
-    return Result(trials, direction, "/runs/example", fields.pop("name", "example"), **fields)
+    return Result(
+        trials,
+        fields.pop("objectives", (Objective(None, direction),)),
+        "/runs/example",
+        fields.pop("name", "example"),
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +175,7 @@ def test_names_that_collide_in_the_table():
 
 def test_what_is_printed_has_the_objective_once_and_the_best_first():
     trials = [succeeded(k, v, metrics={"acc": v, "size": 1.0}) for k, v in enumerate([0.1, 0.3])]
-    one = result(*trials, metrics=("acc",))
+    one = result(*trials, objectives=(Objective("acc"),))
     assert {"value", "acc", "size"} <= set(one.to_pandas())
     heads, first, _ = str(one).splitlines()[1:]
     assert "value" in heads and "size" in heads and "acc" not in heads
@@ -179,7 +186,7 @@ def test_what_is_printed_has_the_objective_once_and_the_best_first():
         )
         for k, v in enumerate([(1.0, 5.0), (3.0, 4.0), (2.0, 1.0), (9.0, 9.0)])
     ]
-    several = result(*front, directions=("max", "min"), metrics=("a", "b"))
+    several = result(*front, objectives=(Objective("a"), Objective("b", "min")))
     assert "value" in several.to_pandas()
     assert several.to_read()["id"].tolist() == [f"trials/trial-0000{k}" for k in (3, 1, 2, 0)]
     assert several.to_read()["front"].tolist() == [True, True, True, False]
@@ -282,7 +289,9 @@ def test_a_run_on_disk_is_read_back(tmp_path):
     for one in trials:
         run.record(one)
     again = Result.of_run(open_run(tmp_path / "run"))
-    assert again == Result(tuple(reversed(trials)), "min", str(tmp_path / "run"), "search")
+    assert again == Result(
+        tuple(reversed(trials)), (Objective(None, "min"),), str(tmp_path / "run"), "search"
+    )
     assert again.best.params == {"x": 1}
 
 

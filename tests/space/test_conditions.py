@@ -148,14 +148,14 @@ def test_the_train_function_needs_defaults():
 
 
 def test_the_search_can_be_repeated_from_its_text():
-    search = Search(RandomSearcher(space(), 3, 1), "max", space())
+    search = Search(RandomSearcher(space(), 3, 1), space=space())
     names = {"Choice": Choice, "Float": Float, "spark": None, "train": None}
     names["experiment"] = type("E", (), {"random_search": staticmethod(lambda *a, **k: a[2])})
     assert Space.from_search_dict(eval(call_text(search, {}), names)) == space()
 
 
 def test_tensorboard_shows_what_is_not_there():
-    shown = {spec.name: spec for spec in Search(RandomSearcher(space()), "max", space()).hparams()}
+    shown = {spec.name: spec for spec in Search(RandomSearcher(space()), space=space()).hparams()}
     assert [name for name, spec in shown.items() if spec.optional] == ["momentum", "nesterov"]
     assert shown["momentum"].coerce(0.123456) == "0.1235"
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sparkexp.cli.command import Command
 from sparkexp.cli.comparison import Row, differences, row_of
 from sparkexp.cli.run_records import open_runs
+from sparkexp.search.spec import recorded_objectives
 
 __all__ = ["COMMAND"]
 
@@ -25,12 +26,10 @@ def _run(arguments: argparse.Namespace) -> int:
     rows = [row_of(run) for run in runs]
     notes = differences(runs)
     if not notes and len(runs) > 1:
-        direction = runs[0].settings["direction"]
-        metric = runs[0].settings.get("options", {}).get("metric") or "value"
-        better = max if direction == "max" else min
+        (objective,) = recorded_objectives(runs[0].settings)
         if known := [row for row in rows if row.best is not None]:
-            best = better(known, key=lambda row: row.best or 0.0)
-            print(f"Best {metric} ({direction}): {best.name}")
+            best = min(known, key=lambda row: objective.loss(row.best))
+            print(f"Best {objective.name or 'value'} ({objective.direction}): {best.name}")
     print(_table([_HEADS, *map(_cells, rows)]))
     for note in notes:
         print(f"note: {note}")

@@ -48,7 +48,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     try:
         curve = _curve(task)
         with activate(directory, task.trial.checkpoint, curve, task.on_report) as current:
-            outcome = call_train(train, task.trial.arguments, task.objective)
+            outcome = call_train(train, task.trial.arguments, task.objectives, task.needs_value)
             outcome = replace(outcome, continued=current.checkpoints.continued)
             if outcome.state is State.SUCCEEDED:
                 outcome = _with_checkpoints(outcome, current.checkpoints)
@@ -64,8 +64,8 @@ def _curve(task: TrialTask) -> CurveFile | None:
         return None
     path = RunPaths(Path(task.logdir)).curve(task.trial.number)
     if task.on_report is not None:  # the driver looks at it after every report
-        return CurveFile(path, task.objective.metric, seconds=0)
-    return CurveFile(path, task.objective.metric)
+        return CurveFile(path, task.objectives[0].name, seconds=0)
+    return CurveFile(path, task.objectives[0].name)
 
 
 def _with_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:

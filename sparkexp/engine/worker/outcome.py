@@ -9,12 +9,13 @@ import numbers
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sparkexp.engine.base import Objective, Train
+from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
+from sparkexp.objective import Objective
 from sparkexp.trial import ParamValue, State
 
 __all__ = ["Outcome", "TrialStopped", "call_train", "failure"]
@@ -61,7 +62,12 @@ def failure(error: str, started: float = 0.0) -> Outcome:
     return Outcome(State.FAILED, error=error, started=started, ended=time.time())
 
 
-def call_train(train: Train, params: Mapping[str, ParamValue], objective: Objective) -> Outcome:
+def call_train(
+    train: Train,
+    params: Mapping[str, ParamValue],
+    objectives: Sequence[Objective] = (Objective(),),
+    needs_value: bool = True,
+) -> Outcome:
     """Call the train function and return what it did; only interrupts are raised.
 
     Parameters
@@ -70,8 +76,10 @@ def call_train(train: Train, params: Mapping[str, ParamValue], objective: Object
         The user's function.
     params : Mapping[str, int | float | str | bool]
         Its keyword arguments.
-    objective : Objective
+    objectives : sequence of Objective
         What it must return.
+    needs_value : bool
+        Whether a trial without a value has failed.
     """
     n_before = len(sys.modules)
     before = {module for module in HEAVY_MODULES if module in sys.modules}
@@ -81,7 +89,7 @@ def call_train(train: Train, params: Mapping[str, ParamValue], objective: Object
     error: str | None = None
     try:
         returned = train(**params)
-        value, metrics, error = _objective_of(returned, objective)
+        value, metrics, error = _objective_of(returned, objectives, needs_value)
     except KeyboardInterrupt:
         raise
     except TrialStopped:
@@ -133,11 +141,11 @@ def _traceback_of(raised: BaseException) -> str:
 
 
 def _objective_of(
-    returned: Any, objective: Objective
+    returned: Any, objectives: Sequence[Objective], needs_value: bool
 ) -> tuple[float | None, dict[str, float], str | None]:
     """Split what was returned into the objective, all metrics, and what is wrong with them."""
     if returned is None:
-        if not objective.required and objective.metric is None:
+        if not needs_value and objectives[0].name is None:
             return None, {}, None
         return None, {}, "The train function returned nothing. Return the metric to optimise."
     if not isinstance(returned, Mapping):
@@ -151,17 +159,17 @@ def _objective_of(
                     f"got {_describe(returned)}."
                 ),
             )
-        if objective.more:
-            names = ", ".join(map(repr, (objective.metric, *objective.more)))
+        if len(objectives) > 1:
+            names = ", ".join(repr(objective.name) for objective in objectives)
             return None, {}, f"The train function must return a dict of {names}, got a number."
-        name = objective.metric
+        name = objectives[0].name
         metrics = {name: number} if name and math.isfinite(number) else {}
         return number, metrics, _not_finite(number)
-    return _objective_of_dict(returned, objective)
+    return _objective_of_dict(returned, objectives, needs_value)
 
 
 def _objective_of_dict(
-    returned: Mapping[Any, Any], objective: Objective
+    returned: Mapping[Any, Any], objectives: Sequence[Objective], needs_value: bool
 ) -> tuple[float | None, dict[str, float], str | None]:
     metrics: dict[str, float] = {}
     finite: dict[str, float] = {}  # what JSON and TensorBoard can hold
@@ -179,15 +187,15 @@ def _objective_of_dict(
         metrics[name] = number
         if math.isfinite(number):
             finite[name] = number
-    metric = objective.metric or (next(iter(metrics)) if len(metrics) == 1 else None)
+    metric = objectives[0].name or (next(iter(metrics)) if len(metrics) == 1 else None)
     if metric is None:
         # A grid loses nothing without an objective: its metrics are kept.
         error = (
             f"The train function returned a dict of {', '.join(map(repr, metrics)) or 'nothing'}. "
             "Name the entry to optimise, for example metric='accuracy'."
         )
-        return None, finite, error if objective.required else None
-    for name in (metric, *objective.more):
+        return None, finite, error if needs_value else None
+    for name in (metric, *(each.name for each in objectives[1:] if each.name)):
         wrong = _wrong_with(name, metrics)
         if wrong is not None:
             return metrics.get(metric), finite, wrong

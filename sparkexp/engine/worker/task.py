@@ -19,6 +19,7 @@ from sparkexp.engine.worker.executor_id import executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
 from sparkexp.engine.worker.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.objective import returned_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.tracking import row_name, write_session_end, write_session_start
@@ -189,7 +190,7 @@ def _result(
         state=outcome.state,
         value=outcome.value,
         metrics=outcome.metrics,
-        values=task.objective.values(outcome.metrics),
+        values=returned_values(task.objectives, outcome.metrics),
         error=outcome.error,
         started=outcome.started,
         ended=outcome.ended,
@@ -221,7 +222,7 @@ def _with_session_end(result: TrialResult, task: TrialTask) -> TrialResult:
     if result.state is State.CANCELLED:
         return result  # what that means, the driver knows
     try:
-        write_session_end(result.logdir, result, task.direction, prunes=task.curve)
+        write_session_end(result.logdir, result, task.objectives[0], prunes=task.curve)
     except OSError as error:
         return replace(result, warnings=(*result.warnings, _tracking_warning(error)))
     return result

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def draw(
     kind: Kind,
     results: Sequence[TrialResult],
     axes: Sequence[Axis],
-    goals: Sequence[Goal],
+    objectives: Sequence[Objective],
     backend: Backend = "matplotlib",
     elite: bool = False,
 ) -> Any:
@@ -40,7 +40,7 @@ def draw(
         The trials.
     axes : sequence of Axis
         The parameters.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives.
     backend : {'matplotlib', 'plotly'}
         The library that draws.
@@ -74,7 +74,7 @@ def draw(
         "generations": functools.partial(kinds.generations, elite=elite),
         "front": kinds.front,
     }
-    panels = makers[kind](results, axes, goals)
+    panels = makers[kind](results, axes, objectives)
     try:
         if backend == "plotly":
             from sparkexp.results.plots.with_plotly import render_plotly

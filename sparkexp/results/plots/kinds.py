@@ -21,9 +21,9 @@ from sparkexp.analysis.ranking import (
 )
 from sparkexp.analysis.specs import Interval
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.results.plots.panels import Band, Bars, Dots, Line, Panel, Parallel
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import TrialResult
 
 __all__ = [
     "closed_generations",
@@ -40,18 +40,18 @@ MAX_AXES, MAX_LINES = 12, 8
 
 
 def history(
-    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+    results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
     """Return each objective of every trial, and the best so far, by number."""
     _valued(results)
     return [
-        _history(of_objective(results, k), goal, "" if k else "Optimisation history")
-        for k, goal in enumerate(goals)
+        _history(of_objective(results, k), objective, "" if k else "Optimisation history")
+        for k, objective in enumerate(objectives)
     ]
 
 
-def _history(results: Sequence[TrialResult], goal: Goal, title: str) -> Panel:
-    standings = Standings(goal.direction)
+def _history(results: Sequence[TrialResult], objective: Objective, title: str) -> Panel:
+    standings = Standings(objective)
     x, y, best, names = [], [], [], []
     for r in results:
         standings.add(r)
@@ -68,11 +68,11 @@ def _history(results: Sequence[TrialResult], goal: Goal, title: str) -> Panel:
     if failed:
         floor = min(y) - 0.04 * ((max(y) - min(y)) or 1.0)
         marks.append(Dots(failed, [floor] * len(failed), "failed", crosses=True))
-    return Panel(title, "trial", goal.name, marks)
+    return Panel(title, "trial", objective.label, marks)
 
 
 def parallel(
-    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+    results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
     """Return a line per configuration, from its parameters to its objectives.
 
@@ -80,13 +80,13 @@ def parallel(
     """
     results = _compared(results)
     varying, title = _that_matter("Parallel coordinates", results, axes)
-    of_goals = [of_objective(_valued(results), k) for k in range(len(goals))]
-    order = np.argsort([goals[0].sign * (r.value or 0.0) for r in of_goals[0]], kind="stable")
-    valued = [of_goals[0][k] for k in order]
+    by_objective = [of_objective(_valued(results), k) for k in range(len(objectives))]
+    order = np.argsort([-objectives[0].loss(r.value) for r in by_objective[0]], kind="stable")
+    valued = [by_objective[0][k] for k in order]
     columns = [axis.unit(r.trial.params.get(axis.name) for r in valued) for axis in varying]
     ticks = [axis.ticks() for axis in varying]
-    for of_goal in of_goals:
-        values = [of_goal[k].value or 0.0 for k in order]
+    for single in by_objective:
+        values = [single[k].value or 0.0 for k in order]
         low, high = min(values), max(values)
         columns.append(np.array([(v - low) / ((high - low) or 1.0) for v in values]))
         marks = round_ticks(low, high, 5)
@@ -94,25 +94,25 @@ def parallel(
     rows = np.stack(columns, axis=1)
     whole = np.asarray(np.isfinite(rows).all(axis=1))
     mark = Parallel(
-        [*(_title(axis) for axis in varying), *(_objective(results, goal) for goal in goals)],
+        [*(_title(axis) for axis in varying), *(_objective(results, each) for each in objectives)],
         ticks,
         rows[whole].tolist(),
         [r.value or 0.0 for r, there in zip(valued, whole.tolist(), strict=True) if there],
-        goals[0].name,
+        objectives[0].label,
     )
     return [Panel(title, "", "", [mark])]
 
 
 def slices(
-    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+    results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
     """Return each objective against each parameter."""
     results = _compared(results)
     varying, title = _that_matter("", results, axes)
     panels: list[Panel] = []
-    for k, goal in enumerate(goals):
+    for k, objective in enumerate(objectives):
         valued = of_objective(_valued(results), k)
-        panels += [_slice(valued, axis, _objective(results, goal)) for axis in varying]
+        panels += [_slice(valued, axis, _objective(results, objective)) for axis in varying]
     return [replace(panels[0], title=title), *panels[1:]]
 
 
@@ -129,16 +129,16 @@ def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
 
 
 def front(
-    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+    results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
     """Return all configurations in the first two objectives, and which of them are the front."""
-    if len(goals) < 2:
+    if len(objectives) < 2:
         raise InvalidArgumentError(
             "The plot 'front' shows several objectives, and this search has one. Plot 'history'."
         )
     # A configuration that came again has the result of its first trial.
     valued = [r for r in _valued(by_configuration(results)) if r.reused_from is None]
-    on_front = front_configurations(results, [goal.direction for goal in goals])
+    on_front = front_configurations(results, objectives)
     x, y = ([each.objective(k) for each in on_front] for k in (0, 1))
     best = Dots(x, y, "the front", names=[each.runs[0].trial.id for each in on_front], strong=True)
     ids = {run.trial.id for each in on_front for run in each.runs}
@@ -148,23 +148,26 @@ def front(
         names=[r.trial.id for r in rest],
     )  # fmt: skip
     # Of more than two objectives the front is no line.
-    line = [Line(x, y, "")] if len(goals) == 2 else []
+    line = [Line(x, y, "")] if len(objectives) == 2 else []
     title = f"The front: {len(on_front)} of {len(valued)} configurations"
     return [
         Panel(
-            title, goals[0].heading, goals[1].heading, [*([others] if rest else []), *line, best]
+            title,
+            objectives[0].heading,
+            objectives[1].heading,
+            [*([others] if rest else []), *line, best],
         )
     ]
 
 
 def importance(
-    results: Sequence[TrialResult], axes: Sequence[Axis], goals: Sequence[Goal]
+    results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
     """Return how much worse a random forest predicts without each parameter."""
     _varying(axes)
     valued = _valued(_compared(results))
     panels = []
-    for k, goal in enumerate(goals):
+    for k, objective in enumerate(objectives):
         shares = in_a_forest(of_objective(valued, k), axes)
         if not shares:
             raise InvalidArgumentError(
@@ -172,7 +175,7 @@ def importance(
                 f"{len(valued)}. Run more, or plot 'slice'."
             )
         bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
-        title = f"Importance for {goal.name}" if len(goals) > 1 else "Importance"
+        title = f"Importance for {objective.label}" if len(objectives) > 1 else "Importance"
         panels.append(Panel(title, "share of what a random forest loses without it", "", [bars]))
     return panels
 
@@ -180,18 +183,18 @@ def importance(
 def generations(
     results: Sequence[TrialResult],
     axes: Sequence[Axis],
-    goals: Sequence[Goal],
+    objectives: Sequence[Objective],
     elite: bool = False,
 ) -> list[Panel]:
     """Return best, mean and worst, diversity and acceptance by generation."""
-    if len(goals) > 1:
+    if len(objectives) > 1:
         raise InvalidArgumentError(
             "The plot 'generations' shows one objective, by which a population survives. Of "
-            f"{len(goals)}, plot 'front'."
+            f"{len(objectives)}, plot 'front'."
         )
-    direction = goals[0].direction
-    closed = closed_generations(results, axes, direction, elite)
-    figures = [(g.number, g.scalars(direction)) for g in closed if g.values]
+    objective = objectives[0]
+    closed = closed_generations(results, axes, objective, elite)
+    figures = [(g.number, g.scalars(objective)) for g in closed if g.values]
     if not figures:
         raise InvalidArgumentError(
             "The plot 'generations' shows an evolutionary search, and no trial of this one has a "
@@ -200,7 +203,7 @@ def generations(
     x = [number for number, _ in figures]
     of = {tag: [f[tag] for _, f in figures] for tag in figures[0][1]}
     best, mean, worst = (of[f"evolution/{name}"] for name in ("best", "mean", "worst"))
-    low, high = (worst, best) if direction == "max" else (best, worst)
+    low, high = (worst, best) if objective.maximised else (best, worst)
     fitness: list[Band | Line] = [
         Band(x, low, high, "worst to best"), Line(x, best, "best"), Line(x, mean, "mean")
     ]  # fmt: skip
@@ -209,14 +212,14 @@ def generations(
     spread = [Line(x, of[f"diversity/{name}"], name) for name in names]
     accepted = [Line(x, of["evolution/accepted_fraction"], "accepted share of the children")]
     return [
-        Panel("Population", "generation", goals[0].name, fitness),
+        Panel("Population", "generation", objective.label, fitness),
         Panel("Diversity (1: random, 0: all alike)", "generation", "", spread),
         Panel("Accepted children", "generation", "", accepted),
     ]
 
 
 def closed_generations(
-    results: Sequence[TrialResult], axes: Sequence[Axis], direction: Direction, elite: bool
+    results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective, elite: bool
 ) -> list[Generation]:
     """Return the generations of a search whose trials have all ended; see `Evolution`."""
     results = by_proposal(results)
@@ -224,7 +227,7 @@ def closed_generations(
     asynchronous = _overlap(results)
     if asynchronous:
         results = sorted(results, key=lambda r: r.ended)
-    evolution = Evolution(axes, direction, popsize or None, asynchronous, elite)
+    evolution = Evolution(axes, objective, popsize or None, asynchronous, elite)
     for result in results:
         evolution.add(result)
     evolution.finish()
@@ -269,8 +272,8 @@ def _compared(results: Sequence[TrialResult]) -> list[TrialResult]:
     return comparable(by_configuration(results))
 
 
-def _objective(results: Sequence[TrialResult], goal: Goal) -> str:
-    return ", ".join(filter(None, [goal.name, fidelity_text(results)]))
+def _objective(results: Sequence[TrialResult], objective: Objective) -> str:
+    return ", ".join(filter(None, [objective.label, fidelity_text(results)]))
 
 
 def _there_vary(axes: Sequence[Axis]) -> bool:

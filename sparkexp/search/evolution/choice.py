@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.search import (
     EvolutionSearcher,
     HybridSearcher,
@@ -128,7 +129,7 @@ class EvolutionCall:
             settings["popsize"] = popsize
         return ADAPTIVE[name](self.space, self.direction, **settings), "; ".join(why)
 
-    def pareto(self, directions: Sequence[Direction]) -> tuple[Searcher, str]:
+    def pareto(self, objectives: Sequence[Objective]) -> tuple[Searcher, str]:
         """Return the searcher for several objectives."""
         if self.variant in ADAPTIVE or self.mode == "asynchronous":
             raise InvalidArgumentError(
@@ -136,6 +137,7 @@ class EvolutionCall:
                 f"{self.variant!r}, mode={self.mode!r}. Leave both out, or name one metric."
             )
         popsize, generations, crossover, mutation = self._classic_settings()
+        directions = [objective.direction for objective in objectives]
         searcher = ParetoEvolutionSearcher(
             self.space, directions, popsize, generations, crossover, mutation, self.seed
         )

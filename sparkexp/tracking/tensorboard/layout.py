@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.summaries import Band, Chart, Lines
-from sparkexp.trial import Direction
 
 __all__ = ["DESCRIPTIONS", "MAX_CHARTS", "evolution_layout", "search_layout"]
 
@@ -52,20 +51,20 @@ DESCRIPTIONS = {
 }
 
 
-def evolution_layout(direction: Direction, axes: Sequence[Axis]) -> dict[str, Sequence[Chart]]:
+def evolution_layout(objective: Objective, axes: Sequence[Axis]) -> dict[str, Sequence[Chart]]:
     """Return the charts of an evolutionary search, by category.
 
     Lines of one run have one colour: where it matters which is which, each has its own chart.
 
     Parameters
     ----------
-    direction : {'max', 'min'}
-        Which value is the best.
+    objective : Objective
+        What is optimised.
     axes : sequence of Axis
         The parameters.
     """
     best, worst = "evolution/best", "evolution/worst"
-    lower, upper = (worst, best) if direction == "max" else (best, worst)
+    lower, upper = (worst, best) if objective.maximised else (best, worst)
     varying = [axis for axis in axes if axis.varies]
     spreads = [
         Lines(f"Diversity of {axis.name}", (_exactly(f"diversity/{axis.name}"),))
@@ -107,7 +106,7 @@ def _exactly(tag: str) -> str:
 
 
 def search_layout(
-    rungs: Sequence[str] = (), goals: Sequence[Goal] = ()
+    rungs: Sequence[str] = (), objectives: Sequence[Objective] = ()
 ) -> dict[str, Sequence[Chart]]:
     """Return the charts of a search without generations, by category.
 
@@ -115,15 +114,15 @@ def search_layout(
     ----------
     rungs : sequence of str
         What trials get on the rungs of a multi-fidelity search: a chart for each.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives: of several, two charts for each.
     """
     several = {
-        f"Best {goal.heading}": (
-            Lines(f"Best {goal.name} so far", (_exactly(f"trials/best_so_far/{goal.name}"),)),
-            Lines(f"{goal.name} of each trial", (_exactly(f"trials/objective/{goal.name}"),)),
+        f"Best {each.heading}": (
+            Lines(f"Best {each.label} so far", (_exactly(f"trials/best_so_far/{each.label}"),)),
+            Lines(f"{each.label} of each trial", (_exactly(f"trials/objective/{each.label}"),)),
         )
-        for goal in goals
+        for each in objectives
     }
     if len(several) > 1:
         failed = Lines("Failed trials", (_exactly("trials/failed"),))

@@ -10,7 +10,7 @@ from sparkexp.analysis.cost import fidelity_text
 from sparkexp.analysis.generations import Generation
 from sparkexp.analysis.ranking import Configuration
 from sparkexp.analysis.specs import Interval
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.panel import (
     BAR_COLOUR,
     FAINT,
@@ -20,7 +20,7 @@ from sparkexp.tracking.tensorboard.panel import (
     Point,
     colour,
 )
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import TrialResult
 
 __all__ = [
     "SIZE_PX",
@@ -72,7 +72,7 @@ def draw_population(
 
 
 def draw_front(
-    results: Sequence[TrialResult], front: Sequence[Configuration], goals: Sequence[Goal]
+    results: Sequence[TrialResult], front: Sequence[Configuration], objectives: Sequence[Objective]
 ) -> Picture:
     """Draw configurations in the first two objectives, and a line through those on the front.
 
@@ -82,15 +82,15 @@ def draw_front(
         One per configuration.
     front : sequence of Configuration
         Those that no other dominates.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives. Of more than two the front is no line.
     """
     best = [(each.objective(0), each.objective(1)) for each in front]
     others = [(r.values[0], r.values[1]) for r in results if r.values]
-    x, y = (_front_axis(best, others, goals[k].direction, k) for k in (0, 1))
+    x, y = (_front_axis(best, others, objectives[k], k) for k in (0, 1))
     y_ticks = _inset(y.ticks(5))
     panel = Panel(
-        f"The front: {len(front)} of {len(others)}", goals[0].heading, goals[1].heading,
+        f"The front: {len(front)} of {len(others)}", objectives[0].heading, objectives[1].heading,
         [text for _, text in y_ticks],
     )  # fmt: skip
     panel.ticks(_inset(x.ticks(4)), y_ticks)
@@ -101,7 +101,7 @@ def draw_front(
     for point in others[:: -(-len(others) // MAX_DOTS) or 1]:
         panel.dot(spot(point), "#bdc1c6", 6)
     places = sorted(map(spot, best))
-    if len(goals) == 2:
+    if len(objectives) == 2:
         panel.line(places, BAR_COLOUR)
     for place in places:
         panel.dot(place, BAR_COLOUR, 9)
@@ -145,10 +145,10 @@ def draw_importance(shares: Mapping[str, float], title: str = "What mattered") -
 
 
 def _front_axis(
-    front: Sequence[Point], others: Sequence[Point], direction: Direction, k: int
+    front: Sequence[Point], others: Sequence[Point], objective: Objective, k: int
 ) -> _Objective:
     """Return an objective's axis over the front and all but the worst tenth."""
-    ordered = sorted((point[k] for point in others), reverse=direction == "max")
+    ordered = objective.best_first(point[k] for point in others)
     kept = [*ordered[: len(ordered) - len(ordered) // 10], *(point[k] for point in front)]
     return _Objective(min(kept), max(kept))
 

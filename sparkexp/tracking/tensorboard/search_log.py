@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkexp.errors import StorageError
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.hparams import HParamSpec, MetricSpec
 from sparkexp.tracking.tensorboard.reading import events_in, scalar_metrics
@@ -44,7 +44,7 @@ class SearchLog:
         The driver's own run below the log directory.
     specs : tuple of HParamSpec
         The search space.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives.
     generations : int, optional
         Largest generation that is shown, where trials have one.
@@ -70,7 +70,7 @@ class SearchLog:
         self,
         directory: str | os.PathLike[str],
         specs: tuple[HParamSpec, ...],
-        goals: Sequence[Goal],
+        objectives: Sequence[Objective],
         generations: int | None,
         popsize: int | None = None,
         about: str = "",
@@ -83,7 +83,7 @@ class SearchLog:
     ) -> None:
         self._directory = directory
         self._specs = specs
-        self._goals = tuple(goals)
+        self._objectives = tuple(objectives)
         self._generations = generations
         self._popsize = popsize
         self._about = about
@@ -122,7 +122,7 @@ class SearchLog:
         if not directory.is_dir():
             return
         try:
-            write_session_end(directory, result, self._goals[0].direction, self._prunes)
+            write_session_end(directory, result, self._objectives[0], self._prunes)
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
 
@@ -167,7 +167,7 @@ class SearchLog:
         return SearchViews(
             self._events,
             self._specs,
-            self._goals,
+            self._objectives,
             self._generations is not None,
             self._popsize,
             self._about,
@@ -188,12 +188,13 @@ class SearchLog:
             summary = declaration(
                 (*self._specs, *self._extras),
                 metrics,
-                objective=self._goals[0].heading,
+                objective=self._objectives[0].heading,
                 generations=self._generations,
-                accepted=self._repeats is None and len(self._goals) == 1,
+                accepted=self._repeats is None and len(self._objectives) == 1,
                 pruned=self._prunes,
                 more_objectives=[
-                    MetricSpec(returned_tag(goal.name), goal.heading) for goal in self._goals[1:]
+                    MetricSpec(returned_tag(objective.label), objective.heading)
+                    for objective in self._objectives[1:]
                 ],
             )
             self._events.add_summary(summary)
@@ -204,7 +205,7 @@ class SearchLog:
     def _metrics(self, result: TrialResult) -> list[MetricSpec]:
         """Return what the train function returned, reported, and wrote through Keras."""
         # The objectives have their own columns.
-        objectives = {goal.metric for goal in self._goals}
+        objectives = {each.name for each in self._objectives}
         names = [name for name in result.metrics if name not in objectives]
         returned = [MetricSpec(returned_tag(name), name) for name in names]
         written = self._written(result)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.selection import was_accepted
 from sparkexp.analysis.specs import MISSING
+from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, scalars_summary
 from sparkexp.tracking.tensorboard.hparams import (
     HParamSpec,
@@ -30,7 +31,7 @@ from sparkexp.tracking.tensorboard.hparams import (
     session_end,
     session_start,
 )
-from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult
+from sparkexp.trial import ParamValue, State, Trial, TrialResult
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -239,7 +240,7 @@ def write_session_start(
 def write_session_end(
     directory: str | os.PathLike[str],
     result: TrialResult,
-    direction: Direction = "max",
+    objective: Objective = Objective(),  # noqa: B008  # frozen
     prunes: bool = False,
 ) -> None:
     """Write the trial's final numbers and its status, to an event file of their own.
@@ -252,8 +253,8 @@ def write_session_end(
         Where the trial's session was started. TensorBoard doesn't list a session without start.
     result : TrialResult
         What became of the trial; a trial that was cancelled is shown as failed.
-    direction : {'max', 'min'}
-        Which value is the best.
+    objective : Objective
+        What is optimised, the first of several.
     prunes : bool
         Whether the search ends trials early: each says whether it was.
     """
@@ -263,7 +264,7 @@ def write_session_end(
         scalars[OBJECTIVE_TAG] = result.value
     if result.started:
         scalars[DURATION_TAG] = result.seconds
-    if (accepted := was_accepted(result, direction)) is not None:
+    if (accepted := was_accepted(result, objective)) is not None:
         scalars[ACCEPTED_TAG] = float(accepted)
     if prunes:
         scalars[PRUNED_TAG] = float(result.state is State.PRUNED)

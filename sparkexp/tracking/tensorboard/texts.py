@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from sparkexp.analysis.axes import shortened
 from sparkexp.analysis.cost import fidelity_cost
 from sparkexp.analysis.ranking import Configuration, by_configuration
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = ["about_text", "leaderboard_text", "plain", "table_text", "value_text"]
@@ -51,7 +51,7 @@ def leaderboard_text(
 def about_text(
     results: Sequence[TrialResult],
     leaders: Sequence[Configuration],
-    goals: Sequence[Goal],
+    objectives: Sequence[Objective],
     headings: Sequence[str],
     known: Mapping[str, TrialResult],
     about: str,
@@ -65,7 +65,7 @@ def about_text(
         All trials that ended.
     leaders : sequence of Configuration
         The best, the best first; of several objectives the front.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives.
     headings : sequence of str
         What they are called in the table.
@@ -80,21 +80,21 @@ def about_text(
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
     reused = sum(r.reused_from is not None for r in results)
     parts = [f"**{len(results)} trials**: {counts}" + (f", {reused} reused" if reused else "")]
-    several = len(goals) > 1
+    several = len(objectives) > 1
     if leaders:
         parts += (
-            _extremes(leaders, goals) if several else [_best(leaders[0], goals[0])]
+            _extremes(leaders, objectives) if several else [_best(leaders[0], objectives[0])]
         )  # fmt: skip
         if (cost := fidelity_cost(results)) is not None:
             parts.append(f"{cost.sentence}.")
     else:
         first = next((r.reason for r in results if r.error), "")
         parts.append("No trial has a value." + f" The first error: {plain(first)}" * bool(first))
-    for goal, explained in zip(goals, shares, strict=True):
+    for objective, explained in zip(objectives, shares, strict=True):
         if explained:
             shown = [[plain(name), f"{100 * share:.0f} %"] for name, share in explained.items()]
-            of_goal = f" of {plain(goal.name)}" * several
-            parts.append(f"What each parameter explains alone{of_goal}:")
+            of_objective = f" of {plain(objective.label)}" * several
+            parts.append(f"What each parameter explains alone{of_objective}:")
             parts.append(table_text(["parameter", "share of the variance"], shown))
     title = (
         "#### The front: no other is better in all objectives" if several else "#### Leaderboard"
@@ -152,21 +152,21 @@ def _value(each: Configuration) -> str:
     return value_text(each.objective()) + spread
 
 
-def _best(best: Configuration, goal: Goal) -> str:
+def _best(best: Configuration, objective: Objective) -> str:
     trial = best.runs[0].trial
     params = ", ".join(f"{k}={value_text(v)}" for k, v in trial.params.items())
     value = f"**{value_text(best.value)}**" + _value(best).removeprefix(value_text(best.value))
-    return f"**Best** {plain(goal.heading)}: {value} with {plain(params)} ({trial.id})"
+    return f"**Best** {plain(objective.heading)}: {value} with {plain(params)} ({trial.id})"
 
 
-def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> list[str]:
+def _extremes(front: Sequence[Configuration], objectives: Sequence[Objective]) -> list[str]:
     """Return which of the front is the best in each objective."""
     lines = []
-    for k, goal in enumerate(goals):
+    for k, objective in enumerate(objectives):
         values = [each.objective(k) for each in front]
-        best = max(values) if goal.direction == "max" else min(values)
+        best = objective.best(values)
         trial = front[values.index(best)].runs[0].trial
-        lines.append(f"**Best** {plain(goal.heading)}: **{value_text(best)}** ({trial.id})")
+        lines.append(f"**Best** {plain(objective.heading)}: **{value_text(best)}** ({trial.id})")
     return lines
 
 

@@ -23,7 +23,7 @@ from sparkexp.analysis.ranking import (
     ranked,
 )
 from sparkexp.analysis.specs import HParamSpec
-from sparkexp.objective import Goal
+from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
@@ -48,7 +48,7 @@ from sparkexp.tracking.tensorboard.summaries import (
     new_summary,
 )
 from sparkexp.tracking.tensorboard.texts import about_text, leaderboard_text
-from sparkexp.trial import Direction, TrialResult
+from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -78,7 +78,7 @@ class SearchViews:
         Where to write; what its directory holds already is not written again.
     specs : iterable of HParamSpec
         The parameters.
-    goals : sequence of Goal
+    objectives : sequence of Objective
         The objectives. Of several the front is shown instead of generations, whose survivors
         no single one decides.
     evolution : bool
@@ -107,7 +107,7 @@ class SearchViews:
         self,
         events: EventFile,
         specs: Iterable[HParamSpec],
-        goals: Sequence[Goal],
+        objectives: Sequence[Objective],
         evolution: bool,
         popsize: int | None,
         about: str,
@@ -117,19 +117,19 @@ class SearchViews:
         repeats: int | None = None,
     ) -> None:
         self._rungs = tuple(rungs)
-        self._goals = tuple(goals)
-        self._headings = [g.heading + ", mean" * (repeats is not None) for g in goals]
+        self._objectives = tuple(objectives)
+        self._headings = [each.heading + ", mean" * (repeats is not None) for each in objectives]
         self._axes = [Axis(spec) for spec in specs]
-        self._direction: Direction = self._goals[0].direction
+        self._objective = self._objectives[0]
         self._about = about
         self._evolution = (
-            Evolution(self._axes, self._direction, popsize, asynchronous, elite)
-            if evolution and len(self._goals) == 1
+            Evolution(self._axes, self._objective, popsize, asynchronous, elite)
+            if evolution and len(self._objectives) == 1
             else None
         )
         self._results: list[TrialResult] = []
         self._by_id: dict[str, TrialResult] = {}
-        self._standings = [Standings(g.direction, k) for k, g in enumerate(self._goals)]
+        self._standings = [Standings(each, k) for k, each in enumerate(self._objectives)]
         self._runs = Runs(repeats or 1)
         self._n_failed = 0
         self._pending: list[Generation] = []
@@ -185,9 +185,9 @@ class SearchViews:
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
             summary = new_summary()
-            named = search_layout(self._rungs, self._goals)
+            named = search_layout(self._rungs, self._objectives)
             if self._evolution is not None:
-                named = evolution_layout(self._direction, self._axes)
+                named = evolution_layout(self._objective, self._axes)
             add_layout(summary, named)
             self._events.add_summary(summary)
 
@@ -205,17 +205,17 @@ class SearchViews:
         scalars: dict[str, float] = {"trials/failed": self._n_failed}
         if result.value is not None:
             values = result.values or (result.value,)
-            for goal, value in zip(self._goals, values, strict=False):
-                scalars[self._tag("trials/objective", goal)] = value
+            for objective, value in zip(self._objectives, values, strict=False):
+                scalars[self._tag("trials/objective", objective)] = value
             if result.trial.rung is not None:
                 scalars[f"rungs/{result.trial.rung}"] = result.value
-        for k, (goal, standings) in enumerate(zip(self._goals, self._standings, strict=True)):
-            if standings.best is not None:
-                scalars[self._tag("trials/best_so_far", goal)] = standings.best.objective(k)
+        for standings in self._standings:
+            if standings.value is not None:
+                scalars[self._tag("trials/best_so_far", standings.objective)] = standings.value
         self._add_scalars(scalars, step)
 
-    def _tag(self, tag: str, goal: Goal) -> str:
-        return tag if len(self._goals) == 1 else f"{tag}/{goal.name}"
+    def _tag(self, tag: str, objective: Objective) -> str:
+        return tag if len(self._objectives) == 1 else f"{tag}/{objective.label}"
 
     def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
         summary = new_summary()
@@ -233,7 +233,7 @@ class SearchViews:
 
     def _write_generation(self, generation: Generation) -> None:
         summary = new_summary()
-        add_scalars(summary, generation.scalars(self._direction), DESCRIPTIONS)
+        add_scalars(summary, generation.scalars(self._objective), DESCRIPTIONS)
         for axis in self._axes:
             self._add_distribution(summary, axis, generation)
         add_histogram(
@@ -269,14 +269,13 @@ class SearchViews:
         n = len(self._results)
         self._next_leaderboard = max(n + TRIALS_BETWEEN_LEADERBOARDS, n * 6 // 5)
         text = leaderboard_text(self._leaders(), self._headings, self._by_id)
-        front = ": the front" * (len(self._goals) > 1)
+        front = ": the front" * (len(self._objectives) > 1)
         self._add_text("leaderboard", f"### After {n} trials{front}\n\n{text}", n)
 
     def _leaders(self) -> list[Configuration]:
-        if len(self._goals) == 1:
-            return ranked(self._results, self._direction)[:LEADERS]
-        directions = [goal.direction for goal in self._goals]
-        return front_configurations(self._results, directions)[:MAX_FRONT]
+        if len(self._objectives) == 1:
+            return ranked(self._results, self._objective)[:LEADERS]
+        return front_configurations(self._results, self._objectives)[:MAX_FRONT]
 
     def _add_text(self, tag: str, text: str, step: int) -> None:
         if self._is_new(tag, step):
@@ -290,27 +289,37 @@ class SearchViews:
             self._write_leaderboard()
         # What trained longer is better whatever its parameters.
         same = comparable(by_configuration(self._results))
-        of_goals = [of_objective(same, k) for k in range(len(self._goals))]
-        shares = [alone(results, self._axes) for results in of_goals]
+        by_objective = [of_objective(same, k) for k in range(len(self._objectives))]
+        shares = [alone(results, self._axes) for results in by_objective]
         leaders = self._leaders()
         text = about_text(
-            self._results, leaders, self._goals, self._headings, self._by_id, self._about, shares
+            self._results,
+            leaders,
+            self._objectives,
+            self._headings,
+            self._by_id,
+            self._about,
+            shares,
         )
         self._add_text("summary", text, n)
         self._events.flush()  # the pictures take their time
         if self._evolution is not None:
             self._draw_generations(self._evolution.closed)
-        if len(self._goals) > 1 and leaders:
-            picture = draw_front(same, leaders, self._goals)
+        if len(self._objectives) > 1 and leaders:
+            picture = draw_front(same, leaders, self._objectives)
             self._add_picture(FRONT, picture.png, n)
-        for goal, results, share in zip(self._goals, of_goals, shares, strict=True):
-            self._draw_parameters(goal, results, share, n)
+        for objective, results, share in zip(self._objectives, by_objective, shares, strict=True):
+            self._draw_parameters(objective, results, share, n)
 
     def _draw_parameters(
-        self, goal: Goal, results: Sequence[TrialResult], shares: dict[str, float], n: int
+        self,
+        objective: Objective,
+        results: Sequence[TrialResult],
+        shares: dict[str, float],
+        n: int,
     ) -> None:
-        several = len(self._goals) > 1
-        name = goal.name if several else "objective"
+        several = len(self._objectives) > 1
+        name = objective.label if several else "objective"
         if shares:
             tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
             about = f"What mattered for {name}" if several else "What mattered"
@@ -324,7 +333,7 @@ class SearchViews:
         values = [value for generation in generations for value in generation.values]
         if not axes or not values:
             return
-        ends = _colour_ends(values, self._direction)
+        ends = _colour_ends(values, self._objective)
         for generation in _spread(generations, MAX_PICTURES):
             if generation.number > self._steps.get(POPULATION, -1):
                 picture = draw_population(generation, axes, self._by_id, ends)
@@ -339,12 +348,12 @@ class SearchViews:
             self._events.add_summary(summary, step)
 
 
-def _colour_ends(values: Sequence[float], direction: Direction) -> tuple[float, float]:
+def _colour_ends(values: Sequence[float], objective: Objective) -> tuple[float, float]:
     """Return the range of values to be coloured: the worst tenth shares a colour."""
     ordered = sorted(values)
     cut = len(ordered) // 10
     low, high = (
-        (ordered[cut], ordered[-1]) if direction == "max" else (ordered[0], ordered[-1 - cut])
+        (ordered[cut], ordered[-1]) if objective.maximised else (ordered[0], ordered[-1 - cut])
     )
     return low, high
 

@@ -12,11 +12,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from sparkexp.engine.base import Objective
 from sparkexp.engine.worker.outcome import Outcome, call_train, failure
+from sparkexp.objective import Objective
 from sparkexp.trial import State
-
-ANY = Objective(required=False)
 
 
 class Tensor:
@@ -36,8 +34,8 @@ class Unprintable:
     __str__ = __repr__
 
 
-def returning(value, objective: Objective | None = None) -> Outcome:
-    return call_train(lambda: value, {}, objective or Objective())
+def returning(value, metric: str | None = None, *, needs_value: bool = True) -> Outcome:
+    return call_train(lambda: value, {}, (Objective(metric),), needs_value)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +98,7 @@ def test_the_shape_is_told():
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, np.float32("nan")])
 def test_not_finite(number):
     for returned in (number, {"loss": number, "lr": 0.5}):
-        outcome = returning(returned, Objective("loss"))
+        outcome = returning(returned, "loss")
         assert outcome.state is State.FAILED and outcome.value is None
         assert f"returned {float(number)}" in outcome.error
         assert all(map(math.isfinite, outcome.metrics.values()))
@@ -109,24 +107,24 @@ def test_not_finite(number):
 
 def test_nothing_returned():
     assert returning(None).error.startswith("The train function returned nothing.")
-    assert returning(None, Objective("loss", required=False)).state is State.FAILED
-    allowed = returning(None, ANY)
+    assert returning(None, "loss", needs_value=False).state is State.FAILED
+    allowed = returning(None, needs_value=False)
     assert (allowed.state, allowed.value, allowed.error) == (State.SUCCEEDED, None, None)
 
 
 def test_a_dict_with_the_metric():
-    outcome = returning({"loss": 1.5, "accuracy": 1}, Objective("accuracy"))
+    outcome = returning({"loss": 1.5, "accuracy": 1}, "accuracy")
     assert (outcome.value, outcome.metrics) == (1.0, {"loss": 1.5, "accuracy": 1.0})
     assert outcome.error is None
 
 
 def test_a_number_under_the_metric_s_name():
-    assert returning(0.5, Objective("accuracy")).metrics == {"accuracy": 0.5}
+    assert returning(0.5, "accuracy").metrics == {"accuracy": 0.5}
     assert returning(0.5).metrics == {}
 
 
 def test_a_dict_without_the_metric():
-    outcome = returning({"loss": 1.5, "acc": 1}, Objective("accuracy"))
+    outcome = returning({"loss": 1.5, "acc": 1}, "accuracy")
     assert outcome.state is State.FAILED
     assert "no 'accuracy' but 'loss', 'acc'" in outcome.error and "metric=" in outcome.error
     assert outcome.metrics == {"loss": 1.5, "acc": 1.0}
@@ -136,14 +134,14 @@ def test_a_dict_of_which_nobody_named_an_entry():
     outcome = returning({"loss": 1.5, "accuracy": 1})
     assert outcome.state is State.FAILED
     assert "a dict of 'loss', 'accuracy'" in outcome.error and "metric=" in outcome.error
-    kept = returning({"loss": 1.5, "accuracy": 1}, ANY)
+    kept = returning({"loss": 1.5, "accuracy": 1}, needs_value=False)
     assert (kept.state, kept.value) == (State.SUCCEEDED, None)
     assert kept.metrics == {"loss": 1.5, "accuracy": 1.0}
 
 
 def test_an_empty_dict():
     assert "a dict of nothing" in returning({}).error
-    assert returning({}, ANY).state is State.SUCCEEDED
+    assert returning({}, needs_value=False).state is State.SUCCEEDED
 
 
 def test_a_name_that_is_no_text():
@@ -152,7 +150,7 @@ def test_a_name_that_is_no_text():
 
 def test_metrics_are_finite_whatever_else_is_wrong():
     # Anything else could not be written as JSON by the driver.
-    outcome = returning({"loss": math.nan, "note": "text"}, Objective("loss"))
+    outcome = returning({"loss": math.nan, "note": "text"}, "loss")
     assert outcome.state is State.FAILED
     assert all(map(math.isfinite, outcome.metrics.values()))
     json.dumps(dict(outcome.metrics), allow_nan=False)
@@ -176,7 +174,7 @@ def test_whatever_is_raised_is_data(error):
     def train(x):
         raise error
 
-    outcome = call_train(train, {"x": 1}, ANY)
+    outcome = call_train(train, {"x": 1}, needs_value=False)
     assert outcome.state is State.FAILED and outcome.value is None
     assert outcome.error.startswith("Traceback (most recent call last):")
     last = outcome.error.splitlines()[-1]
@@ -190,27 +188,30 @@ def test_the_traceback_is_the_user_s():
     def train():
         return helper()
 
-    error = call_train(train, {}, ANY).error
+    error = call_train(train, {}, needs_value=False).error
     assert "in train" in error and "in helper" in error and "return 1 / 0" in error
     assert "in call_train" not in error and "sparkexp/engine" not in error
 
 
 def test_arguments_that_do_not_fit():
-    assert "unexpected keyword argument 'x'" in call_train(lambda: 1, {"x": 1}, ANY).error
+    assert (
+        "unexpected keyword argument 'x'"
+        in call_train(lambda: 1, {"x": 1}, needs_value=False).error
+    )
 
 
 def test_endless_recursion():
     def train():
         return train()
 
-    assert "RecursionError" in call_train(train, {}, ANY).error
+    assert "RecursionError" in call_train(train, {}, needs_value=False).error
 
 
 def test_a_long_error_keeps_its_end():
     def train():
         raise ValueError("x" * 1_000_000 + " the end")
 
-    error = call_train(train, {}, ANY).error
+    error = call_train(train, {}, needs_value=False).error
     assert len(error) < 20_000
     assert error.startswith("…") and error.endswith("the end")
 
@@ -219,7 +220,7 @@ def test_an_error_that_utf8_cannot_encode():
     def train():
         raise ValueError("no file caf\udce9")
 
-    call_train(train, {}, ANY).error.encode("utf-8")
+    call_train(train, {}, needs_value=False).error.encode("utf-8")
 
 
 def test_metric_and_return_value_that_misbehave():
@@ -245,7 +246,7 @@ def test_an_exception_without_a_text():
     def train():
         raise Odd
 
-    outcome = call_train(train, {}, ANY)
+    outcome = call_train(train, {}, needs_value=False)
     assert outcome.state is State.FAILED and "Odd" in outcome.error
 
 
@@ -254,18 +255,18 @@ def test_ctrl_c_is_the_only_thing_raised():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        call_train(train, {}, ANY)
+        call_train(train, {}, needs_value=False)
 
 
 def test_times_surround_the_call():
     before = time.time()
-    outcome = call_train(lambda: time.sleep(0.05), {}, ANY)
+    outcome = call_train(lambda: time.sleep(0.05), {}, needs_value=False)
     assert before <= outcome.started <= outcome.ended - 0.05 <= time.time()
 
 
 def test_parameters_are_keywords():
     seen = []
-    call_train(lambda **params: seen.append(params), {"a": 1, "b": "x"}, ANY)
+    call_train(lambda **params: seen.append(params), {"a": 1, "b": "x"}, needs_value=False)
     assert seen == [{"a": 1, "b": "x"}]
 
 
@@ -274,12 +275,12 @@ def test_the_heavy_modules_that_were_imported(tmp_path):
     (tmp_path / "keras.py").write_text("")
     code = """
 import keras
-from sparkexp.engine.base import Objective
+from sparkexp.objective import Objective
 from sparkexp.engine.worker.outcome import call_train
 def train():
     import json, keras, torch
     return 1
-print(call_train(train, {}, Objective()).imported, call_train(train, {}, Objective()).imported)
+print(call_train(train, {}).imported, call_train(train, {}).imported)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 
 from sparkexp import experiment
-from sparkexp.engine.base import Objective, TrialTask
+from sparkexp.engine.base import TrialTask
 from sparkexp.engine.worker.outcome import Outcome
 from sparkexp.engine.worker.process import Guardian
 from sparkexp.engine.worker.task import run_attempt
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.trial import State, Trial, TrialResult
 from tests.tracking.tensorboard.reading import scalars, session_groups
 
@@ -57,7 +58,7 @@ def run(directory) -> Iterator[Callable[..., Outcome]]:
             train if isinstance(train, bytes) else cloudpickle.dumps(train),
             str(directory.parent),
             isolation=isolation,
-            **{"objective": Objective(required=False), **options},
+            **{"needs_value": False, **options},
         )
         return guardian.run(task, str(directory), output or directory / "output.log")
 
@@ -75,7 +76,13 @@ def test_a_value_comes_back(run, isolation):
         return {"loss": x / 3, "pid": os.getpid(), "adam": opt == "adam"} | {"adam": 1}
 
     before = time.time()
-    outcome = run(train, isolation, params={"x": 0.1, "opt": "adam"}, objective=Objective("loss"))
+    outcome = run(
+        train,
+        isolation,
+        params={"x": 0.1, "opt": "adam"},
+        objectives=(Objective("loss"),),
+        needs_value=True,
+    )
     assert (outcome.state, outcome.value, outcome.error) == (State.SUCCEEDED, 0.1 / 3, None)
     assert outcome.metrics["pid"] not in (0, os.getpid())
     assert before <= outcome.started <= outcome.ended <= time.time()
@@ -444,7 +451,9 @@ def test_global_random_numbers_differ_between_trials(run):
     def train():
         return {"numpy": np.random.random(), "python": random.random()}
 
-    first, second = (run(train, objective=Objective("numpy")).metrics for _ in range(2))
+    first, second = (
+        run(train, objectives=(Objective("numpy"),), needs_value=True).metrics for _ in range(2)
+    )
     here = {"numpy": np.random.random(), "python": random.random()}
     for name in ("numpy", "python"):
         assert len({first[name], second[name], here[name]}) == 3
@@ -455,7 +464,7 @@ def test_a_megabyte_of_metrics(run, isolation):
     def train():
         return {f"metric_{k:06d}": k / 3 for k in range(40_000)}
 
-    outcome = run(train, isolation, objective=Objective("metric_000003"))
+    outcome = run(train, isolation, objectives=(Objective("metric_000003"),), needs_value=True)
     assert outcome.value == 1.0
     assert len(outcome.metrics) == 40_000 and outcome.metrics["metric_039999"] == 13333.0
     assert len(outcome.to_bytes()) > 1_000_000

@@ -234,7 +234,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(grid, monkeypatch, ba
 
 
 def test_a_run_whose_directory_is_gone_can_still_be_drawn(grid):
-    orphan = Result(grid.trials, grid.direction, "/nowhere/at/all", grid.name)
+    orphan = Result(grid.trials, grid.objectives, "/nowhere/at/all", grid.name)
     assert png_of(orphan.plot("slice"))
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, Generation
 from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.panel import SIZE_PX, Panel
 from sparkexp.tracking.tensorboard.pictures import draw_importance, draw_population, draw_scatter
 from sparkexp.trial import State, Trial, TrialResult
@@ -30,7 +31,7 @@ def trials(values: Sequence[float | None]) -> list[TrialResult]:
 
 
 def generation(values: Sequence[float | None], axes: Sequence[Axis]) -> Generation:
-    evolution = Evolution(axes, "max")
+    evolution = Evolution(axes, Objective())
     for result in trials(values):
         evolution.add(result)
     (closed,) = evolution.finish()

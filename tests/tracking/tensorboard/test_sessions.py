@@ -6,7 +6,7 @@ import pytest
 
 from sparkexp.analysis.specs import MISSING
 from sparkexp.context.reporter import ScalarReporter
-from sparkexp.objective import goals_of
+from sparkexp.objective import Objective
 from sparkexp.tracking import (
     ACCEPTED_TAG,
     DURATION_TAG,
@@ -224,7 +224,9 @@ def test_a_row_says_whether_its_trial_was_accepted(tmp_path, direction, value, p
     trial = Trial(5, {"lr": 0.1}, generation=1, parent_value=parent)
     write_session_start(tmp_path / trial.id, trial, 1.0)
     state = State.FAILED if value is None else State.SUCCEEDED
-    write_session_end(tmp_path / trial.id, TrialResult(trial, state, value), direction)
+    write_session_end(
+        tmp_path / trial.id, TrialResult(trial, state, value), Objective(None, direction)
+    )
     (row,) = session_groups(tmp_path)
     assert row["metrics"][ACCEPTED_TAG] == accepted
 
@@ -289,7 +291,7 @@ def test_extra_arguments_are_columns_without_being_searched(tmp_path):
     log = SearchLog(
         tmp_path / "search",
         (SPECS[0],),
-        goals_of((), "max"),
+        (Objective(),),
         None,
         extras=(HParamSpec("epochs", (1, 3)),),
     )
