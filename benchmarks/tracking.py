@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 
 from sparkexp import experiment
-from sparkexp.analysis.specs import HParamSpec, Interval
-from sparkexp.context.reporter import ScalarReporter
-from sparkexp.objective import Objective
-from sparkexp.tracking import (
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.analysis.specs import Interval, ParameterSpec
+from sparkexp.context.reporter import Reporter
+from sparkexp.tracking import AttemptTrackers
+from sparkexp.tracking.tensorboard import (
     SearchLog,
-    write_session_end,
-    write_session_start,
+    TrialSession,
 )
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -60,8 +60,10 @@ def main() -> int:
     return 0
 
 
-def _specs() -> tuple[HParamSpec, ...]:
-    return tuple(HParamSpec(f"p{k}", Interval(0.0001, 1.0), log=k == 0) for k in range(N_PARAMS))
+def _specs() -> tuple[ParameterSpec, ...]:
+    return tuple(
+        ParameterSpec(f"p{k}", Interval(0.0001, 1.0), log=k == 0) for k in range(N_PARAMS)
+    )
 
 
 def _trial(number: int, popsize: int = POPSIZE) -> Trial:
@@ -74,10 +76,10 @@ def _trial(number: int, popsize: int = POPSIZE) -> Trial:
 
 def executor(folder: Path, repeat: int) -> dict[str, float]:
     """Return milliseconds per trial, and what it leaves on disk."""
-    specs = _specs()
-    _timed(lambda: _one_trial(folder / "warm-up", _trial(0), specs))
+    search = SearchDescription("tracking", parameters=_specs())
+    _timed(lambda: _one_trial(folder / "warm-up", _trial(0), search))
     times = [
-        _timed(lambda k=k: _one_trial(folder / f"trial-{k}", _trial(k), specs))  # type: ignore[misc]
+        _timed(lambda k=k: _one_trial(folder / f"trial-{k}", _trial(k), search))  # type: ignore[misc]
         for k in range(repeat)
     ]
     files = [path for path in folder.rglob("events*")]
@@ -90,19 +92,23 @@ def executor(folder: Path, repeat: int) -> dict[str, float]:
     }
 
 
-def _one_trial(directory: Path, trial: Trial, specs: tuple[HParamSpec, ...]) -> None:
+def _one_trial(directory: Path, trial: Trial, search: SearchDescription) -> None:
     """Do what an executor does around a train function that reports three times."""
-    write_session_start(directory, trial, time.time(), specs=specs)
-    with ScalarReporter(directory) as reporter:
+    trackers = AttemptTrackers([TrialSession(search)])
+    trackers.start(trial, str(directory))
+    with Reporter(trackers) as reporter:
         for step in range(3):
             reporter.report(step, {"loss": 1 / (1 + step)})
     result = TrialResult(trial, State.SUCCEEDED, 0.5, {"a": 0.5, "b": 1.0}, started=1.0, ended=2.0)
-    write_session_end(directory, result)
+    trackers.end(result)
 
 
 def driver(folder: Path, n_trials: int) -> dict[str, float]:
     """Return what the search's own run costs: results are handed to it, nothing else happens."""
-    log = SearchLog(folder, _specs(), (Objective(),), n_trials // POPSIZE - 1, POPSIZE)
+    description = SearchDescription(
+        "tracking", parameters=_specs(), generations=n_trials // POPSIZE - 1, popsize=POPSIZE
+    )
+    log = SearchLog(folder, description)
     results = [
         TrialResult(t, State.SUCCEEDED, sum(t.params.values()), {"a": 1.0}, started=1.0, ended=2.0)
         for t in map(_trial, range(n_trials))
@@ -154,7 +160,7 @@ def memory_mb() -> float:
     """Return the resident memory of a process that writes a trial, without anything else."""
     code = (
         "import sys\n"
-        "from sparkexp.tracking import write_session_end, write_session_start\n"
+        "from sparkexp.tracking.tensorboard import write_session_end, write_session_start\n"
         "from sparkexp.trial import State, Trial, TrialResult\n"
         "trial = Trial(0, {'x': 1.0})\n"
         "write_session_start(sys.argv[1], trial, 1.0)\n"

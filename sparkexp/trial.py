@@ -52,6 +52,9 @@ class Trial:
         seed.
     repetition : int, optional
         Which run of its configuration it is, from 0, where each has several.
+    tracking : Mapping[str, Mapping[str, str]]
+        What the driver's trackers tell those on the executor, by the tracker's position; no part
+        of what the trial is.
 
     Examples
     --------
@@ -72,6 +75,7 @@ class Trial:
     rung: int | None = None
     checkpoint: str | None = field(default=None, compare=False)
     repetition: int | None = None
+    tracking: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
 
     @property
     def arguments(self) -> dict[str, ParamValue]:

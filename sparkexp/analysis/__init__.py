@@ -4,6 +4,6 @@ Pure functions of trials; `sparkexp.tracking` and `sparkexp.results.plots` draw 
 Importing this package is light: the modules with numbers in them import numpy themselves.
 """
 
-from sparkexp.analysis.specs import HParamSpec, HParamValue, Interval, Kind
+from sparkexp.analysis.specs import Interval, Kind, ParameterSpec, ParameterValue
 
-__all__ = ["HParamSpec", "HParamValue", "Interval", "Kind"]
+__all__ = ["ParameterSpec", "ParameterValue", "Interval", "Kind"]

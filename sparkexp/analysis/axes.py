@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkexp.analysis.specs import HParamSpec, Interval, Kind
+from sparkexp.analysis.specs import Interval, Kind, ParameterSpec
 from sparkexp.trial import ParamValue
 
 __all__ = ["Axis", "number_text", "round_ticks", "shortened"]
@@ -25,20 +25,20 @@ class Axis:
 
     Parameters
     ----------
-    spec : HParamSpec
+    spec : ParameterSpec
         The parameter. Numbers lie where they are (their log10, with ``log``), everything else at
         0, 1, 2 … in the order of the domain.
 
     Examples
     --------
-    >>> rate = Axis(HParamSpec('learning_rate', Interval(0.0001, 0.1), log=True))
+    >>> rate = Axis(ParameterSpec('learning_rate', Interval(0.0001, 0.1), log=True))
     >>> rate.plotted([0.001, 0.1]).tolist(), rate.unit([0.0001, 0.1]).tolist()
     ([-3.0, -1.0], [0.0, 1.0])
-    >>> Axis(HParamSpec('optimizer', ('adam', 'sgd'))).plotted(['sgd', 'adam']).tolist()
+    >>> Axis(ParameterSpec('optimizer', ('adam', 'sgd'))).plotted(['sgd', 'adam']).tolist()
     [1.0, 0.0]
     """
 
-    def __init__(self, spec: HParamSpec) -> None:
+    def __init__(self, spec: ParameterSpec) -> None:
         self.name = spec.name
         self.spec = spec
         self.categories: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Axis:
 
         Examples
         --------
-        >>> axis = Axis(HParamSpec('optimizer', ('adam', 'sgd')))
+        >>> axis = Axis(ParameterSpec('optimizer', ('adam', 'sgd')))
         >>> axis.diversity(['adam', 'sgd']), axis.diversity(['sgd', 'sgd'])
         (1.0, 0.0)
         """

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sparkexp.trial import ParamValue
 
-__all__ = ["MISSING", "HParamSpec", "HParamValue", "Interval", "Kind", "kind_of"]
+__all__ = ["MISSING", "ParameterSpec", "ParameterValue", "Interval", "Kind", "kind_of"]
 
-HParamValue = float | str | bool
+ParameterValue = float | str | bool
 # Stands for a parameter that a trial doesn't have, where its domain holds this or is optional.
 MISSING = "–"
 
@@ -32,7 +32,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class HParamSpec:
+class ParameterSpec:
     """A hyperparameter as it is to be shown.
 
     Parameters
@@ -50,9 +50,9 @@ class HParamSpec:
 
     Examples
     --------
-    >>> HParamSpec('dropout', Interval(0.0, 0.5)).kind
+    >>> ParameterSpec('dropout', Interval(0.0, 0.5)).kind
     <Kind.NUMBER: 'number'>
-    >>> mixed = HParamSpec('units', (64, 'auto'))
+    >>> mixed = ParameterSpec('units', (64, 'auto'))
     >>> mixed.kind, mixed.coerce(64)
     (<Kind.STRING: 'string'>, '64')
     """
@@ -85,12 +85,12 @@ class HParamSpec:
 
         Examples
         --------
-        >>> HParamSpec('learning_rate', Interval(1e-5, 0.1), log=True).shown_name
+        >>> ParameterSpec('learning_rate', Interval(1e-5, 0.1), log=True).shown_name
         'learning_rate (log10)'
         """
         return f"{self.name} (log10)" if self.log else self.name
 
-    def coerce(self, value: ParamValue) -> HParamValue:
+    def coerce(self, value: ParamValue) -> ParameterValue:
         """Return the value in the hyperparameter's data type."""
         kind = self.kind
         if kind is Kind.STRING:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sparkexp.context.artifacts import Artifacts
 from sparkexp.context.checkpoints import Checkpoints
-from sparkexp.context.curve import CurveFile
-from sparkexp.context.reporter import ScalarReporter
+from sparkexp.context.reporter import Reporter
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.tracking.tensorboard.live import written_at_once
 
 __all__ = ["CurrentTrial", "activate", "current_trial"]
 
@@ -21,7 +19,7 @@ class CurrentTrial:
     """The running trial: its directory, its live metrics, its checkpoints and its artifacts."""
 
     directory: str
-    reporter: ScalarReporter
+    reporter: Reporter
     checkpoints: Checkpoints
     artifacts: Artifacts
 
@@ -33,10 +31,7 @@ _active: list[CurrentTrial] = []
 
 @contextmanager
 def activate(
-    directory: str,
-    earlier: str | None = None,
-    curve: CurveFile | None = None,
-    on_report: Callable[[], None] | None = None,
+    directory: str, reporter: Reporter, earlier: str | None = None
 ) -> Iterator[CurrentTrial]:
     """Make a trial the current one for a while; its live metrics are written out at the end.
 
@@ -44,20 +39,17 @@ def activate(
     ----------
     directory : str
         Its directory.
+    reporter : Reporter
+        Gets what it reports.
     earlier : str, optional
         Directory of the trial whose checkpoints it goes on from.
-    curve : CurveFile, optional
-        Where what it reports of its objective goes, beside TensorBoard.
-    on_report : Callable, optional
-        Called after each report.
     """
     checkpoints = Checkpoints(directory, earlier)
-    reporter = ScalarReporter(directory, curve, on_report)
     trial = CurrentTrial(directory, reporter, checkpoints, Artifacts(directory))
     _active.append(trial)
+    reporter.open()
     try:
-        with written_at_once():
-            yield trial
+        yield trial
     finally:
         _active.remove(trial)
         checkpoints.drop()

@@ -1,14 +1,16 @@
-"""The curve of a running trial's objective, in a small file that the driver looks at."""
+"""What a running trial reports, in a small file that the driver looks at."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["CurveFile", "Point", "read_curve"]
+from sparkexp.tracking import Report
+
+__all__ = ["CurveFile", "Point", "curve_of", "read_reports"]
 
 # A step and the objective there.
 Point = tuple[int, float]
@@ -17,29 +19,26 @@ MAX_POINTS = 512
 
 
 class CurveFile:
-    """Keeps what a trial reports of its objective; overwritten once in a second at most.
+    """Keeps what a trial reports; overwritten once in a second at most.
+
+    Of more than 512 reports every other one is dropped.
 
     Parameters
     ----------
     path : Path
         The file; written aside and renamed, so that a reader sees a whole one.
-    metric : str, optional
-        The objective's name among what is reported; by default the only one that is.
     seconds : float
         The least time between two writes.
     """
 
-    def __init__(
-        self, path: Path, metric: str | None = None, seconds: float = SECONDS_BETWEEN_WRITES
-    ) -> None:
+    def __init__(self, path: Path, seconds: float = SECONDS_BETWEEN_WRITES) -> None:
         self._path = path
-        self._metric = metric
         self._seconds = seconds
-        self._points: list[Point] = []
+        self._points: list[tuple[int, float, Mapping[str, float]]] = []
         self._written = float("-inf")
         self._waiting = False
 
-    def add(self, step: int, metrics: Mapping[str, float]) -> None:
+    def add(self, report: Report) -> None:
         """Take in a report.
 
         Raises
@@ -47,12 +46,7 @@ class CurveFile:
         OSError
             If the file system refuses.
         """
-        value = metrics.get(self._metric) if self._metric else None
-        if self._metric is None and len(metrics) == 1:
-            (value,) = metrics.values()
-        if value is None:
-            return
-        self._points.append((step, value))
+        self._points.append((report.step, report.time, report.metrics))
         self._waiting = True
         if len(self._points) > MAX_POINTS:
             self._points = [*self._points[1::2]]
@@ -73,9 +67,37 @@ class CurveFile:
         self._waiting = False
 
 
-def read_curve(path: Path) -> list[Point]:
-    """Return the points of a curve; none where there is no such file, or a foreign one."""
+def read_reports(path: Path) -> list[Report]:
+    """Return what a trial has reported; nothing where there is no such file, or a foreign one."""
     try:
-        return [(int(step), float(value)) for step, value in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError):
+        return [_report(*entry) for entry in json.loads(path.read_text())]
+    except (OSError, ValueError, TypeError, AttributeError):
         return []
+
+
+def _report(step: object, value: object, metrics: object = None) -> Report:
+    if metrics is None:  # version 0.1.0 kept the objective alone
+        return Report(int(str(step)), 0.0, {"": float(str(value))})
+    assert isinstance(metrics, dict)
+    return Report(
+        int(str(step)), float(str(value)), {str(k): float(v) for k, v in metrics.items()}
+    )
+
+
+def curve_of(reports: Iterable[Report], metric: str | None) -> list[Point]:
+    """Return the steps and values of a metric; without a name, of the only one that there is.
+
+    Examples
+    --------
+    >>> curve_of([Report(0, 1.7e9, {'loss': 0.5}), Report(1, 1.7e9, {'loss': 0.4})], None)
+    [(0, 0.5), (1, 0.4)]
+    """
+    curve = []
+    for report in reports:
+        alone = metric is None or "" in report.metrics
+        value = None if metric is None else report.metrics.get(metric)
+        if alone and len(report.metrics) == 1:
+            (value,) = report.metrics.values()
+        if value is not None:
+            curve.append((report.step, value))
+    return curve

@@ -1,31 +1,30 @@
-"""Scalars that a train function reports while it runs."""
+"""What a train function reports while it runs."""
 
 from __future__ import annotations
 
 import logging
+import math
 import operator
-import os
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from sparkexp.context.curve import CurveFile
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, scalars_summary
-from sparkexp.tracking.tensorboard.sessions import reported_tag
+from sparkexp.tracking import AttemptTrackers, Report
 
-__all__ = ["ScalarReporter"]
+__all__ = ["Reporter"]
 
 logger = logging.getLogger(__name__)
 
 
-class ScalarReporter:
-    """Writes what a train function reports as scalars of its trial.
+class Reporter:
+    """Checks what a train function reports and hands it on to the trial's trackers.
 
     Parameters
     ----------
-    directory : str or path
-        Directory of the trial. The event file in it is created with the first report, and
-        flushed with each.
+    trackers : AttemptTrackers
+        Those of the trial.
     curve : CurveFile, optional
         Gets the reports, too.
     on_report : Callable, optional
@@ -33,30 +32,29 @@ class ScalarReporter:
 
     Examples
     --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as directory, ScalarReporter(directory) as reporter:
+    >>> with Reporter(AttemptTrackers()) as reporter:
     ...     reporter.report(0, {'accuracy': 0.5, 'loss': float('inf')})
     {'accuracy': 0.5}
     """
 
     def __init__(
         self,
-        directory: str | os.PathLike[str],
+        trackers: AttemptTrackers,
         curve: CurveFile | None = None,
         on_report: Callable[[], None] | None = None,
     ) -> None:
-        self._events = EventFile(directory)
+        self._trackers = trackers
         self._curve = curve
         self._on_report = on_report
         self._dropped: set[str] = set()
 
     def report(self, step: object, metrics: Mapping[str, object]) -> dict[str, float]:
-        """Write the metrics at a step, and return those that were written, as floats.
+        """Hand on the metrics at a step, and return those that were taken, as floats.
 
         Parameters
         ----------
         step : int
-            0 or more. TensorBoard expects growing steps within a metric.
+            0 or more, and growing within a metric.
         metrics : Mapping[str, number]
             Numbers, or what holds just one of them: a numpy scalar, a tensor without dimensions.
             NaN and infinity are left out, with one warning for each name in the log.
@@ -64,36 +62,40 @@ class ScalarReporter:
         Raises
         ------
         InvalidArgumentError
-            If the step or a metric is something else; nothing is written then.
+            If the step or a metric is something else; nothing is taken then.
         OSError
-            If the file system refuses.
+            If the curve's file can't be written.
         """
         position = _step(step)
         values = {_name(name): _number(name, value) for name, value in metrics.items()}
-        written = {name: value for name, value in values.items() if is_plottable(value)}
-        for name in values.keys() - written.keys() - self._dropped:
+        taken = {name: value for name, value in values.items() if math.isfinite(value)}
+        for name in values.keys() - taken.keys() - self._dropped:
             self._dropped.add(name)
             logger.warning(
-                "Metric %r is %s at step %d: TensorBoard can't draw such values, they are left "
-                "out (said once).", name, values[name], position
+                "Metric %r is %s at step %d: such values can't be drawn, they are left out (said "
+                "once).", name, values[name], position
             )  # fmt: skip
-        if written:
-            summary = scalars_summary({reported_tag(name): v for name, v in written.items()})
-            self._events.add_summary(summary, position)
-            self._events.flush()
-        if self._curve is not None:
-            self._curve.add(position, written)
+        if taken:
+            report = Report(position, time.time(), taken)
+            self._trackers.report(report)
+            if self._curve is not None:
+                self._curve.add(report)
         if self._on_report is not None:
             self._on_report()
-        return written
+        return taken
+
+    def open(self) -> None:
+        """Prepare this process for the train function."""
+        self._trackers.enter()
 
     def close(self) -> None:
-        """Close the files."""
-        self._events.close()
+        """Write out what is left."""
+        self._trackers.leave()
         if self._curve is not None:
             self._curve.close()
 
-    def __enter__(self) -> ScalarReporter:
+    def __enter__(self) -> Reporter:
+        self.open()
         return self
 
     def __exit__(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sparkexp.analysis.dominance import fronts
 from sparkexp.analysis.ranking import Configuration, configuration_of, grouped_runs, losses_of
+from sparkexp.driver.records import Records
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
 from sparkexp.trial import State, TrialResult
 
-__all__ = ["Keeper"]
+__all__ = ["ArtifactRetention"]
 
 logger = logging.getLogger(__name__)
 
 
-class Keeper:
+class ArtifactRetention:
     """Removes the artifacts of trials that are not among the best.
 
     A trial is judged when it has ended, a configuration that runs several times when all of its
@@ -32,6 +33,8 @@ class Keeper:
         What is optimised.
     run : RunDirectory
         Where the artifacts lie.
+    records : Records
+        What is removed belongs to trials whose records are written.
     repeats : int
         Runs of every configuration.
     confirm : int
@@ -43,32 +46,31 @@ class Keeper:
         n: int,
         objectives: Sequence[Objective],
         run: RunDirectory,
+        records: Records,
+        *,
         repeats: int = 1,
         confirm: int = 0,
     ) -> None:
         self._n = n
         self._objectives = tuple(objectives)
         self._run = run
+        self._records = records
         self._repeats = repeats
         self._confirm = confirm
         self._alive: list[TrialResult] = []
 
-    def ended(self, results: Iterable[TrialResult]) -> None:
-        """Take note of trials that ended, and remove what is not to stay.
-
-        Parameters
-        ----------
-        results : iterable of TrialResult
-            The trials; one that reused another's result has nothing of its own.
-        """
-        self._alive += [
-            r for r in results if r.reused_from is None and r.state is not State.CANCELLED
-        ]
-        self._remove(max(self._n, self._confirm), final=False)
+    def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
+        """Take note of a trial that ended, and remove what is not to stay."""
+        # One that reused another's result has nothing of its own.
+        if result.reused_from is None and result.state is not State.CANCELLED:
+            self._alive.append(result)
+        if not earlier and self._records.complete:
+            self._remove(max(self._n, self._confirm), final=False)
 
     def finish(self) -> None:
         """Remove what stayed only until the best were confirmed."""
-        self._remove(self._n, final=True)
+        if self._records.complete:
+            self._remove(self._n, final=True)
 
     def _remove(self, n: int, *, final: bool) -> None:
         groups = grouped_runs(self._alive)

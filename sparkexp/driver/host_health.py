@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["HostHealth"]
+
+logger = logging.getLogger(__name__)
 
 # Failures at a place before it is suspected, and how much more often than elsewhere they come.
 MIN_FAILURES = 3
@@ -36,6 +39,13 @@ class HostHealth:
         self._failed: Counter[str] = Counter()
         self._executors: defaultdict[str, set[str]] = defaultdict(set)
         self.suspects: set[str] = set()
+
+    def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
+        """Log the trial's warnings, and what there is to say of its place for the first time."""
+        if earlier or result.state is State.CANCELLED:
+            return
+        for warning in (*result.warnings, *self.complaints(result)):
+            logger.warning("%s: %s", result.trial.id, warning)
 
     def complaints(self, result: TrialResult) -> list[str]:
         """Take note of a result, and return what there is to say of its place for the first time.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sparkexp.analysis.ranking import Runs
@@ -34,7 +33,7 @@ class Limits:
 
     Examples
     --------
-    >>> Limits(Objective('accuracy', 'max'), target=0.9).reached([]) is None
+    >>> Limits(Objective('accuracy', 'max'), target=0.9).reached() is None
     True
     """
 
@@ -46,6 +45,7 @@ class Limits:
     repeats: int = 1
     _started: float = field(default_factory=time.monotonic)
     _n_failed: int = 0
+    _good_enough: TrialResult | None = None
     _runs: Runs = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,14 +57,19 @@ class Limits:
             return None
         return max(0.0, self._started + self.timeout_s - time.monotonic())
 
-    def reached(self, new: Sequence[TrialResult]) -> str | None:
-        """Take note of trials that ended, and return why the search is to end, if it is."""
-        self._n_failed += sum(r.state is State.FAILED and r.reused_from is None for r in new)
+    def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
+        """Take note of a trial that ended."""
+        self._n_failed += result.state is State.FAILED and result.reused_from is None
+        whole = self._runs.add(result)
+        if self._good_enough is None and whole is not None and self._is_good_enough(whole):
+            self._good_enough = whole
+
+    def reached(self) -> str | None:
+        """Return why the search is to end, if it is."""
         if self.max_failures is not None and self._n_failed > self.max_failures:
             return f"{self._n_failed} trials failed (max_failures={self.max_failures})"
-        for result in filter(None, map(self._runs.add, new)):
-            if self._is_good_enough(result):
-                return f"{result.trial.id} reached the target {self.target:g}"
+        if self._good_enough is not None:
+            return f"{self._good_enough.trial.id} reached the target {self.target:g}"
         if self.seconds_left() == 0:
             return f"the time of {self.timeout_s:g} s is up"
         return None

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
-from sparkexp.driver.artifact_retention import Keeper
-from sparkexp.driver.host_health import HostHealth
+from sparkexp.driver.consumers import Consumers
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
 from sparkexp.driver.progress import Progress
 from sparkexp.driver.pruning import Pruner
+from sparkexp.driver.trackers import Trackers
 from sparkexp.engine import Engine
 from sparkexp.runs import RunDirectory
 from sparkexp.search import Searcher
-from sparkexp.tracking import SearchLog
 from sparkexp.trial import State, Trial, TrialResult, params_key
 
 __all__ = ["SearchLoop"]
-
-logger = logging.getLogger(__name__)
 
 # Time for cancelled trials to come back; Spark needs about three seconds to kill a worker.
 CANCEL_S = 15.0
@@ -43,15 +39,17 @@ class SearchLoop:
     engine : Engine
         Runs them.
     run : RunDirectory
-        Keeps the results.
-    log : SearchLog
-        Writes them for TensorBoard.
-    progress : Progress
-        Shows them.
+        Where the trials' directories are.
+    consumers : Consumers
+        Hear of every trial that ended, after the searcher.
     limits : Limits
-        Ends the search before the searcher is done.
+        End the search before the searcher is done.
     interrupts : Interrupts
-        Puts Ctrl-C off while books are kept.
+        Put Ctrl-C off while books are kept.
+    progress : Progress
+        Shows how many trials run.
+    trackers : Trackers
+        Hear of every trial that starts.
     reuse : bool
         Whether equal configurations share a value.
     recorded : iterable of TrialResult
@@ -59,8 +57,6 @@ class SearchLoop:
         and parameters gets its recorded result.
     pruner : Pruner, optional
         Names running trials that are to be ended.
-    keeper : Keeper, optional
-        Removes artifacts of trials that are not among the best.
     """
 
     def __init__(
@@ -68,23 +64,26 @@ class SearchLoop:
         searcher: Searcher,
         engine: Engine,
         run: RunDirectory,
-        log: SearchLog,
-        progress: Progress,
+        *,
+        consumers: Consumers,
         limits: Limits,
         interrupts: Interrupts,
+        progress: Progress,
+        trackers: Trackers,
         reuse: bool = True,
         recorded: Iterable[TrialResult] = (),
         pruner: Pruner | None = None,
-        keeper: Keeper | None = None,
     ) -> None:
         self._searcher = searcher
         self._engine = engine
         self._run = run
-        self._log = log
-        self._progress = progress
+        self._consumers = consumers
         self._limits = limits
         self._interrupts = interrupts
+        self._progress = progress
+        self._trackers = trackers
         self._reuse = reuse
+        self._pruner = pruner
         self._results: list[TrialResult] = []
         self._evaluated: dict[Hashable, TrialResult] = {}
         self._running: dict[Hashable, Trial] = {}
@@ -92,11 +91,6 @@ class SearchLoop:
         self._values: dict[str, float | None] = {}
         self._directories: dict[str, str] = {}
         self._n_run = 0
-        self._hosts = HostHealth()
-        self._unwritten: list[TrialResult] = []
-        self._keeper = keeper
-        self._unkept: list[TrialResult] = []
-        self._pruner = pruner
         if pruner is not None:
             engine.on_report = lambda: self._prune(at_once=True)
         self._recorded: dict[int, TrialResult] = {}
@@ -105,55 +99,28 @@ class SearchLoop:
         for result in recorded:
             number = result.trial.number
             if number < n_asked and number not in asked_again:
-                self._keep(result)  # the searcher's saved state knows it
-                self._log.known(result)
+                self._keep(result, earlier=True)  # the searcher's saved state knows it
             elif result.state is not State.CANCELLED:
                 self._recorded[number] = result
 
     def run(self) -> str | None:
         """Run the search and return why it ended before the searcher was done, if it did."""
-        stopped = self._limits.reached(self._results)
-        while stopped is None:
-            n_before = len(self._results)
+        while (stopped := self._limits.reached()) is None:
             self._run.check()
             with self._interrupts.shield():
                 self._fill_slots()
-            n_running = min(len(self._running), self._engine.slots)
-            self._progress.show(self._results, n_running=n_running)
+            self._progress.show(min(len(self._running), self._engine.slots))
             if not self._running:
-                self._drop_artifacts(final=self._searcher.done)
                 return None if self._searcher.done else self._out_of_trials()
             self._prune()
+            self._trackers.look(list(self._running.values()))
             ended = self._engine.wait(self._patience_s())
             with self._interrupts.shield():
                 for result in ended:
                     self._end(result)
-            stopped = self._limits.reached(self._results[n_before:])
         self.cancel()
-        self._progress.show(self._results, n_running=0)
+        self._progress.show(0)
         return stopped
-
-    def _prune(self, at_once: bool = False) -> None:
-        """End the running trials that are not worth going on."""
-        if self._pruner is not None:
-            for trial in self._pruner.look(list(self._running.values()), at_once=at_once):
-                self._engine.stop(trial)
-
-    def _pruned(self, result: TrialResult) -> TrialResult:
-        """Return the result of a trial that was ended early as such: its last value counts."""
-        if self._pruner is None or result.state is not State.CANCELLED:
-            return result
-        if not self._pruner.has_ended(result.trial):
-            return result
-        value = self._pruner.last_value(result.trial)
-        return replace(
-            result, state=State.PRUNED, value=value, error=None, ended=result.ended or time.time()
-        )
-
-    def _patience_s(self) -> float:
-        """Return how long to wait for a result before looking at slots and clock again."""
-        left = self._limits.seconds_left()
-        return POLL_S if left is None else min(POLL_S, left)
 
     def results(self) -> list[TrialResult]:
         """Return the results so far, in the order of the trials' numbers."""
@@ -175,17 +142,31 @@ class SearchLoop:
         for trial in list(self._running.values()):
             self._cancelled(TrialResult(trial, State.CANCELLED, ended=time.time()))
 
-    def _cancelled(self, result: TrialResult) -> None:
-        key = self._key(result.trial)
-        del self._running[key]
-        self._twins.pop(key, None)
-        self._keep(result)
-        self._close_session(result)
-        self._write(result)
+    def _prune(self, at_once: bool = False) -> None:
+        """End the running trials that are not worth going on."""
+        if self._pruner is not None:
+            for trial in self._pruner.look(list(self._running.values()), at_once=at_once):
+                self._engine.stop(trial)
 
-    def _close_session(self, result: TrialResult) -> None:
-        """End the session in TensorBoard of a trial that could not do so itself."""
-        self._log.lost(result, self._run.trial_directory(result.trial.id, result.attempt))
+    def _pruned(self, result: TrialResult) -> TrialResult:
+        """Return the result of a trial that was ended early as such: its last value counts."""
+        if self._pruner is None or result.state is not State.CANCELLED:
+            return result
+        if not self._pruner.has_ended(result.trial):
+            return result
+        return replace(
+            result,
+            state=State.PRUNED,
+            value=self._pruner.last_value(result.trial),
+            error=None,
+            ended=result.ended or time.time(),
+            logdir=self._run.trial_place(result.trial.id, result.attempt),
+        )
+
+    def _patience_s(self) -> float:
+        """Return how long to wait for a result before looking at slots and clock again."""
+        left = self._limits.seconds_left()
+        return POLL_S if left is None else min(POLL_S, left)
 
     def _fill_slots(self) -> None:
         ahead = 0 if self._searcher.order_matters else self._engine.ahead
@@ -203,10 +184,10 @@ class SearchLoop:
                 self._twins[key].append(trial)
             else:
                 self._running[key] = trial
-                self._engine.submit(self._informed(trial))
+                self._engine.submit(self._trackers.submitted(self._informed(trial)))
 
     def _informed(self, trial: Trial) -> Trial:
-        """Tell the trial what it is to beat (for its row in TensorBoard) or goes on from."""
+        """Tell the trial what it is to beat (for its row in the table) or goes on from."""
         if trial.parent is None:
             return trial
         if trial.rung is not None:
@@ -226,32 +207,28 @@ class SearchLoop:
         return params_key(trial.arguments), trial.repetition
 
     def _end(self, result: TrialResult) -> None:
+        """Take in a trial that came back, and those that waited for its value."""
         key = self._key(result.trial)
         del self._running[key]
         result = self._pruned(result)
-        if not result.logdir or result.state is State.PRUNED:
-            self._close_session(result)
-        if result.state is State.PRUNED:
-            directory = self._run.trial_place(result.trial.id, result.attempt)
-            result = replace(result, logdir=directory)
         self._tell(result)
         for twin in self._twins.pop(key, []):
             self._tell(_reused(result, twin))
 
+    def _cancelled(self, result: TrialResult) -> None:
+        key = self._key(result.trial)
+        del self._running[key]
+        self._twins.pop(key, None)
+        self._keep(result)
+
     def _tell(self, result: TrialResult) -> None:
-        for warning in (*result.warnings, *self._hosts.complaints(result)):
-            logger.warning("%s: %s", result.trial.id, warning)
+        """Let the searcher learn from a trial, then everybody else."""
         self._searcher.tell(result)
         self._keep(result)
-        self._write(result)
-        self._log.ended(result)
 
-    def _keep(self, result: TrialResult) -> None:
+    def _keep(self, result: TrialResult, earlier: bool = False) -> None:
+        """Note what later trials need of this one, and tell the consumers."""
         self._results.append(result)
-        if self._keeper is not None:
-            self._unkept.append(result)
-        if self._pruner is not None:
-            self._pruner.known(result)
         self._values[result.trial.id] = result.value
         if result.trial.rung is not None and result.succeeded:
             origin = result.reused_from or result.trial.id
@@ -261,32 +238,7 @@ class SearchLoop:
             self._n_run += 1
             if result.logdir:  # else it was lost with its executor, which says nothing of it
                 self._evaluated.setdefault(self._key(result.trial), result)
-
-    def _write(self, result: TrialResult) -> None:
-        """Write the record and the searcher's state; what can't be written is tried again."""
-        self._unwritten.append(result)
-        try:
-            while self._unwritten:
-                self._run.record(self._unwritten[0])
-                del self._unwritten[0]
-            self._run.save_searcher(self._searcher.state())
-            self._drop_artifacts()
-        except OSError as error:
-            if len(self._unwritten) <= 1:
-                logger.warning(
-                    "The run's state can't be written to %s: %s. The search goes on and keeps its "
-                    "results in memory; writing is tried again after each trial.",
-                    self._run.paths.root,
-                    error,
-                )
-
-    def _drop_artifacts(self, final: bool = False) -> None:
-        """Remove artifacts that are not to stay, of trials whose records are written."""
-        if self._keeper is not None and not self._unwritten:
-            ended, self._unkept = self._unkept, []
-            self._keeper.ended(ended)
-            if final:
-                self._keeper.finish()
+        self._consumers.trial_ended(result, earlier)
 
 
 def _reused(result: TrialResult, trial: Trial) -> TrialResult:

@@ -52,6 +52,7 @@ class Progress:
         self._enabled = enabled and self._stream is not None
         self._bar: tqdm[NoReturn] | None = None
         self._n_shown = 0
+        self._n_new = 0
         self._n_failed = 0
         self._n_pruned = 0
         self._last_line = float("-inf")
@@ -61,28 +62,31 @@ class Progress:
         if self._enabled:
             self._write(text.rstrip())
 
-    def show(self, results: Sequence[TrialResult], n_running: int) -> None:
+    def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
+        """Take in a trial that ended, to be shown with the next `show`."""
+        if not self._enabled:
+            return
+        self._n_new += 1
+        self._n_pruned += result.state is State.PRUNED
+        self._note_failure(result)
+        for standings in self._standings:
+            standings.add(result)
+
+    def show(self, n_running: int) -> None:
         """Show the state of the search.
 
         Parameters
         ----------
-        results : sequence of TrialResult
-            All ended trials; new ones come at its end.
         n_running : int
             Trials that run now.
         """
         if not self._enabled:
             return
-        new = results[self._n_shown :]
-        for result in new:
-            self._n_pruned += result.state is State.PRUNED
-            self._note_failure(result)
-            for standings in self._standings:
-                standings.add(result)
-        self._n_shown = len(results)
+        new, self._n_new = self._n_new, 0
+        self._n_shown += new
         if _is_live(self._stream):
             try:
-                self._update_bar(len(new), n_running)
+                self._update_bar(new, n_running)
             except (OSError, ValueError) as error:
                 self._go_quiet(error)
         elif new and self._line_is_due(n_running):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkexp.checks import as_int
-from sparkexp.context.curve import Point, read_curve
+from sparkexp.context.curve import Point, curve_of, read_reports
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
@@ -131,13 +131,13 @@ class Pruner:
         self._next_look = 0.0
         self._turn = 0
 
-    def known(self, result: TrialResult) -> None:
+    def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
         """Take in a trial that has ended."""
         number = result.trial.number
         self._curves.pop(number, None)
         if result.state is State.SUCCEEDED and result.reused_from is None:
             self._run.refresh_curve(number)
-            curve = read_curve(self._path(number))
+            curve = self._read(number)
             if curve:
                 self._means.append(_means(curve))
 
@@ -188,8 +188,11 @@ class Pruner:
         if self._seen.get(number) == changed:
             return False
         self._seen[number] = changed
-        curve = self._curves[number] = read_curve(self._path(number))
+        curve = self._curves[number] = self._read(number)
         return self._rule._is_to_end(curve, self._means, self._objective)
+
+    def _read(self, number: int) -> list[Point]:
+        return curve_of(read_reports(self._path(number)), self._objective.name)
 
     def _path(self, number: int) -> Path:
         return self._run.paths.curve(number)

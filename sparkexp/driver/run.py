@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkexp._version import __version__
-from sparkexp.driver.artifact_retention import Keeper
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.driver.artifact_retention import ArtifactRetention
+from sparkexp.driver.consumers import Consumers, TrialConsumer
+from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
 from sparkexp.driver.loop import SearchLoop
@@ -18,6 +21,8 @@ from sparkexp.driver.options import Options
 from sparkexp.driver.plan import plan_text
 from sparkexp.driver.progress import Progress
 from sparkexp.driver.pruning import Pruner, as_rule
+from sparkexp.driver.records import Records
+from sparkexp.driver.trackers import Trackers, trial_trackers
 from sparkexp.driver.train_function import file_name, function_name, where_defined
 from sparkexp.engine import (
     Engine,
@@ -36,9 +41,8 @@ from sparkexp.errors import (
 from sparkexp.results.reproduce import about_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run
-from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search.spec import Search
-from sparkexp.tracking import SearchLog
+from sparkexp.tracking import Outcome, TensorBoard
 from sparkexp.trial import State, Trial
 
 if TYPE_CHECKING:
@@ -93,6 +97,14 @@ def run_search(
     """
     name = run.settings["name"] if run else options.name or function_name(train)
     place = run.place if run else options.place() or str(default_root(name))
+    settings = run.settings if run else _settings(name, train, search, options)
+    description = search.describe(
+        name,
+        prunes=options.prune is not None,
+        about=about_search(name, search, settings.get("options", {})),
+    )
+    trackers = (TensorBoard(),)
+    reads_reports = description.prunes or any(each.reads_reports for each in trackers)
     template = TrialTask(
         trial=Trial(0, {}),
         train=train,
@@ -103,19 +115,21 @@ def run_search(
         timeout_s=options.trial_timeout,
         max_retries=options.max_retries,
         environment=TRIAL_ENVIRONMENT,
-        hparams=search.hparams(),
-        curve=options.prune is not None,
-        last_generation=search.last_generation,
+        trackers=trial_trackers(trackers, description),
+        reads_reports=reads_reports,
     )
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
         # And from here on there may be something on disk.
-        run = run or create_run(place, _settings(name, train, search, options))
+        resumed = run is not None
+        run = run or create_run(place, settings)
         result = None
         try:
-            with run.locked(curves=options.prune is not None):
+            with run.locked(curves=reads_reports):
                 plan = plan_text(name, planned or search, engine, place, options.max_trials)
-                result = _run_locked(search, options, engine, run, interrupts, plan)
+                following = Trackers(trackers, description, run, resumed)
+                driver = _Driver(search, description, options, engine, run, following)
+                result = driver.run(interrupts, plan)
         except StorageError as error:
             if result is None:
                 raise
@@ -123,84 +137,107 @@ def run_search(
         return result
 
 
-def _run_locked(
-    search: Search,
-    options: Options,
-    engine: Engine,
-    run: RunDirectory,
-    interrupts: Interrupts,
-    plan: str,
-) -> Result:
-    searcher = search.searcher
-    objectives = search.objectives
-    log = SearchLog(
-        run.paths.search(evolution=search.generations is not None and len(objectives) == 1),
-        search.hparams(),
-        objectives,
-        search.last_generation,
-        search.popsize,
-        about_search(run.settings["name"], search, run.settings.get("options", {})),
-        search.extras(),
-        searcher.order_matters,
-        search.inner.shows_elite,
-        search.rungs,
-        search.repeats if isinstance(searcher, RepeatingSearcher) else None,
-        options.prune is not None,
-    )
-    progress = Progress(
-        _at_most(searcher.n_trials, options.max_trials), objectives, options.progress
-    )
-    limits = Limits(
-        objectives[0],
-        options.timeout,
-        options.max_failures,
-        options.target,
-        options.max_trials,
-        search.repeats,
-    )
-    recorded = run.results()
-    if state := run.searcher_state():
-        if searcher.knows_only(state, {r.trial.number for r in recorded}):
-            searcher.restore(state)
-        else:
-            logger.warning(
-                "Records are missing in %s: the search is replayed from those that are there, and "
-                "the trials without one are run again.", run.paths.records
-            )  # fmt: skip
-    rule = as_rule(options.prune)
-    pruner = None if rule is None else Pruner(rule, objectives[0], run)
-    loop = SearchLoop(
-        searcher, engine, run, log, progress, limits, interrupts, search.reuse, recorded, pruner,
-        _keeper(search, options, run),
-    )  # fmt: skip
+class _Driver:
+    """A search whose engine is ready and whose run directory is locked."""
 
-    def result(stopped: str | None) -> Result:
-        name = run.settings["name"]
-        trials = tuple(loop.results())
-        return Result(trials, objectives, run.place, name, stopped, search.inner.name)
-
-    progress.plan(plan)
-    complete = False
-    try:
-        stopped = loop.run()
-        complete = stopped is None
-        return result(stopped)
-    except KeyboardInterrupt:
-        loop.cancel()
-        n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
-        interrupted = SearchInterrupted(
-            f"The search was interrupted after {n_ended} trials. They are in "
-            f"{run.place!r}: experiment.resume(spark, train, logdir) goes on."
+    def __init__(
+        self,
+        search: Search,
+        description: SearchDescription,
+        options: Options,
+        engine: Engine,
+        run: RunDirectory,
+        trackers: Trackers,
+    ) -> None:
+        self._search = search
+        self._description = description
+        self._options = options
+        self._engine = engine
+        self._run = run
+        self._trackers = trackers
+        n_trials = _at_most(search.searcher.n_trials, options.max_trials)
+        self._progress = Progress(n_trials, search.objectives, options.progress)
+        self._limits = Limits(
+            search.objectives[0],
+            timeout_s=options.timeout,
+            max_failures=options.max_failures,
+            target=options.target,
+            max_trials=options.max_trials,
+            repeats=search.repeats,
         )
-        interrupted.result = result("interrupted")
-        raise interrupted from None
-    except SessionLostError as error:
-        loop.cancel()
-        error.result = result("the Spark session ended")
-        raise
-    finally:
-        log.close(complete)
-        progress.close()
+        rule = as_rule(options.prune)
+        self._pruner = None if rule is None else Pruner(rule, search.objectives[0], run)
+        self._records = Records(run, search.searcher)
+        self._retention: ArtifactRetention | None = None
+        if options.n_kept is not None:
+            self._retention = ArtifactRetention(
+                options.n_kept, search.objectives, run, self._records,
+                repeats=search.repeats, confirm=search.confirm,
+            )  # fmt: skip
+
+    def run(self, interrupts: Interrupts, plan: str) -> Result:
+        """Run the search to its end; see `run_search`."""
+        loop = self._loop(interrupts)
+        self._progress.plan(plan)
+        outcome: Outcome = "failed"
+        try:
+            stopped = loop.run()
+            outcome = "complete" if stopped is None else "limit"
+            if self._search.searcher.done and self._retention is not None:
+                self._retention.finish()
+            return self._result(loop, stopped)
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            loop.cancel()
+            n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
+            interrupted = SearchInterrupted(
+                f"The search was interrupted after {n_ended} trials. They are in "
+                f"{self._run.place!r}: experiment.resume(spark, train, logdir) goes on."
+            )
+            interrupted.result = self._result(loop, "interrupted")
+            raise interrupted from None
+        except SessionLostError as error:
+            outcome = "interrupted"
+            loop.cancel()
+            error.result = self._result(loop, "the Spark session ended")
+            raise
+        finally:
+            self._trackers.close(outcome)
+            self._progress.close()
+
+    def _loop(self, interrupts: Interrupts) -> SearchLoop:
+        """Return the loop, with all that earlier processes have recorded."""
+        searcher, recorded = self._search.searcher, self._run.results()
+        if state := self._run.searcher_state():
+            if searcher.knows_only(state, {r.trial.number for r in recorded}):
+                searcher.restore(state)
+            else:
+                logger.warning(
+                    "Records are missing in %s: the search is replayed from those that are there, "
+                    "and the trials without one are run again.", self._run.paths.records
+                )  # fmt: skip
+        # In this order each of them hears of a trial; see `Consumers`.
+        consumers: list[TrialConsumer | None] = [
+            HostHealth(), self._records, self._retention, self._pruner, self._limits,
+            self._progress, self._trackers,
+        ]  # fmt: skip
+        return SearchLoop(
+            searcher,
+            self._engine,
+            self._run,
+            consumers=Consumers([each for each in consumers if each is not None]),
+            limits=self._limits,
+            interrupts=interrupts,
+            progress=self._progress,
+            trackers=self._trackers,
+            reuse=self._search.reuse,
+            recorded=recorded,
+            pruner=self._pruner,
+        )
+
+    def _result(self, loop: SearchLoop, stopped: str | None) -> Result:
+        trials = tuple(loop.results())
+        return Result(trials, self._run.place, self._description, stopped)
 
 
 def _engine(
@@ -222,12 +259,6 @@ def _engine(
         options.limit_threads,
     )
     return SparkEngine(spark, train, template, resources, tuple(options.py_files), options.data)
-
-
-def _keeper(search: Search, options: Options, run: RunDirectory) -> Keeper | None:
-    if options.n_kept is None:
-        return None
-    return Keeper(options.n_kept, search.objectives, run, search.repeats, search.confirm)
 
 
 def _unsent(error: StorageError, result: Result) -> StorageError:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from sparkexp.analysis.specs import HParamSpec
 from sparkexp.objective import Objective
+from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import Trial, TrialResult
 
 __all__ = ["Engine", "Isolation", "Train", "TrialTask"]
@@ -56,12 +56,15 @@ class TrialTask:
         A file with the first argument for the train function.
     environment : Mapping[str, str]
         Environment variables set for the trial, unless they are set already.
-    hparams : tuple of HParamSpec
-        The search space as TensorBoard shows it.
-    curve : bool
-        Whether the driver wants to see what the trial reports of its objective.
-    last_generation : int, optional
-        The largest generation that TensorBoard shows, where trials have one.
+    trackers : tuple of TrialTracker
+        What follows the trial on its executor; each attempt gets copies.
+    attempt : AttemptTrackers or bytes
+        These copies, once they have started, or what cloudpickle made of them: the process that
+        supervises the trial must not load what users wrote.
+    tracking_environment : Mapping[str, str]
+        Environment variables that they want for the trial, whatever is set already.
+    reads_reports : bool
+        Whether the driver wants to see what the trial reports.
     on_report : Callable, optional
         Called after each report; in the driver's own process only.
     """
@@ -81,9 +84,10 @@ class TrialTask:
     threads: int | None = None
     data: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    hparams: tuple[HParamSpec, ...] = ()
-    curve: bool = False
-    last_generation: int | None = None
+    trackers: tuple[TrialTracker, ...] = ()
+    attempt: AttemptTrackers | bytes = b""
+    tracking_environment: Mapping[str, str] = field(default_factory=dict)
+    reads_reports: bool = False
     on_report: Callable[[], None] | None = None
 
 

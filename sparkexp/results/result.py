@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.cost import fidelity_cost
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.ranking import (
     best_first,
     ranked,
 )
 from sparkexp.errors import (
-    InvalidArgumentError,
     NoBestTrialError,
     RunDirectoryError,
-    StorageError,
 )
 from sparkexp.objective import Objective
 from sparkexp.results.artifacts import load_model
 from sparkexp.results.best_trial import BestTrial, best_of, front_of, why_no_best
 from sparkexp.results.table import configurations_frame, frame_of, with_blanks
-from sparkexp.runs import RunDirectory, open_run
+from sparkexp.runs import RunDirectory
 from sparkexp.runs.paths import model_file
-from sparkexp.search.registry import shows_elite
-from sparkexp.search.spec import Search, recorded_objectives, specs_of
+from sparkexp.search.spec import recorded_description, specs_of
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -50,16 +48,12 @@ class Result:
     ----------
     trials : tuple of TrialResult
         In the order of their numbers.
-    objectives : tuple of Objective
-        What was optimised.
     logdir : str
         The run's log directory, a path or a URL.
-    name : str
-        The run's name.
+    search : SearchDescription
+        What the search was.
     stopped : str, optional
         Why the search ended before its last trial; None if it did not.
-    searcher : str
-        The name of what proposed the trials, such as ``'grid'`` or ``'surrogate'``.
 
     Examples
     --------
@@ -74,11 +68,9 @@ class Result:
     """
 
     trials: tuple[TrialResult, ...]
-    objectives: tuple[Objective, ...]
     logdir: str
-    name: str = ""
+    search: SearchDescription
     stopped: str | None = None
-    searcher: str = ""
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Result:
@@ -90,12 +82,25 @@ class Result:
             If it is damaged.
         """
         try:
-            objectives, name = recorded_objectives(run.settings), str(run.settings["name"])
+            search = recorded_description(run.settings)
         except (KeyError, TypeError, ValueError) as error:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
-        trials = tuple(run.results())
-        searcher = str(run.settings.get("searcher", ""))
-        return cls(trials, objectives, run.place, name, searcher=searcher)
+        return cls(tuple(run.results()), run.place, search)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.search.name
+
+    @property
+    def searcher(self) -> str:
+        """The name of what proposed the trials, such as ``'grid'`` or ``'surrogate'``."""
+        return self.search.searcher
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What was optimised."""
+        return self.search.objectives
 
     @property
     def direction(self) -> Direction:
@@ -280,8 +285,9 @@ class Result:
         """
         from sparkexp.results.plots import draw
 
-        elite = shows_elite(self.searcher)
-        return draw(kind, self.trials, self._axes(), self.objectives, backend, elite)
+        return draw(
+            kind, self.trials, self._axes(), self.objectives, backend, self.search.shows_elite
+        )
 
     def tensorboard(self, *, port: int = 0) -> TensorBoardServer:
         """Start TensorBoard on the run; a notebook shows it inline.
@@ -313,11 +319,7 @@ class Result:
     def _axes(self) -> list[Axis]:
         from sparkexp.analysis.axes import Axis
 
-        try:
-            search = Search.from_json(open_run(self.logdir).settings)
-            specs = search.hparams()
-        except (RunDirectoryError, StorageError, InvalidArgumentError, KeyError, TypeError):
-            specs = specs_of(r.trial.params for r in self.trials)  # the run's directory is gone
+        specs = self.search.parameters or specs_of(r.trial.params for r in self.trials)
         return [Axis(spec) for spec in specs]
 
     def __repr__(self) -> str:

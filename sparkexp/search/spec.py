@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparkexp.analysis.specs import MISSING, HParamSpec, Interval
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.analysis.specs import MISSING, Interval, ParameterSpec
 from sparkexp.checks import as_direction
+from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
 from sparkexp.search import RungSearcher, Searcher
 from sparkexp.search.base import Known
@@ -17,7 +19,7 @@ from sparkexp.space import Choice, Parameter, Space
 from sparkexp.space.constraint import Where
 from sparkexp.trial import ParamValue
 
-__all__ = ["Search", "recorded_objectives", "specs_of"]
+__all__ = ["Search", "recorded_description", "recorded_objectives", "specs_of"]
 
 # Values of a discrete parameter that TensorBoard offers one by one in its filter.
 MAX_LISTED_VALUES = 12
@@ -62,11 +64,6 @@ class Search:
         return getattr(self.inner, "generations", None)
 
     @property
-    def last_generation(self) -> int | None:
-        """The largest generation that is shown: confirming runs come after all others."""
-        return None if self.generations is None else self.generations + (self.confirm > 0)
-
-    @property
     def inner(self) -> Searcher:
         """The searcher that proposes configurations, each of which may run several times."""
         return (
@@ -106,17 +103,48 @@ class Search:
         configurations = self.searcher.settings().get("configurations", [])
         return list(dict.fromkeys((*configuration, *extras) for configuration in configurations))
 
-    def hparams(self) -> tuple[HParamSpec, ...]:
-        """Return the parameters as TensorBoard shows them."""
+    def parameters(self) -> tuple[ParameterSpec, ...]:
+        """Return what is searched, as it is to be shown."""
         if self.space is not None:
             always = self.space.always
             named = self.space.parameters.items()
             return tuple(_spec(n, p, n not in always) for n, p in named)
         return specs_of(self.searcher.settings().get("configurations", []))
 
-    def extras(self) -> tuple[HParamSpec, ...]:
-        """Return what trials are given beside the parameters, as TensorBoard shows it."""
-        return tuple(HParamSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
+    def extras(self) -> tuple[ParameterSpec, ...]:
+        """Return what trials are given beside the parameters, as it is to be shown."""
+        return tuple(ParameterSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
+
+    def describe(self, name: str, *, prunes: bool = False, about: str = "") -> SearchDescription:
+        """Return what the search is, as data.
+
+        Parameters
+        ----------
+        name : str
+            The run's name.
+        prunes : bool
+            Whether trials may be ended early.
+        about : str
+            Markdown: how to repeat it.
+        """
+        searcher = self.searcher
+        return SearchDescription(
+            name,
+            self.objectives,
+            self.inner.name,
+            self.inner.settings(),
+            self.parameters(),
+            self.extras(),
+            generations=self.generations,
+            popsize=self.popsize,
+            rungs=self.rungs,
+            repeats=self.repeats,
+            confirm=self.confirm,
+            asynchronous=searcher.order_matters,
+            shows_elite=self.inner.shows_elite,
+            prunes=prunes,
+            about=about,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return all that `from_json` needs, as a dict that `json` can write."""
@@ -185,7 +213,24 @@ def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
     return objectives_of(metric, [as_direction(direction) for direction in directions])
 
 
-def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[HParamSpec, ...]:
+def recorded_description(record: Mapping[str, Any]) -> SearchDescription:
+    """Return what a recorded search is; of a searcher that is not known here, what is plain.
+
+    Raises
+    ------
+    KeyError, TypeError, InvalidArgumentError
+        If it is no record of a search.
+    """
+    name = str(record["name"])
+    try:
+        prunes = record.get("options", {}).get("prune") is not None
+        return Search.from_json(record).describe(name, prunes=prunes)
+    except (InvalidArgumentError, KeyError, TypeError):
+        searcher = str(record.get("searcher", ""))
+        return SearchDescription(name, recorded_objectives(record), searcher)
+
+
+def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[ParameterSpec, ...]:
     """Return the parameters of a list of configurations, as they are to be shown."""
     values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
     configurations = list(configurations)
@@ -195,14 +240,14 @@ def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[HParam
     for name, known in values.items():
         if not all(name in configuration for configuration in configurations):
             known[MISSING] = None
-    return tuple(HParamSpec(name, tuple(known)) for name, known in values.items())
+    return tuple(ParameterSpec(name, tuple(known)) for name, known in values.items())
 
 
-def _spec(name: str, parameter: Parameter, optional: bool) -> HParamSpec:
+def _spec(name: str, parameter: Parameter, optional: bool) -> ParameterSpec:
     domain = _domain(parameter)
     if optional and isinstance(domain, tuple):
         domain = (*domain, MISSING)
-    return HParamSpec(name, domain, getattr(parameter, "log", False), optional)
+    return ParameterSpec(name, domain, getattr(parameter, "log", False), optional)
 
 
 def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:

@@ -1,46 +1,21 @@
-"""TensorBoard: event files, hyperparameters and the server, without importing TensorFlow.
+"""Trackers: what a search is followed with. TensorBoard is one, users may bring their own.
 
 Importing this package is light; TensorBoard's modules are imported by the functions that need
 them (0.15 s, once per process).
 """
 
-from sparkexp.tracking.tensorboard.events import EventFile
-from sparkexp.tracking.tensorboard.hparams import HParamSpec, Interval, MetricSpec
-from sparkexp.tracking.tensorboard.links import Link, board_links, overview_directory
-from sparkexp.tracking.tensorboard.search_log import SearchLog
-from sparkexp.tracking.tensorboard.server import TensorBoardServer, start_tensorboard
-from sparkexp.tracking.tensorboard.sessions import (
-    ACCEPTED_TAG,
-    DURATION_TAG,
-    GENERATION,
-    OBJECTIVE_TAG,
-    reported_tag,
-    returned_tag,
-    row_name,
-    write_experiment,
-    write_session_end,
-    write_session_start,
-)
+from sparkexp.tracking.attempt import AttemptTrackers
+from sparkexp.tracking.base import Attempt, Outcome, Report, Tracker, TrialTracker
+from sparkexp.tracking.tensorboard import TensorBoard, TensorBoardServer, start_tensorboard
 
 __all__ = [
-    "ACCEPTED_TAG",
-    "DURATION_TAG",
-    "GENERATION",
-    "OBJECTIVE_TAG",
-    "EventFile",
-    "HParamSpec",
-    "Interval",
-    "Link",
-    "MetricSpec",
-    "SearchLog",
+    "Attempt",
+    "AttemptTrackers",
+    "Outcome",
+    "Report",
+    "TensorBoard",
     "TensorBoardServer",
-    "board_links",
-    "overview_directory",
-    "reported_tag",
-    "returned_tag",
-    "row_name",
+    "Tracker",
+    "TrialTracker",
     "start_tensorboard",
-    "write_experiment",
-    "write_session_end",
-    "write_session_start",
 ]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from sparkexp.analysis.axes import Axis, number_text, round_ticks
-from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.analysis.specs import Interval, ParameterSpec
 
 
 def axis(domain, log=False) -> Axis:
-    return Axis(HParamSpec("p", domain, log))
+    return Axis(ParameterSpec("p", domain, log))
 
 
 def test_numbers_lie_where_they_are():

@@ -7,7 +7,7 @@ import pytest
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, by_value
-from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.objective import Objective
 from sparkexp.search import EvolutionSearcher, HybridSearcher, ShadeSearcher, SurrogateSearcher
 from sparkexp.search.registry import shows_elite
@@ -17,7 +17,7 @@ from sparkexp.trial import State, Trial, TrialResult
 from .results import trial
 
 MAX, MIN = Objective(), Objective(None, "min")
-X = Axis(HParamSpec("x", Interval(0, 1)))
+X = Axis(ParameterSpec("x", Interval(0, 1)))
 
 
 def test_a_generation_closes_with_its_last_trial():

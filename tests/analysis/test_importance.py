@@ -7,16 +7,16 @@ import pytest
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.importance import alone, in_a_forest, most_important
-from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.errors import EnvironmentUnfitError
 
 from .results import trial
 
 AXES = [
-    Axis(HParamSpec("noise", Interval(0, 1))),
-    Axis(HParamSpec("strong", Interval(1e-4, 1), log=True)),
-    Axis(HParamSpec("name", ("a", "b", "c"))),
-    Axis(HParamSpec("fixed", (1,))),
+    Axis(ParameterSpec("noise", Interval(0, 1))),
+    Axis(ParameterSpec("strong", Interval(1e-4, 1), log=True)),
+    Axis(ParameterSpec("name", ("a", "b", "c"))),
+    Axis(ParameterSpec("fixed", (1,))),
 ]
 
 
@@ -46,12 +46,12 @@ def test_constants_and_few_trials_say_nothing(measure):
     few = list(results(5))
     assert measure(few, AXES) == {}
     level = [trial(k, 1.0, {"x": k / 10}) for k in range(10)]
-    assert measure(level, [Axis(HParamSpec("x", Interval(0, 1)))]) == {"x": 0.0}
+    assert measure(level, [Axis(ParameterSpec("x", Interval(0, 1)))]) == {"x": 0.0}
 
 
 def test_missing_parameters_are_put_up_with():
     some = [trial(k, float(k % 5), {"x": k / 40} if k % 3 else {}) for k in range(40)]
-    axes = [Axis(HParamSpec("x", Interval(0, 1)))]
+    axes = [Axis(ParameterSpec("x", Interval(0, 1)))]
     assert 0 <= alone(some, axes)["x"] < 0.5
     assert set(in_a_forest(some, axes)) == {"x"}
 

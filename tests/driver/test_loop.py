@@ -9,10 +9,14 @@ from dataclasses import replace
 
 import pytest
 
+from sparkexp.driver.consumers import Consumers
+from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
 from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.progress import Progress
+from sparkexp.driver.records import Records
+from sparkexp.driver.trackers import Trackers
 from sparkexp.engine import Engine
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory, create_run, open_run
@@ -24,8 +28,9 @@ from sparkexp.search import (
     Searcher,
     ShadeSearcher,
 )
+from sparkexp.search.spec import Search
 from sparkexp.space import Choice, Int, Space
-from sparkexp.tracking import SearchLog
+from sparkexp.tracking import TensorBoard
 from sparkexp.trial import State, Trial, TrialResult, params_key
 
 from ..tracking.tensorboard.reading import experiment
@@ -91,19 +96,30 @@ def search(tmp_path):
     """Runs a search; returns its results and the run's directory."""
 
     def search(
-        searcher: Searcher, engine: Engine, reuse: bool = True, generations: int | None = None
+        searcher: Searcher, engine: Engine, reuse: bool = True
     ) -> tuple[list[TrialResult], RunDirectory]:
         root = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         run = create_run(root, {})
-        log = SearchLog(root / "search", (), (Objective(),), generations)
+        description = Search(searcher).describe("a search")
+        trackers = Trackers([TensorBoard()], description, run)
         progress = Progress(searcher.n_trials, (Objective(),), stream=io.StringIO())
+        limits = Limits(Objective())
+        consumers = [HostHealth(), Records(run, searcher), limits, progress, trackers]
         with engine:
             loop = SearchLoop(
-                searcher, engine, run, log, progress, Limits(Objective()), Interrupts(), reuse
+                searcher,
+                engine,
+                run,
+                consumers=Consumers(consumers),
+                limits=limits,
+                interrupts=Interrupts(),
+                progress=progress,
+                trackers=trackers,
+                reuse=reuse,
             )
             assert loop.run() is None
             results = loop.results()
-        log.close()
+        trackers.close("complete")
         return results, run
 
     return search

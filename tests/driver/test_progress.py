@@ -4,6 +4,7 @@ import io
 import re
 import sys
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,6 +13,15 @@ from sparkexp.objective import Objective
 from sparkexp.trial import State, Trial, TrialResult
 
 MAX = (Objective(),)
+
+
+def show(progress: Progress, results: Sequence[TrialResult], n_running: int) -> None:
+    """Let the progress know of the results that are new to it, and show the state."""
+    n_known = vars(progress).setdefault("n_known", 0)
+    for result in results[n_known:]:
+        progress.trial_ended(result)
+    vars(progress)["n_known"] = len(results)
+    progress.show(n_running)
 
 
 class Terminal(io.StringIO):
@@ -29,14 +39,14 @@ def test_a_line_per_trial_of_a_small_search():
     progress = Progress(3, MAX, stream=stream)
     progress.plan("the plan\n")
     results = []
-    progress.show(results, 2)
+    show(progress, results, 2)
     results.append(ended(0, 0.5, lr=0.12345, opt="adam"))
-    progress.show(results, 2)
-    progress.show(results, 2)  # nothing new
+    show(progress, results, 2)
+    show(progress, results, 2)  # nothing new
     results.append(ended(1, error="Traceback …\nValueError: bad rate"))
-    progress.show(results, 1)
+    show(progress, results, 1)
     results.append(ended(2, 0.25, lr=0.2, opt="sgd"))
-    progress.show(results, 0)
+    show(progress, results, 0)
     progress.close()
     assert stream.getvalue().splitlines() == [
         "the plan",
@@ -54,26 +64,26 @@ def test_a_line_per_trial_of_a_small_search():
 def test_the_best_follows_the_direction(direction, values, best):
     stream = io.StringIO()
     progress = Progress(len(values), (Objective(None, direction),), stream=stream)
-    progress.show([ended(k, value, k=k) for k, value in enumerate(values)], 0)
+    show(progress, [ended(k, value, k=k) for k, value in enumerate(values)], 0)
     assert f"best {best} (k=" in stream.getvalue()
 
 
 def test_the_first_of_equals_stays_the_best():
     stream = io.StringIO()
-    Progress(2, MAX, stream=stream).show([ended(0, 1.0, k=0), ended(1, 1.0, k=1)], 0)
+    show(Progress(2, MAX, stream=stream), [ended(0, 1.0, k=0), ended(1, 1.0, k=1)], 0)
     assert "best 1 (k=0)" in stream.getvalue()
 
 
 def test_without_values_there_is_no_best():
     stream = io.StringIO()
-    Progress(1, MAX, stream=stream).show([ended(0)], 0)
+    show(Progress(1, MAX, stream=stream), [ended(0)], 0)
     assert stream.getvalue() == "1 of 1 trials done, 0 running, 0 failed\n"
 
 
 def test_only_the_first_failure_has_a_line():
     stream = io.StringIO()
     progress = Progress(3, MAX, stream=stream)
-    progress.show([ended(k, error=f"E{k}") for k in range(3)], 0)
+    show(progress, [ended(k, error=f"E{k}") for k in range(3)], 0)
     assert re.findall(r"failed: (.*)", stream.getvalue()) == ["E0"]
     assert "3 failed" in stream.getvalue()
 
@@ -84,7 +94,7 @@ def test_a_large_search_is_not_a_line_per_trial():
     results = []
     for k in range(500):
         results.append(ended(k, float(k)))
-        progress.show(results, 4 if k < 499 else 0)
+        show(progress, results, 4 if k < 499 else 0)
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith("1 of 500") and lines[-1].startswith("500 of 500")
     assert len(lines) < 10
@@ -92,7 +102,7 @@ def test_a_large_search_is_not_a_line_per_trial():
 
 def test_a_search_without_end_has_no_total():
     stream = io.StringIO()
-    Progress(None, MAX, stream=stream).show([ended(0, 1.0)], 0)
+    show(Progress(None, MAX, stream=stream), [ended(0, 1.0)], 0)
     assert stream.getvalue().startswith("1 trials done")
 
 
@@ -100,7 +110,7 @@ def test_disabled_shows_nothing():
     stream = Terminal()
     progress = Progress(2, MAX, enabled=False, stream=stream)
     progress.plan("the plan")
-    progress.show([ended(0, error="E")], 0)
+    show(progress, [ended(0, error="E")], 0)
     progress.close()
     assert stream.getvalue() == ""
 
@@ -116,11 +126,11 @@ def test_a_terminal_has_a_bar():
     stream = Terminal()
     progress = Progress(4, MAX, stream=stream)
     results = [ended(0, 0.5, lr=0.1)]
-    progress.show(results, 3)
+    show(progress, results, 3)
     results.append(ended(1, error="Traceback …\nValueError: bad rate"))
-    progress.show(results, 2)
+    show(progress, results, 2)
     results += [ended(2, 0.75, lr=0.2), ended(3, 0.7, lr=0.3)]
-    progress.show(results, 0)
+    show(progress, results, 0)
     progress.close()
     text = stream.getvalue()
     assert "trials/trial-00001 failed: ValueError: bad rate\n" in text
@@ -134,7 +144,7 @@ def test_a_terminal_has_a_bar():
 def test_a_bar_waits_for_the_first_trial_without_division_by_zero():
     stream = Terminal()
     progress = Progress(2, MAX, stream=stream)
-    progress.show([], 2)
+    show(progress, [], 2)
     progress.close()
     assert "0/2" in stream.getvalue() and "2 running" in stream.getvalue()
 
@@ -143,10 +153,10 @@ def test_showing_is_cheap():
     stream = io.StringIO()
     progress = Progress(10_000, MAX, stream=stream)
     results = [ended(k, float(k)) for k in range(10_000)]
-    progress.show(results, 1)
+    show(progress, results, 1)
     started = time.perf_counter()
     for _ in range(1000):
-        progress.show(results, 1)
+        show(progress, results, 1)
     # Looking at all results each time would take seconds.
     assert time.perf_counter() - started < 1.0
 
@@ -164,7 +174,7 @@ def test_the_best_is_the_one_with_the_best_mean_or_of_each_objective():
         TrialResult(Trial(k, {"x": k // 2}, repetition=k % 2), State.SUCCEEDED, value)
         for k, value in enumerate([9.0, 1.0, 6.0, 7.0])
     ]
-    Progress(4, MAX, stream=stream).show(runs, 0)
+    show(Progress(4, MAX, stream=stream), runs, 0)
     assert "best 6.5 in 2 runs (x=1)" in stream.getvalue()
     stream = io.StringIO()
     both = [
@@ -172,5 +182,5 @@ def test_the_best_is_the_one_with_the_best_mean_or_of_each_objective():
         for k, values in enumerate([(0.5, 3.0), (0.7, 8.0)])
     ]
     objectives = (Objective("accuracy"), Objective("latency", "min"))
-    Progress(2, objectives, stream=stream).show(both, 0)
+    show(Progress(2, objectives, stream=stream), both, 0)
     assert "best accuracy 0.7, best latency 3\n" in stream.getvalue()

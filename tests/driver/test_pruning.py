@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from sparkexp import experiment
-from sparkexp.context.curve import MAX_POINTS, CurveFile, read_curve
+from sparkexp.context.curve import MAX_POINTS, CurveFile, curve_of, read_reports
 from sparkexp.driver.pruning import MedianRule, Pruner, as_rule
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
+from sparkexp.tracking import Report
 from sparkexp.trial import State, Trial, TrialResult
 
 from ..tracking.tensorboard.reading import scalars, session_groups
@@ -46,32 +48,40 @@ def test_others_count_with_what_they_had_reported_by_then():
     assert not rule.is_to_end([(5, 0.2)], [[(7, 0.9)]], Objective())  # nobody has been there yet
 
 
+def report(step: int, **metrics: float) -> Report:
+    return Report(step, 1.5 + step, metrics)
+
+
+def accuracy(path: Path) -> list[tuple[int, float]]:
+    return curve_of(read_reports(path), "accuracy")
+
+
 def test_a_curve_file_is_small_and_whole(tmp_path):
     path = tmp_path / "curves" / "trial-00001.json"
-    curve = CurveFile(path, "accuracy", seconds=0.05)
-    curve.add(0, {"loss": 1.0})
-    assert not path.exists()
-    curve.add(0, {"accuracy": 0.5, "loss": 1.0})
-    assert read_curve(path) == [(0, 0.5)]  # the first one at once
-    curve.add(1, {"accuracy": 0.6})
-    assert len(read_curve(path)) == 1
+    curve = CurveFile(path, seconds=0.05)
+    curve.add(report(0, loss=1.0))
+    assert read_reports(path) == [report(0, loss=1.0)]  # the first one at once
+    curve.add(report(1, accuracy=0.6, loss=0.5))
+    assert len(read_reports(path)) == 1
     time.sleep(0.06)
-    curve.add(2, {"accuracy": 0.7})
-    assert read_curve(path) == [(0, 0.5), (1, 0.6), (2, 0.7)]
+    curve.add(report(2, accuracy=0.7))
+    assert accuracy(path) == [(1, 0.6), (2, 0.7)]
     for step in range(3, 3 * MAX_POINTS):
-        curve.add(step, {"accuracy": 0.8})
+        curve.add(report(step, accuracy=0.8))
     curve.close()
-    points = read_curve(path)
+    points = accuracy(path)
     assert len(points) <= MAX_POINTS and points[-1] == (3 * MAX_POINTS - 1, 0.8)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_without_a_metric_the_only_one_counts(tmp_path):
-    curve = CurveFile(tmp_path / "c.json", None, seconds=0)
-    curve.add(0, {"a": 1.0, "b": 2.0})
-    assert read_curve(tmp_path / "c.json") == []
-    curve.add(1, {"a": 1.0})
-    assert read_curve(tmp_path / "c.json") == [(1, 1.0)]
+def test_without_a_metric_the_only_one_counts():
+    assert curve_of([report(0, a=1.0, b=2.0), report(1, a=1.0)], None) == [(1, 1.0)]
+
+
+def test_curves_of_version_0_1_0_are_read(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text("[[0, 0.5], [3, 0.75]]")
+    assert accuracy(path) == curve_of(read_reports(path), None) == [(0, 0.5), (3, 0.75)]
 
 
 def test_many_trials_are_looked_at_in_turn(tmp_path):
@@ -80,7 +90,7 @@ def test_many_trials_are_looked_at_in_turn(tmp_path):
     pruner = Pruner(MedianRule(1, 1), Objective(), run)
     good = Trial(0, {})
     run.paths.curve(0).write_text(json.dumps([[s, 0.9] for s in range(500)]))
-    pruner.known(TrialResult(good, State.SUCCEEDED, 0.9))
+    pruner.trial_ended(TrialResult(good, State.SUCCEEDED, 0.9))
     running = [Trial(k, {}) for k in range(1, 2001)]
     for trial in running:
         bad = json.dumps([[s, 0.1] for s in range(500)])

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from sparkexp import experiment
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.engine import Engine, InlineEngine, Resources, SparkEngine, TrialTask
+from sparkexp.tracking.tensorboard import TrialSession
 from sparkexp.trial import State, Trial, TrialResult
 
 Build = Callable[[Callable[..., Any]], Engine]
@@ -21,12 +23,15 @@ Build = Callable[[Callable[..., Any]], Engine]
 SESSIONS = [pytest.param(name, marks=pytest.mark.spark) for name in ("spark", "connect")]
 
 
+TRACKERS = (TrialSession(SearchDescription("a run")),)
+
+
 @pytest.fixture(params=["inline", *SESSIONS])
 def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
     engines: list[Engine] = []
 
     def make(train: Callable[..., Any]) -> Engine:
-        template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
+        template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), trackers=TRACKERS)
         if request.param == "inline":
             engines.append(InlineEngine(template))
         else:
@@ -137,7 +142,7 @@ def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
         own.unlink()
         return n_running
 
-    template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
+    template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), trackers=TRACKERS)
     with SparkEngine(any_spark, train, template, resources) as engine:
         assert (engine.slots, engine.ahead) == (slots, ahead)
         for k in range(slots + ahead):
@@ -155,7 +160,9 @@ def test_close_ends_running_trials(any_spark: Any, tmp_path: Path) -> None:
         time.sleep(60)
         return 1
 
-    engine = SparkEngine(any_spark, train, TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
+    engine = SparkEngine(
+        any_spark, train, TrialTask(Trial(0, {}), train, str(tmp_path / "run"), trackers=TRACKERS)
+    )
     engine.submit(Trial(0, {}))
     deadline = time.monotonic() + 60
     while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from sparkexp import experiment
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.errors import NoBestTrialError
 from sparkexp.objective import Objective
 from sparkexp.results.result import Result
@@ -23,14 +24,9 @@ def failed(number, error, params=None) -> TrialResult:
     return TrialResult(Trial(number, params or {}), State.FAILED, error=error)
 
 
-def result(*trials, direction="max", **fields) -> Result:
-    return Result(
-        trials,
-        fields.pop("objectives", (Objective(None, direction),)),
-        "/runs/example",
-        fields.pop("name", "example"),
-        **fields,
-    )
+def result(*trials, direction="max", name="example", objectives=None, **fields) -> Result:
+    objectives = objectives or (Objective(None, direction),)
+    return Result(trials, "/runs/example", SearchDescription(name, objectives), **fields)
 
 
 @pytest.mark.parametrize(
@@ -289,9 +285,8 @@ def test_a_run_on_disk_is_read_back(tmp_path):
     for one in trials:
         run.record(one)
     again = Result.of_run(open_run(tmp_path / "run"))
-    assert again == Result(
-        tuple(reversed(trials)), (Objective(None, "min"),), str(tmp_path / "run"), "search"
-    )
+    search = SearchDescription("search", (Objective(None, "min"),))
+    assert again == Result(tuple(reversed(trials)), str(tmp_path / "run"), search)
     assert again.best.params == {"x": 1}
 
 

@@ -67,6 +67,7 @@ def test_a_warm_start(runs):
 
 @pytest.mark.parametrize("command", ["show", "report"])
 @pytest.mark.parametrize("name", ["evolution", "front", "repeats", "rungs"])
-def test_the_command_line(name, command, runs, capsys):
+def test_the_command_line(name, command, runs, capsys, monkeypatch):
+    monkeypatch.chdir(runs)  # the report goes there
     assert main([command, str(runs / name)]) == 0
     assert capsys.readouterr().out

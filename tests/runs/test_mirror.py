@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from sparkexp.cli import main
-from sparkexp.context.reporter import ScalarReporter
 from sparkexp.runs.mirror import Mirror
 from sparkexp.storage.filesystems import open_filesystem
-from sparkexp.tracking import overview_directory, start_tensorboard
+from sparkexp.tracking import start_tensorboard
+from sparkexp.tracking.tensorboard import overview_directory
 from tests.tracking.tensorboard.http_api import Api, wait_for
+from tests.tracking.tensorboard.reporting import reporter_in
 from tests.tracking.tensorboard.searching import evolution
 
 # Between the rounds while a storage is away, with the settings of a test.
@@ -160,7 +161,7 @@ def test_tensorflow_is_not_needed(tmp_path):
 def test_a_scalar_written_remotely_is_seen_within_15_s(storage_server, tmp_path):
     place = f"{storage_server.url}/mirrored"
     trial = tmp_path / "gen-000/trial-00000"
-    with ScalarReporter(trial) as reporter:
+    with reporter_in(trial) as reporter:
         reporter.report(0, {"loss": 1.0})
         upload(place, tmp_path)
         with start_tensorboard(place) as board:

@@ -155,7 +155,9 @@ def test_the_search_can_be_repeated_from_its_text():
 
 
 def test_tensorboard_shows_what_is_not_there():
-    shown = {spec.name: spec for spec in Search(RandomSearcher(space()), space=space()).hparams()}
+    shown = {
+        spec.name: spec for spec in Search(RandomSearcher(space()), space=space()).parameters()
+    }
     assert [name for name, spec in shown.items() if spec.optional] == ["momentum", "nesterov"]
     assert shown["momentum"].coerce(0.123456) == "0.1235"
 

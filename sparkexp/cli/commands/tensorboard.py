@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkexp.cli.command import Command
 from sparkexp.errors import RunDirectoryError
-from sparkexp.tracking import TensorBoardServer, overview_directory, start_tensorboard
+from sparkexp.tracking.tensorboard import TensorBoardServer, overview_directory, start_tensorboard
 
 __all__ = ["COMMAND"]
 

@@ -6,9 +6,11 @@ import ctypes
 import faulthandler
 import functools
 import os
+import pickle
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -16,10 +18,12 @@ from typing import NoReturn
 from sparkexp.context.checkpoints import Checkpoints
 from sparkexp.context.current import activate
 from sparkexp.context.curve import CurveFile
+from sparkexp.context.reporter import Reporter
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.data import read_data
 from sparkexp.engine.worker.outcome import Outcome, call_train, failure
 from sparkexp.runs import RunPaths
+from sparkexp.tracking import AttemptTrackers
 from sparkexp.trial import State
 
 __all__ = ["die_with_parent", "run_here", "run_in_child"]
@@ -39,6 +43,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     """
     try:
         train = task.train if callable(task.train) else _load(task.train)
+        trackers = _trackers(task)
         if task.data is not None:
             train = functools.partial(train, read_data(Path(task.data)))
     except Exception as error:
@@ -46,8 +51,11 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     warnings: tuple[str, ...] = ()
     outcome = None
     try:
-        curve = _curve(task)
-        with activate(directory, task.trial.checkpoint, curve, task.on_report) as current:
+        reporter = Reporter(trackers, _curve(task), task.on_report)
+        with (
+            _environment(task.tracking_environment),
+            activate(directory, reporter, task.trial.checkpoint) as current,
+        ):
             outcome = call_train(train, task.trial.arguments, task.objectives, task.needs_value)
             outcome = replace(outcome, continued=current.checkpoints.continued)
             if outcome.state is State.SUCCEEDED:
@@ -56,16 +64,39 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         if outcome is None:
             raise
         warnings = (f"Live metrics could not be written: {error}",)
+    warnings += trackers.taken_warnings()
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
 
 
+def _trackers(task: TrialTask) -> AttemptTrackers:
+    if isinstance(task.attempt, AttemptTrackers):
+        return task.attempt
+    loaded: AttemptTrackers = pickle.loads(task.attempt) if task.attempt else AttemptTrackers()
+    return loaded
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def _curve(task: TrialTask) -> CurveFile | None:
-    if not task.curve:
+    if not task.reads_reports:
         return None
     path = RunPaths(Path(task.logdir)).curve(task.trial.number)
     if task.on_report is not None:  # the driver looks at it after every report
-        return CurveFile(path, task.objectives[0].name, seconds=0)
-    return CurveFile(path, task.objectives[0].name)
+        return CurveFile(path, seconds=0)
+    return CurveFile(path)
 
 
 def _with_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:

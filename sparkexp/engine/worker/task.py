@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.objective import returned_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.tracking import row_name, write_session_end, write_session_start
+from sparkexp.tracking import AttemptTrackers
 from sparkexp.trial import State, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -51,7 +50,11 @@ def order_of(task: TrialTask) -> dict[str, Any]:
     """Return what sets a task apart from those of other trials, for `json` to write."""
     return {
         "trial": task.trial.to_json(),
-        "known": {"parent_value": task.trial.parent_value, "checkpoint": task.trial.checkpoint},
+        "known": {
+            "parent_value": task.trial.parent_value,
+            "checkpoint": task.trial.checkpoint,
+            "tracking": {name: dict(given) for name, given in task.trial.tracking.items()},
+        },
         "gpus": task.gpus,
         "first_attempt": task.first_attempt,
     }
@@ -139,16 +142,15 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         return run_elsewhere(task, lambda here: run_attempt(here, attempt, addresses))
     paths = RunPaths(Path(task.logdir))
     directory = paths.trial(task.trial.id, attempt)
-    warnings = []
+    warnings: tuple[str, ...] = ()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        row = row_name(task.trial, paths.root.name)
-        write_session_start(
-            directory, task.trial, time.time(), specs=task.hparams, group=row,
-            last_generation=task.last_generation,
-        )  # fmt: skip
     except OSError as error:
-        warnings.append(_tracking_warning(error))
+        warnings = (f"The trial's directory could not be made: {error}",)
+    trackers = AttemptTrackers(task.trackers)
+    environment = trackers.start(task.trial, str(directory), attempt, paths.root.name)
+    task = replace(task, trackers=(), attempt=trackers, tracking_environment=environment)
+    warnings += trackers.taken_warnings()
     try:
         devices = _devices(task, addresses)
         with pinned(devices):
@@ -156,15 +158,19 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
             outcome = _run(task, str(directory), paths)
     except EnvironmentUnfitError as error:
         gpu, outcome = "", failure(str(error))
-    result = _result(task, outcome, attempt, str(directory), gpu, tuple(warnings))
+    result = _result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_tail(paths.output(directory)))
-    return _with_session_end(result, task)
+    trackers.end(result)
+    return replace(result, warnings=(*result.warnings, *trackers.taken_warnings()))
 
 
 def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
     if task.isolation == "none":
         return run_here(task, directory)
+    import cloudpickle
+
+    task = replace(task, attempt=cloudpickle.dumps(task.attempt))
     return run_isolated(task, directory, paths.output(Path(directory)))
 
 
@@ -215,18 +221,3 @@ def _tail(path: Path) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-TAIL_LINES:])
-
-
-def _with_session_end(result: TrialResult, task: TrialTask) -> TrialResult:
-    """Write the end of the trial's HParams session; a full disk doesn't cost the result."""
-    if result.state is State.CANCELLED:
-        return result  # what that means, the driver knows
-    try:
-        write_session_end(result.logdir, result, task.objectives[0], prunes=task.curve)
-    except OSError as error:
-        return replace(result, warnings=(*result.warnings, _tracking_warning(error)))
-    return result
-
-
-def _tracking_warning(error: OSError) -> str:
-    return f"The trial's event files could not be written: {error}"

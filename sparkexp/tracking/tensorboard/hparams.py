@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparkexp.analysis.specs import HParamSpec, Interval, Kind, kind_of
+from sparkexp.analysis.specs import Interval, Kind, ParameterSpec, kind_of
 from sparkexp.trial import ParamValue, State
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 __all__ = [
-    "HParamSpec",
+    "ParameterSpec",
     "Interval",
     "Kind",
     "MetricSpec",
@@ -50,7 +50,7 @@ class MetricSpec:
 
 
 def experiment_config(
-    specs: Iterable[HParamSpec],
+    specs: Iterable[ParameterSpec],
     metrics: Iterable[MetricSpec],
     *,
     unticked: Collection[str] = (),
@@ -64,7 +64,7 @@ def experiment_config(
 
     Parameters
     ----------
-    specs : iterable of HParamSpec
+    specs : iterable of ParameterSpec
         The hyperparameters. TensorBoard sorts them by name, those that vary first.
     metrics : iterable of MetricSpec
         The metrics, in the order of the columns.
@@ -138,7 +138,7 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _hparam_info(spec: HParamSpec, unticked: bool) -> Any:
+def _hparam_info(spec: ParameterSpec, unticked: bool) -> Any:
     from tensorboard.plugins.hparams import api_pb2
 
     types = {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.errors import StorageError
-from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile
-from sparkexp.tracking.tensorboard.hparams import HParamSpec, MetricSpec
+from sparkexp.tracking.tensorboard.hparams import MetricSpec
 from sparkexp.tracking.tensorboard.reading import events_in, scalar_metrics
 from sparkexp.tracking.tensorboard.sessions import (
     declaration,
@@ -42,57 +41,13 @@ class SearchLog:
     ----------
     directory : str or path
         The driver's own run below the log directory.
-    specs : tuple of HParamSpec
-        The search space.
-    objectives : sequence of Objective
-        The objectives.
-    generations : int, optional
-        Largest generation that is shown, where trials have one.
-    popsize : int, optional
-        Configurations of a generation, where that is known.
-    about : str
-        Markdown: what the search is, and how to repeat it.
-    extras : tuple of HParamSpec
-        Arguments of the trials that are not searched: columns of their own.
-    asynchronous : bool
-        Whether trials enter the population one by one.
-    elite : bool
-        Whether the best trials so far are shown as the population.
-    rungs : sequence of str
-        What trials get on the rungs of a multi-fidelity search.
-    repeats : int, optional
-        Runs of a configuration, where it may have several.
-    prunes : bool
-        Whether trials may be ended early.
+    search : SearchDescription
+        What the search is.
     """
 
-    def __init__(
-        self,
-        directory: str | os.PathLike[str],
-        specs: tuple[HParamSpec, ...],
-        objectives: Sequence[Objective],
-        generations: int | None,
-        popsize: int | None = None,
-        about: str = "",
-        extras: tuple[HParamSpec, ...] = (),
-        asynchronous: bool = False,
-        elite: bool = False,
-        rungs: Sequence[str] = (),
-        repeats: int | None = None,
-        prunes: bool = False,
-    ) -> None:
+    def __init__(self, directory: str | os.PathLike[str], search: SearchDescription) -> None:
         self._directory = directory
-        self._specs = specs
-        self._objectives = tuple(objectives)
-        self._generations = generations
-        self._popsize = popsize
-        self._about = about
-        self._extras = extras
-        self._asynchronous = asynchronous
-        self._elite = elite
-        self._rungs = tuple(rungs)
-        self._repeats = repeats
-        self._prunes = prunes
+        self._search = search
         self._declared = False
         # One file for all: TensorBoard's own loader doesn't come back to an older one.
         self._events = EventFile(directory)
@@ -122,7 +77,7 @@ class SearchLog:
         if not directory.is_dir():
             return
         try:
-            write_session_end(directory, result, self._objectives[0], self._prunes)
+            write_session_end(directory, result, self._search.objectives[0], self._search.prunes)
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
 
@@ -164,18 +119,7 @@ class SearchLog:
             SearchViews,  # loads numpy, which executors don't need
         )
 
-        return SearchViews(
-            self._events,
-            self._specs,
-            self._objectives,
-            self._generations is not None,
-            self._popsize,
-            self._about,
-            self._asynchronous,
-            self._elite,
-            self._rungs,
-            self._repeats,
-        )
+        return SearchViews(self._events, self._search)
 
     def _declare(self, result: TrialResult | None) -> None:
         if self._declared:
@@ -185,16 +129,17 @@ class SearchLog:
             if _is_declared(self._directory):
                 return
             metrics = [] if result is None else self._metrics(result)
+            search = self._search
             summary = declaration(
-                (*self._specs, *self._extras),
+                (*search.parameters, *search.extras),
                 metrics,
-                objective=self._objectives[0].heading,
-                generations=self._generations,
-                accepted=self._repeats is None and len(self._objectives) == 1,
-                pruned=self._prunes,
+                objective=search.objectives[0].heading,
+                generations=search.last_generation,
+                accepted=not search.is_repeated and len(search.objectives) == 1,
+                pruned=search.prunes,
                 more_objectives=[
                     MetricSpec(returned_tag(objective.label), objective.heading)
-                    for objective in self._objectives[1:]
+                    for objective in search.objectives[1:]
                 ],
             )
             self._events.add_summary(summary)
@@ -205,7 +150,7 @@ class SearchLog:
     def _metrics(self, result: TrialResult) -> list[MetricSpec]:
         """Return what the train function returned, reported, and wrote through Keras."""
         # The objectives have their own columns.
-        objectives = {each.name for each in self._objectives}
+        objectives = {each.name for each in self._search.objectives}
         names = [name for name in result.metrics if name not in objectives]
         returned = [MetricSpec(returned_tag(name), name) for name in names]
         written = self._written(result)
@@ -216,7 +161,7 @@ class SearchLog:
         ]
         # A trial that was ended early has returned nothing. TensorBoard ticks what comes first,
         # and its parallel coordinates leave out who lacks what is ticked.
-        found = [*reported, *returned] if self._prunes else [*returned, *reported]
+        found = [*reported, *returned] if self._search.prunes else [*returned, *reported]
         return found[:MAX_METRICS]
 
     def _written(self, result: TrialResult) -> list[MetricSpec]:

@@ -24,9 +24,9 @@ from sparkexp.analysis.specs import MISSING
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, scalars_summary
 from sparkexp.tracking.tensorboard.hparams import (
-    HParamSpec,
     Interval,
     MetricSpec,
+    ParameterSpec,
     experiment_config,
     session_end,
     session_start,
@@ -112,7 +112,7 @@ def row_name(trial: Trial, run: str) -> str:
 
 def write_experiment(
     directory: str | os.PathLike[str],
-    specs: Iterable[HParamSpec],
+    specs: Iterable[ParameterSpec],
     metrics: Iterable[MetricSpec] = (),
     **details: Any,
 ) -> None:
@@ -130,7 +130,7 @@ def write_experiment(
 
 
 def declaration(
-    specs: Iterable[HParamSpec],
+    specs: Iterable[ParameterSpec],
     metrics: Iterable[MetricSpec] = (),
     *,
     objective: str = "",
@@ -145,7 +145,7 @@ def declaration(
 
     Parameters
     ----------
-    specs : iterable of HParamSpec
+    specs : iterable of ParameterSpec
         The parameters of the search space.
     metrics : iterable of MetricSpec
         Columns after the objective, whether the trial was accepted (where there are generations)
@@ -168,10 +168,12 @@ def declaration(
     """
     specs = list(specs)
     # A linear axis shows nothing of what lies decades apart: a column of its own does.
-    logs = [HParamSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log and not s.optional]
+    logs = [
+        ParameterSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log and not s.optional
+    ]
     own = {spec.name for spec in specs}
     if generations is not None and GENERATION not in own:
-        specs.append(HParamSpec(GENERATION, Interval(0, generations)))
+        specs.append(ParameterSpec(GENERATION, Interval(0, generations)))
     # TensorBoard ticks the first five that vary: the user's own come first.
     crowded = sum(spec.varies for spec in (*specs, *logs)) > TICKED_HPARAMS
     unticked = {spec.name for spec in logs} if crowded else set()
@@ -195,7 +197,7 @@ def write_session_start(
     trial: Trial,
     started: float,
     *,
-    specs: Iterable[HParamSpec] = (),
+    specs: Iterable[ParameterSpec] = (),
     group: str | None = None,
     last_generation: int | None = None,
 ) -> None:
@@ -209,7 +211,7 @@ def write_session_start(
         Its arguments become the hyperparameters, and its generation one more of them.
     started : float
         Unix time in seconds.
-    specs : iterable of HParamSpec
+    specs : iterable of ParameterSpec
         As given to `write_experiment`: needed where choices of different types are to be shown
         as strings. A parameter without one keeps its type.
     group : str, optional

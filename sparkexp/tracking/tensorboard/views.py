@@ -6,11 +6,12 @@ on after the last step that it finds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import comparable
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.generations import LEADERS, Evolution, Generation
 from sparkexp.analysis.importance import alone, most_important
 from sparkexp.analysis.ranking import (
@@ -22,7 +23,6 @@ from sparkexp.analysis.ranking import (
     of_objective,
     ranked,
 )
-from sparkexp.analysis.specs import HParamSpec
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.layout import (
@@ -76,26 +76,10 @@ class SearchViews:
     ----------
     events : EventFile
         Where to write; what its directory holds already is not written again.
-    specs : iterable of HParamSpec
-        The parameters.
-    objectives : sequence of Objective
-        The objectives. Of several the front is shown instead of generations, whose survivors
-        no single one decides.
-    evolution : bool
-        Whether the trials have generations.
-    popsize : int, optional
-        Configurations of a generation.
-    about : str
-        Markdown: what the search is, and how to repeat it.
-    asynchronous : bool
-        Whether trials enter the population one by one.
-    elite : bool
-        Whether the best trials so far are shown as the population.
-    rungs : sequence of str
-        What trials get on the rungs of a multi-fidelity search.
-    repeats : int, optional
-        Runs of a configuration, where it has several: all but the curves of the trials shows
-        their mean.
+    search : SearchDescription
+        What the search is. Of several objectives the front is shown instead of generations, whose
+        survivors no single one decides; where configurations have several runs, all but the curves
+        of the trials shows their mean.
 
     Raises
     ------
@@ -103,34 +87,23 @@ class SearchViews:
         By all methods, where the file system refuses.
     """
 
-    def __init__(
-        self,
-        events: EventFile,
-        specs: Iterable[HParamSpec],
-        objectives: Sequence[Objective],
-        evolution: bool,
-        popsize: int | None,
-        about: str,
-        asynchronous: bool = False,
-        elite: bool = False,
-        rungs: Sequence[str] = (),
-        repeats: int | None = None,
-    ) -> None:
-        self._rungs = tuple(rungs)
-        self._objectives = tuple(objectives)
-        self._headings = [each.heading + ", mean" * (repeats is not None) for each in objectives]
-        self._axes = [Axis(spec) for spec in specs]
-        self._objective = self._objectives[0]
-        self._about = about
-        self._evolution = (
-            Evolution(self._axes, self._objective, popsize, asynchronous, elite)
-            if evolution and len(self._objectives) == 1
-            else None
-        )
+    def __init__(self, events: EventFile, search: SearchDescription) -> None:
+        self._search = search
+        self._objectives = search.objectives
+        self._objective = search.objectives[0]
+        mean = ", mean" * search.is_repeated
+        self._headings = [each.heading + mean for each in search.objectives]
+        self._axes = [Axis(spec) for spec in search.parameters]
+        self._evolution = None
+        if search.has_population:
+            self._evolution = Evolution(
+                self._axes, self._objective, search.popsize, search.asynchronous,
+                search.shows_elite,
+            )  # fmt: skip
         self._results: list[TrialResult] = []
         self._by_id: dict[str, TrialResult] = {}
         self._standings = [Standings(each, k) for k, each in enumerate(self._objectives)]
-        self._runs = Runs(repeats or 1)
+        self._runs = Runs(search.repeats)
         self._n_failed = 0
         self._pending: list[Generation] = []
         self._next_leaderboard = TRIALS_BETWEEN_LEADERBOARDS
@@ -139,8 +112,9 @@ class SearchViews:
         self._events = events
 
     def known(self, result: TrialResult) -> None:
-        """Take in a trial that ended in an earlier process."""
+        """Take in a trial of an earlier process; write what that one was killed before writing."""
         self._take(result)
+        self._write_trial(result)
 
     def ended(self, result: TrialResult) -> None:
         """Write that a trial ended, and the generation that it closes."""
@@ -185,7 +159,7 @@ class SearchViews:
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
             summary = new_summary()
-            named = search_layout(self._rungs, self._objectives)
+            named = search_layout(self._search.rungs, self._objectives)
             if self._evolution is not None:
                 named = evolution_layout(self._objective, self._axes)
             add_layout(summary, named)
@@ -298,7 +272,7 @@ class SearchViews:
             self._objectives,
             self._headings,
             self._by_id,
-            self._about,
+            self._search.about,
             shares,
         )
         self._add_text("summary", text, n)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
@@ -20,12 +21,15 @@ import numpy as np
 import pytest
 
 from sparkexp import experiment
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.worker.outcome import Outcome
 from sparkexp.engine.worker.process import Guardian
 from sparkexp.engine.worker.task import run_attempt
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
+from sparkexp.tracking import AttemptTrackers
+from sparkexp.tracking.tensorboard import TrialSession
 from sparkexp.trial import State, Trial, TrialResult
 from tests.tracking.tensorboard.reading import scalars, session_groups
 
@@ -60,6 +64,9 @@ def run(directory) -> Iterator[Callable[..., Outcome]]:
             isolation=isolation,
             **{"needs_value": False, **options},
         )
+        session = TrialSession(SearchDescription("a run"))
+        vars(session)["_directory"] = str(directory)  # without a row in the table
+        task = replace(task, attempt=cloudpickle.dumps(AttemptTrackers([session])))
         return guardian.run(task, str(directory), output or directory / "output.log")
 
     yield run
@@ -496,22 +503,21 @@ def test_a_wrong_report_fails_the_trial(run):
     assert InvalidArgumentError.__name__ in error and "got -1" in error
 
 
-def test_reports_that_cannot_be_written_at_the_end_cost_a_warning(run, directory):
+def test_reports_that_cannot_be_written_cost_a_warning(run, directory):
     def train():
         experiment.report(0, loss=1)
         # As on a full disk; a limit of the file size would hit what measures the coverage, too.
         for link in Path("/proc/self/fd").iterdir():
             if os.path.realpath(link).startswith(str(directory / "events.")):
                 os.close(int(link.name))
-        try:
-            experiment.report(1, loss=0.5)
-        except OSError:
-            return 0.5
+        experiment.report(1, loss=0.5)
+        experiment.report(2, loss=0.25)
+        return 0.5
 
     outcome = run(train)
     assert (outcome.state, outcome.value) == (State.SUCCEEDED, 0.5)
     (warning,) = outcome.warnings
-    assert warning.startswith("Live metrics could not be written: ")
+    assert warning.startswith("TensorBoard gets no more of this trial, its report() failed: ")
     assert scalars(directory)["."]["loss"] == [(0, 1.0)]
 
 
@@ -659,6 +665,7 @@ def test_an_interrupted_worker_can_run_the_next_trial(run):
 
 def attempt(logdir: Path, train, number: int = 0, addresses=(), **options) -> TrialResult:
     pickled = cloudpickle.dumps(train)
+    options = {"trackers": (TrialSession(SearchDescription("a run")),), **options}
     task = TrialTask(Trial(3, {}, generation=1), pickled, str(logdir), **options)
     return run_attempt(task, number, addresses)
 
@@ -738,5 +745,5 @@ def test_event_files_that_cannot_be_written_cost_warnings(tmp_path):
     (tmp_path / "file").write_text("")
     result = attempt(tmp_path / "file", lambda: 0.5)
     assert (result.state, result.value) == (State.SUCCEEDED, 0.5)
-    assert sum("event files could not be written" in w for w in result.warnings) == 2
+    assert any("TensorBoard gets no more of this trial" in w for w in result.warnings)
     assert any("output could not be written" in w for w in result.warnings)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from sparkexp import experiment
+from sparkexp.analysis.description import SearchDescription
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.results.plots import BACKENDS, KINDS
 from sparkexp.results.plots.with_matplotlib import png_of
@@ -234,7 +235,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(grid, monkeypatch, ba
 
 
 def test_a_run_whose_directory_is_gone_can_still_be_drawn(grid):
-    orphan = Result(grid.trials, grid.objectives, "/nowhere/at/all", grid.name)
+    orphan = Result(grid.trials, "/nowhere/at/all", SearchDescription(grid.name))
     assert png_of(orphan.plot("slice"))
 
 

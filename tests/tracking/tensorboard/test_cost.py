@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from sparkexp.analysis.specs import HParamSpec, Interval
-from sparkexp.objective import Objective
-from sparkexp.tracking import SearchLog, write_session_end, write_session_start
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.analysis.specs import Interval, ParameterSpec
+from sparkexp.tracking.tensorboard import SearchLog, write_session_end, write_session_start
 from sparkexp.trial import State, Trial, TrialResult
 
 pytestmark = pytest.mark.slow
 
-SPECS = tuple(HParamSpec(f"p{k}", Interval(0, 1)) for k in range(5))
+SPECS = tuple(ParameterSpec(f"p{k}", Interval(0, 1)) for k in range(5))
 POPSIZE = 50
 # A no-op trial takes a search on Spark at least so long, with two slots.
 TRIAL_S = 0.04
@@ -47,7 +47,10 @@ def test_an_executor_spends_less_than_5_ms_on_a_trial(tmp_path):
 
 
 def test_the_driver_spends_less_than_2_percent_of_its_time(tmp_path):
-    log = SearchLog(tmp_path / "evolution", SPECS, (Objective(),), 9, POPSIZE)
+    log = SearchLog(
+        tmp_path / "evolution",
+        SearchDescription("cost", parameters=SPECS, generations=9, popsize=POPSIZE),
+    )
     log.ended(ended(0))  # imports
     costs = [seconds(lambda k=k: log.ended(ended(k))) for k in range(1, 10 * POPSIZE)]
     # 2 % of a trial's time goes to its point in the curves and its share of a generation.

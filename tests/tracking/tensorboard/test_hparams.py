@@ -4,10 +4,10 @@ import pytest
 
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.hparams import (
-    HParamSpec,
     Interval,
     Kind,
     MetricSpec,
+    ParameterSpec,
     experiment_config,
     session_end,
     session_start,
@@ -41,16 +41,16 @@ def write(directory, *summaries) -> None:
     ],
 )
 def test_domains(tmp_path, domain, kind, read):
-    spec = HParamSpec("p", domain)
+    spec = ParameterSpec("p", domain)
     assert spec.kind is kind
     write(tmp_path, experiment_config([spec], []))
     assert domains(tmp_path) == {"p": read}
 
 
 def test_values_are_coerced_to_the_type_of_the_domain():
-    assert HParamSpec("p", (1, "a")).coerce(1) == "1"
-    assert HParamSpec("p", (True, False)).coerce(True) is True
-    number = HParamSpec("p", (1, 2)).coerce(2)
+    assert ParameterSpec("p", (1, "a")).coerce(1) == "1"
+    assert ParameterSpec("p", (True, False)).coerce(True) is True
+    number = ParameterSpec("p", (1, 2)).coerce(2)
     assert number == 2.0 and isinstance(number, float)
 
 
@@ -74,7 +74,7 @@ def test_values_keep_their_types(tmp_path):
 def test_strange_names_and_values_come_back(tmp_path):
     write(
         tmp_path / "a",
-        experiment_config([HParamSpec(STRANGE, (STRANGE, "b"))], [MetricSpec(STRANGE)]),
+        experiment_config([ParameterSpec(STRANGE, (STRANGE, "b"))], [MetricSpec(STRANGE)]),
         session_start({STRANGE: STRANGE}, STRANGE),
     )
     (row,) = session_groups(tmp_path)
@@ -117,11 +117,11 @@ def test_metrics_are_declared_with_their_groups(tmp_path):
 
 def test_what_varies_comes_first(tmp_path):
     specs = [
-        HParamSpec("a", Interval(1, 1)),
-        HParamSpec("b", ("only",)),
-        HParamSpec("c", (1, 1.0)),
-        HParamSpec("d", (1, 2)),
-        HParamSpec("e", Interval(0, 1)),
+        ParameterSpec("a", Interval(1, 1)),
+        ParameterSpec("b", ("only",)),
+        ParameterSpec("c", (1, 1.0)),
+        ParameterSpec("d", (1, 2)),
+        ParameterSpec("e", Interval(0, 1)),
     ]
     write(tmp_path, experiment_config(specs, []))
     assert list(domains(tmp_path)) == ["d", "e", "a", "b", "c"]

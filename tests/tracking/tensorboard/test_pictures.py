@@ -8,15 +8,15 @@ from PIL import Image
 
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.generations import Evolution, Generation
-from sparkexp.analysis.specs import HParamSpec, Interval
+from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.panel import SIZE_PX, Panel
 from sparkexp.tracking.tensorboard.pictures import draw_importance, draw_population, draw_scatter
 from sparkexp.trial import State, Trial, TrialResult
 
-RATE = Axis(HParamSpec("rate", Interval(1e-5, 1.0), log=True))
+RATE = Axis(ParameterSpec("rate", Interval(1e-5, 1.0), log=True))
 NAMES = ["<script>alert(1)</script>", "日本語", "größe", "", "two\nlines", "x" * 200, "sgd"]
-KIND = Axis(HParamSpec("kind", tuple(NAMES)))
+KIND = Axis(ParameterSpec("kind", tuple(NAMES)))
 
 
 def trials(values: Sequence[float | None]) -> list[TrialResult]:

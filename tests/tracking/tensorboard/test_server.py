@@ -13,18 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from sparkexp.context.reporter import ScalarReporter
+from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.errors import EnvironmentUnfitError, RunDirectoryError
 from sparkexp.runs.changes import last_change
-from sparkexp.tracking import (
-    HParamSpec,
-    Interval,
-    start_tensorboard,
-    write_experiment,
-    write_session_end,
-    write_session_start,
-)
+from sparkexp.tracking import start_tensorboard
+from sparkexp.tracking.tensorboard import write_experiment, write_session_end, write_session_start
 from sparkexp.trial import State, Trial, TrialResult
+from tests.tracking.tensorboard.reporting import reporter_in
 from tests.tracking.tensorboard.searching import evolution
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -62,12 +57,12 @@ def wait_until(condition, timeout_s: float = 20.0) -> None:
 @pytest.fixture(scope="module")
 def logdir(tmp_path_factory) -> Path:
     logdir = tmp_path_factory.mktemp("run with spaces, ünïcode and 'quotes'")
-    write_experiment(logdir / "search", [HParamSpec("lr", Interval(0.1, 1.0))], generations=1)
+    write_experiment(logdir / "search", [ParameterSpec("lr", Interval(0.1, 1.0))], generations=1)
     for number, state in enumerate([State.SUCCEEDED, State.FAILED]):
         trial = Trial(number, {"lr": 0.5}, generation=0)
         directory = logdir / trial.id
         write_session_start(directory, trial, 1.0)
-        with ScalarReporter(directory) as reporter:
+        with reporter_in(directory) as reporter:
             for step in range(3):
                 reporter.report(step, {"loss": step / 4})
         value = 0.75 if state is State.SUCCEEDED else None

@@ -4,16 +4,14 @@ import math
 
 import pytest
 
-from sparkexp.analysis.specs import MISSING
-from sparkexp.context.reporter import ScalarReporter
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.analysis.specs import MISSING, Interval, ParameterSpec
 from sparkexp.objective import Objective
-from sparkexp.tracking import (
+from sparkexp.tracking.tensorboard import (
     ACCEPTED_TAG,
     DURATION_TAG,
     GENERATION,
     OBJECTIVE_TAG,
-    HParamSpec,
-    Interval,
     MetricSpec,
     SearchLog,
     returned_tag,
@@ -24,10 +22,11 @@ from sparkexp.tracking import (
 )
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.trial import State, Trial, TrialResult
+from tests.tracking.tensorboard.reporting import reporter_in
 
 from .reading import domains, experiment, scalars, session_groups
 
-SPECS = [HParamSpec("lr", Interval(0.001, 0.1)), HParamSpec("units", (64, "auto"))]
+SPECS = [ParameterSpec("lr", Interval(0.001, 0.1)), ParameterSpec("units", (64, "auto"))]
 
 
 def write_trial(logdir, trial: Trial, state=State.SUCCEEDED, value=None, metrics=None) -> None:
@@ -107,7 +106,7 @@ def test_a_trial_that_never_started_has_no_duration(tmp_path):
 
 
 def test_a_parameter_named_generation_is_the_users(tmp_path):
-    specs = [HParamSpec(GENERATION, ("x", "y"))]
+    specs = [ParameterSpec(GENERATION, ("x", "y"))]
     write_experiment(tmp_path / "search", specs, generations=5)
     write_session_start(
         tmp_path / "t", Trial(0, {GENERATION: "x"}, generation=2), 1.0, specs=specs
@@ -155,7 +154,7 @@ def test_what_user_code_reports_does_not_hide_our_tags(tmp_path):
     trial = Trial(0, {})
     write_experiment(tmp_path / "search", [])
     write_session_start(tmp_path / trial.id, trial, 1.0)
-    with ScalarReporter(tmp_path / trial.id) as reporter:
+    with reporter_in(tmp_path / trial.id) as reporter:
         for step in range(3):
             reporter.report(step, {OBJECTIVE_TAG: 7.0, DURATION_TAG: 8.0, "loss": step})
     write_session_end(
@@ -173,17 +172,22 @@ import sys
 block = sys.argv[1] == "block"
 if block:
     sys.modules["tensorflow"] = None  # import tensorflow raises ImportError
-import sparkexp.tracking as t
-from sparkexp.context.reporter import ScalarReporter
+import sparkexp.tracking.tensorboard as t
+from sparkexp.context.reporter import Reporter
+from sparkexp.tracking import AttemptTrackers
 assert not any(name.startswith("tensorboard") for name in sys.modules), "import is not light"
 assert "numpy" not in sys.modules
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.trial import State, Trial, TrialResult
-t.write_experiment("run/search", [t.HParamSpec("lr", t.Interval(0, 1))])
+t.write_experiment("run/search", [ParameterSpec("lr", Interval(0, 1))])
 trial = Trial(0, {"lr": 0.5})
-t.write_session_start("run/" + trial.id, trial, 1.0)
-with ScalarReporter("run/" + trial.id) as reporter:
+trackers = AttemptTrackers([t.TrialSession(SearchDescription("run"))])
+trackers.start(trial, "run/" + trial.id)
+with Reporter(trackers) as reporter:
     reporter.report(1, {"loss": 0.5})
-t.write_session_end("run/" + trial.id, TrialResult(trial, State.SUCCEEDED, 0.25))
+trackers.end(TrialResult(trial, State.SUCCEEDED, 0.25))
+assert not trackers.warnings
 assert sys.modules.get("tensorflow") is None
 assert "keras" not in sys.modules
 """
@@ -238,12 +242,15 @@ def test_trials_of_a_grid_are_not_accepted_by_anybody(tmp_path):
     assert ACCEPTED_TAG not in row["metrics"]
 
 
-LOG_SPECS = [HParamSpec("lr", Interval(1e-5, 0.1), log=True), HParamSpec("n", Interval(1, 9))]
+LOG_SPECS = [
+    ParameterSpec("lr", Interval(1e-5, 0.1), log=True),
+    ParameterSpec("n", Interval(1, 9)),
+]
 
 
 @pytest.mark.parametrize(("n_others", "last"), [(1, False), (5, True)])
 def test_a_log_scaled_parameter_has_a_column_with_its_logarithm(tmp_path, n_others, last):
-    others = [HParamSpec(f"p{k}", Interval(0, 1)) for k in range(n_others)]
+    others = [ParameterSpec(f"p{k}", Interval(0, 1)) for k in range(n_others)]
     specs = [*LOG_SPECS, *others]
     write_experiment(tmp_path / "search", specs)
     params = {"lr": 0.001, "n": 3, **{spec.name: 0.5 for spec in others}}
@@ -259,15 +266,15 @@ def test_a_log_scaled_parameter_has_a_column_with_its_logarithm(tmp_path, n_othe
 @pytest.mark.parametrize(("n_own", "last"), [(4, False), (5, True)])
 def test_the_generation_pushes_out_no_parameter(tmp_path, n_own, last):
     # "z" sorts behind "generation", and five are ticked.
-    specs = [HParamSpec(name, Interval(0, 1)) for name in [*"abcd", "z"][-n_own:]]
+    specs = [ParameterSpec(name, Interval(0, 1)) for name in [*"abcd", "z"][-n_own:]]
     write_experiment(tmp_path / "evolution", iter(specs), generations=9)
     write_session_start(tmp_path / "t", Trial(0, {s.name: 0.5 for s in specs}, 3), 1.0)
     assert (list(domains(tmp_path))[-1] == GENERATION) is last
 
 
 def test_a_parameter_that_only_some_trials_have_is_in_all_rows(tmp_path):
-    decay = HParamSpec("decay", Interval(1e-5, 0.1), log=True, optional=True)
-    specs = [HParamSpec("lr", (0.1, 0.2)), HParamSpec("momentum", (0.9, MISSING)), decay]
+    decay = ParameterSpec("decay", Interval(1e-5, 0.1), log=True, optional=True)
+    specs = [ParameterSpec("lr", (0.1, 0.2)), ParameterSpec("momentum", (0.9, MISSING)), decay]
     write_experiment(tmp_path / "search", specs)
     for number, params in enumerate(
         [{"lr": 0.1}, {"lr": 0.2, "momentum": 0.9, "decay": 0.0123456}]
@@ -290,10 +297,9 @@ def test_rows_are_told_apart_by_what_is_seen_of_their_names():
 def test_extra_arguments_are_columns_without_being_searched(tmp_path):
     log = SearchLog(
         tmp_path / "search",
-        (SPECS[0],),
-        (Objective(),),
-        None,
-        extras=(HParamSpec("epochs", (1, 3)),),
+        SearchDescription(
+            "search", parameters=(SPECS[0],), extras=(ParameterSpec("epochs", (1, 3)),)
+        ),
     )
     trial = Trial(0, {"lr": 0.05}, extra={"epochs": 3})
     write_trial(tmp_path, trial, value=1.0)

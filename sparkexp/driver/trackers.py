@@ -1,0 +1,224 @@
+"""The trackers of a search on the driver, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sparkexp.analysis.description import SearchDescription
+from sparkexp.analysis.ranking import Standings
+from sparkexp.context.curve import read_reports
+from sparkexp.runs import RunDirectory, RunPaths
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.tracking import Outcome, Report, Tracker, TrialTracker
+from sparkexp.trial import State, Trial, TrialResult
+
+__all__ = ["Trackers", "trial_trackers"]
+
+logger = logging.getLogger(__name__)
+
+# How long a trial's start waits for what a tracker has to say to it.
+ANSWER_S = 2.0
+SECONDS_BETWEEN_REPORTS = 10.0
+# How long the end of a search waits for its trackers, all together.
+PATIENCE_S = 60.0
+
+
+def trial_trackers(
+    trackers: Sequence[Tracker], search: SearchDescription
+) -> tuple[TrialTracker, ...]:
+    """Return what follows the trials on their executors, one for each tracker."""
+    found = []
+    for tracker in trackers:
+        try:
+            made = tracker.trial_tracker(search)
+        except Exception:
+            _say_off(tracker, "trial_tracker")
+            made = None
+        found.append(made or TrialTracker())
+    return tuple(found)
+
+
+class Trackers:
+    """Hands on to all trackers what happens in a search; none of them holds it up.
+
+    Parameters
+    ----------
+    trackers : sequence of Tracker
+        Any number.
+    search : SearchDescription
+        The search.
+    run : RunDirectory
+        Its log directory.
+    resumed : bool
+        Whether an earlier process has worked on the run.
+    """
+
+    def __init__(
+        self,
+        trackers: Sequence[Tracker],
+        search: SearchDescription,
+        run: RunDirectory,
+        resumed: bool = False,
+    ) -> None:
+        self._search = search
+        self._run = run
+        self._threads = [_TrackerThread(tracker) for tracker in trackers]
+        self._readers = [t for t in self._threads if t.tracker.reads_reports]
+        self._next_reading = 0.0
+        self._results: list[TrialResult] = []
+        self._standings = Standings(search.objectives[0])
+        self._ended_of: Counter[int] = Counter()
+        self._tell("started", search, run, resumed)
+
+    def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
+        """Tell of a trial that ended, and of the generation that it completes."""
+        self._results.append(result)
+        self._standings.add(result)
+        if earlier:
+            self._tell("trial_known", result)
+        else:
+            self._tell("trial_ended", result, self._reports_of(result.trial), self._left(result))
+        if result.state is not State.CANCELLED:
+            self._count(result, earlier)
+
+    def submitted(self, trial: Trial) -> Trial:
+        """Return a trial that is about to start, with what the trackers tell it."""
+        given: dict[str, Mapping[str, str]] = {}
+        for k, thread in enumerate(self._threads):
+            if answer := thread.ask("trial_submitted", trial):
+                given[str(k)] = answer
+        return replace(trial, tracking=given) if given else trial
+
+    def look(self, running: Sequence[Trial]) -> None:
+        """Tell what the running trials have reported, each ten seconds."""
+        now = time.monotonic()
+        if not self._readers or now < self._next_reading:
+            return
+        self._next_reading = now + SECONDS_BETWEEN_REPORTS
+        for trial in running:
+            if reports := read_reports(self._run.paths.curve(trial.number)):
+                for thread in self._readers:
+                    thread.tell("trial_reported", trial, reports)
+
+    def close(self, outcome: Outcome, patience_s: float = PATIENCE_S) -> None:
+        """Tell how the search ended, and wait a while until the trackers have taken it in."""
+        self._tell("finished", tuple(self._results), outcome)
+        until = time.monotonic() + patience_s
+        for thread in self._threads:
+            thread.close(until)
+
+    def _tell(self, method: str, *arguments: object) -> None:
+        for thread in self._threads:
+            thread.tell(method, *arguments)
+
+    def _count(self, result: TrialResult, earlier: bool) -> None:
+        generation, popsize = result.trial.generation, self._search.popsize
+        if generation is None or popsize is None:
+            return
+        self._ended_of[generation] += 1
+        if self._ended_of[generation] == popsize * self._search.repeats and not earlier:
+            best = self._standings.best
+            self._tell("generation_ended", generation, None if best is None else best.runs[0])
+
+    def _reports_of(self, trial: Trial) -> Callable[[], Sequence[Report]]:
+        def read() -> Sequence[Report]:
+            if not self._readers:
+                return []
+            self._run.refresh_curve(trial.number)
+            return read_reports(self._run.paths.curve(trial.number))
+
+        return read
+
+    def _left(self, result: TrialResult) -> str | None:
+        if not result.logdir or result.reused_from is not None:
+            return None
+        if is_remote(result.logdir):
+            return f"{result.logdir}/{RunPaths.artifacts(Path()).name}"
+        directory = RunPaths.artifacts(Path(result.logdir))
+        return str(directory) if directory.is_dir() else None
+
+
+class _TrackerThread:
+    """Calls a tracker's methods one after another, beside the search."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self._is_off = False
+        self._answers = type(tracker).trial_submitted is not Tracker.trial_submitted
+        self._late: Future[Any] | None = None
+        self._calls: queue.SimpleQueue[tuple[str, tuple[Any, ...], Future[Any]] | None]
+        self._calls = queue.SimpleQueue()
+        name = f"sparkexp-{type(tracker).__name__}"
+        # A daemon: a second Ctrl-C must not wait for trackers.
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def tell(self, method: str, *arguments: object) -> Future[Any]:
+        """Have a method called; what it returns can be waited for."""
+        called: Future[Any] = Future()
+        self._calls.put((method, arguments, called))
+        return called
+
+    def ask(self, method: str, *arguments: object) -> Mapping[str, str]:
+        """Have a method called, and return its answer, if that comes in time."""
+        if not self._answers:
+            return {}
+        called = self.tell(method, *arguments)
+        if self._late is not None and not self._late.done():
+            return {}
+        try:
+            answer: Mapping[str, str] = called.result(ANSWER_S) or {}
+        except Late:
+            self._late = called
+            logger.warning(
+                "The tracker %s has not answered for %g s: trials start without it until it does.",
+                type(self.tracker).__name__, ANSWER_S,
+            )  # fmt: skip
+            return {}
+        return {str(name): str(value) for name, value in answer.items()}
+
+    def close(self, until: float) -> None:
+        """Have the tracker closed, and wait for it."""
+        left = max(0.0, until - time.monotonic())
+        closed = self.tell("close", left)
+        self._calls.put(None)
+        name = type(self.tracker).__name__
+        try:
+            unsent = closed.result(max(0.0, until - time.monotonic()))
+        except Late:
+            logger.warning(
+                "The tracker %s is still at work after %g s; what it hasn't taken in by now is "
+                "lost to it. The trials' records are complete.", name, PATIENCE_S
+            )  # fmt: skip
+            return
+        if unsent:
+            logger.warning("The tracker %s could not send %d things.", name, unsent)
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            method, arguments, called = call
+            result = None
+            try:
+                if not self._is_off or method == "close":
+                    result = getattr(self.tracker, method)(*arguments)
+            except Exception:
+                self._is_off = True
+                _say_off(self.tracker, method)
+            called.set_result(result)
+
+
+def _say_off(tracker: Tracker, method: str) -> None:
+    logger.warning(
+        "The tracker %s failed in %s and gets no more calls; the search goes on.",
+        type(tracker).__name__, method, exc_info=True,
+    )  # fmt: skip
