@@ -9,6 +9,7 @@ import numpy as np
 
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.search.base import Searcher
 from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult, params_key
 
@@ -79,6 +80,7 @@ class RepeatingSearcher(Searcher):
         self.seed = as_int("seed", seed, at_least=0)
         self.passes_seed = passes_seed
         self.directions = tuple(directions)
+        self._objectives = tuple(Objective(direction=each) for each in self.directions)
         if self.confirm and len(self.directions) > 1:
             raise InvalidArgumentError(
                 "confirm goes with one metric: with several there are no best ones to be run "
@@ -213,8 +215,7 @@ class RepeatingSearcher(Searcher):
         values = means if len(means) > 1 else ()
         self.inner.tell(TrialResult(asked, State.SUCCEEDED, means[0], values=values))
         if self.confirm:
-            loss = -means[0] if self.directions[0] == "max" else means[0]
-            self._rank(loss, asked)
+            self._rank(self._objectives[0].loss(means[0]), asked)
 
     def _rank(self, loss: float, asked: Trial) -> None:
         ranked = sorted([*self._best, (loss, asked.number, dict(asked.params))], key=_place)

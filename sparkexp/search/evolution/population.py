@@ -113,6 +113,12 @@ class Population:
         """Return the places, that of the least loss first."""
         return np.argsort(self.losses, kind="stable")
 
+    def best(self) -> NDArray[np.intp]:
+        """Return the places of those that have a result, that of the least loss first."""
+        ranked = self.ranked()
+        valued: NDArray[np.intp] = ranked[np.isfinite(self.losses[ranked])]
+        return valued
+
     def worst(self) -> int:
         """Return the place of the largest loss."""
         return int(np.argmax(self.losses))
