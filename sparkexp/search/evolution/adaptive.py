@@ -72,6 +72,8 @@ class AdaptiveSearcher(SeededSearcher):
         self._objective = Objective(direction=self.direction)
         self.popsize = as_int("popsize", popsize, at_least=MIN_MEMBERS)
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
+        if self._n_trials is not None:
+            self.generations = (self._n_trials - 1) // self.popsize
         self.mode = as_mode(mode)
         # Drawn first, so that a restored searcher has them without having saved them.
         self._initial = latin_hypercube(
@@ -94,11 +96,6 @@ class AdaptiveSearcher(SeededSearcher):
     def order_matters(self) -> bool:
         """Whether the trials depend on the order in which results are told."""
         return self.mode == "asynchronous"
-
-    @property
-    def generations(self) -> int | None:
-        """The number of the last generation; None if there is no limit."""
-        return None if self._n_trials is None else (self._n_trials - 1) // self.popsize
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""

@@ -90,7 +90,7 @@ class SurrogateSearcher(AdaptiveSearcher):
 
     name: ClassVar[str] = "surrogate"
     # Members in poor places stay: once children gather in the best one, nobody challenges them.
-    shows_elite: ClassVar[bool] = True
+    shows_elite = True
 
     def _new_breeder(self) -> Breeder:
         return ModelBreeder(self._rng, self._population, self.space)

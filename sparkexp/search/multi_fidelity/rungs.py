@@ -55,6 +55,7 @@ class RungSearcher(Searcher):
         self.direction = as_direction(direction)
         self._objective = Objective(direction=self.direction)
         self.fidelity = fidelity
+        self.rungs = tuple(f"{fidelity.name}={level}" for level in fidelity.levels)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         self.seed = as_int("seed", seed, at_least=0)
@@ -107,6 +108,17 @@ class RungSearcher(Searcher):
         return sum(
             level * n - below[level] * (n - starts.get(level, 0)) for level, n in trials.items()
         )
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Return how many trials train for how long, and what that costs."""
+        unit = self.fidelity.name
+        counts = ", ".join(f"{n} with {level}" for level, n in self.plan().items())
+        full = self.n_configurations * self.fidelity.max
+        cost = (
+            f"{self.planned_cost()} of the {full} of full fidelity, if promoted trials go on from "
+            "their checkpoints"
+        )
+        return [("trials", f"{counts} {unit}, at most"), (f"{unit} to train", cost)]
 
     @abstractmethod
     def _next(self) -> tuple[int | None, int] | None:
