@@ -127,11 +127,8 @@ class AdaptiveSearcher(SeededSearcher):
         losses = [self._objective.loss(each.value) for each in known]
         for point, loss in zip(points, losses, strict=True):
             self._breeder.learn(Child(point), loss, None)
-        best = np.argsort(losses, kind="stable")[: self.popsize]
-        if len(best):
-            self._population.add(
-                [points[k] for k in best], [losses[k] for k in best], [NOBODY] * len(best)
-            )
+        self._population.add(points, losses, [NOBODY] * len(points))
+        self._population.keep(self._population.ranked()[: self.popsize])
         self._seen.update(_digest(each.params) for each in known)
         if len(self._population) >= MIN_MEMBERS:
             self._initial = self._initial[:0]  # what was known does for the first points
@@ -231,7 +228,10 @@ class AdaptiveSearcher(SeededSearcher):
             **super()._state(),
             "children": children,
             "seen": sorted(self._seen),
-            "waiting": [[number, _finite(loss)] for number, loss in self._waiting.items()],
+            "waiting": [
+                [number, loss if loss < math.inf else None]
+                for number, loss in self._waiting.items()
+            ],
             "n_entered": self._n_entered,
             **self._population.state(),
             **self._breeder.state(),
@@ -244,7 +244,9 @@ class AdaptiveSearcher(SeededSearcher):
             for number, record in memory["children"].items()
         }
         self._seen = set(memory["seen"])
-        self._waiting = {number: _loss(value) for number, value in memory["waiting"]}
+        self._waiting = {
+            number: math.inf if loss is None else loss for number, loss in memory["waiting"]
+        }
         self._n_entered = memory["n_entered"]
         self._population.restore(memory)
         self._breeder.restore(memory)
@@ -265,11 +267,3 @@ def as_mode(value: object) -> Mode:
 def _digest(params: Mapping[str, ParamValue]) -> str:
     # The state is written after every trial: a configuration is remembered by a few characters.
     return hashlib.sha256(repr(params_key(params)).encode()).hexdigest()[:12]
-
-
-def _finite(loss: float) -> float | None:
-    return loss if math.isfinite(loss) else None
-
-
-def _loss(value: float | None) -> float:
-    return math.inf if value is None else value

@@ -89,7 +89,7 @@ class Population:
         self.losses = np.concatenate([self.losses, losses])
         self.holders = [*self.holders, *holders]
 
-    def keep(self, places: Sequence[int]) -> None:
+    def keep(self, places: Sequence[int] | NDArray[np.intp]) -> None:
         """Let those of other places go."""
         self.genomes, self.losses = self.genomes[places], self.losses[places]
         self.holders = [self.holders[place] for place in places]
