@@ -12,8 +12,8 @@ from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.search import Searcher
+from sparkexp.search.evolution.adaptive import Mode
 from sparkexp.search.evolution.choice import EvolutionCall, Variant
-from sparkexp.search.evolution.population import Mode
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.trial import Direction

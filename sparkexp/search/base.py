@@ -61,21 +61,44 @@ class Searcher(ABC):
       without asking for it again.
 
     For whoever writes one: implement `_propose` and `_learn`, and `_state` and `_restore` for what
-    it remembers; numbers, open trials and the random generator are kept here.
+    it remembers; numbers, open trials and the random generator are kept here. What it is is told
+    by the attributes: the defaults are those of a searcher without generations and rungs.
 
     Parameters
     ----------
     space : Space or None
         What is searched; None where the trials are not taken from a space.
+
+    Attributes
+    ----------
+    generations : int or None
+        The number of the last generation, from 0; None where trials have no generation, or there
+        is no last one.
+    popsize : int or None
+        The size of the population, as many trials as a generation has; None where there is none.
+    rungs : tuple of str
+        What trials get on the rungs of a multi-fidelity search, from the lowest on, such as
+        ``'epochs=9'``; empty where there are no rungs.
+    repeats : int
+        How often every configuration runs.
+    confirm : int
+        How many of the best configurations run once more at the end.
+    shows_elite : bool
+        Whether its children compete with members that say little of how far the search has come:
+        then the best trials so far are shown as the population.
     """
 
     name: ClassVar[str]
-    #: Whether its children compete with members that say little of how far the search has come:
-    #: then the best trials so far are shown as the population.
-    shows_elite: ClassVar[bool] = False
+    generations: int | None = None
+    popsize: int | None = None
+    rungs: tuple[str, ...] = ()
+    repeats: int = 1
+    confirm: int = 0
+    shows_elite: bool = False
 
     def __init__(self, space: Space | None) -> None:
         self.space = space
+        self._limit: int | None = None
         self._n_asked = 0
         self._open: dict[int, Trial] = {}
         # Open trials of a restored searcher that are still to be asked again.
@@ -140,6 +163,11 @@ class Searcher(ABC):
         """The number of trials at most; None if there is no limit."""
 
     @property
+    def inner(self) -> Searcher:
+        """The searcher that proposes the configurations; itself, unless another one does."""
+        return self
+
+    @property
     def extras(self) -> Mapping[str, Sequence[ParamValue]]:
         """Arguments that trials pass beside those of the space, by name: the values they take."""
         return {}
@@ -163,6 +191,17 @@ class Searcher(ABC):
     def n_asked(self) -> int:
         """The number of trials asked so far; the next one has this number."""
         return self._n_asked
+
+    def limit(self, max_trials: int | None) -> None:
+        """Take note that the search ends after so many trials; None for no limit.
+
+        It matters where the last ones are of another kind; `n_trials` may stay above it.
+        """
+        self._limit = max_trials
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Return what the plan of the search says beside the settings: headings and texts."""
+        return []
 
     def open_trials(self) -> list[Trial]:
         """Return the trials asked and not yet told."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkexp.checks import as_direction, as_int
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.search.base import Known, Searcher
 from sparkexp.space import Choice, Float, Int, Parameter, Space
 from sparkexp.space.unit_interval import middle
@@ -80,6 +81,7 @@ class OptunaSearcher(Searcher):
         super().__init__(space)
         given = [direction] if isinstance(direction, str) else direction
         self.directions = tuple(as_direction(each) for each in given)
+        self._objectives = tuple(Objective(direction=each) for each in self.directions)
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
         self._sampler_name = sampler if isinstance(sampler, str) else type(sampler).__name__
         self._numbers: dict[int, int] = {}
@@ -123,7 +125,7 @@ class OptunaSearcher(Searcher):
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # not: a study was created
         try:
-            directions = ["maximize" if d == "max" else "minimize" for d in self.directions]
+            directions = ["maximize" if o.maximised else "minimize" for o in self._objectives]
             return optuna.create_study(sampler=sampler, directions=directions)
         finally:
             optuna.logging.set_verbosity(verbosity)

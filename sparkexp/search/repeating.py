@@ -9,6 +9,7 @@ import numpy as np
 
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.search.base import Searcher
 from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult, params_key
 
@@ -73,12 +74,15 @@ class RepeatingSearcher(Searcher):
         passes_seed: bool = False,
     ) -> None:
         super().__init__(inner.space)
-        self.inner = inner
+        self._inner = inner
+        self.generations, self.popsize = inner.generations, inner.popsize
+        self.rungs, self.shows_elite = inner.rungs, inner.shows_elite
         self.repeats = as_int("repeats", repeats, at_least=1)
         self.confirm = as_int("confirm", confirm, at_least=0)
         self.seed = as_int("seed", seed, at_least=0)
         self.passes_seed = passes_seed
         self.directions = tuple(directions)
+        self._objectives = tuple(Objective(direction=each) for each in self.directions)
         if self.confirm and len(self.directions) > 1:
             raise InvalidArgumentError(
                 "confirm goes with one metric: with several there are no best ones to be run "
@@ -86,7 +90,6 @@ class RepeatingSearcher(Searcher):
             )
         n_runs = self.repeats * (2 if self.confirm else 1)
         self._seeds = [_seed(self.seed, r) for r in range(n_runs)]
-        self._limit: int | None = None
         # Values by configuration and run, of configurations of which runs are missing.
         self._runs: dict[int, dict[int, list[float]]] = {}
         # The best configurations: value (the less the better), number, parameters.
@@ -95,9 +98,14 @@ class RepeatingSearcher(Searcher):
         self._confirmed: list[dict[str, ParamValue]] | None = None
         self._first_confirming = 0
 
-    def limit(self, max_trials: int | None) -> None:
-        """Let the confirming runs be the last of so many trials, instead of coming after them."""
-        self._limit = max_trials if self.confirm else None
+    @property
+    def inner(self) -> Searcher:
+        """The searcher that proposes the configurations."""
+        return self._inner
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Return what the searcher says that proposes the configurations."""
+        return self._inner.plan_rows()
 
     @property
     def n_trials(self) -> int | None:
@@ -108,25 +116,25 @@ class RepeatingSearcher(Searcher):
     @property
     def _most(self) -> int | None:
         """The number of configurations to be asked."""
-        ends = [] if self.inner.n_trials is None else [self.inner.n_trials]
-        if self._limit is not None:
+        ends = [] if self._inner.n_trials is None else [self._inner.n_trials]
+        if self._limit is not None and self.confirm:  # these are the last of so many trials
             ends.append(affordable(self._limit, self.repeats, self.confirm))
         return min(ends, default=None)
 
     @property
     def order_matters(self) -> bool:
         """Whether it does to the searcher that proposes the configurations."""
-        return self.inner.order_matters
+        return self._inner.order_matters
 
     @property
     def restores_exactly(self) -> bool:
         """Whether the searcher does that proposes the configurations."""
-        return self.inner.restores_exactly
+        return self._inner.restores_exactly
 
     @property
     def extras(self) -> Mapping[str, Sequence[ParamValue]]:
         """The seed, and what the searcher passes that proposes the configurations."""
-        return {**self.inner.extras, **({"seed": self._seeds} if self.passes_seed else {})}
+        return {**self._inner.extras, **({"seed": self._seeds} if self.passes_seed else {})}
 
     @property
     def done(self) -> bool:
@@ -142,11 +150,11 @@ class RepeatingSearcher(Searcher):
 
     @property
     def _all_asked(self) -> bool:
-        return self.inner.done or self.inner.n_asked == self._most
+        return self._inner.done or self._inner.n_asked == self._most
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
-        return {**self.inner.settings(), "repeats": self.repeats, "confirm": self.confirm}
+        return {**self._inner.settings(), "repeats": self.repeats, "confirm": self.confirm}
 
     def own_settings(self) -> dict[str, Any]:
         """Return what the constructor takes beside the searcher and the directions."""
@@ -163,7 +171,7 @@ class RepeatingSearcher(Searcher):
             asked = self._open_inner(k) if run else self._next()
             if asked is not None:
                 return self._run_of(asked, number, run)
-            if not self._all_asked or self.inner.open_trials():
+            if not self._all_asked or self._inner.open_trials():
                 return None
             self._confirmed = [params for _, _, params in self._best]
             self._first_confirming = number
@@ -175,10 +183,10 @@ class RepeatingSearcher(Searcher):
         return Trial(number, self._confirmed[k], extra=extra, repetition=run)
 
     def _next(self) -> Trial | None:
-        return None if self.inner.n_asked == self._most else self.inner.ask()
+        return None if self._inner.n_asked == self._most else self._inner.ask()
 
     def _open_inner(self, k: int) -> Trial:
-        return next(trial for trial in self.inner.open_trials() if trial.number == k)
+        return next(trial for trial in self._inner.open_trials() if trial.number == k)
 
     def _run_of(self, asked: Trial, number: int, run: int) -> Trial:
         extra = dict(asked.extra)
@@ -205,16 +213,15 @@ class RepeatingSearcher(Searcher):
     def _end(self, asked: Trial, runs: list[list[float]]) -> None:
         valued = [values for values in runs if values]
         if not valued:
-            self.inner.tell(TrialResult(asked, State.FAILED))
+            self._inner.tell(TrialResult(asked, State.FAILED))
             return
         # Divided first: a sum of floats can be larger than a float.
         columns = zip(*valued, strict=True)
         means = tuple(sum(v / len(valued) for v in column) for column in columns)
         values = means if len(means) > 1 else ()
-        self.inner.tell(TrialResult(asked, State.SUCCEEDED, means[0], values=values))
+        self._inner.tell(TrialResult(asked, State.SUCCEEDED, means[0], values=values))
         if self.confirm:
-            loss = -means[0] if self.directions[0] == "max" else means[0]
-            self._rank(loss, asked)
+            self._rank(self._objectives[0].loss(means[0]), asked)
 
     def _rank(self, loss: float, asked: Trial) -> None:
         ranked = sorted([*self._best, (loss, asked.number, dict(asked.params))], key=_place)
@@ -226,7 +233,7 @@ class RepeatingSearcher(Searcher):
 
     def _state(self) -> dict[str, Any]:
         return {
-            "inner": self.inner.state(),
+            "inner": self._inner.state(),
             "runs": [[k, sorted(runs.items())] for k, runs in sorted(self._runs.items())],
             "best": [list(entry) for entry in self._best],
             "confirmed": self._confirmed,
@@ -234,9 +241,9 @@ class RepeatingSearcher(Searcher):
         }
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
-        self.inner.restore(memory["inner"])
-        for _ in self.inner.open_trials():
-            self.inner.ask()  # their runs are open here, or are asked next
+        self._inner.restore(memory["inner"])
+        for _ in self._inner.open_trials():
+            self._inner.ask()  # their runs are open here, or are asked next
         self._runs = {k: dict((r, list(v)) for r, v in runs) for k, runs in memory["runs"]}
         self._best = [(loss, number, dict(params)) for loss, number, params in memory["best"]]
         self._confirmed = memory["confirmed"]

@@ -18,8 +18,9 @@ from sparkexp.search import (
     ShadeSearcher,
     SurrogateSearcher,
 )
+from sparkexp.search.evolution.adaptive import Mode, as_mode
 from sparkexp.search.evolution.hybrid import EARLY
-from sparkexp.search.evolution.population import MIN_MEMBERS, Mode, as_mode
+from sparkexp.search.evolution.population import MIN_MEMBERS
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 

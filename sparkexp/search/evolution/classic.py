@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-
-from sparkexp.checks import as_direction, as_float, as_int
-from sparkexp.search.base import Known, SeededSearcher
-from sparkexp.search.evolution.variation import Vector, rand_1_bin
+from sparkexp.checks import as_direction
+from sparkexp.objective import Objective
+from sparkexp.search.base import Known
+from sparkexp.search.evolution.generational import GenerationalSearcher
+from sparkexp.search.evolution.population import NOBODY, Member, Population
 from sparkexp.space import Space
-from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
+from sparkexp.trial import Direction, TrialResult
 
 __all__ = ["EvolutionSearcher"]
 
 
-class EvolutionSearcher(SeededSearcher):
+class EvolutionSearcher(GenerationalSearcher):
     """Classic generational differential evolution in the unit cube.
 
-    A generation is asked at once and closed when all its results are told; a result's place is
-    its trial's number, so nothing depends on the order of arrival. The genomes stay continuous:
-    a whole number or a choice is decoded for the trial only.
+    Every child competes with its parent. A generation is asked at once and closed when all its
+    results are told, so that nothing depends on the order of arrival. The genomes stay
+    continuous: a whole number or a choice is decoded for the trial only.
 
     Parameters
     ----------
@@ -78,112 +78,46 @@ class EvolutionSearcher(SeededSearcher):
         mutation: float = 0.5,
         seed: int | None = None,
     ) -> None:
-        super().__init__(space, seed)
+        super().__init__(space, popsize, generations, crossover, mutation, seed)
         self.direction = as_direction(direction)
-        self.popsize = as_int("popsize", popsize, at_least=4)
-        self.generations = as_int("generations", generations, at_least=0)
-        self.crossover = as_float("crossover", crossover, low=0, high=1)
-        self.mutation = as_float("mutation", mutation, low=0, high=2, above=True)
-
-        self._generation = 0
-        # The open generation: a candidate genome per slot, and what its trial's value was.
-        drawn = [
-            self._admitted(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
-        ]
-        self._candidates = np.array(drawn)
-        self._told: dict[int, float | None] = {}
-        # The population: per slot the genome, the value and the id of the trial that holds it.
-        # Before the first selection nobody does, which loses to any candidate.
-        self._genomes = self._candidates.copy()
-        self._values: list[float | None] = [None] * self.popsize
-        self._holders: list[str | None] = [None] * self.popsize
-
-    @property
-    def n_trials(self) -> int:
-        """``popsize * (generations + 1)``."""
-        return self.popsize * (self.generations + 1)
+        self._objective = Objective(direction=self.direction)
+        # Nobody holds a place before the first selection, which loses to any candidate.
+        self._population = Population(self._candidates)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
-        return {
-            "direction": self.direction,
-            "popsize": self.popsize,
-            "generations": self.generations,
-            "crossover": self.crossover,
-            "mutation": self.mutation,
-            **super().settings(),
-        }
-
-    def _max_initial(self) -> int:
-        return self.popsize
-
-    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
-        super()._plant(initial)
-        for slot, params in enumerate(initial):
-            self._candidates[slot] = self.space.encode(params)
+        return {"direction": self.direction, **super().settings()}
 
     def _know(self, known: Sequence[Known]) -> bool:
         """Let the best of what is known hold the slots; the first generation competes with it."""
-        ranked = sorted(known, key=lambda k: k.value, reverse=self.direction == "max")
+        ranked = sorted(known, key=lambda each: self._objective.loss(each.value))
         for slot, best in enumerate(ranked[: self.popsize]):
-            self._genomes[slot] = self.space.encode(best.params)
-            self._values[slot] = best.value
+            genome, loss = self.space.encode(best.params), self._objective.loss(best.value)
+            self._population.challenge(slot, Member(genome, loss))
         if len(ranked) >= self.popsize:
-            self._candidates = self._breed()
+            self._breed()
         return True
 
-    def _propose(self, number: int) -> Trial | None:
-        generation, slot = divmod(number, self.popsize)
-        if generation > self._generation:
-            return None
-        params = self.space.decode(self._candidates[slot])
-        return Trial(number, params, generation=generation, parent=self._holders[slot])
+    def _parent(self, slot: int) -> str | None:
+        return self._population.holder(slot)
 
-    def _learn(self, result: TrialResult) -> None:
-        self._told[result.trial.number % self.popsize] = result.value
-        if len(self._told) == self.popsize:
-            self._select()
-            if self._generation < self.generations:
-                self._generation += 1
-                self._candidates = self._breed()
+    def _noted(self, result: TrialResult) -> float | None:
+        return result.value
 
-    def _select(self) -> None:
+    def _survive(self, numbers: Sequence[int], noted: list[float | None]) -> None:
         """Let every candidate compete with the holder of its slot."""
-        for slot, value in self._told.items():
-            if self._at_least_as_good(value, self._values[slot]):
-                number = self._generation * self.popsize + slot
-                self._genomes[slot] = self._candidates[slot]
-                self._values[slot] = value
-                self._holders[slot] = Trial(number, {}, generation=self._generation).id
-        self._told = {}
-
-    def _at_least_as_good(self, child: float | None, parent: float | None) -> bool:
-        # The paper asks the child to be better. With equals let in, the population drifts over
-        # plateaus, of which whole numbers, choices and failed regions make many.
-        if child is None or parent is None:
-            return parent is None
-        return child >= parent if self.direction == "max" else child <= parent
-
-    def _breed(self) -> Vector:
-        """Return a candidate per slot, of shape ``(popsize, n_dims)``."""
-        return rand_1_bin(self._rng, self._genomes, self.mutation, self.crossover)
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            **super()._state(),
-            "generation": self._generation,
-            "candidates": self._candidates.tolist(),
-            "told": [[slot, value] for slot, value in sorted(self._told.items())],
-            "genomes": self._genomes.tolist(),
-            "values": list(self._values),
-            "holders": list(self._holders),
-        }
+        for slot, (number, value) in enumerate(zip(numbers, noted, strict=True)):
+            loss = self._objective.loss(value)
+            self._population.challenge(slot, Member(self._candidates[slot], loss, number))
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
-        super()._restore(memory)
-        self._generation = memory["generation"]
-        self._candidates = np.array(memory["candidates"])
-        self._told = {slot: value for slot, value in memory["told"]}
-        self._genomes = np.array(memory["genomes"])
-        self._values = list(memory["values"])
-        self._holders = list(memory["holders"])
+        super()._restore(memory if "losses" in memory else self._translated(memory))
+
+    def _translated(self, memory: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a state of version 0.1.0, which had values and trials' ids, as one of today."""
+        numbers = {self._population.id(number): number for number in range(self._n_asked)}
+        return {
+            **memory,
+            "losses": [None if v is None else self._objective.loss(v) for v in memory["values"]],
+            "holders": [NOBODY if h is None else numbers[h] for h in memory["holders"]],
+        }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
-from sparkexp.search.evolution.population import Child
-from sparkexp.search.evolution.shade import ShadeSearcher
-from sparkexp.search.evolution.surrogate import SurrogateSearcher
+import numpy as np
+
+from sparkexp.search.evolution.adaptive import AdaptiveSearcher
+from sparkexp.search.evolution.breeding import Breeder, Child
+from sparkexp.search.evolution.population import Member
+from sparkexp.search.evolution.shade import ShadeBreeder
+from sparkexp.search.evolution.surrogate import ModelBreeder
+from sparkexp.search.evolution.variation import Vector
 
 __all__ = ["EARLY", "HybridSearcher"]
 
@@ -15,7 +20,7 @@ __all__ = ["EARLY", "HybridSearcher"]
 EARLY, LATE_SHARE = 100, 0.3
 
 
-class HybridSearcher(SurrogateSearcher, ShadeSearcher):
+class HybridSearcher(AdaptiveSearcher):
     """The children of `SurrogateSearcher` at first, then mostly those of `ShadeSearcher`.
 
     The model finds a good region within a few dozen trials. Later it looks where it expects least
@@ -52,8 +57,38 @@ class HybridSearcher(SurrogateSearcher, ShadeSearcher):
     """
 
     name: ClassVar[str] = "hybrid"
+    shows_elite = True
 
-    def _bred(self, slot: int) -> Iterator[Child]:
-        if self.n_asked >= EARLY and self._rng.random() >= LATE_SHARE:
-            return ShadeSearcher._bred(self, slot)
-        return SurrogateSearcher._bred(self, slot)
+    def _new_breeder(self) -> Breeder:
+        model = ModelBreeder(self._rng, self._population, self.space)
+        shade = ShadeBreeder(self._rng, self._population, self.space, self._n_trials)
+        return _ModelThenShade(self._rng, model, shade)
+
+
+class _ModelThenShade(Breeder):
+    """Both learn from all results; who makes a child is drawn, once the first trials are over."""
+
+    def __init__(self, rng: np.random.Generator, model: Breeder, shade: Breeder) -> None:
+        self._rng = rng
+        self._model = model
+        self._shade = shade
+
+    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+        if number >= EARLY and self._rng.random() >= LATE_SHARE:
+            return self._shade.bred(slot, number, pending)
+        return self._model.bred(slot, number, pending)
+
+    def learn(self, child: Child, loss: float, former: Member | None) -> None:
+        self._shade.learn(child, loss, former)
+        self._model.learn(child, loss, former)
+
+    def end_generation(self) -> None:
+        self._shade.end_generation()
+        self._model.end_generation()
+
+    def state(self) -> dict[str, Any]:
+        return {**self._shade.state(), **self._model.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._shade.restore(state)
+        self._model.restore(state)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sparkexp.analysis.dominance import selected
-from sparkexp.checks import as_direction, as_float, as_int
-from sparkexp.search.base import SeededSearcher
-from sparkexp.search.evolution.variation import rand_1_bin
+from sparkexp.checks import as_direction
+from sparkexp.objective import Objective
+from sparkexp.search.evolution.generational import GenerationalSearcher
+from sparkexp.search.evolution.population import Population, unlisted
 from sparkexp.space import Space
-from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
+from sparkexp.trial import Direction, TrialResult
 
 __all__ = ["ParetoEvolutionSearcher"]
 
 
-class ParetoEvolutionSearcher(SeededSearcher):
+class ParetoEvolutionSearcher(GenerationalSearcher):
     """Children by differential evolution, survivors by dominance and crowding.
 
     Children are those of DE/rand/1/bin. Of parents and children together the half survives that
@@ -67,96 +68,23 @@ class ParetoEvolutionSearcher(SeededSearcher):
         mutation: float = 0.5,
         seed: int | None = None,
     ) -> None:
-        super().__init__(space, seed)
+        super().__init__(space, popsize, generations, crossover, mutation, seed)
         self.directions = tuple(as_direction(direction) for direction in directions)
-        self.popsize = as_int("popsize", popsize, at_least=4)
-        self.generations = as_int("generations", generations, at_least=0)
-        self.crossover = as_float("crossover", crossover, low=0, high=1)
-        self.mutation = as_float("mutation", mutation, low=0, high=2, above=True)
-        self._signs = np.array([-1.0 if d == "max" else 1.0 for d in self.directions])
-        self._generation = 0
-        drawn = [
-            self._admitted(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
-        ]
-        self._candidates = np.array(drawn)
-        self._told: dict[int, list[float]] = {}
-        # The population: genomes, and losses (infinite where the trial failed).
-        self._genomes = np.empty((0, space.n_dims))
-        self._losses = np.empty((0, len(self.directions)))
-
-    @property
-    def n_trials(self) -> int:
-        """``popsize * (generations + 1)``."""
-        return self.popsize * (self.generations + 1)
+        self._objectives = tuple(Objective(direction=each) for each in self.directions)
+        none, no_losses = np.empty((0, space.n_dims)), np.empty((0, len(self.directions)))
+        self._population = Population(none, no_losses, self.popsize)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
-        return {
-            "directions": list(self.directions),
-            "popsize": self.popsize,
-            "generations": self.generations,
-            "crossover": self.crossover,
-            "mutation": self.mutation,
-            **super().settings(),
-        }
+        return {"directions": list(self.directions), **super().settings()}
 
-    def _max_initial(self) -> int:
-        return self.popsize
+    def _noted(self, result: TrialResult) -> list[float | None]:
+        if len(result.values) != len(self._objectives):
+            return [None] * len(self._objectives)
+        pairs = zip(self._objectives, result.values, strict=True)
+        return [objective.loss(value) for objective, value in pairs]
 
-    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
-        super()._plant(initial)
-        for slot, params in enumerate(initial):
-            self._candidates[slot] = self.space.encode(params)
-
-    def _propose(self, number: int) -> Trial | None:
-        generation, slot = divmod(number, self.popsize)
-        if generation > self._generation:
-            return None
-        params = self.space.decode(self._candidates[slot])
-        return Trial(number, params, generation=generation)
-
-    def _learn(self, result: TrialResult) -> None:
-        known = len(result.values) == len(self.directions)
-        losses = self._signs * result.values if known else np.full(len(self.directions), np.inf)
-        self._told[result.trial.number % self.popsize] = losses.tolist()
-        if len(self._told) == self.popsize:
-            self._select()
-            if self._generation < self.generations:
-                self._generation += 1
-                self._candidates = rand_1_bin(
-                    self._rng, self._genomes, self.mutation, self.crossover
-                )
-
-    def _select(self) -> None:
-        told = np.array([self._told[slot] for slot in range(self.popsize)])
-        self._told = {}
-        genomes = np.concatenate([self._genomes, self._candidates])
-        losses = np.concatenate([self._losses, told])
-        kept = selected(losses, self.popsize)
-        self._genomes, self._losses = genomes[kept], losses[kept]
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            **super()._state(),
-            "generation": self._generation,
-            "candidates": self._candidates.tolist(),
-            "told": [
-                [slot, [x if np.isfinite(x) else None for x in losses]]
-                for slot, losses in sorted(self._told.items())
-            ],
-            "genomes": self._genomes.tolist(),
-            "losses": [[x if np.isfinite(x) else None for x in row] for row in self._losses],
-        }
-
-    def _restore(self, memory: Mapping[str, Any]) -> None:
-        super()._restore(memory)
-        self._generation = memory["generation"]
-        self._candidates = np.array(memory["candidates"])
-        self._told = {slot: _losses(row) for slot, row in memory["told"]}
-        self._genomes = np.array(memory["genomes"]).reshape(-1, self.space.n_dims)
-        rows = [_losses(row) for row in memory["losses"]]
-        self._losses = np.array(rows).reshape(-1, len(self.directions))
-
-
-def _losses(row: Sequence[float | None]) -> list[float]:
-    return [np.inf if x is None else x for x in row]
+    def _survive(self, numbers: Sequence[int], noted: list[list[float | None]]) -> None:
+        """Let the less dominated half of parents and children survive."""
+        self._population.add(self._candidates, unlisted(noted), numbers)
+        self._population.keep(selected(self._population.losses, self.popsize))

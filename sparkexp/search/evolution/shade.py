@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sparkexp.search.evolution.adaptation import SuccessMemory
-from sparkexp.search.evolution.population import MIN_MEMBERS, Child, Mode, PopulationSearcher
+from sparkexp.search.evolution.adaptive import AdaptiveSearcher, Mode
+from sparkexp.search.evolution.breeding import Breeder, Child
+from sparkexp.search.evolution.population import MIN_MEMBERS, Member, Population
 from sparkexp.search.evolution.variation import (
     Vector,
     below,
@@ -23,7 +25,7 @@ from sparkexp.search.evolution.variation import (
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
-__all__ = ["ShadeSearcher"]
+__all__ = ["ShadeBreeder", "ShadeSearcher"]
 
 # The share of the population that a child is drawn towards, and how many that is at least.
 BEST_SHARE, MIN_BEST = 0.25, 2
@@ -34,7 +36,7 @@ LATE, LATE_SHARE, LATE_CROSSOVER = 0.75, 0.8, 0.3
 FEW = 7
 
 
-class ShadeSearcher(PopulationSearcher):
+class ShadeSearcher(AdaptiveSearcher):
     """Differential evolution that adapts itself: SHADE, with an archive.
 
     A child is ``x + F (x_best - x) + F (x_a - x_b)``: x_best is one of the best quarter, x_b may
@@ -96,6 +98,7 @@ class ShadeSearcher(PopulationSearcher):
     """
 
     name: ClassVar[str] = "shade"
+    initial_generations: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -109,22 +112,61 @@ class ShadeSearcher(PopulationSearcher):
         if popsize is None:
             popsize = _suitable(n_trials, mode)
         super().__init__(space, direction, popsize, n_trials, mode, seed)
+
+    def _new_breeder(self) -> Breeder:
+        return ShadeBreeder(self._rng, self._population, self.space, self._n_trials)
+
+
+def _suitable(n_trials: int | None, mode: Mode) -> int:
+    if mode == "generational" or not isinstance(n_trials, int):
+        return POPSIZE
+    # Few members lead to something good soon, more of them to something better at last.
+    return max(MIN_MEMBERS, n_trials.bit_length() - 1)
+
+
+class ShadeBreeder(Breeder):
+    """Makes children as `ShadeSearcher` says.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The searcher's own.
+    population : Population
+        Whose children they are.
+    space : Space
+        What is searched.
+    n_trials : int or None
+        The budget; None for no limit.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        population: Population,
+        space: Space,
+        n_trials: int | None,
+    ) -> None:
+        self._rng = rng
+        self._population = population
+        self._n_trials = n_trials
+        self._unordered = unordered(space)
         self._memory = SuccessMemory()
         self._archive: list[Vector] = []
         self._successes: list[tuple[float, float, float]] = []
-        self._unordered = unordered(space)
 
-    def _bred(self, slot: int) -> Iterator[Child]:
+    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+        # What is good enough now is what counts when the budget is nearly spent.
+        is_late = self._n_trials is not None and number >= LATE * self._n_trials
         while True:
-            yield self._breed(slot)
+            yield self._child(slot, is_late)
 
-    def _breed(self, slot: int) -> Child:
-        rng, members = self._rng, self._genomes
+    def _child(self, slot: int, is_late: bool) -> Child:
+        rng, members = self._rng, self._population.genomes
         weight, crossover = self._memory.draw(rng)
-        ranked = np.argsort(self._losses, kind="stable")
+        ranked = self._population.ranked()
         n_best = max(MIN_BEST, math.ceil(BEST_SHARE * len(members)))
         aim = int(ranked[below(rng, n_best)])
-        if self._is_late() and rng.random() < LATE_SHARE:
+        if is_late and rng.random() < LATE_SHARE:
             slot = aim = int(ranked[0])
             crossover = LATE_CROSSOVER
         x, best = members[slot], members[aim]
@@ -133,61 +175,50 @@ class ShadeSearcher(PopulationSearcher):
         donor = voted(rng, donor, [x, best, a, b], self._unordered)
         return Child(crossed(rng, x, donor, crossover), slot, weight, crossover)
 
-    def _is_late(self) -> bool:
-        """Tell whether the budget is nearly spent: what is good enough now is what counts."""
-        return self._n_trials is not None and self.n_asked >= LATE * self._n_trials
-
     def _step(self, slot: int) -> tuple[Vector, Vector]:
         """Return two points of which the difference is a step, the first one a member."""
-        first = distinct(self._rng, len(self._genomes), 1, but=slot)[0]
-        others = [k for k in range(len(self._genomes)) if k not in (slot, first)]
+        members, losses = self._population.genomes, self._population.losses
+        first = distinct(self._rng, len(members), 1, but=slot)[0]
+        others = [k for k in range(len(members)) if k not in (slot, first)]
         drawn = below(self._rng, len(others) + len(self._archive))
         if drawn >= len(others):
-            return self._genomes[first], self._archive[drawn - len(others)]
+            return members[first], self._archive[drawn - len(others)]
         second = others[drawn]
-        if self.popsize <= FEW and self._losses[second] < self._losses[first]:
+        if self._population.size <= FEW and losses[second] < losses[first]:
             first, second = second, first
-        return self._genomes[first], self._genomes[second]
+        return members[first], members[second]
 
-    def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
-        if replaced is not None and child.slot is not None and loss < replaced[1]:
-            self._archive.append(replaced[0])
-            if len(self._archive) > self.popsize:
-                del self._archive[below(self._rng, len(self._archive))]
-            if child.weight:
-                gain = self._gain(loss, replaced[1])
-                self._successes.append((child.weight, child.crossover, gain))
-        if self._n_entered % self.popsize == 0:
-            self._memory.learn(self._successes)
-            self._successes = []
+    def learn(self, child: Child, loss: float, former: Member | None) -> None:
+        if former is None or child.slot is None or loss >= former.loss:
+            return
+        self._archive.append(former.genome)
+        if len(self._archive) > self._population.size:
+            del self._archive[below(self._rng, len(self._archive))]
+        if child.weight:
+            self._successes.append((child.weight, child.crossover, self._gain(loss, former.loss)))
 
     def _gain(self, loss: float, before: float) -> float:
         """Return by how much a child is better than its parent, above 0."""
         if math.isinf(before):  # as much as if the parent had been the worst of the members
-            known = [known for known in self._losses if math.isfinite(known)]
-            before = max(known)
+            losses = self._population.losses
+            before = float(losses[np.isfinite(losses)].max())
         # Halves, as the difference of two floats can be larger than a float.
         return max(before / 2 - loss / 2, 5e-324)
 
-    def _state(self) -> dict[str, Any]:
+    def end_generation(self) -> None:
+        self._memory.learn(self._successes)
+        self._successes = []
+
+    def state(self) -> dict[str, Any]:
         return {
-            **super()._state(),
             "memory": self._memory.state(),
             "archive": [genome.tolist() for genome in self._archive],
             "successes": [list(success) for success in self._successes],
         }
 
-    def _restore(self, memory: Mapping[str, Any]) -> None:
-        super()._restore(memory)
-        self._memory.restore(memory["memory"])
-        self._archive = [np.array(genome) for genome in memory["archive"]]
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._memory.restore(state["memory"])
+        self._archive = [np.array(genome) for genome in state["archive"]]
         self._successes = [
-            (weight, crossover, gain) for weight, crossover, gain in memory["successes"]
+            (weight, crossover, gain) for weight, crossover, gain in state["successes"]
         ]
-
-
-def _suitable(n_trials: int | None, mode: Mode) -> int:
-    if mode == "generational" or not isinstance(n_trials, int):
-        return POPSIZE
-    # Few members lead to something good soon, more of them to something better at last.
-    return max(MIN_MEMBERS, n_trials.bit_length() - 1)

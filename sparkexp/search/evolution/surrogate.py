@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from sparkexp.search.base import Known
-from sparkexp.search.evolution.population import Child, Mode, PopulationSearcher
+from sparkexp.search.evolution.adaptive import AdaptiveSearcher
+from sparkexp.search.evolution.breeding import Breeder, Child
+from sparkexp.search.evolution.population import Member, Population
 from sparkexp.search.evolution.result_model import ResultModel
 from sparkexp.search.evolution.variation import (
     Vector,
@@ -23,9 +25,8 @@ from sparkexp.search.evolution.variation import (
     voted,
 )
 from sparkexp.space import Space
-from sparkexp.trial import Direction
 
-__all__ = ["SurrogateSearcher", "candidates"]
+__all__ = ["ModelBreeder", "SurrogateSearcher", "candidates"]
 
 N_CANDIDATES = 60
 # The share of candidates that are drawn anywhere.
@@ -36,7 +37,7 @@ BEST_SHARE, MIN_BEST = 0.25, 2
 WEIGHTS = (0.2, 1.0)
 
 
-class SurrogateSearcher(PopulationSearcher):
+class SurrogateSearcher(AdaptiveSearcher):
     """An evolution whose children are picked by a model of all results.
 
     A Gaussian process is fitted to the results; of 60 possible children, made by mutations of
@@ -89,50 +90,54 @@ class SurrogateSearcher(PopulationSearcher):
 
     name: ClassVar[str] = "surrogate"
     # Members in poor places stay: once children gather in the best one, nobody challenges them.
-    shows_elite: ClassVar[bool] = True
-    initial_generations: ClassVar[int] = 1
+    shows_elite = True
 
-    def __init__(
-        self,
-        space: Space,
-        direction: Direction = "max",
-        popsize: int = 10,
-        n_trials: int | None = None,
-        mode: Mode = "asynchronous",
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(space, direction, popsize, n_trials, mode, seed)
+    def _new_breeder(self) -> Breeder:
+        return ModelBreeder(self._rng, self._population, self.space)
+
+
+class ModelBreeder(Breeder):
+    """Makes children as `SurrogateSearcher` says.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The searcher's own.
+    population : Population
+        Whose children they are.
+    space : Space
+        What is searched.
+    """
+
+    def __init__(self, rng: np.random.Generator, population: Population, space: Space) -> None:
+        self._rng = rng
+        self._population = population
         self._choices = unordered(space)
         self._model = ResultModel(space)
 
-    def _bred(self, slot: int) -> Iterator[Child]:
-        members = np.array(self._genomes)
-        found = candidates(self._rng, members, self._losses, self._choices)
-        for genome in self._model.ranked(found, self._pending()):
+    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+        members, losses = self._population.genomes, self._population.losses
+        found = candidates(self._rng, members, losses, self._choices)
+        for genome in self._model.ranked(found, pending):
             yield Child(genome, self._model.nearest(members, genome))
 
-    def _know(self, known: Sequence[Known]) -> bool:
-        sign = -1.0 if self.direction == "max" else 1.0
-        for each in known:
-            self._model.learn(self.space.encode(each.params), sign * each.value)
-        return super()._know(known)
-
-    def _entered(self, child: Child, loss: float, replaced: tuple[Vector, float] | None) -> None:
-        super()._entered(child, loss, replaced)
+    def learn(self, child: Child, loss: float, former: Member | None) -> None:
         self._model.learn(child.genome, loss)
 
-    def _state(self) -> dict[str, Any]:
-        return {**super()._state(), "model": self._model.state()}
+    def end_generation(self) -> None:
+        """Change nothing: the model has learned every result at once."""
 
-    def _restore(self, memory: Mapping[str, Any]) -> None:
-        super()._restore(memory)
-        self._model.restore(memory["model"])
+    def state(self) -> dict[str, Any]:
+        return {"model": self._model.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._model.restore(state["model"])
 
 
 def candidates(
     rng: np.random.Generator,
     members: Vector,
-    losses: list[float],
+    losses: ArrayLike,
     choices: list[tuple[int, int]],
 ) -> Vector:
     """Return possible children of a population, by mutations of three kinds.
@@ -143,7 +148,7 @@ def candidates(
         The only randomness.
     members : ndarray
         The population, of shape ``(n, n_dims)``, at least 4.
-    losses : list of float
+    losses : array_like
         One for each member.
     choices : list of (int, int)
         See `variation.unordered`.

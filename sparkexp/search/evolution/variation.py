@@ -25,6 +25,7 @@ __all__ = [
     "normal",
     "rand_1",
     "rand_1_bin",
+    "rand_1_bin_child",
     "reflected",
     "unordered",
     "voted",
@@ -132,9 +133,17 @@ def rand_1_bin(
     """
     children = genomes.copy()
     for slot, parent in enumerate(genomes):
-        a, b, c = genomes[distinct(rng, len(genomes), 3, but=slot)]
-        children[slot] = crossed(rng, parent, reflected(rand_1(a, b, c, weight)), probability)
+        others = genomes[distinct(rng, len(genomes), 3, but=slot)]
+        children[slot] = rand_1_bin_child(rng, parent, others, weight, probability)
     return children
+
+
+def rand_1_bin_child(
+    rng: np.random.Generator, parent: Vector, others: Vector, weight: float, probability: float
+) -> Vector:
+    """Return a child of a parent and three others, of shape ``(3, n_dims)``: DE/rand/1/bin."""
+    a, b, c = others
+    return crossed(rng, parent, reflected(rand_1(a, b, c, weight)), probability)
 
 
 def unordered(space: Space) -> list[tuple[int, int]]:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sparkexp.checks import as_float, as_int
-from sparkexp.search.evolution.variation import Vector, crossed, rand_1, reflected
+from sparkexp.search.evolution.population import Member, Population, listed
+from sparkexp.search.evolution.variation import Vector, distinct, rand_1_bin_child
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.hyperband import bracket_sizes, halved
 from sparkexp.search.multi_fidelity.proposals import Point, Proposals, RandomProposals
@@ -88,9 +89,10 @@ class DehbSearcher(RungSearcher):
         self._sizes = [bracket_sizes(self.fidelity, r) for r in range(self.fidelity.top + 1)]
         if self.n_configurations < self._sizes[0][0]:
             self._sizes[0] = halved(self.n_configurations, self.fidelity, 0)
-        # Per rung and slot: the genome, and its value once it has one.
-        self._genomes = [self._rng.random((sizes[0], space.n_dims)) for sizes in self._sizes]
-        self._held: list[list[float | None]] = [[None] * len(g) for g in self._genomes]
+        # Of every rung: drawn points without a result, until trials hold their places.
+        self._populations = [
+            Population(self._rng.random((sizes[0], space.n_dims))) for sizes in self._sizes
+        ]
         self._turn = [0] * len(self._sizes)
         # Per bracket that was begun: trials asked and told on each of its rungs.
         self._asked: list[list[int]] = []
@@ -168,7 +170,7 @@ class DehbSearcher(RungSearcher):
             self._told.append([0] * len(sizes))
         rung = bracket % len(self._sizes) + step
         slot = self._turn[rung]
-        self._turn[rung] = (slot + 1) % len(self._genomes[rung])
+        self._turn[rung] = (slot + 1) % len(self._populations[rung])
         self._places[number] = (bracket, slot)
         trial = super()._propose(number)
         self._asked[bracket][step] += 1
@@ -178,48 +180,43 @@ class DehbSearcher(RungSearcher):
         bracket, slot = self._places[self._n_asked]
         step = rung - bracket % len(self._sizes)
         if bracket < len(self._sizes) and step == 0:
-            return self._genomes[rung][slot].tolist(), 0
+            return self._populations[rung].genomes[slot].tolist(), 0
         size = self._sizes[bracket % len(self._sizes)][step]
         return self._child(rung, slot, self._parents(rung, size if step else None)).tolist(), 0
 
     def _parents(self, rung: int, n_best: int | None) -> Vector:
         """Return the best n of the rung below, or this rung's population; at least three."""
         if n_best is None:
-            return self._genomes[rung]
-        sign = -1.0 if self.direction == "max" else 1.0
-        held = self._held[rung - 1]
-        ranked = sorted((sign * v, slot) for slot, v in enumerate(held) if v is not None)
-        best = self._genomes[rung - 1][[slot for _, slot in ranked[:n_best]]]
-        # Too few for a difference: others join, of the rung below and then of this one.
-        others = [self._genomes[rung - 1][[slot for _, slot in ranked[n_best:]]], *self._genomes]
-        if len(best) < 3:
-            best = np.concatenate([best, *others])[:3]
-        return best
+            return self._populations[rung].genomes
+        below = self._populations[rung - 1]
+        ranked = below.genomes[below.best()]
+        if len(best := ranked[:n_best]) >= 3:
+            return best
+        # Too few for a difference: others join, of the rung below and then of all.
+        everyone = [population.genomes for population in self._populations]
+        return np.concatenate([ranked, *everyone])[:3]
 
     def _child(self, rung: int, slot: int, parents: Vector) -> Vector:
         """Return a target's child: DE/rand/1/bin."""
-        a, b, c = parents[np.argsort(self._rng.random(len(parents)), kind="stable")[:3]]
-        mutant = reflected(rand_1(a, b, c, self.mutation))
-        return crossed(self._rng, self._genomes[rung][slot], mutant, self.crossover)
+        others = parents[distinct(self._rng, len(parents), 3)]
+        target = self._populations[rung].genomes[slot]
+        return rand_1_bin_child(self._rng, target, others, self.mutation, self.crossover)
 
     def _learn(self, result: TrialResult) -> None:
         super()._learn(result)
         number, rung = result.trial.number, result.trial.rung or 0
         bracket, slot = self._places.pop(number)
         self._told[bracket][rung - bracket % len(self._sizes)] += 1
-        value, held = result.value, self._held[rung][slot]
-        better = held is None or (
-            value is not None and (value >= held if self.direction == "max" else value <= held)
-        )
-        if better and value is not None:
-            self._genomes[rung][slot] = self._points[self._configurations[number]]
-            self._held[rung][slot] = value
+        if result.value is not None:
+            genome = np.array(self._points[self._configurations[number]])
+            challenger = Member(genome, self._objective.loss(result.value), number)
+            self._populations[rung].challenge(slot, challenger)
 
     def _state(self) -> dict[str, Any]:
         return {
             **super()._state(),
-            "genomes": [genomes.tolist() for genomes in self._genomes],
-            "held": [list(held) for held in self._held],
+            "genomes": [population.genomes.tolist() for population in self._populations],
+            "held": [listed(self._objective.loss_sign * p.losses) for p in self._populations],
             "turn": list(self._turn),
             "asked": [list(asked) for asked in self._asked],
             "told": [list(told) for told in self._told],
@@ -228,8 +225,11 @@ class DehbSearcher(RungSearcher):
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
         super()._restore(memory)
-        self._genomes = [np.array(genomes) for genomes in memory["genomes"]]
-        self._held = [list(held) for held in memory["held"]]
+        for population, genomes, held in zip(
+            self._populations, memory["genomes"], memory["held"], strict=True
+        ):
+            losses = [None if value is None else self._objective.loss(value) for value in held]
+            population.restore({"genomes": genomes, "losses": losses})
         self._turn = list(memory["turn"])
         self._asked = [list(asked) for asked in memory["asked"]]
         self._told = [list(told) for told in memory["told"]]

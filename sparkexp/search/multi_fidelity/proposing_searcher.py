@@ -40,6 +40,8 @@ class ProposingSearcher(RungSearcher):
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
     """
 
+    popsize: int
+
     def __init__(
         self,
         space: Space | None = None,

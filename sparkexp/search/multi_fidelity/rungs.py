@@ -10,6 +10,7 @@ import numpy as np
 
 from sparkexp.checks import as_direction, as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.search.base import Searcher
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.packing import (
@@ -52,7 +53,9 @@ class RungSearcher(Searcher):
     ) -> None:
         super().__init__(space)
         self.direction = as_direction(direction)
+        self._objective = Objective(direction=self.direction)
         self.fidelity = fidelity
+        self.rungs = tuple(f"{fidelity.name}={level}" for level in fidelity.levels)
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         self.seed = as_int("seed", seed, at_least=0)
@@ -105,6 +108,17 @@ class RungSearcher(Searcher):
         return sum(
             level * n - below[level] * (n - starts.get(level, 0)) for level, n in trials.items()
         )
+
+    def plan_rows(self) -> list[tuple[str, str]]:
+        """Return how many trials train for how long, and what that costs."""
+        unit = self.fidelity.name
+        counts = ", ".join(f"{n} with {level}" for level, n in self.plan().items())
+        full = self.n_configurations * self.fidelity.max
+        cost = (
+            f"{self.planned_cost()} of the {full} of full fidelity, if promoted trials go on from "
+            "their checkpoints"
+        )
+        return [("trials", f"{counts} {unit}, at most"), (f"{unit} to train", cost)]
 
     @abstractmethod
     def _next(self) -> tuple[int | None, int] | None:
@@ -167,8 +181,7 @@ class RungSearcher(Searcher):
 
     def _ranked(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
         """Return the configurations that have a value on a rung, the best first."""
-        sign = -1.0 if self.direction == "max" else 1.0
-        values = self._values[rung]
+        values, sign = self._values[rung], self._objective.loss_sign
         told = ((values[c], c) for c in (values if among is None else among) if c in values)
         valued = sorted((sign * value, c) for value, c in told if value is not None)
         return [configuration for _, configuration in valued]

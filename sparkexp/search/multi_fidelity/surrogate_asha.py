@@ -121,7 +121,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         """Learn them as full trainings."""
         for each in known:
             point = self._placed(self.space.encode(each.params), self.fidelity.top)
-            self._model.learn(point, self._loss(each.value))
+            self._model.learn(point, self._objective.loss(each.value))
             self._seen.add(params_key(each.params))
         return True
 
@@ -131,7 +131,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         point = self._points[self._configurations[result.trial.number]]
         if result.state is State.PRUNED:
             return  # its value is of no rung
-        self._model.learn(self._placed(point, rung), self._loss(result.value))
+        self._model.learn(self._placed(point, rung), self._objective.loss(result.value))
         self._model.fit()  # now, so that looking at what would be next changes nothing
 
     # New configurations.
@@ -190,7 +190,8 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     def _few(self, rung: int, configurations: Sequence[int]) -> list[int]:
         """Return the best of many configurations of a rung, and others."""
-        losses = np.array([self._loss(self._values[rung][c]) for c in configurations])
+        values = np.array([self._values[rung][c] for c in configurations])
+        losses = self._objective.loss_sign * values
         return [configurations[k] for k in telling(losses, MAX_COMPARED)]
 
     # Points of the model: a configuration, and how far up it was trained.
@@ -202,11 +203,6 @@ class SurrogateAshaSearcher(AshaSearcher):
         for point in self._points[len(self._tops) :]:
             self._tops.append(self._model.plain(self._placed(point, self.fidelity.top)))
         return self._tops[configuration]
-
-    def _loss(self, value: float | None) -> float:
-        if value is None:
-            return math.inf
-        return -value if self.direction == "max" else value
 
     # What is saved.
 

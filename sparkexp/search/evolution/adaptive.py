@@ -1,0 +1,269 @@
+"""What the adaptive evolutions share: results enter the population one by one or in batches."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from sparkexp.checks import as_direction, as_int
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
+from sparkexp.search.base import Known, SeededSearcher
+from sparkexp.search.evolution.breeding import Breeder, Child
+from sparkexp.search.evolution.population import MIN_MEMBERS, NOBODY, Member, Population
+from sparkexp.search.evolution.variation import Vector, latin_hypercube
+from sparkexp.space import Space
+from sparkexp.trial import Direction, ParamValue, Trial, TrialResult, params_key
+
+__all__ = ["AdaptiveSearcher", "Mode", "as_mode"]
+
+Mode = Literal["asynchronous", "generational"]
+
+# How often a configuration that was proposed before is bred anew, and then drawn anew.
+MAX_BRED, MAX_DRAWN = 60, 200
+
+
+class AdaptiveSearcher(SeededSearcher):
+    """A population that is kept by tournaments; how children are made is its breeder's business.
+
+    The first one or two times `popsize` trials are a Latin hypercube, of which the best are kept.
+    A genome becomes a trial in `_propose` alone, and a result enters in `_enter` alone. Trials are
+    counted as generations of `popsize`.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    direction : {'max', 'min'}
+        Which value is the best.
+    popsize : int
+        Size of the population, at least 4.
+    n_trials : int or None
+        The number of trials, at least 1; None for no limit.
+    mode : {'asynchronous', 'generational'}
+        Whether a result counts at once, or when all of its generation are there: then the order
+        in which they arrive changes nothing, and slots wait.
+    seed : int or None
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+    """
+
+    popsize: int
+    # How many generations are drawn before children are bred.
+    initial_generations: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction = "max",
+        popsize: int = 10,
+        n_trials: int | None = None,
+        mode: Mode = "asynchronous",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(space, seed)
+        self.direction = as_direction(direction)
+        self._objective = Objective(direction=self.direction)
+        self.popsize = as_int("popsize", popsize, at_least=MIN_MEMBERS)
+        self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
+        if self._n_trials is not None:
+            self.generations = (self._n_trials - 1) // self.popsize
+        self.mode = as_mode(mode)
+        # Drawn first, so that a restored searcher has them without having saved them.
+        self._initial = latin_hypercube(
+            self._rng, self.initial_generations * self.popsize, space.n_dims
+        )
+        self._children: dict[int, Child] = {}
+        self._seen: set[str] = set()
+        # Results that wait for the rest of their generation, and how many entered.
+        self._waiting: dict[int, float] = {}
+        self._n_entered = 0
+        self._population = Population(np.empty((0, space.n_dims)), size=self.popsize)
+        self._breeder = self._new_breeder()
+
+    @property
+    def n_trials(self) -> int | None:
+        """The number of trials; None if there is no limit."""
+        return self._n_trials
+
+    @property
+    def order_matters(self) -> bool:
+        """Whether the trials depend on the order in which results are told."""
+        return self.mode == "asynchronous"
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {
+            "direction": self.direction,
+            "popsize": self.popsize,
+            "n_trials": self._n_trials,
+            "mode": self.mode,
+            **super().settings(),
+        }
+
+    @abstractmethod
+    def _new_breeder(self) -> Breeder:
+        """Return what makes the children of `_population`, with the numbers of `_rng`."""
+
+    # What it begins with.
+
+    def _max_initial(self) -> int:
+        return min(len(self._initial), self._n_trials or len(self._initial))
+
+    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._plant(initial)
+        points = [*map(self.space.encode, initial), *self._initial[len(initial) :]]
+        self._initial = np.array(points)
+
+    def _know(self, known: Sequence[Known]) -> bool:
+        """Let the best of what is known be the members."""
+        points = [self.space.encode(each.params) for each in known]
+        losses = [self._objective.loss(each.value) for each in known]
+        for point, loss in zip(points, losses, strict=True):
+            self._breeder.learn(Child(point), loss, None)
+        self._population.add(points, losses, [NOBODY] * len(points))
+        self._population.keep(self._population.ranked()[: self.popsize])
+        self._seen.update(_digest(each.params) for each in known)
+        if len(self._population) >= MIN_MEMBERS:
+            self._initial = self._initial[:0]  # what was known does for the first points
+        return True
+
+    # From a genome to a trial.
+
+    def _propose(self, number: int) -> Trial | None:
+        if self.mode == "generational" and number >= self._end_of_block():
+            return None
+        child = self._child(number)
+        child = replace(child, genome=self.space.repaired(child.genome))
+        params = self.space.decode(child.genome)
+        self._seen.add(_digest(params))
+        self._children[number] = child
+        parent = None if child.slot is None else self._population.holder(child.slot)
+        return Trial(number, params, generation=number // self.popsize, parent=parent)
+
+    def _child(self, number: int) -> Child:
+        """Return a child whose configuration was not proposed before, if one can be found."""
+        first = None
+        for child in self._proposals(number):
+            if not self._is_known(child):
+                return child
+            first = first or child
+            if self._is_exhausted():
+                break
+        assert first is not None
+        return first
+
+    def _proposals(self, number: int) -> Iterator[Child]:
+        """Yield what the trial may be, most wanted first."""
+        slot = None
+        if number < len(self._initial):
+            yield Child(self._initial[number])
+        elif len(self._population) >= MIN_MEMBERS:
+            slot = number % len(self._population)
+            joins = len(self._population) < self.popsize
+            bred = self._breeder.bred(slot, number, self._pending())
+            for child in itertools.islice(bred, MAX_BRED):
+                # Nobody has to give way while there is room.
+                yield replace(child, slot=None) if joins else child
+        for _ in range(MAX_DRAWN):
+            yield Child(self._rng.random(self.space.n_dims), slot)
+
+    def _pending(self) -> list[Vector]:
+        """Return the points of the trials whose results are not in the books yet."""
+        return [child.genome for _, child in sorted(self._children.items())]
+
+    def _is_known(self, child: Child) -> bool:
+        return _digest(self.space.decode(child.genome)) in self._seen
+
+    def _is_exhausted(self) -> bool:
+        n = self.space.n_configurations
+        return n is not None and len(self._seen) >= n
+
+    # From a result to the population.
+
+    def _learn(self, result: TrialResult) -> None:
+        number, loss = result.trial.number, self._objective.loss(result.value)
+        if self.mode == "asynchronous":
+            self._enter(number, loss)
+            return
+        self._waiting[number] = loss
+        if len(self._waiting) == self._end_of_block() - self._n_entered:
+            for number, loss in sorted(self._waiting.items()):
+                self._enter(number, loss)
+            self._waiting = {}
+
+    def _end_of_block(self) -> int:
+        """Return the number after the last trial that can be asked before a generation ends."""
+        n_initial = len(self._initial)
+        return n_initial if self._n_entered < n_initial else self._n_entered + self.popsize
+
+    def _enter(self, number: int, loss: float) -> None:
+        """Let a child compete for its place in the population."""
+        child = self._children.pop(number)
+        self._n_entered += 1
+        former = None
+        if child.slot is None and len(self._population) < self.popsize:
+            self._population.add([child.genome], [loss], [number])
+        else:
+            slot = self._population.worst() if child.slot is None else child.slot
+            former = self._population.challenge(slot, Member(child.genome, loss, number))
+        self._breeder.learn(child, loss, former)
+        if self._n_entered % self.popsize == 0:
+            self._breeder.end_generation()
+
+    # What is saved.
+
+    def _state(self) -> dict[str, Any]:
+        children = {
+            str(number): {**asdict(child), "genome": child.genome.tolist()}
+            for number, child in sorted(self._children.items())
+        }
+        return {
+            **super()._state(),
+            "children": children,
+            "seen": sorted(self._seen),
+            "waiting": [
+                [number, loss if loss < math.inf else None]
+                for number, loss in self._waiting.items()
+            ],
+            "n_entered": self._n_entered,
+            **self._population.state(),
+            **self._breeder.state(),
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        super()._restore(memory)
+        self._children = {
+            int(number): Child(**{**record, "genome": np.array(record["genome"])})
+            for number, record in memory["children"].items()
+        }
+        self._seen = set(memory["seen"])
+        self._waiting = {
+            number: math.inf if loss is None else loss for number, loss in memory["waiting"]
+        }
+        self._n_entered = memory["n_entered"]
+        self._population.restore(memory)
+        self._breeder.restore(memory)
+
+
+def as_mode(value: object) -> Mode:
+    """Return ``'asynchronous'`` or ``'generational'``."""
+    if value == "asynchronous":
+        return "asynchronous"
+    if value == "generational":
+        return "generational"
+    raise InvalidArgumentError(
+        f"mode is 'asynchronous' or 'generational', got {value!r}. With 'asynchronous' no slot "
+        "waits; with 'generational' a search is repeatable from its seed."
+    )
+
+
+def _digest(params: Mapping[str, ParamValue]) -> str:
+    # The state is written after every trial: a configuration is remembered by a few characters.
+    return hashlib.sha256(repr(params_key(params)).encode()).hexdigest()[:12]

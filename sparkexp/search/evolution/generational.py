@@ -1,0 +1,151 @@
+"""What the evolutions share whose generations are bred, asked and closed as a whole."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkexp.checks import as_float, as_int
+from sparkexp.search.base import SeededSearcher
+from sparkexp.search.evolution.population import MIN_MEMBERS, Population
+from sparkexp.search.evolution.variation import rand_1_bin
+from sparkexp.space import Space
+from sparkexp.trial import ParamValue, Trial, TrialResult
+
+__all__ = ["GenerationalSearcher"]
+
+
+class GenerationalSearcher(SeededSearcher):
+    """Generations of children by DE/rand/1/bin; who survives is for the subclass to say.
+
+    A generation is asked at once and closed when all its results are told; a result's place is
+    its trial's number, so nothing depends on the order of arrival. The genomes stay continuous:
+    a whole number or a choice is decoded for the trial only.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    popsize : int
+        Trials of a generation, at least 4: a parent and three others.
+    generations : int
+        Generations after the initial population, at least 0.
+    crossover : float
+        CR in [0, 1].
+    mutation : float
+        F in (0, 2].
+    seed : int, optional
+        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+    """
+
+    popsize: int
+    generations: int
+    _population: Population
+
+    def __init__(
+        self,
+        space: Space,
+        popsize: int,
+        generations: int,
+        crossover: float,
+        mutation: float,
+        seed: int | None,
+    ) -> None:
+        super().__init__(space, seed)
+        self.popsize = as_int("popsize", popsize, at_least=MIN_MEMBERS)
+        self.generations = as_int("generations", generations, at_least=0)
+        self.crossover = as_float("crossover", crossover, low=0, high=1)
+        self.mutation = as_float("mutation", mutation, low=0, high=2, above=True)
+        # The open generation: a candidate genome per slot, and what was noted of its result.
+        self._generation = 0
+        drawn = [
+            self._admitted(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
+        ]
+        self._candidates = np.array(drawn)
+        self._told: dict[int, Any] = {}
+
+    @property
+    def n_trials(self) -> int:
+        """``popsize * (generations + 1)``."""
+        return self.popsize * (self.generations + 1)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings for the record, as a dict that `json` can write."""
+        return {
+            "popsize": self.popsize,
+            "generations": self.generations,
+            "crossover": self.crossover,
+            "mutation": self.mutation,
+            **super().settings(),
+        }
+
+    @abstractmethod
+    def _noted(self, result: TrialResult) -> Any:
+        """Return what is to be kept of a result until its generation is closed, for `json`."""
+
+    @abstractmethod
+    def _survive(self, numbers: Sequence[int], noted: list[Any]) -> None:
+        """Let the candidates into the population, or not.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Of their trials.
+        noted : list
+            What `_noted` returned for each.
+        """
+
+    def _parent(self, slot: int) -> str | None:
+        """Return the id of the trial that a candidate competes with, where it is a single one."""
+        return None
+
+    def _max_initial(self) -> int:
+        return self.popsize
+
+    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._plant(initial)
+        for slot, params in enumerate(initial):
+            self._candidates[slot] = self.space.encode(params)
+
+    def _propose(self, number: int) -> Trial | None:
+        generation, slot = divmod(number, self.popsize)
+        if generation > self._generation:
+            return None
+        params = self.space.decode(self._candidates[slot])
+        return Trial(number, params, generation=generation, parent=self._parent(slot))
+
+    def _learn(self, result: TrialResult) -> None:
+        self._told[result.trial.number % self.popsize] = self._noted(result)
+        if len(self._told) == self.popsize:
+            first = self._generation * self.popsize
+            noted = [self._told[slot] for slot in range(self.popsize)]
+            self._survive(range(first, first + self.popsize), noted)
+            self._told = {}
+            if self._generation < self.generations:
+                self._generation += 1
+                self._breed()
+
+    def _breed(self) -> None:
+        """Let the candidates be children of the population."""
+        self._candidates = rand_1_bin(
+            self._rng, self._population.genomes, self.mutation, self.crossover
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            **super()._state(),
+            "generation": self._generation,
+            "candidates": self._candidates.tolist(),
+            "told": [[slot, noted] for slot, noted in sorted(self._told.items())],
+            **self._population.state(),
+        }
+
+    def _restore(self, memory: Mapping[str, Any]) -> None:
+        super()._restore(memory)
+        self._generation = memory["generation"]
+        self._candidates = np.array(memory["candidates"])
+        self._told = {slot: noted for slot, noted in memory["told"]}
+        self._population.restore(memory)
