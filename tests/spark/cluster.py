@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from types import TracebackType
 
 import pyspark
 
+from tests.ports import server_port
 from tests.spark.watching import ancestors, command_line
 
 SPARK_HOME = Path(pyspark.__file__).parent
@@ -93,8 +93,8 @@ class StandaloneCluster:
         return conf
 
     def _start_master(self) -> None:
-        self._web = free_port()
-        port = free_port()
+        self._web = server_port()
+        port = server_port()
         self.url = f"spark://127.0.0.1:{port}"
         self.master = self._spawn(
             "master",
@@ -222,20 +222,3 @@ class StandaloneCluster:
                 ]
                 raise TimeoutError(f"{what} did not come up:\n" + "\n".join(logs))
             time.sleep(0.1)
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def listens(port: int) -> bool:
-    """Tell whether somebody accepts connections on a port of this machine."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

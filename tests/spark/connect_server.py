@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from tests.spark.cluster import SPARK_HOME, free_port, listens
+from tests.ports import listens, server_port
+from tests.spark.cluster import SPARK_HOME
 from tests.spark.watching import marked
 
 START_S = 120.0
@@ -31,7 +32,7 @@ class ConnectServer:
 
     def __init__(self, folder: Path, conf: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = server_port()
         self.url = f"sc://127.0.0.1:{self.port}"
         self._conf = {
             "spark.master": "local[2]",

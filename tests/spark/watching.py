@@ -67,13 +67,16 @@ def marked(value: str, name: str = MARK) -> list[int]:
 
 
 def parent(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
+    """Return the parent of a process; 0 where it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
     return int(stat[stat.rindex(")") + 1 :].split()[1])
 
 
 def ancestors(pid: int) -> Iterator[int]:
-    while pid > 1:
-        pid = parent(pid)
+    while pid > 1 and (pid := parent(pid)):
         yield pid
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -46,15 +43,6 @@ class Server(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def server_port() -> int:
-    """Return a free port that no client is given meanwhile: one below those of clients."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def spawn(
