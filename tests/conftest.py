@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from sparkexp.engine.spark.session import build_session
 from tests.java_start import java_options
+from tests.measuring import Measuring
 from tests.ports import server_port
 from tests.side_by_side import SideBySide, fixtures, starts_java
 from tests.spark.cluster import StandaloneCluster
@@ -23,6 +24,7 @@ from tests.storage.hdfs import HdfsCluster
 from tests.storage.s3 import S3Server
 
 S3_PORT = server_port()
+MEASURING = Measuring()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Spark's Python workers, drivers and trials are not measured: coverage.py costs each process
+    # more than most trials take, and their code is measured by the tests without Spark.
+    MEASURING.of_new_processes(not starts_java(item))
     # Before the first that starts Java, and so beside those that don't.
     if "JDK_JAVA_OPTIONS" not in os.environ and starts_java(item):
         assert item.config.cache is not None

@@ -17,7 +17,7 @@ from types import TracebackType
 import pyspark
 
 from tests.ports import server_port
-from tests.spark.watching import ancestors, command_line
+from tests.spark.watching import ancestors, command_line, end
 
 SPARK_HOME = Path(pyspark.__file__).parent
 START_S = 180.0
@@ -147,8 +147,7 @@ class StandaloneCluster:
             if process is not None and process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        for pid in self.processes():  # executors, whose worker could not end them any more
-            os.kill(pid, signal.SIGKILL)
+        end(self.processes())  # executors, whose worker could not end them any more
 
     def processes(self) -> list[int]:
         """Return the processes that run below the cluster's folder (executors and theirs)."""
@@ -174,11 +173,8 @@ class StandaloneCluster:
         below = [pid for pid in self.executors() if worker.pid in ancestors(pid)]
         worker.kill()
         worker.wait()
-        for pid in below if with_executors else []:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it has left with its worker
+        if with_executors:
+            end(below)
         self.workers.remove(worker)
 
     def _spawn(

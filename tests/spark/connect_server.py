@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from types import TracebackType
 
 from tests.ports import listens, server_port
 from tests.spark.cluster import SPARK_HOME
-from tests.spark.watching import marked
+from tests.spark.watching import end, marked
 
 START_S = 120.0
 
@@ -81,8 +80,7 @@ class ConnectServer:
         traceback: TracebackType | None,
     ) -> None:
         self.kill()
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+        end(self.processes())
 
     def kill(self) -> None:
         """Kill the server's Java process, as a machine that goes down does."""

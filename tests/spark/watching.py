@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,13 @@ def marked(value: str, name: str = MARK) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes, of which any may have ended by itself since it was found."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def parent(pid: int) -> int:

@@ -52,13 +52,13 @@ def spawn(
 
     On Linux; elsewhere whoever starts it ends it.
     """
-    with log.open("ab") as file:
+    with log.open("ab") as file:  # a server is not what coverage.py is to measure
         return subprocess.Popen(
             [sys.executable, "-S", "-c", _WITH_THE_TESTS, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=file,
             stderr=file,
-            env=dict(environment),
+            env={k: v for k, v in environment.items() if not k.startswith("COVERAGE_")},
             cwd=log.parent,
             start_new_session=True,
         )
