@@ -23,7 +23,7 @@ test: $(STAMP)  ## everything but what is marked slow, with coverage
 	$(BIN)/coverage report
 
 test-fast: $(STAMP)  ## no Spark, no notebooks: seconds
-	$(BIN)/pytest -q -n $(WORKERS) -m "not spark and not cluster and not storage and not notebook and not slow"
+	$(BIN)/pytest -q -n 2 -m "not spark and not cluster and not storage and not notebook and not slow"
 
 test-all: $(STAMP)
 	$(BIN)/pytest

@@ -48,6 +48,7 @@ class Units(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         if not self._units:
             self._units = json.loads(self._file.read_text())
+            self._file.unlink()
         return self._units[nodeid]
 
 
