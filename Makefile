@@ -1,6 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Both do the set-up.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+# Test processes side by side. Three keep two cores busy while some wait.
+WORKERS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -16,12 +18,12 @@ demo: $(STAMP)  ## train small CNNs on real images: a grid, then an evolution
 
 test: $(STAMP)  ## everything but what is marked slow, with coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-fast: $(STAMP)  ## no Spark, no notebooks: seconds
-	$(BIN)/pytest -q -m "not spark and not cluster and not storage and not notebook and not slow"
+	$(BIN)/pytest -q -n 2 -m "not spark and not cluster and not storage and not notebook and not slow"
 
 test-all: $(STAMP)
 	$(BIN)/pytest

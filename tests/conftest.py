@@ -14,17 +14,21 @@ from pyspark.sql import SparkSession
 
 from sparkexp.engine.spark.session import build_session
 from tests.java_start import java_options
+from tests.measuring import Measuring
+from tests.ports import server_port
+from tests.side_by_side import SideBySide, fixtures, starts_java
 from tests.spark.cluster import StandaloneCluster
 from tests.spark.connect_server import ConnectServer
 from tests.storage.hadoop_jars import hadoop_jars
 from tests.storage.hdfs import HdfsCluster
 from tests.storage.s3 import S3Server
-from tests.storage.service import server_port
 
 S3_PORT = server_port()
+MEASURING = Measuring()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(SideBySide())
     # From the start, since executors inherit what was set when their session began.
     os.environ.update({**S3Server.environment(S3_PORT), **HdfsCluster.environment()})
     # A shell ignores SIGINT for what it runs in the background, CI among it; the processes that
@@ -36,25 +40,22 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What starts a server says so. Jars of 215 MB are downloaded for HDFS: not in `make test`.
     for item in items:
-        used = {*getattr(item, "fixturenames", ()), *_parameters(item)}
+        used = fixtures(item)
         if used & {"s3", "hdfs"}:
             item.add_marker(pytest.mark.storage)
         if "hdfs" in used:
             item.add_marker(pytest.mark.slow)
 
 
-def _parameters(item: pytest.Item) -> set[str]:
-    call = getattr(item, "callspec", None)
-    values = () if call is None else call.params.values()
-    return {value for value in values if isinstance(value, str)}
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    starting = ("spark", "cluster", "notebook")
-    if any(item.get_closest_marker(name) for item in session.items for name in starting):
-        assert session.config.cache is not None
-        options = java_options(session.config.cache.mkdir("java"))
-        os.environ.setdefault("JDK_JAVA_OPTIONS", options)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Spark's Python workers, drivers and trials are not measured: coverage.py costs each process
+    # more than most trials take, and their code is measured by the tests without Spark.
+    MEASURING.of_new_processes(not starts_java(item))
+    # Before the first that starts Java, and so beside those that don't.
+    if "JDK_JAVA_OPTIONS" not in os.environ and starts_java(item):
+        assert item.config.cache is not None
+        os.environ["JDK_JAVA_OPTIONS"] = java_options(item.config.cache.mkdir("java"))
 
 
 @pytest.fixture(scope="session")

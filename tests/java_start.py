@@ -7,10 +7,13 @@ compiling lightly the second. Nothing else is different.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
@@ -46,13 +49,20 @@ def java_options(cache: Path) -> str:
     found = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False)
     key = hashlib.sha256(f"{found.stderr} {pyspark.__version__} {pyspark.__file__}".encode())
     archive = cache / f"spark-{key.hexdigest()[:12]}.jsa"
-    if not archive.exists() and not _made(archive):
-        return OPTIONS
-    return f"{OPTIONS} -XX:SharedArchiveFile={archive}"
+    with _alone(archive.with_suffix(".lock")):
+        there = archive.exists() or _made(archive)
+    return f"{OPTIONS} -XX:SharedArchiveFile={archive}" if there else OPTIONS
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock: of test processes side by side one makes the archive, for all."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _made(archive: Path) -> bool:
-    archive.parent.mkdir(parents=True, exist_ok=True)
     new = archive.with_suffix(f".{os.getpid()}")
     environment = {
         **os.environ,

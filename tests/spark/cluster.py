@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from types import TracebackType
 
 import pyspark
 
-from tests.spark.watching import ancestors, command_line
+from tests.ports import server_port
+from tests.spark.watching import ancestors, command_line, end
 
 SPARK_HOME = Path(pyspark.__file__).parent
 START_S = 180.0
@@ -93,8 +93,8 @@ class StandaloneCluster:
         return conf
 
     def _start_master(self) -> None:
-        self._web = free_port()
-        port = free_port()
+        self._web = server_port()
+        port = server_port()
         self.url = f"spark://127.0.0.1:{port}"
         self.master = self._spawn(
             "master",
@@ -147,8 +147,7 @@ class StandaloneCluster:
             if process is not None and process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        for pid in self.processes():  # executors, whose worker could not end them any more
-            os.kill(pid, signal.SIGKILL)
+        end(self.processes())  # executors, whose worker could not end them any more
 
     def processes(self) -> list[int]:
         """Return the processes that run below the cluster's folder (executors and theirs)."""
@@ -174,11 +173,8 @@ class StandaloneCluster:
         below = [pid for pid in self.executors() if worker.pid in ancestors(pid)]
         worker.kill()
         worker.wait()
-        for pid in below if with_executors else []:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it has left with its worker
+        if with_executors:
+            end(below)
         self.workers.remove(worker)
 
     def _spawn(
@@ -222,20 +218,3 @@ class StandaloneCluster:
                 ]
                 raise TimeoutError(f"{what} did not come up:\n" + "\n".join(logs))
             time.sleep(0.1)
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def listens(port: int) -> bool:
-    """Tell whether somebody accepts connections on a port of this machine."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from tests.spark.watching import MARK, marked
+from tests.spark.watching import MARK, end, marked
 
 
 @pytest.fixture
@@ -17,5 +15,4 @@ def mark() -> Iterator[dict[str, str]]:
     """An environment variable that every process of a test inherits, to find them by."""
     value = uuid.uuid4().hex
     yield {MARK: value}
-    for pid in marked(value):
-        os.kill(pid, signal.SIGKILL)
+    end(marked(value))

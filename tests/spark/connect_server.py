@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from tests.spark.cluster import SPARK_HOME, free_port, listens
-from tests.spark.watching import marked
+from tests.ports import listens, server_port
+from tests.spark.cluster import SPARK_HOME
+from tests.spark.watching import end, marked
 
 START_S = 120.0
 
@@ -31,7 +31,7 @@ class ConnectServer:
 
     def __init__(self, folder: Path, conf: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = server_port()
         self.url = f"sc://127.0.0.1:{self.port}"
         self._conf = {
             "spark.master": "local[2]",
@@ -80,8 +80,7 @@ class ConnectServer:
         traceback: TracebackType | None,
     ) -> None:
         self.kill()
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+        end(self.processes())
 
     def kill(self) -> None:
         """Kill the server's Java process, as a machine that goes down does."""

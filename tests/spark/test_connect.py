@@ -12,7 +12,8 @@ import pytest
 from tests.spark.driving import run_driver, start_driver
 from tests.spark.watching import LOCAL, MARK, SEARCH, log_of, marked, marks, records, wait_until
 
-pytestmark = pytest.mark.spark
+# Spark gives the server of a local session the same port each time.
+pytestmark = [pytest.mark.spark, pytest.mark.together("port 15002")]
 
 CONNECT = {"spark.remote": "local[2]"}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +68,24 @@ def marked(value: str, name: str = MARK) -> list[int]:
     return found
 
 
+def end(pids: Iterable[int]) -> None:
+    """Kill processes, of which any may have ended by itself since it was found."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def parent(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
+    """Return the parent of a process; 0 where it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
     return int(stat[stat.rindex(")") + 1 :].split()[1])
 
 
 def ancestors(pid: int) -> Iterator[int]:
-    while pid > 1:
-        pid = parent(pid)
+    while pid > 1 and (pid := parent(pid)):
         yield pid
 
 

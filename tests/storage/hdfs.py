@@ -12,7 +12,8 @@ from pathlib import Path
 
 from hdfs_native import Client
 
-from tests.storage.service import Server, kill, server_port, signal_all, spawn, wait_until
+from tests.ports import server_port
+from tests.storage.service import Server, kill, signal_all, spawn, wait_until
 
 USER = "sparkexp"
 SUPERUSER = "hdfs"

@@ -10,8 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.spark.cluster import listens
-from tests.storage.service import Server, kill, server_port, signal_all, spawn, wait_until
+from tests.ports import listens, server_port
+from tests.storage.service import Server, kill, signal_all, spawn, wait_until
 
 BUCKET = "sparkexp-tests"
 # Listens while it is told to be up, and keeps what it holds while it is down.

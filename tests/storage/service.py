@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -48,15 +45,6 @@ class Server(ABC):
         self.close()
 
 
-def server_port() -> int:
-    """Return a free port that no client is given meanwhile: one below those of clients."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 def spawn(
     command: list[str], log: Path, environment: Mapping[str, str], *, stdin: int | None = None
 ) -> subprocess.Popen[bytes]:
@@ -64,13 +52,13 @@ def spawn(
 
     On Linux; elsewhere whoever starts it ends it.
     """
-    with log.open("ab") as file:
+    with log.open("ab") as file:  # a server is not what coverage.py is to measure
         return subprocess.Popen(
             [sys.executable, "-S", "-c", _WITH_THE_TESTS, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=file,
             stderr=file,
-            env=dict(environment),
+            env={k: v for k, v in environment.items() if not k.startswith("COVERAGE_")},
             cwd=log.parent,
             start_new_session=True,
         )

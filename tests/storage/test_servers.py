@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from sparkexp.storage.filesystems import open_filesystem
-from tests.spark.cluster import listens
+from tests.ports import listens
 from tests.storage.service import spawn, wait_until
 
 

@@ -186,8 +186,9 @@ def test_the_time_limit(run, train):
     outcome = run(train, timeout_s=0.3)
     took = time.monotonic() - before
     assert (outcome.state, outcome.error) == (State.FAILED, "timed out after 0.3 s")
-    assert 0.3 <= took < 2.0
-    assert 0.3 <= outcome.ended - outcome.started < 2.0
+    # It would take a minute. Above the limit is what a machine with other work takes to see it.
+    assert 0.3 <= took < 10.0
+    assert 0.3 <= outcome.ended - outcome.started < 10.0
 
 
 def test_the_time_limit_of_a_spawned_process(run):
