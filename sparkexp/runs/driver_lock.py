@@ -78,7 +78,7 @@ class DriverLock:
         if held_by(self._files, self._name) not in (self.id, None):
             self.lost = RunDirectoryError(
                 f"A run has one driver at a time, and another one has taken over "
-                f"{self._files.place!r}, as this one was not heard of for {STALE_S:g} s. Let it "
+                f"{self._files.location!r}, as this one was not heard of for {STALE_S:g} s. Let it "
                 "go on there."
             )
             raise self.lost
@@ -100,7 +100,7 @@ class DriverLock:
             return
         logger.warning(
             "A driver on %s has left its lock in %s. Looking for %g s whether it is at work.",
-            holder.get("host"), self._files.place, STALE_S,
+            holder.get("host"), self._files.location, STALE_S,
         )  # fmt: skip
         deadline = time.monotonic() + STALE_S
         while time.monotonic() < deadline:
@@ -112,7 +112,7 @@ class DriverLock:
     def _in_use(self, holder: dict[str, Any]) -> RunDirectoryError:
         return RunDirectoryError(
             f"A run has one driver at a time, and process {holder.get('pid')} on "
-            f"{holder.get('host')} works on {self._files.place!r}. Wait until it ends, or end it."
+            f"{holder.get('host')} works on {self._files.location!r}. Wait until it ends, or end it."
         )
 
 

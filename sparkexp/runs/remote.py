@@ -30,9 +30,9 @@ from sparkexp.runs.upload import Stamp, Upload, UploadThread, stamp_of
 from sparkexp.storage.remote_files import (
     RemoteFiles,
     check_writable,
-    joined,
-    reached,
-    scratch_of,
+    join_location,
+    local_copy_of,
+    storage_errors,
 )
 from sparkexp.trial import TrialResult
 
@@ -82,9 +82,9 @@ class RemoteRun(RunDirectory):
         """Make a new run; see `create_run`."""
         place = os.fspath(root).rstrip("/")
         files = check_writable(place)
-        scratch = scratch_of(place)
+        scratch = local_copy_of(place)
         names = RunPaths(scratch)
-        with reached(place):
+        with storage_errors(place):
             leftovers = {path.name for path in (names.experiment, names.searcher, names.records)}
             if leftovers & set(files.names("")):
                 raise has_a_run(place)
@@ -99,9 +99,9 @@ class RemoteRun(RunDirectory):
     def open(cls, root: str | os.PathLike[str]) -> Self:
         """Read the settings of an existing run; see `open_run`."""
         place = os.fspath(root).rstrip("/")
-        scratch = scratch_of(place)
+        scratch = local_copy_of(place)
         paths = RunPaths(scratch)
-        with reached(place):
+        with storage_errors(place):
             files = RemoteFiles(place)
             holder = held_by(files, paths.lock.name)
             if holder is not None and holder == _driver_of(scratch):
@@ -121,7 +121,7 @@ class RemoteRun(RunDirectory):
 
     def trial_place(self, trial_id: str, attempt: int = 0) -> str:
         directory = self.paths.trial(trial_id, attempt).relative_to(self.paths.root)
-        return joined(self._place, directory.as_posix())
+        return join_location(self._place, directory.as_posix())
 
     def trial_directory(self, trial_id: str, attempt: int = 0) -> Path:
         # What is written here is sent beside what the trial has sent.
@@ -155,12 +155,12 @@ class RemoteRun(RunDirectory):
 
     @contextmanager
     def locked(self, curves: bool = False) -> Iterator[None]:
-        scratch = scratch_of(self._place)
+        scratch = local_copy_of(self._place)
         scratch.parent.mkdir(parents=True, exist_ok=True)
         # Beside the copy, which another one may take the place of.
         with flocked(scratch.parent / RunPaths(scratch).lock.name, self._place):
             self._lock = DriverLock(self._files, self.paths.lock.name)
-            with reached(self._place):
+            with storage_errors(self._place):
                 self._lock.acquire()
                 known = {} if self._whole else self._bring_here(scratch)
             (scratch / _DRIVER).write_text(self._lock.id)
@@ -211,19 +211,19 @@ class RemoteRun(RunDirectory):
             folder = self.paths.curves.name
             stamps = self._files.stamps(folder)
             changed = [name for name, stamp in stamps.items() if self._curves.get(name) != stamp]
-            _fetch(self._files, [joined(folder, name) for name in changed], self.paths.root)
+            _fetch(self._files, [join_location(folder, name) for name in changed], self.paths.root)
             self._curves = stamps
         while self._dropped:
             trial = self._dropped[0]
             attempts = [n for n in self._files.names(trial) if n.startswith("attempt-")]
             for parts in ((), *((attempt,) for attempt in attempts)):
-                self._files.remove(joined(trial, *parts, self.paths.artifacts(Path()).name))
+                self._files.remove(join_location(trial, *parts, self.paths.artifacts(Path()).name))
             self._dropped.remove(trial)
 
     def _fetch_state(self) -> None:
         if self._whole:
             return
-        with reached(self._place):
+        with storage_errors(self._place):
             # The searcher's state first: all trials that it knows of have records then.
             _fetch(self._files, [self.paths.searcher.name], self.paths.root)
             self.paths.records.mkdir(exist_ok=True)
@@ -246,7 +246,7 @@ class RemoteRun(RunDirectory):
 
 def _below(files: RemoteFiles, folder: str) -> list[str]:
     names = files.names(folder)
-    return [joined(folder, name) for name in names if not name.startswith(".")]
+    return [join_location(folder, name) for name in names if not name.startswith(".")]
 
 
 def _fetch(files: RemoteFiles, names: Iterable[str], root: Path) -> list[str]:

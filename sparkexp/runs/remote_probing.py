@@ -14,7 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sparkexp.runs.temporary import removed_afterwards
-from sparkexp.storage.remote_files import RemoteFiles, check_writable, joined, reached
+from sparkexp.storage.remote_files import (
+    RemoteFiles,
+    check_writable,
+    join_location,
+    storage_errors,
+)
 
 __all__ = ["TOKEN_FILE", "arrived_elsewhere", "probed_elsewhere", "visited_elsewhere"]
 
@@ -44,9 +49,9 @@ def probed_elsewhere(logdir: str) -> Iterator[tuple[str, str]]:
     """
     files = check_writable(logdir)
     name, token = f".sparkexp-doctor-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
-    place = joined(logdir, name)
+    place = join_location(logdir, name)
     with removed_afterwards(place):
-        with reached(logdir):
+        with storage_errors(logdir):
             files.write(f"{name}/{TOKEN_FILE}", token.encode())
         yield place, token
 

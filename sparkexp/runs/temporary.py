@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import RemoteFiles, reached
+from sparkexp.storage.remote_files import RemoteFiles, storage_errors
 
 __all__ = ["read_text", "removed_afterwards"]
 
@@ -33,7 +33,7 @@ def removed_afterwards(place: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with reached(place):
+            with storage_errors(place):
                 RemoteFiles(place).remove()
         return
     root = Path(place)
@@ -52,7 +52,7 @@ def removed_afterwards(place: str) -> Iterator[None]:
 def read_text(place: str, name: str) -> str:
     """Return the text of a file in a directory or at a URL; empty where it is missing."""
     if is_remote(place):
-        with reached(place):
+        with storage_errors(place):
             return (RemoteFiles(place).read(name) or b"").decode("utf-8", "replace")
     path = Path(place, name)
     return path.read_text(errors="replace") if path.exists() else ""

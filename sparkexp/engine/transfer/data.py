@@ -14,7 +14,7 @@ from typing import Any
 
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import RemoteFiles, joined, reached
+from sparkexp.storage.remote_files import RemoteFiles, join_location, storage_errors
 
 __all__ = ["hand_over", "read_data", "take_back", "write_data"]
 
@@ -49,7 +49,7 @@ def hand_over(data: object, logdir: str) -> str:
         path = Path(logdir, _NAME)
         write_data(data, path)
         return str(path)
-    with reached(logdir), tempfile.TemporaryDirectory() as folder:
+    with storage_errors(logdir), tempfile.TemporaryDirectory() as folder:
         path = Path(folder, _NAME)
         write_data(data, path)
         files = RemoteFiles(logdir)
@@ -61,7 +61,7 @@ def hand_over(data: object, logdir: str) -> str:
                 files.remove(name)
         name = f"{head}-{uuid.uuid4().hex[:12]}.{tail}"
         files.write(name, path)
-    return joined(logdir, name)
+    return join_location(logdir, name)
 
 
 def take_back(place: str) -> None:
@@ -71,7 +71,7 @@ def take_back(place: str) -> None:
         return
     logdir, _, name = place.rpartition("/")
     try:
-        with reached(logdir):
+        with storage_errors(logdir):
             RemoteFiles(logdir).remove(name)
     except StorageError as error:
         logger.warning("%s is left: %s", place, error)

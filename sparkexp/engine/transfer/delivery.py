@@ -15,7 +15,7 @@ from typing import IO, Any, BinaryIO, TypeVar
 
 from sparkexp.engine.transfer.shipping import private_folder
 from sparkexp.runs.upload import Upload, UploadThread
-from sparkexp.storage.remote_files import RemoteFiles, below
+from sparkexp.storage.remote_files import RemoteFiles, path_below
 
 __all__ = ["Delivery", "serve"]
 
@@ -133,7 +133,7 @@ class Delivery:
         names = self._patiently(lambda: files.read(listed))
         if names is None:
             return {"found": False}
-        paths = {name: below(Path(target), name) for name in json.loads(names)}
+        paths = {name: path_below(Path(target), name) for name in json.loads(names)}
 
         def fetch() -> bool:
             return all([files.fetch(name, path) for name, path in paths.items()])

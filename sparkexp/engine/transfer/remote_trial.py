@@ -14,7 +14,7 @@ from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.courier import courier
 from sparkexp.engine.transfer.shipping import private_folder
 from sparkexp.errors import StorageError
-from sparkexp.storage.remote_files import joined
+from sparkexp.storage.remote_files import join_location
 from sparkexp.trial import TrialResult
 
 __all__ = ["run_elsewhere"]
@@ -62,7 +62,7 @@ def run_elsewhere(task: TrialTask, run: Callable[[TrialTask], TrialResult]) -> T
     return replace(
         result,
         trial=task.trial,
-        logdir=joined(place, relative),
+        logdir=join_location(place, relative),
         warnings=(*result.warnings, *warnings),
         kept=kept,
     )
