@@ -14,7 +14,7 @@ from sparkexp.engine.spark.inspection import failing_executors, inspect_executor
 from sparkexp.engine.spark.session import build_session, error_text
 from sparkexp.engine.spark.slots import is_local, setting
 from sparkexp.errors import RunDirectoryError, SparkexpError, StorageError
-from sparkexp.runs.probing import probed
+from sparkexp.runs.logdir_probe import probe_logdir
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -79,7 +79,7 @@ def examine_session(spark: SparkSession, logdir: str) -> Iterator[Finding]:
         Log directory of a search; nothing is left in it.
     """
     try:
-        with probed(logdir) as place:
+        with probe_logdir(logdir) as place:
             inspection = inspect_executors(spark, PACKAGES, place)
             found = list(logdir_findings(place, inspection.sightings, logdir))
     except (RunDirectoryError, StorageError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sparkexp.doctor.findings import Finding, ok, problem, warning
 from sparkexp.engine.spark.inspection import Inspection, Sighting
-from sparkexp.runs.probing import ProbedPlace
+from sparkexp.runs.logdir_probe import LogdirProbe
 from sparkexp.storage.filesystems import is_remote
 
 __all__ = ["executor_findings", "logdir_findings"]
@@ -117,13 +117,13 @@ def _gpu_findings(where: str, seen: list[Sighting], local: bool) -> Iterator[Fin
 
 
 def logdir_findings(
-    place: ProbedPlace, sightings: Iterable[Sighting], logdir: str
+    place: LogdirProbe, sightings: Iterable[Sighting], logdir: str
 ) -> Iterator[Finding]:
     """Judge whether executors read and write the log directory that the driver has.
 
     Parameters
     ----------
-    place : ProbedPlace
+    place : LogdirProbe
         Where the driver wrote; it is still there.
     sightings : iterable of Sighting
         What the executors saw.
@@ -140,26 +140,26 @@ def logdir_findings(
         )
     for where, seen in _by_place(sightings).items():
         visits = [sighting.visit for sighting in seen if sighting.visit is not None]
-        unread = next((visit.unread for visit in visits if visit.unread), "")
-        unwritten = next((visit.unwritten for visit in visits if visit.unwritten), "")
-        lost = any(not place.arrived(v.name) for v in visits if not v.unwritten)
-        if unread or (lost and not unwritten):
+        read_error = next((visit.read_error for visit in visits if visit.read_error), "")
+        write_error = next((visit.write_error for visit in visits if visit.write_error), "")
+        lost = any(not place.has_file(v.name) for v in visits if not v.write_error)
+        if read_error or (lost and not write_error):
             fine = False
             yield problem(
                 "log directory",
                 f"The log directory must be the same place for all, and on {where} {logdir!r} is "
-                f"another or none: what the driver wrote there can't be read ({unread})."
-                if unread
+                f"another or none: what the driver wrote there can't be read ({read_error})."
+                if read_error
                 else f"The log directory must be the same place for all, and what {where} writes "
                 f"to {logdir!r} doesn't arrive at the driver.",
                 shared,
             )
-        elif unwritten:
+        elif write_error:
             fine = False
             yield problem(
                 "log directory",
                 f"Executors must be able to write where the driver does, and on {where} "
-                f"{logdir!r} can be read only ({unwritten}).",
+                f"{logdir!r} can be read only ({write_error}).",
                 allowed,
             )
     if fine:

@@ -12,7 +12,7 @@ from sparkexp.doctor.executors import executor_findings, logdir_findings
 from sparkexp.doctor.failures import task_failure
 from sparkexp.doctor.findings import Level, line, ok, problem, to_json
 from sparkexp.engine.spark.inspection import Inspection, Sighting, package_version
-from sparkexp.runs.probing import ProbedPlace, Visit
+from sparkexp.runs.logdir_probe import LogdirProbe, Visit
 
 SEEN = Sighting("a", "0", "3.11.7", "/usr/bin/python3", {"numpy": "2.1", "keras": "3.15"})
 DRIVER = {"numpy": "2.1", "keras": "3.15"}
@@ -114,7 +114,7 @@ def test_gpus_that_are_announced_and_those_that_are():
 def test_what_an_executor_did_in_the_log_directory(tmp_path, visit, arrives, said):
     if arrives:
         (tmp_path / "x").write_text("token")
-    place = ProbedPlace(str(tmp_path), "token")
+    place = LogdirProbe(str(tmp_path), "token")
     (found,) = logdir_findings(place, [replace(SEEN, visit=visit)], "runs")
     assert found.level is (Level.PROBLEM if said else Level.OK)
     assert (said or "written and read") in found.found

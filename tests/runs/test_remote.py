@@ -147,7 +147,7 @@ def test_a_driver_that_was_taken_for_dead_sends_nothing_more(place, there):
 def test_a_storage_that_stays_away_leaves_the_copy(place, there, monkeypatch):
     from sparkexp.runs import remote as remote_run
 
-    monkeypatch.setattr(remote_run, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(remote_run, "END_TIMEOUT_S", 0.3)
     run = create_run(place, SETTINGS)
     with pytest.raises(StorageError, match="could not be written for") as caught, run.locked():
         shutil.rmtree(there)

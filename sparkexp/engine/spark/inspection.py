@@ -20,7 +20,7 @@ from sparkexp.engine.spark.slots import SlotCount, check_session, is_local
 from sparkexp.engine.transfer.shipping import ship
 from sparkexp.engine.worker.executor_id import executor_id
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.runs.probing import ProbedPlace, Visit, visited
+from sparkexp.runs.logdir_probe import LogdirProbe, Visit, visit_probe
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -113,7 +113,7 @@ class Inspection:
 
 
 def inspect_executors(
-    spark: SparkSession, packages: Iterable[str], place: ProbedPlace | None = None
+    spark: SparkSession, packages: Iterable[str], place: LogdirProbe | None = None
 ) -> Inspection:
     """Run a task in every slot, until each executor has told what it sees.
 
@@ -123,7 +123,7 @@ def inspect_executors(
         Classic or Connect.
     packages : iterable of str
         Names of packages.
-    place : ProbedPlace, optional
+    place : LogdirProbe, optional
         Where each task tries to read and to write.
 
     Raises
@@ -145,7 +145,7 @@ def inspect_executors(
 
 
 def _round(
-    spark: SparkSession, n_tasks: int, names: tuple[str, ...], place: ProbedPlace | None
+    spark: SparkSession, n_tasks: int, names: tuple[str, ...], place: LogdirProbe | None
 ) -> list[Sighting]:
     from pyspark.sql.functions import udf
 
@@ -188,7 +188,7 @@ def failing_executors(spark: SparkSession) -> str:
     return ""
 
 
-def _looking(names: tuple[str, ...], place: ProbedPlace | None) -> Callable[[int], str]:
+def _looking(names: tuple[str, ...], place: LogdirProbe | None) -> Callable[[int], str]:
     def look(task: int) -> str:
         from pyspark import TaskContext
 
@@ -197,7 +197,7 @@ def _looking(names: tuple[str, ...], place: ProbedPlace | None) -> Callable[[int
     return look
 
 
-def _sight(context: Any, names: tuple[str, ...], place: ProbedPlace | None) -> Sighting:
+def _sight(context: Any, names: tuple[str, ...], place: LogdirProbe | None) -> Sighting:
     gpu = context.resources().get("gpu")
     announced = tuple(gpu.addresses) if gpu else ()
     there = gpus_there()
@@ -210,7 +210,7 @@ def _sight(context: Any, names: tuple[str, ...], place: ProbedPlace | None) -> S
         announced=announced,
         gpus=there,
         absent=_absent(announced, there),
-        visit=None if place is None else visited(place),
+        visit=None if place is None else visit_probe(place),
     )
 
 

@@ -104,7 +104,7 @@ class Delivery:
             upload = self._uploads.pop(root)
             if upload.files is not None:
                 # Kept: to make a client takes longer than to send a trial's files.
-                self._connections[upload.place] = upload.files
+                self._connections[upload.location] = upload.files
             shutil.rmtree(Path(root).parent, ignore_errors=True)
         return error
 
