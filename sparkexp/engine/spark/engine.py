@@ -28,7 +28,7 @@ from sparkexp.engine.spark.slots import (
     is_local,
     setting,
 )
-from sparkexp.engine.transfer.data import hand_over, take_back
+from sparkexp.engine.transfer.data import remove_shared_data, write_shared_data
 from sparkexp.engine.transfer.shipping import ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
 from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
@@ -147,7 +147,7 @@ class SparkEngine(Engine):
     def submit(self, trial: Trial) -> None:
         if self._data is not None and self._template.data is None:
             # Not before the first trial: now the run's directory is there.
-            place = hand_over(self._data, self._template.logdir)
+            place = write_shared_data(self._data, self._template.logdir)
             self._template = replace(self._template, data=place)
         self._in_flight += 1
         if self._n_threads < self._in_flight:
@@ -201,7 +201,7 @@ class SparkEngine(Engine):
         if self._lost.is_set():
             give_up(self._spark)
         if self._template.data is not None:
-            take_back(self._template.data)
+            remove_shared_data(self._template.data)
 
     def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):
