@@ -534,12 +534,12 @@ INVALID = {
     "a value": (
         {"args_dict": {"learning_rate": [math.nan], "dropout": [1]}},
         SpaceError,
-        "learning_rate: A parameter's value is finite, got nan",
+        "learning_rate: A parameter's value must be finite, got nan",
     ),
     "a continuous grid": (
         {"args_dict": {"learning_rate": Float(0, 1), "dropout": [1]}},
         SpaceError,
-        "learning_rate: A continuous range has no list of values",
+        "learning_rate: A grid needs a list of values",
     ),
     "a direction": ({"direction": "up"}, InvalidArgumentError, "'max' or 'min', got 'up'"),
     "a search's direction": (
