@@ -11,14 +11,14 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
 from sparkexp.trial import Direction
 
-# What a float holds exactly; no count or number of seconds is larger.
+# The largest int that a float holds exactly; counts and seconds are smaller.
 MAX_INT = 2**53
 
 __all__ = ["as_direction", "as_float", "as_int", "as_objectives"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
-    """Return a whole number as an int; numpy's are whole numbers too, bools are not."""
+    """Return a whole number as an int. It may be one of numpy; a bool is not a number."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         if at_least <= value <= MAX_INT:
             return int(value)
@@ -63,8 +63,8 @@ def as_direction(value: object) -> Direction:
     if value == "min":
         return "min"
     raise InvalidArgumentError(
-        f"direction must be 'max' or 'min', got {value!r}. Say 'max' for an accuracy, 'min' for a "
-        "loss."
+        f"direction must be 'max' or 'min', got {value!r}. Give 'max' for an accuracy, 'min' for "
+        "a loss."
     )
 
 
@@ -82,6 +82,7 @@ def as_objectives(value: object, metric: str | Sequence[str] | None) -> tuple[Ob
     if len(given) != len(metric):
         raise InvalidArgumentError(
             f"direction must have one entry for each of metric={list(metric)}, got {value!r}: "
-            "say which is to be large and which small, such as direction=['max', 'min']."
+            "give for each whether it is maximised or minimised, such as "
+            "direction=['max', 'min']."
         )
     return objectives_of(metric, [as_direction(direction) for direction in given])

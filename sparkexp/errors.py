@@ -4,19 +4,19 @@
 
     SparkexpError
     ├── InvalidArgumentError (ValueError)    an argument of the call breaks a rule
-    │   ├── SpaceError                       the search space does
-    │   └── TrainFunctionError               the train function does
+    │   ├── SpaceError                       the search space breaks a rule
+    │   └── TrainFunctionError               the train function breaks a rule
     ├── EnvironmentUnfitError (RuntimeError) the session or the machine can't run the search
-    │   └── SessionLostError                 the session ended meanwhile; it carries the result
+    │   └── SessionLostError                 the session ended during the search; has the result
     ├── RunDirectoryError (OSError)          the log directory can't be used or read
     ├── StorageError (OSError)               a file system can't be reached or used
     └── NoBestTrialError (LookupError)       no trial succeeded with a value
 
     KeyboardInterrupt
-    └── SearchInterrupted                    Ctrl-C ended a search; it carries the result so far
+    └── SearchInterrupted                    Ctrl-C ended the search; has the result so far
 
-What goes wrong inside a trial is no error of the search: it is recorded in the trial's result
-(state FAILED, with its traceback).
+A failure inside a trial is not an error of the search: it is recorded in the trial's result (state
+FAILED, with its traceback).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class SearchInterrupted(KeyboardInterrupt):
     Attributes
     ----------
     result : Result
-        The trials that ended before; those that ran are CANCELLED.
+        The trials that ended before; the trials that were running are CANCELLED.
     """
 
     result: Any  # a Result, which lies above this module
@@ -86,12 +86,12 @@ class RunDirectoryError(SparkexpError, OSError):
 
 
 class StorageError(SparkexpError, OSError):
-    """A file system, of this machine or another one, can't be reached or used.
+    """A file system can't be reached or used.
 
     Attributes
     ----------
     result : Result
-        All trials, where a search has ended and its log directory could not take all of it.
+        All trials, if a search has ended but its log directory could not be written completely.
     """
 
     result: Any  # a Result, which lies above this module

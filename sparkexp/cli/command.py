@@ -1,4 +1,4 @@
-"""What a command of ``sparkexp`` is."""
+"""The description of a command of ``sparkexp``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Command:
     Parameters
     ----------
     name : str
-        The word that calls it.
+        The command's name.
     help : str
-        What it does, in a line.
+        What it does, in one line.
     arguments : Callable
-        Adds its arguments to the parser given.
+        Adds the command's arguments to the given parser.
     run : Callable
-        Does it, given the parsed arguments, and returns the exit status. What it raises of
-        `SparkexpError` becomes a line on stderr and the status 1.
+        Runs the command with the parsed arguments and returns the exit status. If it raises a
+        `SparkexpError`, the message is printed on stderr and the status is 1.
     description : str, optional
-        What ``sparkexp NAME --help`` says first; by default `help`.
+        The first text of ``sparkexp NAME --help``; by default `help`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A function that the command line names: ``train.py:train``."""
+"""Loads a function that the command line names by file and name: ``train.py:train``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["load_function"]
 
 
 def load_function(given: str) -> Callable[..., Any]:
-    """Return a function of a Python file.
+    """Return a function from a Python file.
 
-    The file is imported as a module of its name, from its own folder, or where it belongs to a
-    package, from the folder of that. The folder becomes the first on the search path.
+    The file is imported as a module. Its folder, or that of its package, becomes the first one on
+    the search path.
 
     Parameters
     ----------
@@ -35,13 +35,14 @@ def load_function(given: str) -> Callable[..., Any]:
     file, colon, name = given.rpartition(":")
     if not colon or not name or not file.endswith(".py"):
         raise TrainFunctionError(
-            f"A function is named by its file and its name, got {given!r}. Write train.py:train."
+            f"A function must be named by its file and its name, got {given!r}. Write "
+            "train.py:train."
         )
     path = Path(file).expanduser().absolute()
     if not path.is_file():
         raise TrainFunctionError(
-            f"A function is named by its file and its name, and there is no file {file!r}. Write "
-            "the path as seen from this directory."
+            f"A function must be named by its file and its name, and there is no file {file!r}. "
+            "Write the path relative to this directory."
         )
     found: Any = _import(path)
     for part in name.split("."):
@@ -67,8 +68,8 @@ def _import(path: Path) -> ModuleType:
     name = ".".join(names)
     if not all(part.isidentifier() for part in names) or names[0] in sys.stdlib_module_names:
         raise TrainFunctionError(
-            f"The file of a train function is imported as a module, and {name!r} can't be the "
-            "name of one of yours. Rename it to something like train_cnn.py."
+            f"The file of a train function is imported as a module, and {name!r} can't be its "
+            "name. Rename the file to something like train_cnn.py."
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

@@ -1,4 +1,4 @@
-"""Runs as the command line reads them: where they lie, and what they hold as plain data."""
+"""Opens the runs in a log directory, and returns a run as plain data for JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sparkexp.trial import TrialResult
 
 __all__ = ["RECORD_FORMAT", "open_runs", "run_record"]
 
-# Grows when a name goes away or changes its meaning; new names may come.
+# Increased when a name is removed or changes its meaning; new names may be added without it.
 RECORD_FORMAT = 1
 
 
 def open_runs(logdir: str) -> list[RunDirectory]:
-    """Return the run of a log directory, or those right below it.
+    """Return the run in a log directory, or the runs in its subdirectories.
 
     Raises
     ------
     RunDirectoryError
-        If there is none, or one is damaged.
+        If there is no run, or one is damaged.
     """
     if is_remote(logdir) or RunPaths(local_path(logdir)).experiment.is_file():
         return [open_run(logdir)]
@@ -34,7 +34,7 @@ def open_runs(logdir: str) -> list[RunDirectory]:
 
 
 def run_record(run: RunDirectory) -> dict[str, Any]:
-    """Return all of a run as a dict that `json` can write.
+    """Return a run with all its trials as a dict that `json` can write.
 
     Parameters
     ----------

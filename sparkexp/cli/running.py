@@ -1,4 +1,4 @@
-"""What the commands that run trials do with the end of a search."""
+"""Runs a search for a command, and turns its end into output and an exit status."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from collections.abc import Callable
 from sparkexp.errors import SearchInterrupted, SessionLostError, StorageError
 from sparkexp.results.result import Result
 
-__all__ = ["finished"]
+__all__ = ["run_search"]
 
 
-def finished(search: Callable[[], Result]) -> int:
+def run_search(search: Callable[[], Result]) -> int:
     """Run a search, print its result and return the exit status.
 
     Parameters
     ----------
     search : Callable
-        Runs it.
+        Runs the search and returns its result.
 
     Returns
     -------
     int
-        0; 1 if no trial succeeded, 130 after Ctrl-C.
+        0 if a trial succeeded, 1 if none did, 130 after Ctrl-C.
 
     Raises
     ------
     SessionLostError, StorageError
-        If the session ended meanwhile, or the log directory could not take all of it, after the
-        result was printed.
+        If the session ended during the search, or the log directory could not be written. The
+        result so far is printed first.
     """
     try:
         result = search()
     except SearchInterrupted as error:
         print(error.result, flush=True)
-        print(f"sparkexp: interrupted. {_goes_on(error.result)}", file=sys.stderr)
+        print(f"sparkexp: interrupted. {_resume_hint(error.result)}", file=sys.stderr)
         return 130
     except (SessionLostError, StorageError) as error:
         if hasattr(error, "result"):
             print(error.result, flush=True)
-            print(f"sparkexp: {_goes_on(error.result)}", file=sys.stderr)
+            print(f"sparkexp: {_resume_hint(error.result)}", file=sys.stderr)
         raise
     print(result, flush=True)
     if any(not r.went_wrong for r in result.trials):
@@ -49,5 +49,5 @@ def finished(search: Callable[[], Result]) -> int:
     return 1
 
 
-def _goes_on(result: Result) -> str:
+def _resume_hint(result: Result) -> str:
     return f"To go on: sparkexp resume {shlex.quote(result.logdir)}"

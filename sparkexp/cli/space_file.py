@@ -1,4 +1,4 @@
-"""A search space in a file."""
+"""Reads a search space from a file."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def read_space(path: str) -> Any:
     Parameters
     ----------
     path : str
-        A .json or .yaml file. Lists and single values mean what they mean in Python; a mapping
-        is a `Float`, `Int` or `Choice` by its ``type``, with their arguments for names.
+        A .json or .yaml file. Lists and single values mean the same as in Python. A mapping is a
+        `Float`, `Int` or `Choice`: ``type`` names the class, the other entries its arguments.
 
     Raises
     ------
     SpaceError
-        If an entry is none of these; the message names it.
+        If an entry is not valid; the message names it.
     InvalidArgumentError
         If the file can't be read.
     EnvironmentUnfitError
-        If it is YAML and PyYAML is not installed.
+        If the file is YAML and PyYAML is not installed.
 
     Examples
     --------
@@ -52,8 +52,8 @@ def read_space(path: str) -> Any:
         return found
     if not isinstance(found, Mapping) or not found:
         raise SpaceError(
-            f"{path}: a search space has names and what is searched for each, got {found!r}: "
-            "write learning_rate: [0.001, 0.01]."
+            f"{path}: a search space must be a mapping from names to values, got {found!r}: "
+            "write for example learning_rate: [0.001, 0.01]."
         )
     return {name: _parameter(f"{path}: {name}", value) for name, value in found.items()}
 

@@ -1,4 +1,4 @@
-"""Reads JSON and YAML files that a user wrote by hand."""
+"""Reads JSON and YAML files that users write by hand."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def read_structured(what: str, path: str) -> Any:
-    """Return what a JSON or YAML file holds.
+    """Return the content of a JSON or YAML file.
 
     Parameters
     ----------
     what : str
-        What the file is, for messages.
+        A name for the file's content, for error messages.
     path : str
-        The file; its suffix says which of the two it is.
+        The file. Its suffix tells the format.
 
     Raises
     ------
     InvalidArgumentError
-        If it can't be read, or gives a name twice.
+        If the file can't be read, or a mapping has a name twice.
     EnvironmentUnfitError
-        If it is YAML and PyYAML is not installed.
+        If the file is YAML and PyYAML is not installed.
     """
     file = Path(path).expanduser()
     if file.suffix.lower() not in SUFFIXES:
         raise InvalidArgumentError(
-            f"{what} must be a .yaml, .yml or .json file, got {path!r}. Name it like that."
+            f"{what} must be a .yaml, .yml or .json file, got {path!r}. Rename the file."
         )
     try:
         text = file.read_text(encoding="utf-8")
@@ -51,11 +51,11 @@ def read_structured(what: str, path: str) -> Any:
 
 
 def _json(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=_once)
+    return json.loads(text, object_pairs_hook=_make_dict)
 
 
-def _once(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Return a dict; of a name that is given twice, JSON and YAML would drop one."""
+def _make_dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a dict of pairs; raise an error for a repeated name, which would be dropped."""
     found: dict[Any, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -74,11 +74,11 @@ def _yaml(text: str) -> Any:
         ) from None
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """YAML of safe types, in which 1e-4 is a number and names are given once."""
+        """A safe loader that reads 1e-4 as a number and refuses repeated names."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
             self.flatten_mapping(node)
-            return _once(
+            return _make_dict(
                 [
                     (
                         self.construct_object(key, deep=True),
@@ -88,7 +88,7 @@ def _yaml(text: str) -> Any:
                 ]
             )
 
-    # PyYAML follows YAML 1.1, where a number without a point is a text: 1e-4.
+    # PyYAML follows YAML 1.1, in which 1e-4 is a text, since it has no point.
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
         list("-+0123456789"),

@@ -1,4 +1,4 @@
-"""What there is on the driver, before a session is started."""
+"""Checks the driver, before a session is started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["driver_findings", "java_finding"]
 
 
 def java_finding() -> Finding:
-    """Look for Java, which a session of this process runs in."""
+    """Check that there is a Java in which Spark can start."""
     try:
         return ok("java", f"Java {check_java()}")
     except EnvironmentUnfitError as error:
@@ -23,7 +23,7 @@ def java_finding() -> Finding:
 
 
 def driver_findings(packages: tuple[str, ...]) -> Iterator[Finding]:
-    """Look at the driver's Python and its packages.
+    """Check the driver's Python and its packages.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def driver_findings(packages: tuple[str, ...]) -> Iterator[Finding]:
         if version is None:
             yield problem(
                 "driver's packages",
-                f"A search needs {name}, and this Python has none.",
+                f"A search needs {name}, and it is not installed in this Python.",
                 f"Run: {sys.executable} -m pip install {name}",
             )
     there = [f"{name} {version}".strip() for name, version in found.items() if version is not None]

@@ -1,4 +1,4 @@
-"""The whole examination, from Java to the log directory."""
+"""Runs all checks, from Java to the log directory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparkexp.engine.spark.inspection import failing_executors, inspect_executor
 from sparkexp.engine.spark.session import build_session, error_text
 from sparkexp.engine.spark.slots import is_local, setting
 from sparkexp.errors import RunDirectoryError, SparkexpError, StorageError
-from sparkexp.runs.probing import probed
+from sparkexp.runs.logdir_probe import probe_logdir
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,7 +31,7 @@ PACKAGES = (
 def examine(
     master: str | None, logdir: str, settings: Mapping[str, str] | None = None
 ) -> Iterator[Finding]:
-    """Look at the driver, start a session, and look at its executors.
+    """Check the driver, start a session, and check its executors; yield the findings.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def examine(
         Spark master, or ``sc://host:port`` of a Connect server; by default that of `settings`, of
         spark-submit, or ``local[2]``.
     logdir : str
-        Log directory of a search, a path or a URL; nothing is left in it.
+        Log directory of a search, a path or a URL; all test files in it are removed.
     settings : Mapping[str, str], optional
         Spark settings of the session.
     """
@@ -55,13 +55,13 @@ def examine(
     except Exception as error:  # whatever Spark says of its settings or its master
         yield problem(
             "session",
-            f"A Spark session must start, and none does: {error_text(error)[:300]}",
+            f"A Spark session must start, and it doesn't: {error_text(error)[:300]}",
             "Correct --master, --properties-file or --conf.",
         )
         return
     try:
         if not is_connect(spark):
-            spark.sparkContext.setLogLevel("OFF")  # what goes wrong is told by the findings
+            spark.sparkContext.setLogLevel("OFF")  # the findings say what went wrong
         yield ok("session", f"Spark {spark.version} at {setting(spark, 'spark.master')}")
         yield from examine_session(spark, logdir)
     finally:
@@ -69,36 +69,36 @@ def examine(
 
 
 def examine_session(spark: SparkSession, logdir: str) -> Iterator[Finding]:
-    """Look at the executors of a session and at a log directory.
+    """Check the executors of a session and a log directory; yield the findings.
 
     Parameters
     ----------
     spark : SparkSession
         Classic or Connect.
     logdir : str
-        Log directory of a search; nothing is left in it.
+        Log directory of a search; all test files in it are removed.
     """
     try:
-        with probed(logdir) as place:
-            inspection = inspect_executors(spark, PACKAGES, place)
-            found = list(logdir_findings(place, inspection.sightings, logdir))
+        with probe_logdir(logdir) as probe:
+            inspection = inspect_executors(spark, PACKAGES, probe)
+            found = list(logdir_findings(probe, inspection.sightings, logdir))
     except (RunDirectoryError, StorageError) as error:
         found = [problem("log directory", str(error), "")]
         try:
             inspection = inspect_executors(spark, PACKAGES)
         except Exception as failed:
-            yield from (*found, _unfit(spark, failed))
+            yield from (*found, _executors_problem(spark, failed))
             return
     except Exception as error:
-        yield _unfit(spark, error)
+        yield _executors_problem(spark, error)
         return
     driver = {name: package_version(name) for name in PACKAGES}
     yield from executor_findings(inspection, driver, is_local(spark))
     yield from found
 
 
-def _unfit(spark: SparkSession, error: Exception) -> Finding:
-    """Return why no executor could be looked at."""
+def _executors_problem(spark: SparkSession, error: Exception) -> Finding:
+    """Return the finding for an error that kept all executors from being checked."""
     if isinstance(error, SparkexpError):
         return problem("executors", str(error), "")
     return task_failure(error_text(error), failing_executors(spark))

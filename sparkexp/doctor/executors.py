@@ -1,4 +1,4 @@
-"""What the executors saw, judged."""
+"""Makes findings of what the executors saw."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sparkexp.doctor.findings import Finding, ok, problem, warning
 from sparkexp.engine.spark.inspection import Inspection, Sighting
-from sparkexp.runs.probing import ProbedPlace
+from sparkexp.runs.logdir_probe import LogdirProbe
 from sparkexp.storage.filesystems import is_remote
 
 __all__ = ["executor_findings", "logdir_findings"]
@@ -21,41 +21,41 @@ ENVIRONMENT = (
 def executor_findings(
     inspection: Inspection, driver: Mapping[str, str | None], local: bool
 ) -> Iterator[Finding]:
-    """Judge how many executors there are, their Python, their packages and their GPUs.
+    """Yield findings about the number of executors, their Python, packages and GPUs.
 
     Parameters
     ----------
     inspection : Inspection
-        What was seen.
+        What the executors saw.
     driver : Mapping[str, str or None]
         The driver's versions of the packages.
     local : bool
-        Whether executors are the driver's own: sparkexp assigns the GPUs then.
+        Whether the master is local, where sparkexp assigns the GPUs and not Spark.
     """
-    by_place = _by_place(inspection.sightings)
-    yield from _count_findings(inspection, len(by_place))
-    for where, seen in by_place.items():
+    by_executor = _group_by_executor(inspection.sightings)
+    yield from _count_findings(inspection, len(by_executor))
+    for where, seen in by_executor.items():
         first = seen[0]
         yield ok("executor", f"{where}: Python {first.python} at {first.executable}")
-    yield from _package_findings(by_place, driver)
-    for where, seen in by_place.items():
+    yield from _package_findings(by_executor, driver)
+    for where, seen in by_executor.items():
         yield from _gpu_findings(where, seen, local)
 
 
-def _by_place(sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
+def _group_by_executor(sightings: Iterable[Sighting]) -> dict[str, list[Sighting]]:
     grouped: defaultdict[str, list[Sighting]] = defaultdict(list)
     for sighting in sightings:
         grouped[sighting.where].append(sighting)
     return dict(sorted(grouped.items()))
 
 
-def _count_findings(inspection: Inspection, n_reached: int) -> Iterator[Finding]:
-    known = inspection.n_executors
-    text = f"{n_reached} reached; {inspection.slots} trials at the same time"
-    if known is not None and n_reached < known:
+def _count_findings(inspection: Inspection, n_seen: int) -> Iterator[Finding]:
+    n_executors = inspection.n_executors
+    text = f"{n_seen} reached; {inspection.slots} trials at the same time"
+    if n_executors is not None and n_seen < n_executors:
         yield problem(
             "executors",
-            f"Every executor runs tasks, and of {known} only {n_reached} did.",
+            f"Every executor must run tasks, and only {n_seen} of {n_executors} did.",
             "Look at the logs of the others, on Spark's page Executors.",
         )
     else:
@@ -63,26 +63,27 @@ def _count_findings(inspection: Inspection, n_reached: int) -> Iterator[Finding]
 
 
 def _package_findings(
-    by_place: Mapping[str, list[Sighting]], driver: Mapping[str, str | None]
+    by_executor: Mapping[str, list[Sighting]], driver: Mapping[str, str | None]
 ) -> Iterator[Finding]:
     fine = True
     for name, ours in driver.items():
-        places: defaultdict[str | None, list[str]] = defaultdict(list)
-        for where, seen in by_place.items():
-            places[seen[0].packages.get(name)].append(where)
-        for theirs, there in places.items():
+        by_version: defaultdict[str | None, list[str]] = defaultdict(list)
+        for where, seen in by_executor.items():
+            by_version[seen[0].packages.get(name)].append(where)
+        for theirs, there in by_version.items():
             if theirs is None:
                 fine = False
                 yield problem(
                     "executors' packages",
-                    f"Trials need {name}, and it is missing on {_listed(there)}.",
+                    f"Trials need {name}, and it is missing on {_join_names(there)}.",
                     ENVIRONMENT,
                 )
             elif ours and theirs and theirs != ours:
                 fine = False
                 yield warning(
                     "executors' packages",
-                    f"{name} should be the driver's {ours}, and is {theirs} on {_listed(there)}.",
+                    f"{name} should be {ours} as on the driver, and is {theirs} on "
+                    f"{_join_names(there)}.",
                     ENVIRONMENT,
                 )
     if fine:
@@ -97,8 +98,8 @@ def _gpu_findings(where: str, seen: list[Sighting], local: bool) -> Iterator[Fin
     if absent:
         yield problem(
             "gpus",
-            f"Each GPU that Spark announces is there, and on {where} it announces "
-            f"{', '.join(announced)}, where {there}: trials would see none at "
+            f"Each GPU that Spark announces must exist. On {where} it announces "
+            f"{', '.join(announced)}, and {there}: trials would see none at "
             f"{', '.join(absent)}.",
             "Correct spark.worker.resource.gpu.discoveryScript (standalone) or "
             "spark.executor.resource.gpu.discoveryScript; conf/gpu_discovery.sh asks nvidia-smi.",
@@ -117,18 +118,18 @@ def _gpu_findings(where: str, seen: list[Sighting], local: bool) -> Iterator[Fin
 
 
 def logdir_findings(
-    place: ProbedPlace, sightings: Iterable[Sighting], logdir: str
+    probe: LogdirProbe, sightings: Iterable[Sighting], logdir: str
 ) -> Iterator[Finding]:
-    """Judge whether executors read and write the log directory that the driver has.
+    """Yield findings about whether executors read and write the driver's log directory.
 
     Parameters
     ----------
-    place : ProbedPlace
-        Where the driver wrote; it is still there.
+    probe : LogdirProbe
+        The probe in the log directory, which still exists.
     sightings : iterable of Sighting
         What the executors saw.
     logdir : str
-        The log directory, as the user named it.
+        The log directory as the user gave it.
     """
     fine = True
     shared = "Name a directory that all hosts see under the same path, such as an NFS mount."
@@ -138,33 +139,34 @@ def logdir_findings(
             "Executors need the package for it and the same address and credentials in their "
             "environment, such as spark.executorEnv.AWS_ENDPOINT_URL; docs/storage.md has all."
         )
-    for where, seen in _by_place(sightings).items():
+    for where, seen in _group_by_executor(sightings).items():
         visits = [sighting.visit for sighting in seen if sighting.visit is not None]
-        unread = next((visit.unread for visit in visits if visit.unread), "")
-        unwritten = next((visit.unwritten for visit in visits if visit.unwritten), "")
-        lost = any(not place.arrived(v.name) for v in visits if not v.unwritten)
-        if unread or (lost and not unwritten):
+        read_error = next((visit.read_error for visit in visits if visit.read_error), "")
+        write_error = next((visit.write_error for visit in visits if visit.write_error), "")
+        lost = any(not probe.has_file(v.name) for v in visits if not v.write_error)
+        if read_error or (lost and not write_error):
             fine = False
             yield problem(
                 "log directory",
-                f"The log directory must be the same place for all, and on {where} {logdir!r} is "
-                f"another or none: what the driver wrote there can't be read ({unread})."
-                if unread
-                else f"The log directory must be the same place for all, and what {where} writes "
-                f"to {logdir!r} doesn't arrive at the driver.",
+                f"The log directory must be the same for all, and {where} can't read what the "
+                f"driver wrote to {logdir!r} ({read_error}): the directory is another one there, "
+                "or missing."
+                if read_error
+                else f"The log directory must be the same for all, and the driver doesn't see "
+                f"what {where} wrote to {logdir!r}.",
                 shared,
             )
-        elif unwritten:
+        elif write_error:
             fine = False
             yield problem(
                 "log directory",
-                f"Executors must be able to write where the driver does, and on {where} "
-                f"{logdir!r} can be read only ({unwritten}).",
+                f"Executors must be able to write to the log directory, and {where} can only "
+                f"read {logdir!r} ({write_error}).",
                 allowed,
             )
     if fine:
         yield ok("log directory", f"{logdir}: written and read by the driver and all executors")
 
 
-def _listed(places: list[str]) -> str:
-    return ", ".join(places) if len(places) <= 3 else f"{places[0]} and {len(places) - 1} more"
+def _join_names(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"

@@ -1,4 +1,4 @@
-"""What it means where no task could run at all."""
+"""Explains why no task could run."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _OTHER_PYTHON = re.compile(
 )
 _NO_PYTHON = re.compile(r'Cannot run program "([^"]+)"[^\n]*?(?:error=\d+, )?([^\n:,]+)$', re.M)
 _NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
-_PLACE = re.compile(r"\(TID \d+\) \((\S+) executor (\S+)\)")
+_EXECUTOR = re.compile(r"\(TID \d+\) \((\S+) executor (\S+)\)")
 
 
 def task_failure(error: str, where: str = "") -> Finding:
-    """Read from Spark's error why a task of doctor failed.
+    """Return the finding for a failed task of doctor, from Spark's error.
 
     Parameters
     ----------
     error : str
-        All that Spark says.
+        The text of Spark's error, with its causes.
     where : str
-        The executors whose tasks failed, where that is known otherwise.
+        The executors whose tasks failed; by default the one that the error names.
 
     Examples
     --------
@@ -33,8 +33,8 @@ def task_failure(error: str, where: str = "") -> Finding:
     ...                    'version: 3.9 than that in driver: 3.11, PySpark …').found)
     Executors need the driver's Python 3.11, and Python 3.9 runs on executor 2 on node7.
     """
-    place = _PLACE.search(error)
-    where = where or (f"executor {place[2]} on {place[1]}" if place else "an executor")
+    found_at = _EXECUTOR.search(error)
+    where = where or (f"executor {found_at[2]} on {found_at[1]}" if found_at else "an executor")
     if found := _OTHER_PYTHON.search(error):
         return problem(
             "executors' python",
@@ -53,7 +53,7 @@ def task_failure(error: str, where: str = "") -> Finding:
     if found := _NO_MODULE.search(error):
         return problem(
             "executors' packages",
-            f"Executors need {found[1]}, and there is none on {where}.",
+            f"Executors need {found[1]}, and it is missing on {where}.",
             ENVIRONMENT,
         )
     return problem(
@@ -64,7 +64,7 @@ def task_failure(error: str, where: str = "") -> Finding:
 
 
 def _reason(error: str) -> str:
-    """Return the line that says what happened."""
-    known = [line.strip() for line in error.splitlines() if line.strip()]
-    telling = [line for line in known if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    return (telling or known or ["no reason is given"])[-1][:500]
+    """Return the line of the error that says what happened."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (telling or lines or ["no reason is given"])[-1][:500]

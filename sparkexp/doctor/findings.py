@@ -1,4 +1,4 @@
-"""What was found: a line each, or JSON."""
+"""The findings of doctor, and their output as lines or JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECK_WIDTH = 19
 
 
 class Level(enum.Enum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -28,13 +28,13 @@ class Finding:
     Parameters
     ----------
     check : str
-        What was looked at, in a word or two.
+        The name of the check, in a word or two.
     level : Level
-        How bad it is: searches fail, or fail in part, with a problem.
+        The severity. With a problem, a search or some of its trials would fail.
     found : str
-        The rule, where it is broken, and what was found.
+        What was found; if it breaks a rule, the rule as well.
     way_out : str
-        What to do; empty where there is nothing to be done.
+        What to do about it; empty if there is nothing to do.
     """
 
     check: str
@@ -47,22 +47,22 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """Return that a check found nothing wrong."""
+    """Return the finding of a check that passed."""
     return Finding(check, Level.OK, found)
 
 
 def warning(check: str, found: str, way_out: str = "") -> Finding:
-    """Return what may be wrong."""
+    """Return a finding of something that may be wrong."""
     return Finding(check, Level.WARNING, found, way_out)
 
 
 def problem(check: str, found: str, way_out: str) -> Finding:
-    """Return what is wrong."""
+    """Return a finding of something that is wrong."""
     return Finding(check, Level.PROBLEM, found, way_out)
 
 
 def line(finding: Finding) -> str:
-    """Return a finding as a line; those of one examination stand in columns.
+    """Return a finding as a line; the lines of several findings form columns.
 
     Examples
     --------
@@ -76,11 +76,11 @@ def line(finding: Finding) -> str:
 
 
 def to_json(findings: Iterable[Finding]) -> str:
-    """Return the findings as JSON: an object with a list, and how many there are of each level."""
-    known = list(findings)
-    listed = [
+    """Return findings as JSON: an object with the list and the number of each level."""
+    found = list(findings)
+    entries = [
         {"check": f.check, "level": f.level.value, "found": f.found, "way_out": f.way_out}
-        for f in known
+        for f in found
     ]
-    counts = {level.value: sum(f.level is level for f in known) for level in Level}
-    return json.dumps({"findings": listed, "counts": counts}, indent=2)
+    counts = {level.value: sum(f.level is level for f in found) for level in Level}
+    return json.dumps({"findings": entries, "counts": counts}, indent=2)

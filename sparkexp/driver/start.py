@@ -15,7 +15,7 @@ from sparkexp.driver.warm_start import begun, repeated
 from sparkexp.engine import probe_of
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, RunPaths
-from sparkexp.runs.temporary import read_text, removed_afterwards
+from sparkexp.runs.temporary import read_text, remove_at_end
 from sparkexp.search import ListSearcher
 from sparkexp.search.spec import Search
 
@@ -76,7 +76,7 @@ def _try_out(
     if parent.endswith(":/"):  # a bucket has no place beside it
         parent, name = wanted, "run"
     place = f"{parent}/.{name}-dry-run-{uuid.uuid4().hex[:8]}"
-    with removed_afterwards(place):
+    with remove_at_end(place):
         quiet = dataclasses.replace(
             options, dry_run=False, metric=None, logdir=place, initial=(), warm_start=None
         )

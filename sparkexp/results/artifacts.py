@@ -12,7 +12,13 @@ import numpy as np
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import RemoteFiles, below, joined, reached, scratch_of
+from sparkexp.storage.remote_files import (
+    RemoteFiles,
+    join_location,
+    local_copy_of,
+    path_below,
+    storage_errors,
+)
 
 __all__ = ["artifact_names", "load_artifact", "load_model"]
 
@@ -28,7 +34,7 @@ def artifact_names(trial_directory: str) -> list[str]:
         Directory of the trial, or its URL.
     """
     if is_remote(trial_directory):
-        with reached(trial_directory):
+        with storage_errors(trial_directory):
             return _elsewhere(trial_directory).tree()
     root = RunPaths.artifacts(Path(trial_directory))
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
@@ -85,14 +91,14 @@ def _path(trial_id: str, trial_directory: str, name: str) -> Path:
 
 def _fetched(place: str, wanted: Path) -> Path:
     """Copy an artifact to this machine, to stay, and return the directory that has it."""
-    root = RunPaths.artifacts(scratch_of(place))
-    with reached(place):
+    root = RunPaths.artifacts(local_copy_of(place))
+    with storage_errors(place):
         files = _elsewhere(place)
         for name in files.tree():
             if Path(name).is_relative_to(wanted):
-                files.fetch(name, below(root, name))
+                files.fetch(name, path_below(root, name))
     return root
 
 
 def _elsewhere(place: str) -> RemoteFiles:
-    return RemoteFiles(joined(place, RunPaths.artifacts(Path()).name))
+    return RemoteFiles(join_location(place, RunPaths.artifacts(Path()).name))

@@ -1,4 +1,4 @@
-"""A run on disk or at a URL: its files, its lock, and the copies that are kept in step."""
+"""A run on disk or at a URL: its files, its lock, and the copies that are kept up to date."""
 
 from sparkexp.runs.directory import RunDirectory
 from sparkexp.runs.opening import create_run, open_run

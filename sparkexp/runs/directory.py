@@ -1,4 +1,4 @@
-"""A run's state on disk; the driver alone writes it."""
+"""A run's state on disk. Only the driver writes it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from sparkexp.trial import TrialResult
 __all__ = [
     "FORMAT_VERSION",
     "RunDirectory",
-    "flocked",
-    "has_a_run",
-    "holds_no_run",
+    "hold_file_lock",
+    "run_exists_error",
+    "no_run_error",
     "read_settings",
     "write_settings",
 ]
@@ -35,8 +35,8 @@ FORMAT_VERSION = 1
 class RunDirectory:
     """The state of a run: its settings, a record per ended trial, the searcher's state.
 
-    Files are written aside and renamed, so that a killed driver leaves whole ones. All of it is
-    JSON: a foreign run can be read without executing anything.
+    Each file is written under another name and then renamed, so a killed driver leaves no
+    incomplete file. All files are JSON: reading somebody else's run executes nothing.
 
     Parameters
     ----------
@@ -57,47 +57,47 @@ class RunDirectory:
 
     @property
     def place(self) -> str:
-        """The run's log directory as its users name it: an absolute path, or a URL."""
+        """The run's log directory as users see it: an absolute path, or a URL."""
         return str(self.paths.root)
 
     def trial_place(self, trial_id: str, attempt: int = 0) -> str:
-        """Return the directory of an attempt at a trial, as the trial's users name it."""
+        """Return the directory of an attempt at a trial as users see it: a path, or a URL."""
         return str(self.trial_directory(trial_id, attempt))
 
     def trial_directory(self, trial_id: str, attempt: int = 0) -> Path:
-        """Return a directory for what the driver itself has to say of an attempt."""
+        """Return the local directory for what the driver writes about an attempt."""
         return self.paths.trial(trial_id, attempt)
 
     @contextmanager
     def locked(self, curves: bool = False) -> Iterator[None]:
-        """Keep other drivers out meanwhile; the lock ends with the process, however that ends.
+        """Lock the run for this driver; the lock ends with the process, however that ends.
 
         Parameters
         ----------
         curves : bool
-            Whether the trials' curves are looked at meanwhile.
+            Whether the driver reads the curves of running trials.
 
         Raises
         ------
         RunDirectoryError
-            If another driver has it, or the directory can't be written.
+            If another driver has the lock, or the directory can't be written.
         StorageError
-            If the run's files could not all be sent where they belong.
+            If some of the run's files could not be sent to its URL.
         """
-        with flocked(self.paths.lock, self.place):
+        with hold_file_lock(self.paths.lock, self.place):
             yield
 
     def check(self) -> None:
-        """Look whether this driver may go on.
+        """Check that this driver still has the run.
 
         Raises
         ------
         RunDirectoryError
-            If another one has taken the run over.
+            If another driver has taken the run over.
         """
 
     def refresh_curve(self, number: int) -> None:
-        """See to it that what an ended trial has reported can be read."""
+        """Fetch the curve that an ended trial has reported, if it isn't on this machine."""
 
     @classmethod
     def create(cls, root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
@@ -105,7 +105,7 @@ class RunDirectory:
         run = cls(Path(root).absolute(), settings)
         leftovers = (run.paths.experiment, run.paths.searcher, run.paths.records)
         if any(path.exists() for path in leftovers):
-            raise has_a_run(root)
+            raise run_exists_error(root)
         try:
             run.paths.records.mkdir(parents=True, exist_ok=True)
             write_settings(run.paths.experiment, run.settings)
@@ -123,7 +123,7 @@ class RunDirectory:
         return cls(paths.root, read_settings(paths, root))
 
     def record(self, result: TrialResult) -> None:
-        """Write what became of a trial."""
+        """Write the record of an ended trial."""
         _write(self.paths.record(result.trial.number), result.to_json())
 
     def save_searcher(self, state: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ class RunDirectory:
         _write(self.paths.searcher, state)
 
     def drop_artifacts(self, result: TrialResult) -> None:
-        """Remove the artifacts of a trial that has ended, of all attempts at it."""
+        """Remove the artifacts of an ended trial, those of all its attempts."""
         directory = self.paths.trial(result.trial.id)
         for attempt in (directory, *directory.glob("attempt-*")):
             artifacts = self.paths.artifacts(attempt)
@@ -142,7 +142,7 @@ class RunDirectory:
                 logger.warning("%s could not be removed: %s", artifacts, error)
 
     def searcher_state(self) -> dict[str, Any] | None:
-        """Return the searcher's state; None if none was written yet."""
+        """Return the searcher's state; None if it has not been written yet."""
         return _read(self.paths.searcher) if self.paths.searcher.exists() else None
 
     def results(self) -> list[TrialResult]:
@@ -152,19 +152,19 @@ class RunDirectory:
             try:
                 results.append(TrialResult.from_json(_read(path)))
             except (KeyError, TypeError, ValueError) as error:
-                raise _damaged(path, error) from error
+                raise _damage_error(path, error) from error
         return sorted(results, key=lambda result: result.trial.number)
 
 
 @contextmanager
-def flocked(path: Path, place: str) -> Iterator[None]:
-    """Hold a lock file of a run; see `RunDirectory.locked`."""
+def hold_file_lock(path: Path, location: str) -> Iterator[None]:
+    """Lock a run by a file; see `RunDirectory.locked`."""
     try:
         file = path.open("a")
     except OSError as error:
         raise RunDirectoryError(
-            f"A search writes to its log directory, and {str(path.parent)!r} can't be "
-            f"written: {error.strerror or error}. Go on with a copy that can."
+            f"A search must be able to write to its log directory, and {str(path.parent)!r} can't "
+            f"be written: {error.strerror or error}. Make it writable, or resume a copy of it."
         ) from error
     with file:
         try:
@@ -172,24 +172,24 @@ def flocked(path: Path, place: str) -> Iterator[None]:
         except BlockingIOError:
             raise RunDirectoryError(
                 "A run has one driver at a time, and another process works on "
-                f"{place!r}. Wait until it ends, or end it."
+                f"{location!r}. Wait until it ends, or end it."
             ) from None
         yield
 
 
-def has_a_run(root: str | os.PathLike[str]) -> RunDirectoryError:
-    """Return the error for a log directory that is taken."""
+def run_exists_error(root: str | os.PathLike[str]) -> RunDirectoryError:
+    """Return the error for a new run in a log directory that has one already."""
     return RunDirectoryError(
         f"A log directory holds one run, and logdir={str(root)!r} already has one. "
         "Name another directory, or leave logdir out for a new one."
     )
 
 
-def holds_no_run(root: str | os.PathLike[str]) -> RunDirectoryError:
-    """Return the error for a directory without a run."""
+def no_run_error(root: str | os.PathLike[str]) -> RunDirectoryError:
+    """Return the error for opening a directory without a run."""
     return RunDirectoryError(
         f"{str(root)!r} holds no run of sparkexp: it has no {RunPaths(Path()).experiment.name}. "
-        "Name the directory that was printed as the run's log directory."
+        "Name the log directory that the search printed."
     )
 
 
@@ -201,12 +201,12 @@ def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
 def read_settings(paths: RunPaths, root: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a run's settings; see `open_run`."""
     if not paths.experiment.is_file():
-        raise holds_no_run(root)
+        raise no_run_error(root)
     settings = _read(paths.experiment)
     if settings.pop("format", None) != FORMAT_VERSION:
         raise RunDirectoryError(
-            f"{paths.experiment} was written by another version of sparkexp (format "
-            f"{FORMAT_VERSION} is read here). Read it with the version that wrote it: "
+            f"This version of sparkexp reads runs of format {FORMAT_VERSION}, and "
+            f"{paths.experiment} has another one. Read it with the version that wrote it: "
             f"{settings.get('sparkexp_version', 'unknown')}."
         )
     return settings
@@ -214,7 +214,7 @@ def read_settings(paths: RunPaths, root: str | os.PathLike[str]) -> dict[str, An
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    # In ASCII, as a text may hold what UTF-8 can't encode (undecodable names of files).
+    # In ASCII, since UTF-8 can't encode some texts (names of files that could not be decoded).
     aside.write_text(json.dumps(content, allow_nan=False), encoding="ascii")
     os.replace(aside, path)
 
@@ -223,15 +223,15 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
     if not isinstance(content, dict):
-        raise _damaged(path, f"it holds a {type(content).__name__}, no object")
+        raise _damage_error(path, f"it holds a {type(content).__name__} instead of an object")
     return content
 
 
-def _damaged(path: Path, reason: object) -> RunDirectoryError:
+def _damage_error(path: Path, reason: object) -> RunDirectoryError:
     return RunDirectoryError(
-        f"{path} is damaged: {reason}. Restore it from a copy. A trial's record or the searcher's "
-        "state may also be deleted: experiment.resume then runs the trial again, or replays the "
-        "search from its records."
+        f"{path} is damaged: {reason}. Restore it from a copy. You may also delete a trial's "
+        "record, which experiment.resume then runs again, or the searcher's state, which it "
+        "rebuilds from the records."
     )

@@ -1,4 +1,4 @@
-"""One driver at a time works on a run, wherever the others are."""
+"""A lock on a remote run: one driver at a time works on it, on whichever machine."""
 
 from __future__ import annotations
 
@@ -13,45 +13,46 @@ from typing import Any
 from sparkexp.errors import RunDirectoryError
 from sparkexp.storage.remote_files import RemoteFiles
 
-__all__ = ["DriverLock", "held_by"]
+__all__ = ["DriverLock", "read_holder_id"]
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 5.0
-# A driver that was not heard of for so long has ended. More than a client may take to see that
-# its storage is back.
+# A driver that has not renewed its lock for so long is taken for dead. This is longer than a
+# client may need to notice that its storage is back.
 STALE_S = 60.0
 LOOK_S = 1.0
-# Of two that take over a lock at the same moment, one finds the other's name after this time.
+# When two drivers take over a lock at the same moment, one of them reads the other's id after
+# this time.
 SETTLE_S = 1.0
 
 
 class DriverLock:
-    """A file beside the run that its driver renews, so that others see it at work.
+    """A file in the run that its driver renews, so that other drivers see that it is alive.
 
     Parameters
     ----------
     files : RemoteFiles
         The run's files.
     name : str
-        The lock's name among them.
+        The name of the lock file.
     """
 
     def __init__(self, files: RemoteFiles, name: str) -> None:
         self._files = files
         self._name = name
         self.id = uuid.uuid4().hex
-        #: Says that another driver has taken the run over, once that is known.
+        #: The error to raise once another driver has taken the run over.
         self.lost: RunDirectoryError | None = None
         self._renewed = 0.0
 
     def acquire(self) -> None:
-        """Take the lock, that of a driver that has ended, too.
+        """Take the lock, or take it over from a driver that has ended.
 
         Raises
         ------
         RunDirectoryError
-            If another driver works on the run.
+            If another driver is working on the run.
         """
         while not self._files.claim(self._name, self._content()):
             before = self._files.read(self._name)
@@ -60,34 +61,34 @@ class DriverLock:
             self._check_dead(before)
             self._files.write(self._name, self._content())
             time.sleep(SETTLE_S)
-            if held_by(self._files, self._name) != self.id:
+            if read_holder_id(self._files, self._name) != self.id:
                 raise self._in_use(_read(self._files.read(self._name)))
             break
         self._renewed = time.monotonic()
 
     def renew(self) -> None:
-        """Show that this driver is at work, every few seconds.
+        """Renew the lock, unless that was done in the last few seconds.
 
         Raises
         ------
         RunDirectoryError
-            If another one has taken over.
+            If another driver has taken it over.
         """
         if time.monotonic() - self._renewed < HEARTBEAT_S:
             return
-        if held_by(self._files, self._name) not in (self.id, None):
+        if read_holder_id(self._files, self._name) not in (self.id, None):
             self.lost = RunDirectoryError(
                 f"A run has one driver at a time, and another one has taken over "
-                f"{self._files.place!r}, as this one was not heard of for {STALE_S:g} s. Let it "
-                "go on there."
+                f"{self._files.location!r}, since this one did not renew its lock for "
+                f"{STALE_S:g} s. Let the other one go on."
             )
             raise self.lost
         self._files.write(self._name, self._content())
         self._renewed = time.monotonic()
 
     def release(self) -> None:
-        """Give the lock back."""
-        if held_by(self._files, self._name) == self.id:
+        """Remove the lock, if this driver still has it."""
+        if read_holder_id(self._files, self._name) == self.id:
             self._files.remove(self._name)
 
     def _content(self) -> bytes:
@@ -99,8 +100,8 @@ class DriverLock:
         if holder.get("host") == _host() and not _runs(holder.get("pid")):
             return
         logger.warning(
-            "A driver on %s has left its lock in %s. Looking for %g s whether it is at work.",
-            holder.get("host"), self._files.place, STALE_S,
+            "%s holds the lock of a driver on %s. Waiting up to %g s to see if it is alive.",
+            self._files.location, holder.get("host"), STALE_S,
         )  # fmt: skip
         deadline = time.monotonic() + STALE_S
         while time.monotonic() < deadline:
@@ -112,11 +113,12 @@ class DriverLock:
     def _in_use(self, holder: dict[str, Any]) -> RunDirectoryError:
         return RunDirectoryError(
             f"A run has one driver at a time, and process {holder.get('pid')} on "
-            f"{holder.get('host')} works on {self._files.place!r}. Wait until it ends, or end it."
+            f"{holder.get('host')} works on {self._files.location!r}. Wait until it ends, or end "
+            "it."
         )
 
 
-def held_by(files: RemoteFiles, name: str) -> str | None:
+def read_holder_id(files: RemoteFiles, name: str) -> str | None:
     """Return the id of the driver whose lock it is; None where there is none."""
     content = files.read(name)
     return None if content is None else str(_read(content).get("id"))
@@ -131,7 +133,7 @@ def _read(content: bytes | None) -> dict[str, Any]:
 
 
 def _host() -> str:
-    """Return where process ids mean the same: the host, or a container on it."""
+    """Return a name for the host and its PID namespace, in which process ids are unique."""
     try:
         return f"{socket.gethostname()} ({os.readlink('/proc/self/ns/pid')})"
     except OSError:  # no Linux

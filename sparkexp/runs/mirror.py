@@ -1,4 +1,4 @@
-"""Keeps a local copy of what TensorBoard shows of a remote run, and reads on where files grow."""
+"""Keeps a local copy of a remote run for TensorBoard; of a file that grew, it reads the rest."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from typing import Any
 from sparkexp.runs.paths import RunPaths
 from sparkexp.storage.filesystems import open_filesystem
 
-__all__ = ["Mirror", "Remote"]
+__all__ = ["Mirror", "RemoteFile"]
 
 _log = logging.getLogger(__name__)
 
 ROUND_S = 3.0
 LONGEST_WAIT_S = 30.0
 STOP_S = 3.0
-# After so long a round lists anew, however much is left to be copied: running curves come first.
+# A round ends after so long, even if there is more to copy: the next one sees new points first.
 COPYING_S = 4.0
 N_THREADS = 8
-# A file that only grew still has these bytes where the copy ends.
+# If a file only grew, its copy and it have the same last bytes of the copy; so many are compared.
 SEAM_BYTES = 64
-# What a listing says of a file besides its size; times first: what changed last is copied first.
+# What a listing tells about a file besides its size. Times come first, since files are copied in
+# this order, the latest first.
 _VERSIONS = ("modification_time", "mtime", "LastModified", "created", "ETag", "etag", "md5Hash")
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A file as it was listed.
+class RemoteFile:
+    """A remote file as a listing described it.
 
     Parameters
     ----------
     name : str
         Its path on the remote file system.
     size : int
-        Bytes.
+        Its size in bytes.
     version : str
-        Whatever differs after it was written again; empty where nothing is known.
+        A text that differs once the file is written again; empty if the listing has none.
     """
 
     name: str
@@ -54,19 +55,19 @@ class Remote:
 class Mirror:
     """Copies event files to a local directory, round by round, in a thread of its own.
 
-    A round lists the remote directory once and reads what is new: a file that grew from where the
-    copy ends, one that was replaced or cut from its start. The driver's own files come first, then
-    what changed last, and after a few seconds of copying the next round begins. Of the trials'
-    records the names are kept, which say who has ended.
+    A round lists the remote directory once and copies what has changed. Of a file that grew it
+    reads only the new bytes; a file that was replaced or cut it reads from the start. The driver's
+    own files come first, then the latest. After a few seconds of copying the next round begins.
+    Records of trials are copied as empty files, since their names tell which trials have ended.
 
     Parameters
     ----------
-    place : str
-        A run, or a directory with several, on any file system.
+    location : str
+        A run, or a directory with several runs, on any file system.
     cache : Path
-        The local directory; it belongs to the mirror.
+        The local directory; nobody else writes to it.
     only : collection of str
-        Directories right below the place to be copied, with its settings; by default all.
+        The directories directly in `location` to copy, besides its settings; by default all.
 
     Examples
     --------
@@ -74,38 +75,38 @@ class Mirror:
     >>> filesystem, _ = open_filesystem('memory://mirrored')
     >>> filesystem.pipe_file('/mirrored/gen-000/events.out.tfevents.1', b'a point')
     >>> cache = Path(tempfile.mkdtemp())
-    >>> Mirror('memory://mirrored', cache).round()
+    >>> Mirror('memory://mirrored', cache).update()
     1
     >>> (cache / 'gen-000/events.out.tfevents.1').read_bytes()
     b'a point'
     """
 
-    def __init__(self, place: str, cache: Path, only: Collection[str] = ()) -> None:
-        self._place = place
+    def __init__(self, location: str, cache: Path, only: Collection[str] = ()) -> None:
+        self._location = location
         self._cache = cache
         self._only = frozenset(only)
-        self._filesystem, self._root = open_filesystem(place)
-        self._copied: dict[str, Remote] = {}
+        self._filesystem, self._root = open_filesystem(location)
+        self._copied: dict[str, RemoteFile] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
 
     def start(self) -> None:
-        """Begin with the rounds."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the files that are being read; a server that hangs isn't waited for."""
+        """End the thread after the files that it is reading, or after a few seconds."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(STOP_S)
 
     def exists(self) -> bool:
-        """Tell whether there is anything at the place."""
+        """Return whether the remote directory exists."""
         return bool(self._filesystem.exists(self._root))
 
-    def round(self) -> int:
-        """List once and copy what changed; return how many files were written or removed."""
-        listed = dict(self._listed())
+    def update(self) -> int:
+        """Run one round; return how many local files it wrote or removed."""
+        listed = dict(self._list_files())
         gone = [path for path in self._copied if path not in listed]
         for path in gone:
             del self._copied[path]
@@ -119,25 +120,25 @@ class Mirror:
         wait_s = ROUND_S
         while not self._stopping.wait(wait_s):
             try:
-                self.round()
-            except Exception as error:  # the clients of file systems raise what they like
+                self.update()
+            except Exception as error:  # clients have their own classes
                 if wait_s == ROUND_S:
-                    _log.warning("%s can't be read now, trying again: %s", self._place, error)
+                    _log.warning("%s can't be read now, trying again: %s", self._location, error)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             else:
                 if wait_s != ROUND_S:
-                    _log.warning("%s can be read again", self._place)
+                    _log.warning("%s can be read again", self._location)
                 wait_s = ROUND_S
 
-    def _listed(self) -> Iterator[tuple[str, Remote]]:
+    def _list_files(self) -> Iterator[tuple[str, RemoteFile]]:
         self._filesystem.invalidate_cache()
         for name, entry in self._filesystem.find(self._root, detail=True).items():
             path = name[len(self._root) :].strip("/")
             if self._is_shown(PurePosixPath(path), name):
-                yield path, Remote(name, int(entry["size"] or 0), _version(entry))
+                yield path, RemoteFile(name, int(entry["size"] or 0), _version(entry))
 
     def _is_shown(self, path: PurePosixPath, name: str) -> bool:
-        # The keys of an object store may hold any text; what is written stays below the cache.
+        # A key of an object store may be any text; copies must stay below the cache.
         if not name.startswith(f"{self._root.rstrip('/')}/") or ".." in path.parts:
             return False
         run = RunPaths(Path())
@@ -149,13 +150,13 @@ class Mirror:
         return shown or _is_record(path)
 
     def _rank(self, path: str) -> int:
-        """Settings, the driver's event files, the rest."""
+        """Return the order of copying: settings 0, the driver's event files 1, others 2."""
         parts = PurePosixPath(path).parts
         run = RunPaths(Path())
         own = {run.search(True).name, run.search(False).name}
         return 0 if parts[-1] == run.experiment.name else 1 if own & set(parts[-3:-1]) else 2
 
-    def _copy(self, changed: list[tuple[str, Remote]]) -> int:
+    def _copy(self, changed: list[tuple[str, RemoteFile]]) -> int:
         deadline = time.monotonic() + COPYING_S
         waiting = iter(changed)
         done = 0
@@ -166,23 +167,23 @@ class Mirror:
                     break
         return done
 
-    def _copy_file(self, path: str, now: Remote) -> bool:
+    def _copy_file(self, path: str, now: RemoteFile) -> bool:
         target = self._cache / path
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if _is_record(PurePosixPath(path)):
                 target.touch()
-            elif not self._grown(target, path, now):
+            elif not self._append_new_bytes(target, path, now):
                 _write(target, self._filesystem.cat_file(now.name))
         except FileNotFoundError:  # removed since it was listed
             return False
-        # More may have come meanwhile: the next round starts where this copy ends.
+        # The file may have grown since it was listed: the next round starts where this copy ends.
         size = now.size if _is_record(PurePosixPath(path)) else target.stat().st_size
-        self._copied[path] = now if size == now.size else Remote(now.name, size, "")
+        self._copied[path] = now if size == now.size else RemoteFile(now.name, size, "")
         return True
 
-    def _grown(self, target: Path, path: str, now: Remote) -> bool:
-        """Add what is new to a copy; False if the file is another one."""
+    def _append_new_bytes(self, target: Path, path: str, now: RemoteFile) -> bool:
+        """Append a file's new bytes to its copy; return False if the file didn't only grow."""
         before = self._copied.get(path)
         if before is None or not 0 < before.size < now.size:
             return False

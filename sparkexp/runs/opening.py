@@ -1,4 +1,4 @@
-"""The run at a path or a URL: a new one, or one that is there."""
+"""Creates or opens a run at a path or a URL."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def create_run(root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run
     Raises
     ------
     RunDirectoryError
-        If it holds a run already, or can't be written.
+        If there is a run already, or the directory can't be written.
     StorageError
-        If it is a URL that can't be written.
+        If the URL can't be written.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def create_run(root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run
     >>> open_run(run.paths.root).settings['name']
     'example'
     """
-    return _kind(root).create(root, settings)
+    return _run_class(root).create(root, settings)
 
 
 def open_run(root: str | os.PathLike[str]) -> RunDirectory:
@@ -41,10 +41,10 @@ def open_run(root: str | os.PathLike[str]) -> RunDirectory:
     RunDirectoryError
         If there is no run, it is damaged, or another version of sparkexp wrote it.
     StorageError
-        If it is a URL that can't be read.
+        If the URL can't be read.
     """
-    return _kind(root).open(root)
+    return _run_class(root).open(root)
 
 
-def _kind(root: str | os.PathLike[str]) -> type[RunDirectory]:
+def _run_class(root: str | os.PathLike[str]) -> type[RunDirectory]:
     return RemoteRun if is_remote(root) else RunDirectory

@@ -1,4 +1,4 @@
-"""Every file name of a run, in one place."""
+"""The names of all files of a run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class RunPaths:
         <root>/experiment.json             settings, written once
               /searcher.json               the searcher's state, after every ended trial
               /driver.lock                 held by the driver that works on the run
-              /records/trial-00007.json    what became of a trial
-              /curves/trial-00007.json     what a trial has reported, where trials are pruned
+              /records/trial-00007.json    the result of an ended trial
+              /curves/trial-00007.json     what a trial has reported, if trials are pruned
               /search/ or /evolution/      the driver's event files
               /gen-002/trial-00007/        the trial's event files and its output.log
-              /gen-002/trial-00007/artifacts/   what the train function left to be kept
-              /gen-002/trial-00007/attempt-1/   the same, of a second attempt
-              /rung-2/trial-00007/checkpoints/  what a multi-fidelity search goes on from
+              /gen-002/trial-00007/artifacts/   files that the train function saves
+              /gen-002/trial-00007/attempt-1/   the same for a second attempt
+              /rung-2/trial-00007/checkpoints/  what a promoted trial starts from
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class RunPaths:
         return self.root / "curves"
 
     def curve(self, number: int) -> Path:
-        """Return the file of a trial's objective while it runs, where trials may be pruned."""
+        """Return the file with the values that a trial reports, if trials may be pruned."""
         return self.curves / f"trial-{number:05d}.json"
 
     def search(self, evolution: bool) -> Path:
@@ -71,22 +71,22 @@ class RunPaths:
 
     @staticmethod
     def artifacts(trial_directory: Path) -> Path:
-        """Return the directory of the files that a train function leaves to be kept."""
+        """Return the directory of the files that a train function saves."""
         return trial_directory / "artifacts"
 
     @staticmethod
     def output(trial_directory: Path) -> Path:
-        """Return the file of a trial's stdout, stderr and logging."""
+        """Return the file with a trial's stdout, stderr and logging."""
         return trial_directory / "output.log"
 
 
 def model_file(name: str) -> str:
-    """Return the file of a model among the artifacts.
+    """Return the name of a model's file among the artifacts.
 
     Raises
     ------
     InvalidArgumentError
-        If the name is no name of a file.
+        If the name can't be the name of a file.
 
     Examples
     --------

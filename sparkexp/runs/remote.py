@@ -1,4 +1,4 @@
-"""A run on another storage: the driver works on a copy on its own disk, which is kept in step."""
+"""A run at a URL: the driver works on a local copy, and a thread sends what changes."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from typing import Any, Self
 from sparkexp.errors import StorageError
 from sparkexp.runs.directory import (
     RunDirectory,
-    flocked,
-    has_a_run,
-    holds_no_run,
+    hold_file_lock,
+    no_run_error,
     read_settings,
+    run_exists_error,
     write_settings,
 )
-from sparkexp.runs.driver_lock import DriverLock, held_by
+from sparkexp.runs.driver_lock import DriverLock, read_holder_id
 from sparkexp.runs.paths import RunPaths
-from sparkexp.runs.upload import Stamp, Upload, UploadThread, stamp_of
+from sparkexp.runs.upload import Stamp, Upload, UploadThread, read_stamp
 from sparkexp.storage.remote_files import (
     RemoteFiles,
     check_writable,
-    joined,
-    reached,
-    scratch_of,
+    join_location,
+    local_copy_of,
+    storage_errors,
 )
 from sparkexp.trial import TrialResult
 
@@ -40,37 +40,40 @@ __all__ = ["RemoteRun"]
 
 logger = logging.getLogger(__name__)
 
-# How long a driver waits at its end for a storage that is away.
-PATIENCE_S = 60.0
+# How long a driver waits at the end of a search for a storage that can't be reached.
+END_TIMEOUT_S = 60.0
 N_THREADS = 8
-# In the copy: which driver worked on it.
+# In the local copy: the id of the driver that worked on it.
 _DRIVER = ".driver"
 
 
 class RemoteRun(RunDirectory):
     """A run directory at a URL.
 
-    What the driver writes goes to a copy on this machine, as fast as to any local run, and a
-    thread sends it every two seconds. While the driver's lock stands there, the driver's copy is
-    what counts: it may know more, after a kill too. Otherwise what is at the URL counts.
+    The driver writes to a copy on this machine, as fast as to a local run, and a thread sends the
+    changes every two seconds. While the lock at the URL is that of the copy's driver, the copy
+    counts: it may have more than the URL, also after the driver was killed. Otherwise the files at
+    the URL count.
 
     Parameters
     ----------
-    place : str
-        The URL.
+    location : str
+        The run's URL.
     root : Path
-        The copy.
+        The directory of the local copy.
     settings : mapping
         The run's settings.
-    whole : bool
-        Whether the copy has all that the run has.
+    complete : bool
+        Whether the copy has all of the run's state.
     """
 
-    def __init__(self, place: str, root: Path, settings: Mapping[str, Any], whole: bool) -> None:
+    def __init__(
+        self, location: str, root: Path, settings: Mapping[str, Any], complete: bool
+    ) -> None:
         super().__init__(root, settings)
-        self._place = place
-        self._whole = whole
-        self._files = RemoteFiles(place)
+        self._location = location
+        self._complete = complete
+        self._files = RemoteFiles(location)
         self._lock: DriverLock | None = None
         self._thread: UploadThread | None = None
         self._watches_curves = False
@@ -80,51 +83,51 @@ class RemoteRun(RunDirectory):
     @classmethod
     def create(cls, root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
         """Make a new run; see `create_run`."""
-        place = os.fspath(root).rstrip("/")
-        files = check_writable(place)
-        scratch = scratch_of(place)
-        names = RunPaths(scratch)
-        with reached(place):
+        location = os.fspath(root).rstrip("/")
+        files = check_writable(location)
+        local_copy = local_copy_of(location)
+        names = RunPaths(local_copy)
+        with storage_errors(location):
             leftovers = {path.name for path in (names.experiment, names.searcher, names.records)}
             if leftovers & set(files.names("")):
-                raise has_a_run(place)
-            _move_aside(scratch)
+                raise run_exists_error(location)
+            _move_aside(local_copy)
             names.records.mkdir(parents=True)
             write_settings(names.experiment, settings)
             if not files.claim(names.experiment.name, names.experiment.read_bytes()):
-                raise has_a_run(place)
-        return cls(place, scratch, settings, whole=True)
+                raise run_exists_error(location)
+        return cls(location, local_copy, settings, complete=True)
 
     @classmethod
     def open(cls, root: str | os.PathLike[str]) -> Self:
         """Read the settings of an existing run; see `open_run`."""
-        place = os.fspath(root).rstrip("/")
-        scratch = scratch_of(place)
-        paths = RunPaths(scratch)
-        with reached(place):
-            files = RemoteFiles(place)
-            holder = held_by(files, paths.lock.name)
-            if holder is not None and holder == _driver_of(scratch):
-                return cls(place, scratch, read_settings(paths, place), whole=True)
+        location = os.fspath(root).rstrip("/")
+        local_copy = local_copy_of(location)
+        paths = RunPaths(local_copy)
+        with storage_errors(location):
+            files = RemoteFiles(location)
+            holder = read_holder_id(files, paths.lock.name)
+            if holder is not None and holder == _read_driver_id(local_copy):
+                return cls(location, local_copy, read_settings(paths, location), complete=True)
             if files.read(paths.experiment.name) is None:
-                raise holds_no_run(place)
+                raise no_run_error(location)
             folder = tempfile.mkdtemp(prefix="sparkexp-run-")
-            run = cls(place, Path(folder, scratch.name), {}, whole=False)
+            run = cls(location, Path(folder, local_copy.name), {}, complete=False)
             weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
             _fetch(files, [paths.experiment.name], run.paths.root)
-        run.settings = read_settings(run.paths, place)
+        run.settings = read_settings(run.paths, location)
         return run
 
     @property
     def place(self) -> str:
-        return self._place
+        return self._location
 
     def trial_place(self, trial_id: str, attempt: int = 0) -> str:
         directory = self.paths.trial(trial_id, attempt).relative_to(self.paths.root)
-        return joined(self._place, directory.as_posix())
+        return join_location(self._location, directory.as_posix())
 
     def trial_directory(self, trial_id: str, attempt: int = 0) -> Path:
-        # What is written here is sent beside what the trial has sent.
+        # What the driver writes here is sent to the trial's directory at the URL.
         directory = self.paths.trial(trial_id, attempt)
         directory.mkdir(parents=True, exist_ok=True)
         return directory
@@ -155,24 +158,24 @@ class RemoteRun(RunDirectory):
 
     @contextmanager
     def locked(self, curves: bool = False) -> Iterator[None]:
-        scratch = scratch_of(self._place)
-        scratch.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the copy, which another one may take the place of.
-        with flocked(scratch.parent / RunPaths(scratch).lock.name, self._place):
+        local_copy = local_copy_of(self._location)
+        local_copy.parent.mkdir(parents=True, exist_ok=True)
+        # The lock is beside the copy, since another copy may replace it.
+        with hold_file_lock(local_copy.parent / RunPaths(local_copy).lock.name, self._location):
             self._lock = DriverLock(self._files, self.paths.lock.name)
-            with reached(self._place):
+            with storage_errors(self._location):
                 self._lock.acquire()
-                known = {} if self._whole else self._bring_here(scratch)
-            (scratch / _DRIVER).write_text(self._lock.id)
+                fetched = {} if self._complete else self._fetch_run(local_copy)
+            (local_copy / _DRIVER).write_text(self._lock.id)
             self._watches_curves = curves
             upload = Upload(
-                scratch,
-                self._place,
+                local_copy,
+                self._location,
                 leave_out=(self.paths.lock.name, self.paths.curves.name, _DRIVER),
                 last=self.paths.searcher.name,
-                known=known,
+                already_sent=fetched,
             )
-            self._thread = UploadThread(upload, also=self._in_each_pass)
+            self._thread = UploadThread(upload, on_pass=self._run_pass)
             try:
                 yield
             except BaseException:
@@ -183,11 +186,11 @@ class RemoteRun(RunDirectory):
                 raise error
 
     def _finish(self) -> Exception | None:
-        """Send what is left and give the lock back; return what prevented that."""
+        """Send what is left and release the lock; return the error if that fails."""
         assert self._thread is not None and self._lock is not None
         if self._lock.lost is not None:
             return self._lock.lost
-        reason = self._thread.finish(PATIENCE_S)
+        reason = self._thread.finish(END_TIMEOUT_S)
         if reason is None:
             try:
                 self._lock.release()
@@ -197,60 +200,61 @@ class RemoteRun(RunDirectory):
             shutil.rmtree(self.paths.root, ignore_errors=True)
             return None
         return StorageError(
-            f"All of a run is to be in its log directory, and {self._place!r} could not be "
-            f"written for {PATIENCE_S:g} s: {type(reason).__name__}: {reason}. Nothing is lost: "
-            f"settings, records and the search's curves are kept in {str(self.paths.root)!r} on "
-            "this machine, which experiment.load reads. When the storage is back, "
+            f"A log directory must be writable until all of the run is in it, and "
+            f"{self._location!r} could not be written for {END_TIMEOUT_S:g} s: "
+            f"{type(reason).__name__}: {reason}. Nothing is lost: settings, records and the "
+            f"search's curves are in {str(self.paths.root)!r} on this machine, which "
+            "experiment.load reads. When the storage is back, "
             "experiment.resume(spark, train, logdir) on this machine sends them and goes on."
         )
 
-    def _in_each_pass(self) -> None:
+    def _run_pass(self) -> None:
         assert self._lock is not None
         self._lock.renew()
         if self._watches_curves:
             folder = self.paths.curves.name
             stamps = self._files.stamps(folder)
             changed = [name for name, stamp in stamps.items() if self._curves.get(name) != stamp]
-            _fetch(self._files, [joined(folder, name) for name in changed], self.paths.root)
+            _fetch(self._files, [join_location(folder, name) for name in changed], self.paths.root)
             self._curves = stamps
         while self._dropped:
             trial = self._dropped[0]
             attempts = [n for n in self._files.names(trial) if n.startswith("attempt-")]
             for parts in ((), *((attempt,) for attempt in attempts)):
-                self._files.remove(joined(trial, *parts, self.paths.artifacts(Path()).name))
+                self._files.remove(join_location(trial, *parts, self.paths.artifacts(Path()).name))
             self._dropped.remove(trial)
 
     def _fetch_state(self) -> None:
-        if self._whole:
+        if self._complete:
             return
-        with reached(self._place):
-            # The searcher's state first: all trials that it knows of have records then.
+        with storage_errors(self._location):
+            # The searcher's state comes first: then all trials in it have records.
             _fetch(self._files, [self.paths.searcher.name], self.paths.root)
             self.paths.records.mkdir(exist_ok=True)
-            _fetch(self._files, _below(self._files, self.paths.records.name), self.paths.root)
-        self._whole = True
+            _fetch(self._files, _list_names(self._files, self.paths.records.name), self.paths.root)
+        self._complete = True
 
-    def _bring_here(self, scratch: Path) -> dict[str, Stamp]:
-        """Fetch what a driver goes on from, and return what it is known by."""
-        _move_aside(scratch)
-        self.paths = paths = RunPaths(scratch)
+    def _fetch_run(self, local_copy: Path) -> dict[str, Stamp]:
+        """Fetch the state of the run and the driver's event files; return their stamps."""
+        _move_aside(local_copy)
+        self.paths = paths = RunPaths(local_copy)
         paths.records.mkdir(parents=True)
-        fetched = _fetch(self._files, [paths.experiment.name, paths.searcher.name], scratch)
+        fetched = _fetch(self._files, [paths.experiment.name, paths.searcher.name], local_copy)
         own = [paths.search(evolution).name for evolution in (True, False)]
         for folder in (paths.records.name, *own, paths.curves.name):
-            fetched += _fetch(self._files, _below(self._files, folder), scratch)
-        self._whole = True
-        found = ((name, stamp_of(scratch / name)) for name in fetched)
+            fetched += _fetch(self._files, _list_names(self._files, folder), local_copy)
+        self._complete = True
+        found = ((name, read_stamp(local_copy / name)) for name in fetched)
         return {name: stamp for name, stamp in found if stamp is not None}
 
 
-def _below(files: RemoteFiles, folder: str) -> list[str]:
+def _list_names(files: RemoteFiles, folder: str) -> list[str]:
     names = files.names(folder)
-    return [joined(folder, name) for name in names if not name.startswith(".")]
+    return [join_location(folder, name) for name in names if not name.startswith(".")]
 
 
 def _fetch(files: RemoteFiles, names: Iterable[str], root: Path) -> list[str]:
-    """Copy files to a directory and return the names of those that were there."""
+    """Copy files to a local directory; return the names of those that exist."""
 
     def fetch(name: str) -> str | None:
         content = files.read(name)
@@ -267,15 +271,15 @@ def _fetch(files: RemoteFiles, names: Iterable[str], root: Path) -> list[str]:
         return [name for name in pool.map(fetch, names) if name is not None]
 
 
-def _driver_of(scratch: Path) -> str | None:
+def _read_driver_id(local_copy: Path) -> str | None:
     try:
-        return (scratch / _DRIVER).read_text()
+        return (local_copy / _DRIVER).read_text()
     except OSError:
         return None
 
 
-def _move_aside(scratch: Path) -> None:
-    """Make room for a copy; one of another run, or of an older state, is not thrown away."""
-    if scratch.exists():
+def _move_aside(local_copy: Path) -> None:
+    """Rename an existing local copy; it may be of another run, or have what was not sent."""
+    if local_copy.exists():
         when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
-        scratch.rename(scratch.with_name(f"{scratch.name}.{when}"))
+        local_copy.rename(local_copy.with_name(f"{local_copy.name}.{when}"))

@@ -1,4 +1,4 @@
-"""Places that are there for a while: what a dry run or doctor writes, and nobody finds later."""
+"""Temporary directories, on disk or at a URL, for a dry run and for doctor."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import RemoteFiles, reached
+from sparkexp.storage.remote_files import RemoteFiles, storage_errors
 
-__all__ = ["read_text", "removed_afterwards"]
+__all__ = ["read_text", "remove_at_end"]
 
 
 @contextmanager
-def removed_afterwards(place: str) -> Iterator[None]:
-    """Remove a directory at the end, and the ones above it that were not there before.
+def remove_at_end(location: str) -> Iterator[None]:
+    """Remove a directory at the end, and its parents that did not exist before.
 
-    Those into which somebody else puts something meanwhile stay.
+    A parent stays if somebody else has put something into it.
 
     Parameters
     ----------
-    place : str
-        An absolute path, or a URL.
+    location : str
+        The directory's absolute path, or its URL.
 
     Raises
     ------
     StorageError
         If a URL can't be reached at the end.
     """
-    if is_remote(place):
+    if is_remote(location):
         try:
             yield
         finally:
-            with reached(place):
-                RemoteFiles(place).remove()
+            with storage_errors(location):
+                RemoteFiles(location).remove()
         return
-    root = Path(place)
+    root = Path(location)
     new = [path for path in root.parents if not path.exists()]
     try:
         yield
@@ -45,14 +45,14 @@ def removed_afterwards(place: str) -> Iterator[None]:
         for path in new:  # from the innermost
             try:
                 path.rmdir()
-            except OSError:  # somebody else has put something into it meanwhile, or made none
+            except OSError:  # it is not empty, or was never made
                 break
 
 
-def read_text(place: str, name: str) -> str:
-    """Return the text of a file in a directory or at a URL; empty where it is missing."""
-    if is_remote(place):
-        with reached(place):
-            return (RemoteFiles(place).read(name) or b"").decode("utf-8", "replace")
-    path = Path(place, name)
+def read_text(location: str, name: str) -> str:
+    """Return the text of a file in a directory or below a URL; empty if there is no file."""
+    if is_remote(location):
+        with storage_errors(location):
+            return (RemoteFiles(location).read(name) or b"").decode("utf-8", "replace")
+    path = Path(location, name)
     return path.read_text(errors="replace") if path.exists() else ""

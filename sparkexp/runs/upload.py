@@ -1,4 +1,4 @@
-"""Sends what changes in a local directory to another storage, for as long as that takes."""
+"""Sends the changes in a local directory to another storage, and tries again after failures."""
 
 from __future__ import annotations
 
@@ -13,105 +13,111 @@ from pathlib import Path
 
 from sparkexp.storage.remote_files import RemoteFiles
 
-__all__ = ["Stamp", "Upload", "UploadThread", "stamp_of"]
+__all__ = ["Stamp", "Upload", "UploadThread", "read_stamp"]
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_PASSES = 2.0
-# A file that grows is sent whole each time, and no faster than this on the average.
+# A file that grows is sent whole each time, but so seldom that this is the average rate.
 BYTES_PER_S = 2e6
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 8.0
-# What is written aside by a process, or a directory of checkpoints that are not yet kept.
+# A file that a process is still writing, or a directory of checkpoints that are not committed.
 _UNFINISHED = re.compile(r"\..+\.\d+|checkpoints-[0-9a-f]{8}")
 
-# Size and time of the last change: a file with another one is sent again.
+# Size and time of the last change: a file whose stamp differs is sent again.
 Stamp = tuple[int, int]
 
 
 class Upload:
     """A local directory and its copy on another storage.
 
-    Files that sparkexp is writing aside are left out. So are checkpoints that were not committed.
+    Files that sparkexp is still writing are left out, and so are checkpoints that were not
+    committed.
 
     Parameters
     ----------
     root : Path
         The local directory.
-    place : str
+    location : str
         The URL of its copy.
     leave_out : iterable of str
-        What not to send: files, and directories right below the root.
+        Names not to send: files, and directories directly in the root.
     last : str
-        The file that is sent after all others, as it was before they were looked at: whatever it
-        knows of is there when it is.
-    known : mapping
-        Files that are there already, by their name and stamp.
+        The file that is sent after all others, with the content that it had before they were read:
+        when it arrives, everything that it refers to is there.
+    already_sent : mapping
+        The stamps of files that are at the URL already, by name.
     files : RemoteFiles, optional
-        The files at the place, if somebody is connected with them already.
+        A connection to the URL, if there is one already.
     """
 
     def __init__(
         self,
         root: Path,
-        place: str,
+        location: str,
         leave_out: Iterable[str] = (),
         last: str = "",
-        known: Mapping[str, Stamp] | None = None,
+        already_sent: Mapping[str, Stamp] | None = None,
         files: RemoteFiles | None = None,
     ) -> None:
         self.root = root
-        self.place = place
+        self.location = location
         self._leave_out = set(leave_out)
         self.last = last
-        self._sent: dict[str, Stamp] = dict(known or {})
+        self._sent: dict[str, Stamp] = dict(already_sent or {})
         self._not_before: dict[str, float] = {}
-        #: The connection, which ends when something fails.
+        #: The connection; None until it is needed, and after a failure.
         self.files = files
-        #: When a file was last sent, or there was none to send; by the monotonic clock.
-        self.progressed = time.monotonic()
+        #: When a file was last sent, or there was nothing to send; by the monotonic clock.
+        self.last_progress = time.monotonic()
 
-    def send(self, all_of_it: bool = True) -> None:
-        """Send what has changed; a large file that grows only now and then, or `all_of_it`.
+    def send(self, everything: bool = True) -> None:
+        """Send the files that have changed.
+
+        Parameters
+        ----------
+        everything : bool
+            If False, a large file that was sent a short while ago has to wait.
 
         Raises
         ------
         Exception
-            What the storage's client raises; what was sent before stays sent.
+            The error of the storage's client. Files that were sent before it are not sent again.
         """
         try:
-            self._send(all_of_it)
+            self._send(everything)
         except Exception:
             self.files = None
             raise
-        self.progressed = time.monotonic()
+        self.last_progress = time.monotonic()
 
-    def _send(self, all_of_it: bool) -> None:
+    def _send(self, everything: bool) -> None:
         last = self.root / self.last
         stamp = self._changed(self.last) if self.last else None
         content = last.read_bytes() if stamp else b""
         for name in self._names():
             changed = self._changed(name)
-            if changed and (all_of_it or self._not_before.get(name, 0.0) <= time.monotonic()):
-                self._put(name, self.root / name, changed)
+            if changed and (everything or self._not_before.get(name, 0.0) <= time.monotonic()):
+                self._send_file(name, self.root / name, changed)
         if stamp:
-            self._put(self.last, content, stamp)
+            self._send_file(self.last, content, stamp)
 
-    def _put(self, name: str, content: bytes | Path, stamp: Stamp) -> None:
+    def _send_file(self, name: str, content: bytes | Path, stamp: Stamp) -> None:
         if self.files is None:
-            self.files = RemoteFiles(self.place)
+            self.files = RemoteFiles(self.location)
         try:
             self.files.write(name, content)
         except FileNotFoundError:
             if isinstance(content, Path) and not content.exists():
-                return  # removed meanwhile
+                return  # removed by now
             raise
         self._sent[name] = stamp
-        self.progressed = time.monotonic()
-        self._not_before[name] = self.progressed + stamp[0] / BYTES_PER_S
+        self.last_progress = time.monotonic()
+        self._not_before[name] = self.last_progress + stamp[0] / BYTES_PER_S
 
     def _changed(self, name: str) -> Stamp | None:
-        stamp = stamp_of(self.root / name)
+        stamp = read_stamp(self.root / name)
         return stamp if stamp != self._sent.get(name) else None
 
     def _names(self) -> Iterator[str]:
@@ -129,7 +135,7 @@ class Upload:
         return path != self.last and path not in self._leave_out
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def read_stamp(path: Path) -> Stamp | None:
     """Return a file's stamp; None if there is no such file."""
     try:
         found = path.stat()
@@ -139,45 +145,45 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 class UploadThread:
-    """Sends an upload's changes every two seconds; goes on after failures.
+    """Sends an upload's changes every two seconds, and tries again after failures.
 
     Parameters
     ----------
     upload : Upload
-        What to send.
-    also : Callable, optional
-        Done in each pass, too: what keeps a lock alive, for example.
+        The upload.
+    on_pass : Callable, optional
+        Called before each sending; to renew a lock, for example.
     """
 
-    def __init__(self, upload: Upload, also: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, upload: Upload, on_pass: Callable[[], None] = lambda: None) -> None:
         self._upload = upload
-        self._also = also
+        self._on_pass = on_pass
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._given_up = threading.Event()
-        #: What went wrong in the last pass.
+        #: The error of the last pass; None if it succeeded.
         self.error: Exception | None = None
-        # A daemon: what is stuck in a server that is gone must not keep the process.
+        # A daemon: a call that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="sparkexp-upload", daemon=True)
         self._thread.start()
 
-    def finish(self, patience_s: float) -> Exception | None:
-        """Send all that is left, and return what prevented that.
+    def finish(self, timeout_s: float) -> Exception | None:
+        """Send everything that is left, and end the thread; return the error if that fails.
 
         Parameters
         ----------
-        patience_s : float
-            How long to go on while nothing can be sent.
+        timeout_s : float
+            Give up after so many seconds in which nothing could be sent.
         """
-        self._upload.progressed = max(self._upload.progressed, time.monotonic())
+        self._upload.last_progress = max(self._upload.last_progress, time.monotonic())
         self._ending.set()
         self._wake.set()
         while self._thread.is_alive():
             self._thread.join(0.05)
-            if time.monotonic() - self._upload.progressed > patience_s:
+            if time.monotonic() - self._upload.last_progress > timeout_s:
                 self._given_up.set()
                 self._wake.set()
-                return self.error or TimeoutError(f"no answer within {patience_s:g} s")
+                return self.error or TimeoutError(f"no answer within {timeout_s:g} s")
         return self.error
 
     def _run(self) -> None:
@@ -189,22 +195,22 @@ class UploadThread:
                 return
             ending = self._ending.is_set()
             try:
-                self._also()
-                self._upload.send(all_of_it=ending)
+                self._on_pass()
+                self._upload.send(everything=ending)
             except Exception as error:  # clients have their own classes
                 backoff_s = min(2 * backoff_s or FIRST_BACKOFF_S, MAX_BACKOFF_S)
-                self._failed(error)
+                self._report_failure(error)
                 continue
             if self.error is not None:
-                logger.warning("%s can be written again.", self._upload.place)
+                logger.warning("%s can be written again.", self._upload.location)
             self.error, backoff_s = None, 0.0
             if ending:
                 return
 
-    def _failed(self, error: Exception) -> None:
+    def _report_failure(self, error: Exception) -> None:
         if self.error is None:
             logger.warning(
-                "%s can't be written: %s: %s. It is tried again; everything is kept in %s.",
-                self._upload.place, type(error).__name__, error, self._upload.root,
+                "%s can't be written: %s: %s. Trying again; all files are kept in %s.",
+                self._upload.location, type(error).__name__, error, self._upload.root,
             )  # fmt: skip
         self.error = error

@@ -10,7 +10,7 @@ from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.search.base import Known, Searcher
 from sparkexp.space import Choice, Float, Int, Parameter, Space
-from sparkexp.space.unit_interval import middle
+from sparkexp.space.unit_interval import cell_middle
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _suggest(asked: Any, name: str, parameter: Parameter) -> Any:
 def _value(parameter: Parameter, raw: Any) -> ParamValue:
     """Return the value of a parameter that Optuna means."""
     if isinstance(parameter, Choice) and _by_number(parameter):
-        return parameter.decode(middle(int(raw), parameter.n_values))
+        return parameter.decode(cell_middle(int(raw), parameter.n_values))
     if isinstance(parameter, Float):
         raw = min(max(float(raw), parameter.low), parameter.high)
         if parameter.step is None:

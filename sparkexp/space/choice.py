@@ -1,4 +1,4 @@
-"""One of some values, of which each may bring parameters of its own."""
+"""A parameter with a list of values; each value may have further parameters."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from sparkexp.errors import SpaceError
-from sparkexp.space.unit_interval import cell, middle, set_fields, unit
-from sparkexp.space.values import check_names, is_number, listed, native
+from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
+from sparkexp.space.values import as_list, check_names, is_number, native
 from sparkexp.trial import ParamValue
 
 __all__ = ["Branch", "Choice"]
 
-# An option, and the parameters that are there where it is chosen: as given, or parsed.
+# An option, and the parameters that belong to it: as given by the user, or parsed.
 Branch = tuple[ParamValue, tuple[tuple[str, Any], ...]]
 
 
@@ -24,13 +24,13 @@ class Choice:
     Parameters
     ----------
     options : sequence of int, float, str or bool, or dict
-        The values, at least one, all different (1, 1.0 and True differ). In a dict each value has
-        a dict of further parameters, which are searched where it is chosen and left out elsewhere:
-        the train function needs defaults for them.
+        The values, at least one, all different (1, 1.0 and True differ). In a dict, each value has
+        a dict of further parameters. They are searched if the value is chosen, and left out
+        otherwise, so the train function needs defaults for them.
     ordered : bool, optional
-        Whether neighbours in the order are alike for the searchers: 16 lies next to 32. Numbers
-        are then placed ascending, whatever the order given; other options as given. By default
-        numbers are ordered, everything else isn't.
+        Whether searchers treat neighbours in the order as similar: 16 lies next to 32. Numbers are
+        then sorted; other options keep the given order. By default, numbers are ordered and
+        everything else isn't.
 
     Examples
     --------
@@ -47,38 +47,38 @@ class Choice:
     _: KW_ONLY
     ordered: bool | None = None
     branches: tuple[Branch, ...] = field(init=False, default=(), repr=False)
-    _placed: tuple[ParamValue, ...] = field(init=False, repr=False, compare=False)
-    _places: Mapping[tuple[type, ParamValue], int] = field(init=False, repr=False, compare=False)
+    _sorted: tuple[ParamValue, ...] = field(init=False, repr=False, compare=False)
+    _indices: Mapping[tuple[type, ParamValue], int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         branches: tuple[Branch, ...] = ()
         if isinstance(self.options, Mapping):
             given: list[Any] | None = list(self.options)
-            branches = tuple(_branch(*item) for item in self.options.items())
+            branches = tuple(_parse_branch(*item) for item in self.options.items())
         else:
-            given = listed(self.options)
+            given = as_list(self.options)
         if not given:
             raise SpaceError(
                 f"A Choice takes a list of at least one value, got {self.options!r}: "
-                "write Choice([16, 32])."
+                "write for example Choice([16, 32])."
             )
         options = tuple(native(option) for option in given)
         numbers = [v for v in options if is_number(v)]
         all_numbers = len(numbers) == len(options)
         ordered = all_numbers if self.ordered is None else bool(self.ordered)
-        placed = tuple(sorted(numbers)) if ordered and all_numbers else options
-        places = {(type(v), v): k for k, v in enumerate(placed)}
-        if len(places) < len(options):
+        in_order = tuple(sorted(numbers)) if ordered and all_numbers else options
+        indices = {(type(v), v): k for k, v in enumerate(in_order)}
+        if len(indices) < len(options):
             raise SpaceError(
                 f"The values of a Choice all differ, got {list(options)!r}: remove the repeated "
                 "ones."
             )
         branches = branches if any(entries for _, entries in branches) else ()
-        set_fields(self, options=options, ordered=ordered, branches=branches)
-        set_fields(self, _placed=placed, _places=places)
+        store_fields(self, options=options, ordered=ordered, branches=branches)
+        store_fields(self, _sorted=in_order, _indices=indices)
 
-    def parsed(self, parse: Callable[[str, object], Any]) -> Choice:
-        """Return this choice with each parameter of its options parsed, given its name."""
+    def parse_branches(self, parse: Callable[[str, object], Any]) -> Choice:
+        """Return a choice whose options' parameters were parsed: `parse` gets name and value."""
         if not self.branches:
             return self
         options = {option: {n: parse(n, v) for n, v in sub} for option, sub in self.branches}
@@ -95,23 +95,23 @@ class Choice:
 
     def decode(self, u: float) -> ParamValue:
         """Return the value at `u` in [0, 1]."""
-        return self._placed[cell(unit(u), self.n_values)]
+        return self._sorted[cell_index(check_unit(u), self.n_values)]
 
     def encode(self, value: ParamValue) -> float:
-        """Return the point of [0, 1] in the middle of those which decode to `value`.
+        """Return the middle of the part of [0, 1] that decodes to `value`.
 
         Raises
         ------
         SpaceError
             If `value` is none of the options.
         """
-        k = self._places.get((type(value), value))
+        k = self._indices.get((type(value), value))
         if k is None:
             raise SpaceError(f"{value!r} is not {self.describe()}.")
-        return middle(k, self.n_values)
+        return cell_middle(k, self.n_values)
 
     def describe(self) -> str:
-        """Return the values in words, for the plan.
+        """Return a description of the values for the plan.
 
         Examples
         --------
@@ -134,7 +134,7 @@ class Choice:
         return record
 
 
-def _branch(option: object, given: object) -> Branch:
+def _parse_branch(option: object, given: object) -> Branch:
     if not isinstance(given, Mapping):
         raise SpaceError(
             "A Choice whose values have parameters of their own is a dict of dicts, got "

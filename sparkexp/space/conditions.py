@@ -1,4 +1,4 @@
-"""Parameters that are there for some values of others only: a tree, and its flat list of axes."""
+"""Conditional parameters: their tree, its flat list of axes, and its configurations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sparkexp.errors import SpaceError
 from sparkexp.space.parameters import Choice, Parameter
 from sparkexp.trial import ParamValue, params_key
 
-__all__ = ["Condition", "combination", "flattened", "n_combinations", "place"]
+__all__ = ["Condition", "combination_at", "flatten", "n_combinations", "index_of"]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """When a parameter is there: where another one has one of some values.
+    """The condition of a parameter: it is present if its parent has one of some values.
 
     Examples
     --------
@@ -30,7 +30,7 @@ class Condition:
     options: tuple[ParamValue, ...]
 
     def holds(self, values: Mapping[str, ParamValue]) -> bool:
-        """Tell whether it holds among these values, of which the parent may be missing."""
+        """Return whether the condition holds for these values; False if the parent is missing."""
         if self.parent not in values:
             return False
         value = values[self.parent]
@@ -40,20 +40,20 @@ class Condition:
         return f"if {self.parent} is {' or '.join(map(repr, self.options))}"
 
 
-def flattened(
+def flatten(
     top: Mapping[str, Parameter],
 ) -> tuple[dict[str, Parameter], dict[str, Condition]]:
-    """Return all parameters of a tree, parents before children, and when the children are there.
+    """Return all parameters of a tree, parents before children, and the children's conditions.
 
     Raises
     ------
     SpaceError
-        If a name comes twice, other than for different options of one choice and the same range.
+        If a name is used twice. (Several options of one choice may have the same parameter.)
 
     Examples
     --------
     >>> tree = {'optimizer': Choice({'sgd': {'momentum': Choice([0.9, 0.99])}, 'adam': {}})}
-    >>> parameters, conditions = flattened(tree)
+    >>> parameters, conditions = flatten(tree)
     >>> list(parameters), str(conditions['momentum'])
     (['optimizer', 'momentum'], "if optimizer is 'sgd'")
     """
@@ -65,19 +65,20 @@ def flattened(
             if condition is not None:
                 conditions[name] = condition
             continue
-        known = conditions.get(name)
-        if known is None or condition is None or known.parent != condition.parent:
+        earlier = conditions.get(name)
+        if earlier is None or condition is None or earlier.parent != condition.parent:
             raise SpaceError(
-                f"{name}: a name is used once, or for several values of the same Choice; this one "
-                "is used elsewhere too. Give one of them another name."
+                f"{name}: a name must be used once, or only under several values of one Choice, "
+                "and this one is used elsewhere, too. Give one of the two another name."
             )
         if parameter != parameters[name]:
             raise SpaceError(
-                f"{name}: under several values of {known.parent} it must be the same, got "
-                f"{parameters[name]} and {parameter}. Give one of them another name."
+                f"{name}: a parameter under several values of {earlier.parent} must be the same "
+                f"under each, got {parameters[name]} and {parameter}. Give one of the two another "
+                "name."
             )
-        options = tuple(dict.fromkeys(known.options + condition.options))
-        conditions[name] = Condition(known.parent, options)
+        options = tuple(dict.fromkeys(earlier.options + condition.options))
+        conditions[name] = Condition(earlier.parent, options)
     return parameters, conditions
 
 
@@ -87,21 +88,21 @@ def _walk(
     for name, parameter in entries.items():
         if not isinstance(parameter, Parameter):
             raise SpaceError(
-                f"{name}: a parameter of a Space is a Float, Int or Choice, got "
+                f"{name}: a parameter of a Space must be a Float, Int or Choice, got "
                 f"{parameter!r}: use one of these, or Space.from_search_dict."
             )
         yield name, parameter, condition
-        if _branches(parameter):
+        if _has_branches(parameter):
             for option, sub in parameter.branches:
                 yield from _walk(dict(sub), Condition(name, (option,)))
 
 
-def _branches(parameter: Parameter) -> TypeGuard[Choice]:
+def _has_branches(parameter: Parameter) -> TypeGuard[Choice]:
     return isinstance(parameter, Choice) and bool(parameter.branches)
 
 
 def n_combinations(entries: Mapping[str, Parameter]) -> int | None:
-    """Return the number of different configurations of a tree; None if one is continuous.
+    """Return the number of configurations of a tree; None if a parameter is continuous.
 
     Examples
     --------
@@ -118,64 +119,66 @@ def n_combinations(entries: Mapping[str, Parameter]) -> int | None:
     return product
 
 
-def combination(entries: Mapping[str, Parameter], k: int) -> dict[str, ParamValue]:
-    """Return the k-th configuration of a tree without continuous ones, the last varying fastest.
+def combination_at(entries: Mapping[str, Parameter], k: int) -> dict[str, ParamValue]:
+    """Return the k-th configuration of a tree without continuous parameters.
+
+    The last parameter varies fastest.
 
     Examples
     --------
     >>> tree = {'optimizer': Choice({'sgd': {'momentum': Choice([0.9, 0.99])}, 'adam': {}})}
-    >>> [combination(tree, k) for k in (1, 2)]
+    >>> [combination_at(tree, k) for k in (1, 2)]
     [{'optimizer': 'sgd', 'momentum': 0.99}, {'optimizer': 'adam'}]
     """
-    # The product is never built: k is a number whose digits choose the values.
+    # The list of all is never built: the digits of k choose the values.
     parts: list[dict[str, ParamValue]] = []
     for name, parameter in reversed(list(entries.items())):
         k, digit = divmod(k, _n_values(parameter) or 1)
-        parts.append(_chosen(name, parameter, digit))
+        parts.append(_values_at(name, parameter, digit))
     return {name: value for part in reversed(parts) for name, value in part.items()}
 
 
-def place(entries: Mapping[str, Parameter], values: Mapping[str, ParamValue]) -> int:
-    """Return which of the configurations of a tree one is: `combination` there and back.
+def index_of(entries: Mapping[str, Parameter], values: Mapping[str, ParamValue]) -> int:
+    """Return the number of a configuration in a tree: the inverse of `combination_at`.
 
     Examples
     --------
-    >>> place({'units': Choice([16, 32]), 'dropout': Choice([0.5, 0.6])},
+    >>> index_of({'units': Choice([16, 32]), 'dropout': Choice([0.5, 0.6])},
     ...       {'units': 32, 'dropout': 0.6})
     3
     """
     k = 0
     for name, parameter in entries.items():
-        k = k * (_n_values(parameter) or 1) + _digit(name, parameter, values)
+        k = k * (_n_values(parameter) or 1) + _option_index(name, parameter, values)
     return k
 
 
-def _digit(name: str, parameter: Parameter, values: Mapping[str, ParamValue]) -> int:
-    if not _branches(parameter):
+def _option_index(name: str, parameter: Parameter, values: Mapping[str, ParamValue]) -> int:
+    if not _has_branches(parameter):
         return [params_key({name: v}) for v in parameter.values()].index(
             params_key({name: values[name]})
         )
     before = 0
     for option, sub in parameter.branches:
         if params_key({name: option}) == params_key({name: values[name]}):
-            return before + place(dict(sub), values)
+            return before + index_of(dict(sub), values)
         before += n_combinations(dict(sub)) or 1
     raise KeyError(name)
 
 
 def _n_values(parameter: Parameter) -> int | None:
-    if not _branches(parameter):
+    if not _has_branches(parameter):
         return parameter.n_values
     counts = [n_combinations(dict(sub)) for _, sub in parameter.branches]
     return None if None in counts else sum(n for n in counts if n is not None)
 
 
-def _chosen(name: str, parameter: Parameter, digit: int) -> dict[str, ParamValue]:
-    if not _branches(parameter):
+def _values_at(name: str, parameter: Parameter, digit: int) -> dict[str, ParamValue]:
+    if not _has_branches(parameter):
         return {name: parameter.values()[digit]}
     for option, sub in parameter.branches:
         n = n_combinations(dict(sub)) or 1
         if digit < n:
-            return {name: option, **combination(dict(sub), digit)}
+            return {name: option, **combination_at(dict(sub), digit)}
         digit -= n
     raise IndexError(digit)

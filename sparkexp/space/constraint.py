@@ -1,4 +1,4 @@
-"""A constraint on configurations: who satisfies it, and the way to the next who does."""
+"""A constraint on configurations, and the repair of points that don't satisfy it."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ Where = Callable[[dict[str, Any]], Any]
 _Vector = NDArray[np.float64]
 _Decode = Callable[[_Vector], dict[str, ParamValue]]
 
-# Points that are tried before a search, and how many of those allowed are kept.
-TRIES, KEPT = 4000, 256
-# Of so many, one must be allowed: below, a searcher would see nothing but the points kept.
-RAREST = 1000
-# Steps from a point that is not allowed to the nearest one kept.
+# Points that are drawn before a search, and how many of the allowed ones are kept at most.
+N_DRAWN, MAX_KEPT = 4000, 256
+# At least one of so many points must be allowed. If fewer are, a searcher would get almost only
+# the kept points.
+MAX_DRAWN_PER_ALLOWED = 1000
+# Steps of a repair from a point that is not allowed to the nearest kept one.
 STEPS = 16
 
 
 class Constraint:
-    """What a configuration has to satisfy.
+    """A constraint that a configuration has to satisfy.
 
-    Points of the unit cube that satisfy it are looked for beforehand, so that one is at hand for
-    every point that does not: `repaired` is a function of the point alone, and always succeeds.
+    Some points of the unit cube that satisfy it are found beforehand. With them, `repaired` always
+    succeeds, and its result depends on the given point only.
 
     Parameters
     ----------
     where : Callable
-        Takes a configuration as a dict and tells whether it is allowed.
+        Takes a configuration as a dict and returns whether it is allowed.
     decode : Callable
-        From a point of the unit cube to its configuration.
+        Returns the configuration at a point of the unit cube.
     n_dims : int
         The number of axes.
-    few : sequence of ndarray
-        All points, where there are few; else they are drawn.
+    all_points : sequence of ndarray
+        A point for each configuration, if there are few; by default points are drawn at random.
 
     Raises
     ------
     SpaceError
-        If it is no function, raises, or allows nothing or nearly nothing.
+        If `where` is not a function, raises, or allows no or almost no configuration.
     """
 
     def __init__(
-        self, where: Where, decode: _Decode, n_dims: int, few: Sequence[_Vector] = ()
+        self, where: Where, decode: _Decode, n_dims: int, all_points: Sequence[_Vector] = ()
     ) -> None:
         if not callable(where):
             raise SpaceError(
@@ -62,27 +63,27 @@ class Constraint:
         self._where = where
         self._decode = decode
         self._warned = False
-        # A seed of its own: the points are no part of a search's random sequence.
+        # A fixed seed: these points don't change a search's own random sequence.
         drawn = np.random.Generator(np.random.PCG64(0))
-        points = few or (drawn.random(n_dims) for _ in range(TRIES))
+        points = all_points or (drawn.random(n_dims) for _ in range(N_DRAWN))
         kept: list[_Vector] = []
         n_tried = 0
         for point in points:
             n_tried += 1
-            if self._first_time(decode(point)):
+            if self._check_where(decode(point)):
                 kept.append(point)
-            if len(kept) == KEPT:
+            if len(kept) == MAX_KEPT:
                 break
-        if not kept or (not few and len(kept) * RAREST < n_tried):
+        if not kept or (not all_points and len(kept) * MAX_DRAWN_PER_ALLOWED < n_tried):
             raise SpaceError(
                 f"where must leave something to be searched: of {n_tried} configurations "
-                f"{'' if few else 'drawn '}it allowed {len(kept) or 'none'}. Loosen it, or choose "
-                "a space of which it allows more."
+                f"{'' if all_points else 'drawn '}it allowed {len(kept) or 'none'}. Loosen it, or "
+                "choose a space of which it allows more."
             )
         self._kept = np.array(kept)
 
     def allows(self, params: Mapping[str, ParamValue]) -> bool:
-        """Tell whether a configuration satisfies it; if it raises, not."""
+        """Return whether a configuration is allowed; False if `where` raises."""
         try:
             return bool(self._where(dict(params)))
         except Exception:
@@ -92,7 +93,7 @@ class Constraint:
             return False
 
     def repaired(self, genome: _Vector) -> _Vector:
-        """Return the point itself if it is allowed, else one on the way to the nearest kept."""
+        """Return the point if it is allowed, else one on the line to the nearest kept point."""
         if self.allows(self._decode(genome)):
             return genome
         distances = np.square(self._kept - genome).sum(axis=1)
@@ -104,12 +105,12 @@ class Constraint:
         nearest: _Vector = goal
         return nearest
 
-    def _first_time(self, params: dict[str, ParamValue]) -> bool:
+    def _check_where(self, params: dict[str, ParamValue]) -> bool:
         try:
             return bool(self._where(dict(params)))
         except Exception as error:
             raise SpaceError(
-                f"where raised {type(error).__name__}: {error} for {params}. It gets a "
-                "configuration as a dict and tells whether it is allowed; a parameter that is not "
-                "always there is asked for by p.get(name)."
+                f"where raised {type(error).__name__}: {error} for {params}. It must return "
+                "whether a configuration, a dict p, is allowed; for a parameter that may be "
+                "missing, write p.get(name)."
             ) from error

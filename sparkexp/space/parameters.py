@@ -1,7 +1,7 @@
-"""Typed parameters, and their way to and from the unit interval.
+"""Typed parameters, which convert values to and from the unit interval.
 
-A searcher works on numbers in [0, 1], the train function gets native Python values; `Float`, `Int`
-and `Choice` translate between the two.
+A searcher works on numbers in [0, 1], and the train function gets native Python values. `Float`,
+`Int` and `Choice` convert one to the other.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 from sparkexp.errors import SpaceError
 from sparkexp.space.choice import Choice
-from sparkexp.space.unit_interval import cell, middle, set_fields, unit
+from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
 from sparkexp.space.values import finite_float, is_number, whole_number
 from sparkexp.trial import ParamValue
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "parameter_from_json"]
 
-# Up to here a double in [0, 1] tells neighbouring values apart beyond doubt.
+# With at most so many values, doubles in [0, 1] distinguish neighbouring values for certain.
 _MAX_VALUES = 2**40
 
 
@@ -33,7 +33,7 @@ class _Range:
     step: float | None
 
     def describe(self) -> str:
-        """Return the range in words, for the plan.
+        """Return a description of the range for the plan.
 
         Examples
         --------
@@ -61,7 +61,7 @@ class Float(_Range):
     low, high : float
         The bounds.
     log : bool
-        Search the logarithm: every decade gets the same share of trials.
+        Whether the logarithm is searched: every decade gets the same share of trials.
     step : float, optional
         Only ``low``, ``low + step``, … up to `high`.
 
@@ -81,12 +81,14 @@ class Float(_Range):
 
     def __post_init__(self) -> None:
         bounds = sorted(finite_float("Float", bound) for bound in (self.low, self.high))
-        set_fields(self, low=bounds[0], high=bounds[1], log=bool(self.log))
+        store_fields(self, low=bounds[0], high=bounds[1], log=bool(self.log))
         if self.step is not None:
-            set_fields(self, step=finite_float("Float's step", self.step))
+            store_fields(self, step=finite_float("Float's step", self.step))
         _check_range(self)
         if math.isinf(self.high - self.low):
-            raise SpaceError(f"The range of {self} is wider than a float can tell: narrow it.")
+            raise SpaceError(
+                f"The width of a range must be a finite float, got {self}: narrow it."
+            )
         _check_count(self, self.n_values or 1)
 
     @property
@@ -94,7 +96,7 @@ class Float(_Range):
         """The number of values; None for a continuous range."""
         if self.step is None:
             return 1 if self.low == self.high else None
-        low, high, step = map(_exact, (self.low, self.high, self.step))
+        low, high, step = map(_as_decimal, (self.low, self.high, self.step))
         return int((high - low) // step) + 1
 
     def values(self) -> list[ParamValue]:
@@ -108,17 +110,17 @@ class Float(_Range):
         n = self.n_values
         if n is None:
             raise SpaceError(
-                f"A continuous range has no list of values, got {self}: give a list of values, "
-                "or a step. Random and evolutionary searches take ranges."
+                f"A grid needs a list of values, and {self} is a continuous range: give a list of "
+                "values, or a step. Random and evolutionary searches take ranges."
             )
         return [self._value(k) for k in range(n)]
 
     def decode(self, u: float) -> float:
         """Return the value at `u` in [0, 1]."""
-        u, n = unit(u), self.n_values
+        u, n = check_unit(u), self.n_values
         if n is not None:
-            return self._value(cell(u, n))
-        # The ends are returned as they are, and the rest clamped: exp and log round.
+            return self._value(cell_index(u, n))
+        # exp and log round: the ends are returned exactly, and other values clamped.
         if u in (0.0, 1.0):
             return self.high if u else self.low
         if self.log:
@@ -128,7 +130,7 @@ class Float(_Range):
         return min(max(value, self.low), self.high)
 
     def encode(self, value: ParamValue) -> float:
-        """Return the point of [0, 1] which decodes to `value`, up to rounding.
+        """Return the point of [0, 1] that decodes to `value`, up to rounding.
 
         Raises
         ------
@@ -139,37 +141,39 @@ class Float(_Range):
             raise SpaceError(f"{value!r} is not a number within {self.describe()}.")
         n = self.n_values
         if n is None:
-            place = math.log if self.log else float
-            low, width = place(self.low), place(self.high) - place(self.low)
-            if not width:  # bounds so near that their logarithms are equal
+            scale = math.log if self.log else float
+            low, width = scale(self.low), scale(self.high) - scale(self.low)
+            if not width:  # the bounds are so close that their logarithms are equal
                 return float(value > self.low)
-            return min(max((place(float(value)) - low) / width, 0.0), 1.0)
+            return min(max((scale(float(value)) - low) / width, 0.0), 1.0)
         steps = 0.0
         if self.step is not None:
-            steps = float((_exact(float(value)) - _exact(self.low)) / _exact(self.step))
+            steps = float(
+                (_as_decimal(float(value)) - _as_decimal(self.low)) / _as_decimal(self.step)
+            )
         k = round(steps)
-        # Sums such as 0.1 + 0.1 + 0.1 miss their step by a rounding error.
+        # A sum such as 0.1 + 0.1 + 0.1 differs from its step by a rounding error.
         if abs(steps - k) > 1e-6 or k >= n:
             raise SpaceError(f"{value!r} is not a step of {self.describe()}.")
-        return middle(k, n)
+        return cell_middle(k, n)
 
     def _value(self, k: int) -> float:
-        # In exact decimals: 0.1 + 2 * 0.1 is 0.3 to the user, not 0.30000000000000004.
-        return float(_exact(self.low) + k * _exact(self.step or 0.0))
+        # In exact decimals: users expect 0.1 + 2 * 0.1 to be 0.3, not 0.30000000000000004.
+        return float(_as_decimal(self.low) + k * _as_decimal(self.step or 0.0))
 
 
 @dataclass(frozen=True)
 class Int(_Range):
     """A whole number between two bounds, both included, given in either order.
 
-    All values are equally likely, at the ends too.
+    All values are equally likely, the bounds included.
 
     Parameters
     ----------
     low, high : int
         The bounds.
     log : bool
-        Log-uniform on ``[low - 0.5, high + 0.5]``, rounded.
+        Whether the logarithm is searched: log-uniform on ``[low - 0.5, high + 0.5]``, rounded.
     step : int, optional
         Only ``low``, ``low + step``, … up to `high`.
 
@@ -189,9 +193,9 @@ class Int(_Range):
 
     def __post_init__(self) -> None:
         bounds = sorted(whole_number("Int", bound) for bound in (self.low, self.high))
-        set_fields(self, low=bounds[0], high=bounds[1], log=bool(self.log))
+        store_fields(self, low=bounds[0], high=bounds[1], log=bool(self.log))
         if self.step is not None:
-            set_fields(self, step=whole_number("Int's step", self.step))
+            store_fields(self, step=whole_number("Int's step", self.step))
         _check_range(self)
         _check_count(self, self.high if self.log else self.n_values)
 
@@ -206,19 +210,19 @@ class Int(_Range):
 
     def decode(self, u: float) -> int:
         """Return the value at `u` in [0, 1]."""
-        u = unit(u)
+        u = check_unit(u)
         if not self.log:
-            return self.low + cell(u, self.n_values) * (self.step or 1)
+            return self.low + cell_index(u, self.n_values) * (self.step or 1)
         value = math.exp(math.log(self.low - 0.5) * (1 - u) + math.log(self.high + 0.5) * u)
         return min(max(math.floor(value + 0.5), self.low), self.high)
 
     def encode(self, value: ParamValue) -> float:
-        """Return the point of [0, 1] in the middle of those which decode to `value`.
+        """Return the middle of the part of [0, 1] that decodes to `value`.
 
         Raises
         ------
         SpaceError
-            If `value` is no int, out of bounds or between two steps.
+            If `value` is not an int, out of bounds or between two steps.
         """
         if isinstance(value, bool) or not isinstance(value, int):
             raise SpaceError(f"{value!r} is not an int within {self.describe()}.")
@@ -226,10 +230,10 @@ class Int(_Range):
         if rest or not 0 <= k < self.n_values:
             raise SpaceError(f"{value!r} is not a value of {self.describe()}.")
         if not self.log:
-            return middle(k, self.n_values)
+            return cell_middle(k, self.n_values)
         low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
-        place = (math.log(value - 0.5) + math.log(value + 0.5)) / 2
-        return (place - low) / (high - low)
+        scale = (math.log(value - 0.5) + math.log(value + 0.5)) / 2
+        return (scale - low) / (high - low)
 
 
 Parameter = Float | Int | Choice
@@ -241,7 +245,7 @@ def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
     Raises
     ------
     SpaceError
-        If the record isn't one of ours.
+        If sparkexp did not write the record.
     """
     settings = {name: value for name, value in record.items() if name != "type"}
     try:
@@ -253,8 +257,10 @@ def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
             case "choice":
                 return _choice_from_json(**settings)
     except TypeError:
-        pass  # names that the class doesn't know, or misses
-    raise SpaceError(f"This is no parameter that sparkexp wrote: {dict(record)!r}.")
+        pass  # unknown or missing names
+    raise SpaceError(
+        f"A parameter's record must be one that sparkexp wrote, got {dict(record)!r}."
+    )
 
 
 def _choice_from_json(
@@ -268,24 +274,26 @@ def _choice_from_json(
 
 def _check_range(parameter: Float | Int) -> None:
     if parameter.step is not None and parameter.step <= 0:
-        raise SpaceError(f"A step is above 0, got {parameter}.")
+        raise SpaceError(f"A step must be above 0, got {parameter}: give a positive one.")
     if parameter.log and parameter.step is not None:
-        raise SpaceError(f"A range has log or step, not both, got {parameter}: leave one out.")
+        raise SpaceError(
+            f"A range must not have both log and step, got {parameter}: leave one out."
+        )
     if parameter.log and parameter.low <= 0:
         raise SpaceError(
-            f"A range with log=True has bounds above 0, got {parameter}: raise the lower bound, "
-            "or leave log out."
+            f"A range with log=True must have bounds above 0, got {parameter}: raise the lower "
+            "bound, or leave log out."
         )
 
 
 def _check_count(parameter: Float | Int, count: int) -> None:
     if count > _MAX_VALUES:
         raise SpaceError(
-            f"A range of whole numbers or steps has at most 2**40 values (with log=True, bounds), "
-            f"got {parameter}: narrow it, or use a continuous Float."
+            f"A range of whole numbers or steps must have at most 2**40 values (with log=True, "
+            f"bounds up to 2**40), got {parameter}: narrow it, or use a continuous Float."
         )
 
 
-def _exact(number: float) -> Fraction:
-    """Return the decimal that the user wrote, not its nearest double."""
+def _as_decimal(number: float) -> Fraction:
+    """Return the exact decimal that the user wrote, not the nearest double."""
     return Fraction(repr(number))

@@ -1,4 +1,4 @@
-"""The search space: named parameters, and their way to and from the unit cube."""
+"""The search space: named parameters, which convert configurations to and from the unit cube."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkexp.errors import SpaceError
-from sparkexp.space.conditions import Condition, combination, flattened, n_combinations, place
+from sparkexp.space.conditions import Condition, combination_at, flatten, index_of, n_combinations
 from sparkexp.space.constraint import Constraint, Where
 from sparkexp.space.parameters import Choice, Float, Int, Parameter, parameter_from_json
-from sparkexp.space.unit_interval import set_fields
-from sparkexp.space.values import check_names, is_number, listed, native
+from sparkexp.space.unit_interval import store_fields
+from sparkexp.space.values import as_list, check_names, is_number, native
 from sparkexp.trial import ParamValue
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
 
-# Spaces of so many configurations are looked through for those allowed, larger ones are sampled.
+# In a space of at most so many configurations `where` is tried on all, else on a sample.
 MAX_FEW = 2000
 
 _T = TypeVar("_T")
@@ -34,13 +34,14 @@ class Space:
     Parameters
     ----------
     parameters : Mapping[str, Float | Int | Choice]
-        At least one; the names are those of the train function's arguments. Those that belong to
-        values of a `Choice` follow it here, each with an axis of its own.
+        At least one parameter. The names are those of the train function's arguments. The
+        attribute also has the parameters of a `Choice`'s values, after the choice, each with an
+        axis of its own.
     plain : frozenset of str
-        Names of those given as a plain list, not as an object; `hints` speaks of these.
+        Names of the parameters that were given as a plain list; `hints` is about these.
     where : Callable, optional
-        Takes a configuration as a dict and tells whether it is allowed. No point decodes to one
-        that isn't.
+        Takes a configuration as a dict and returns whether it is allowed. Points decode only to
+        allowed configurations.
 
     Examples
     --------
@@ -64,17 +65,20 @@ class Space:
     def __post_init__(self) -> None:
         check_names(self.parameters)
         if not self.parameters:
-            raise SpaceError("A search space has at least one parameter, got none.")
-        parameters, conditions = flattened(self.parameters)
+            raise SpaceError(
+                "A search space must have at least one parameter, got none: name one, such as "
+                "{'learning_rate': [0.001, 0.01]}."
+            )
+        parameters, conditions = flatten(self.parameters)
         # A copy: the user's dict may change after this.
-        set_fields(self, top_level=dict(self.parameters))
-        set_fields(self, parameters=parameters, conditions=conditions)
+        store_fields(self, top_level=dict(self.parameters))
+        store_fields(self, parameters=parameters, conditions=conditions)
         if self.where is not None:
             n = self.n_configurations
             few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
             points = [self.encode(params) for params in few]
-            constraint = Constraint(self.where, self._decoded, self.n_dims, points)
-            set_fields(self, _constraint=constraint)
+            constraint = Constraint(self.where, self._decode_raw, self.n_dims, points)
+            store_fields(self, _constraint=constraint)
 
     @classmethod
     def from_search_dict(
@@ -82,14 +86,14 @@ class Space:
     ) -> Space:
         """Return the space of a random or evolutionary search.
 
-        Two ints are the bounds of an `Int`, two numbers of which one is a float those of a
-        `Float`, in either order; strings, bools, and more or fewer than two values are a
-        `Choice`; one value stays what it is; `Float`, `Int` and `Choice` are taken as they are.
+        A list of two ints gives the bounds of an `Int`. A list of two numbers, one of them a
+        float, gives the bounds of a `Float`; the order doesn't matter. Any other list is a
+        `Choice`. A single value is a constant. `Float`, `Int` and `Choice` stay as they are.
 
         Raises
         ------
         SpaceError
-            If a name or a value can't be used; the message names the parameter.
+            If a name or a value is not valid; the message names the parameter.
 
         Examples
         --------
@@ -98,16 +102,16 @@ class Space:
         ['float in [0.01, 0.99]', 'one of 16, 32, 64']
         """
         parameters = _parse(search_dict, _from_search_value)
-        return cls(parameters, frozenset(_plain(search_dict)), where)
+        return cls(parameters, frozenset(_find_plain(search_dict)), where)
 
     @classmethod
     def from_grid_dict(cls, grid_dict: Mapping[str, object], where: Where | None = None) -> Space:
-        """Return the space of a grid search: a list is its values, also one of two numbers.
+        """Return the space of a grid search, in which a list is always a list of values.
 
         Raises
         ------
         SpaceError
-            If a name or a value can't be used or a `Float` is continuous; the message names the
+            If a name or a value is not valid, or a `Float` is continuous; the message names the
             parameter.
 
         Examples
@@ -119,23 +123,25 @@ class Space:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], where: Where | None = None) -> Space:
-        """Return the space that `to_json` wrote, which is without `where`.
+        """Return the space that `to_json` wrote; the record has no `where`.
 
         Raises
         ------
         SpaceError
-            If the record isn't one of ours.
+            If sparkexp did not write the record.
         """
         try:
             entries = [(entry["name"], entry["parameter"]) for entry in record["parameters"]]
         except (KeyError, TypeError):
-            raise SpaceError(f"This is no space that sparkexp wrote: {record!r}.") from None
+            raise SpaceError(
+                f"A space's record must be one that sparkexp wrote, got {record!r}."
+            ) from None
         parameters = {name: parameter_from_json(parameter) for name, parameter in entries}
         return cls(parameters, where=where)
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as a dict that `json` can write."""
-        # A list, since the order matters and whoever writes the JSON may sort its keys.
+        # A list, since the order matters and the keys of a JSON object may get sorted.
         entries = [{"name": n, "parameter": p.to_json()} for n, p in self.top_level.items()]
         return {"parameters": entries}
 
@@ -156,7 +162,7 @@ class Space:
     def n_configurations(self) -> int | None:
         """The number of different configurations; None if a parameter is continuous.
 
-        Those that `where` doesn't allow are counted too.
+        It includes those that `where` doesn't allow.
         """
         return n_combinations(self.top_level)
 
@@ -168,12 +174,12 @@ class Space:
         >>> Space.from_grid_dict({'units': [16, 32], 'dropout': [0.5, 0.6]}).configuration(1)
         {'units': 16, 'dropout': 0.6}
         """
-        values = combination(self.top_level, k)
+        values = combination_at(self.top_level, k)
         return {name: values[name] for name in self.parameters if name in values}
 
     def place(self, params: Mapping[str, ParamValue]) -> int:
-        """Return which of all configurations this is, one that `configuration` returned."""
-        return place(self.top_level, params)
+        """Return the number of a configuration: the inverse of `configuration`."""
+        return index_of(self.top_level, params)
 
     @property
     def always(self) -> tuple[str, ...]:
@@ -189,7 +195,7 @@ class Space:
         return tuple(found)
 
     def described(self) -> list[tuple[str, str]]:
-        """Return each parameter's name, and in words what is searched."""
+        """Return each parameter's name and description."""
         return [
             (name, f"{p.describe()}, {self.conditions[name]}")
             if name in self.conditions
@@ -200,44 +206,44 @@ class Space:
     def decode(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         """Return the configuration at a point of the unit cube, of shape ``(n_dims,)``.
 
-        Where it isn't allowed, that at the `repaired` point.
+        If it isn't allowed, return the one at the `repaired` point.
         """
-        return self._decoded(self.repaired(genome))
+        return self._decode_raw(self.repaired(genome))
 
     def allows(self, params: Mapping[str, ParamValue]) -> bool:
-        """Tell whether a configuration satisfies `where`."""
+        """Return whether a configuration satisfies `where`."""
         return self._constraint is None or self._constraint.allows(params)
 
     def admits(self, genome: NDArray[np.float64]) -> bool:
-        """Tell whether a point of the unit cube satisfies `where` as it is."""
-        return self._constraint is None or self.allows(self._decoded(genome))
+        """Return whether a point of the unit cube satisfies `where` without a repair."""
+        return self._constraint is None or self.allows(self._decode_raw(genome))
 
     def repaired(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the point itself, or where it isn't allowed, another not far from it that is."""
+        """Return the point if it is allowed, else an allowed one near it."""
         return genome if self._constraint is None else self._constraint.repaired(genome)
 
-    def _decoded(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
+    def _decode_raw(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         if genome.shape != (self.n_dims,):
-            raise SpaceError(f"A genome has the shape ({self.n_dims},), got {genome.shape}.")
+            raise SpaceError(f"A genome must have the shape ({self.n_dims},), got {genome.shape}.")
         values: dict[str, ParamValue] = {}
         for (name, parameter), u in zip(self.parameters.items(), genome.tolist(), strict=True):
-            if self._has(name, values):
+            if self._is_present(name, values):
                 values[name] = parameter.decode(u)
         return values
 
     def encode(self, params: Mapping[str, ParamValue]) -> NDArray[np.float64]:
-        """Return a point of the unit cube which decodes to the configuration.
+        """Return a point of the unit cube that decodes to the configuration.
 
         Raises
         ------
         SpaceError
-            If names are missing or unknown, or a value is not one of its parameter.
+            If a name is missing or unknown, or a parameter doesn't have the value.
         """
         values = self.checked(params)
         return np.array(
             [
-                # What isn't there lies in the middle, wherever it was before.
-                _named(name, p.encode, values[name]) if name in values else 0.5
+                # A parameter that is not present has the coordinate 0.5.
+                _call_for(name, p.encode, values[name]) if name in values else 0.5
                 for name, p in self.parameters.items()
             ]
         )
@@ -248,36 +254,36 @@ class Space:
         Raises
         ------
         SpaceError
-            If names are missing or unknown, or a value is not one of its parameter.
+            If a name is missing or unknown, or a parameter doesn't have the value.
         """
         check_names(params)
         values: dict[str, ParamValue] = {}
         for name in self.parameters:
-            if name in params and self._has(name, values):
+            if name in params and self._is_present(name, values):
                 values[name] = self._value(name, params[name])
-        wanted = [name for name in self.parameters if self._has(name, values)]
+        wanted = [name for name in self.parameters if self._is_present(name, values)]
         if set(params) != set(wanted):
             raise SpaceError(
-                f"A configuration of this space has the names {', '.join(wanted)}, got "
+                f"A configuration of this space must have the names {', '.join(wanted)}, got "
                 f"{', '.join(map(str, params)) or 'none'}."
             )
         return values
 
     def _value(self, name: str, given: object) -> ParamValue:
-        value = _named(name, native, given)
+        value = _call_for(name, native, given)
         parameter = self.parameters[name]
         if isinstance(parameter, Float) and is_number(value):
             value = float(value)
-        _named(name, parameter.encode, value)
+        _call_for(name, parameter.encode, value)
         return value
 
-    def _has(self, name: str, values: Mapping[str, ParamValue]) -> bool:
-        """Tell whether a parameter is there, given the values of those before it."""
+    def _is_present(self, name: str, values: Mapping[str, ParamValue]) -> bool:
+        """Return whether a parameter is present, given the values of those before it."""
         condition = self.conditions.get(name)
         return condition is None or condition.holds(values)
 
     def hints(self) -> list[str]:
-        """Return advice on parameters that are valid, but probably not what is meant.
+        """Return advice on parameters that are valid but probably not what the user meant.
 
         Examples
         --------
@@ -298,33 +304,33 @@ def _parse(
     given: Mapping[str, object], parse: Callable[[object], Parameter]
 ) -> dict[str, Parameter]:
     check_names(given)
-    return {name: _named(name, parse, value) for name, value in given.items()}
+    return {name: _call_for(name, parse, value) for name, value in given.items()}
 
 
-def _named(name: str, function: Callable[[_T], _R], value: _T) -> _R:
-    """Call `function`; its SpaceError gets the parameter's name in front."""
+def _call_for(name: str, function: Callable[[_T], _R], value: _T) -> _R:
+    """Call `function` for a parameter; its SpaceError gets the parameter's name in front."""
     try:
         return function(value)
     except SpaceError as error:
         raise SpaceError(f"{name}: {error}") from None
 
 
-def _plain(given: Mapping[str, object]) -> Iterator[str]:
+def _find_plain(given: Mapping[str, object]) -> Iterator[str]:
     """Yield the names whose values are no `Float`, `Int` or `Choice`."""
     for name, value in given.items():
         if isinstance(value, Choice):
             for _, sub in value.branches:
-                yield from _plain(dict(sub))
+                yield from _find_plain(dict(sub))
         elif not isinstance(value, Parameter):
             yield name
 
 
 def _from_search_value(given: object) -> Parameter:
     if isinstance(given, Choice):
-        return given.parsed(lambda name, sub: _named(name, _from_search_value, sub))
+        return given.parse_branches(lambda name, sub: _call_for(name, _from_search_value, sub))
     if isinstance(given, Parameter):
         return given
-    options = listed(given)
+    options = as_list(given)
     if options is None:
         return Choice((native(given),))
     options = [native(option) for option in options]
@@ -337,17 +343,17 @@ def _from_search_value(given: object) -> Parameter:
 
 def _from_grid_value(given: object) -> Parameter:
     if isinstance(given, Choice):
-        return given.parsed(lambda name, sub: _named(name, _from_grid_value, sub))
+        return given.parse_branches(lambda name, sub: _call_for(name, _from_grid_value, sub))
     if isinstance(given, Parameter):
         if given.n_values is None:
-            given.values()  # raises, and says what to do
+            given.values()  # raises an error that says what to do
         return given
-    options = listed(given)
+    options = as_list(given)
     return Choice((native(given),) if options is None else options)
 
 
 def _spans_two_decades(parameter: Float) -> bool:
     if parameter.log or parameter.low <= 0:
         return False
-    # As decimals: 0.005 / 0.00005 is 100 to the user, whatever it is in doubles.
+    # In exact decimals: users expect 0.005 / 0.00005 to be 100.
     return Fraction(repr(parameter.high)) >= 100 * Fraction(repr(parameter.low))

@@ -1,4 +1,4 @@
-"""What a user may give as the value, the values or the name of a parameter."""
+"""Checks what a user gives as a parameter's value, values or name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from sparkexp.errors import SpaceError
 from sparkexp.trial import ParamValue
 
-__all__ = ["check_names", "finite_float", "is_number", "listed", "native", "whole_number"]
+__all__ = ["check_names", "finite_float", "is_number", "as_list", "native", "whole_number"]
 
 
 def native(value: object) -> ParamValue:
@@ -20,7 +20,7 @@ def native(value: object) -> ParamValue:
     Raises
     ------
     SpaceError
-        If it is anything else, or NaN or infinite.
+        If it has another type, or is NaN or infinite.
 
     Examples
     --------
@@ -32,28 +32,28 @@ def native(value: object) -> ParamValue:
     if isinstance(value, (int, np.integer)):
         if abs(int(value)) >= 2**63:
             raise SpaceError(
-                "A parameter's whole number fits 64 bits, and this one does not: give it as a "
-                "string and turn it into an int inside the train function."
+                "A parameter's whole number must fit into 64 bits, and this one does not: give it "
+                "as a string and convert it to an int inside the train function."
             )
         return int(value)
     if isinstance(value, (float, np.floating)):
         if not math.isfinite(value):
             raise SpaceError(
-                f"A parameter's value is finite, got {value}: give a string such as 'none' "
-                "instead and map it inside the train function."
+                f"A parameter's value must be finite, got {value}: give a string such as 'none' "
+                "instead and convert it inside the train function."
             )
         return float(value)
     if isinstance(value, str):
         return str.__str__(value)
     raise SpaceError(
-        f"A parameter's value is an int, float, str or bool, got {value!r} "
+        f"A parameter's value must be an int, float, str or bool, got {value!r} "
         f"({type(value).__name__}): give a string or an index instead and map it to the object "
         "inside the train function."
     )
 
 
-def listed(given: object) -> list[Any] | None:
-    """Return the elements of something list-like, or None for a scalar; a string is a scalar.
+def as_list(given: object) -> list[Any] | None:
+    """Return the elements of a sequence as a list; None for a scalar, also for a string.
 
     Raises
     ------
@@ -73,45 +73,45 @@ def listed(given: object) -> list[Any] | None:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a native value is an int or a float; a bool is neither here."""
+    """Return whether a native value is an int or a float; a bool is neither."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_names(params: Mapping[str, object]) -> None:
-    """Raise a SpaceError unless all names can be names of a function's arguments.
+    """Check that all names can be names of a function's arguments.
 
     Raises
     ------
     SpaceError
-        If `params` isn't a mapping or a name is no string or no identifier.
+        If `params` isn't a mapping, or a name isn't an identifier.
     """
     if not isinstance(params, Mapping):
         raise SpaceError(
-            f"Parameters are given as a dict by name, got {params!r}: write "
+            f"Parameters must be a dict by name, got {params!r}: write "
             "{'learning_rate': [0.001, 0.01]}."
         )
     for name in params:
         if not isinstance(name, str) or not name.isidentifier():
             raise SpaceError(
-                f"A parameter's name is the name of an argument of the train function, got "
+                f"A parameter's name must be the name of an argument of the train function, got "
                 f"{name!r}: use letters, digits and underscores."
             )
 
 
 def finite_float(what: str, value: object) -> float:
-    """Return a finite number as a float; a bool is no number.
+    """Return a finite number as a float; a bool is not a number.
 
     Raises
     ------
     SpaceError
-        If it is none; the message begins with `what`.
+        If it is not one; the message begins with `what`.
     """
     number = value.item() if isinstance(value, np.generic) else value
     try:
         if is_number(number) and math.isfinite(number):
             return float(number)
     except OverflowError:
-        pass  # an int which no float holds
+        pass  # an int that is too large for a float
     raise SpaceError(f"{what} takes finite numbers, got {value!r}: write for example 0.1.")
 
 
@@ -121,7 +121,7 @@ def whole_number(what: str, value: object) -> int:
     Raises
     ------
     SpaceError
-        If it is none; the message begins with `what`.
+        If it is not one; the message begins with `what`.
     """
     number = value.item() if isinstance(value, np.generic) else value
     if isinstance(number, int) and not isinstance(number, bool):

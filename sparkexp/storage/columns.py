@@ -1,4 +1,4 @@
-"""Arrow's columns as arrays that TensorFlow takes."""
+"""Converts Arrow columns to arrays that TensorFlow accepts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["as_numpy"]
 
 
 def as_numpy(name: str, column: pa.Array) -> np.ndarray[Any, Any]:
-    """Return a column as an array; lists add a dimension.
+    """Return a column as an array; a column of lists gets one more dimension.
 
     Parameters
     ----------
     name : str
-        The column's name, for errors.
+        The column's name, for error messages.
     column : pyarrow.Array
         Numbers, Booleans, texts, bytes, or lists of them.
 
     Raises
     ------
     StorageError
-        If there is no array for it.
+        If the column has nulls, lists of different lengths, or an unsupported type.
 
     Examples
     --------
@@ -42,11 +42,11 @@ def as_numpy(name: str, column: pa.Array) -> np.ndarray[Any, Any]:
     if column.null_count and not types.is_floating(kind):
         raise StorageError(
             f"A column must have a value in every row, and {name!r} ({kind}) has "
-            f"{column.null_count} nulls among {len(column)} rows. Fill or drop them with Spark: "
+            f"{column.null_count} nulls in {len(column)} rows. Fill or drop them with Spark: "
             f"frame.fillna(…) or frame.dropna(subset=[{name!r}])."
         )
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _stacked(name, column)
+        return _stack_lists(name, column)
     text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
     number = (types.is_integer, types.is_floating, types.is_boolean)
     if any(is_kind(kind) for is_kind in (*text, *number)):
@@ -59,14 +59,14 @@ def as_numpy(name: str, column: pa.Array) -> np.ndarray[Any, Any]:
     )
 
 
-def _stacked(name: str, column: pa.Array) -> np.ndarray[Any, Any]:
+def _stack_lists(name: str, column: pa.Array) -> np.ndarray[Any, Any]:
     import pyarrow.compute
 
     lengths = pyarrow.compute.list_value_length(column).unique().to_pylist()
     if len(lengths) > 1:
         raise StorageError(
-            f"A column of lists must have equally long ones, and {name!r} has lists of "
-            f"{min(lengths)} and {max(lengths)}. Pad them with Spark."
+            f"The lists of a column must have the same length, and {name!r} has lists of "
+            f"{min(lengths)} and of {max(lengths)} values. Pad them with Spark."
         )
     values = as_numpy(name, column.flatten())
     return values.reshape(len(column), lengths[0] if lengths else 0, *values.shape[1:])

@@ -1,4 +1,4 @@
-"""Calls that end: a server that says nothing is given up after a while."""
+"""Calls with a time limit: a server that doesn't answer can't block the caller for ever."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-__all__ = ["CALL_S", "within"]
+__all__ = ["CALL_S", "call_within"]
 
-# So long may one request of a file system take, or one piece of a file.
+# The longest that one request to a file system, or one piece of a file, may take.
 CALL_S = 15.0
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def within(limit_s: float, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call a function, in a thread of its own, and return what it returns.
+def call_within(
+    limit_s: float, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
+    """Call a function in a thread of its own and return its result.
 
-    What isn't done in time goes on in its thread, a daemon, and nobody waits for it.
+    A call that takes too long goes on in its thread, which is a daemon; its result is lost.
 
     Parameters
     ----------
     limit_s : float
-        Seconds that it may take.
+        Seconds that the call may take.
     function : Callable
-        What to call with the rest of the arguments.
+        The function; it gets the other arguments.
 
     Raises
     ------
     TimeoutError
-        If it takes longer.
+        If the call takes longer.
 
     Examples
     --------
-    >>> within(5.0, max, 1, 2)
+    >>> call_within(5.0, max, 1, 2)
     2
     """
     outcome: Future[_T] = Future()

@@ -1,4 +1,4 @@
-"""Opens files for train functions, wherever they lie."""
+"""Opens files on any file system."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ def open(
 ) -> IO[Any]:
     """Open a file on this machine, HDFS, S3 or any other file system, as Python's ``open`` does.
 
-    It runs on the driver and in a train function alike. Servers, users and credentials come from
-    the environment: ``HADOOP_CONF_DIR`` (whose ``fs.defaultFS`` is the server of ``hdfs:///path``)
-    and ``HADOOP_USER_NAME``; ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and the rest of AWS's.
+    It works on the driver and in a train function. Servers, users and credentials come from the
+    environment: ``HADOOP_CONF_DIR`` (its ``fs.defaultFS`` is the server of ``hdfs:///path``) and
+    ``HADOOP_USER_NAME`` for HDFS; ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and AWS's other
+    variables for S3.
 
     Parameters
     ----------
     place : str or path
         A path on this machine or a URL, such as ``s3://bucket/file`` or ``hdfs:///data/file``.
     mode : str
-        ``'r'``, ``'w'``, ``'a'`` or ``'x'``, with ``'b'`` for bytes. Directories above a file that
-        is written are made. S3 has no ``'a'``; what is written there appears when it is closed.
+        ``'r'``, ``'w'``, ``'a'`` or ``'x'``, with ``'b'`` for bytes. Writing creates missing
+        directories. S3 has no ``'a'``, and a file on S3 appears when it is closed.
     encoding : str, optional
-        Of text; UTF-8 by default, on every machine.
+        The encoding of text; UTF-8 by default, on every machine.
     newline : str, optional
         As in Python's ``open``.
 
@@ -51,9 +52,9 @@ def open(
     FileNotFoundError
         If there is no such file.
     InvalidArgumentError
-        If there is no such mode.
+        If the mode is unknown.
     StorageError
-        If the place can't be understood, or a package is missing.
+        If the URL is not valid, or a package is missing.
 
     Examples
     --------
@@ -63,7 +64,7 @@ def open(
     ...     file.read()
     'two words'
     """
-    kind, binary = _checked(mode, encoding or newline)
+    kind, binary = _parse_mode(mode, encoding or newline)
     encoding = None if binary else encoding or "utf-8"
     if not is_remote(place):
         path = local_path(place)
@@ -73,7 +74,10 @@ def open(
     filesystem, name = open_filesystem(place)
     if kind == "x":
         if filesystem.exists(name):
-            raise FileExistsError(f"Mode 'x' makes a new file, and {os.fspath(place)!r} exists.")
+            raise FileExistsError(
+                f"mode='x' creates a new file, and {os.fspath(place)!r} exists. Name another "
+                "file, or use mode='w' to overwrite it."
+            )
         kind = "w"
     if kind != "r":
         make_directory(filesystem, name.rpartition("/")[0] or "/")
@@ -86,18 +90,18 @@ def open(
     )
 
 
-def _checked(mode: str, of_text: str | None) -> tuple[str, bool]:
-    """Return the letter of what is done, and whether with bytes."""
+def _parse_mode(mode: str, text_option: str | None) -> tuple[str, bool]:
+    """Return the mode's letter (r, w, a or x), and whether the file is binary."""
     kind = "".join(sorted(mode)) if isinstance(mode, str) else ""
     letter = kind.replace("b", "", 1).replace("t", "", 1)
     if letter not in MODES or ("b" in kind and "t" in kind):
         raise InvalidArgumentError(
-            f"mode must be 'r', 'w', 'a' or 'x', and 'b' with it for bytes, got {mode!r}. To read "
-            "and write the same file, open it twice."
+            f"mode must be 'r', 'w', 'a' or 'x', with a 'b' for bytes, got {mode!r}. To read and "
+            "write the same file, open it twice."
         )
-    if "b" in kind and of_text:
+    if "b" in kind and text_option:
         raise InvalidArgumentError(
-            f"encoding and newline are for text, got them with mode={mode!r}. Leave out one of "
-            "the two."
+            f"encoding and newline are for text files, got one of them with mode={mode!r}. Leave "
+            "it out, or leave the 'b' out of mode."
         )
     return letter, "b" in kind

@@ -1,4 +1,4 @@
-"""HDFS through hdfs-native, whose calls would wait for a silent server without end."""
+"""HDFS through hdfs-native, with a time limit for each call, which hdfs-native doesn't have."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.storage.deadline import CALL_S, within
+from sparkexp.storage.deadline import CALL_S, call_within
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 __all__ = ["open_hdfs"]
 
-# What is read or written within one deadline.
+# The most that one call reads or writes; each call has its own time limit.
 PIECE_BYTES = 4 << 20
 N_LISTED = 1000
-# By Hadoop's defaults a NameNode is tried 15 times, up to 15 s apart, and a silent DataNode is
-# left for the next one after a minute. Older versions of hdfs-native know none of these.
+# With Hadoop's defaults a NameNode is tried 15 times, up to 15 s apart, and a DataNode that
+# doesn't answer is given up after a minute. Older versions of hdfs-native ignore these settings.
 _LIMITS = {
     "dfs.client.failover.max.attempts": "3",
     "dfs.client.failover.sleep.base.millis": "200",
@@ -30,16 +30,16 @@ _JAVA = re.compile(r'RPCError\("(?:[\w$]+\.)*(\w+)", "(.*)', re.DOTALL)
 
 
 def open_hdfs(scheme: str, host: str, port: int | None) -> AbstractFileSystem:
-    """Return a file system of which no call takes longer than `CALL_S` without getting on.
+    """Return a file system whose calls fail after `CALL_S` seconds without progress.
 
     Parameters
     ----------
     scheme : {'hdfs', 'viewfs'}
-        The kind.
+        The scheme of the URL.
     host : str
         A NameNode or the name of a service; empty for the one of ``fs.defaultFS``.
     port : int, optional
-        The NameNode's; None for a service.
+        The NameNode's port; None for a service.
     """
     from hdfs_native import Client
     from hdfs_native import fsspec as hdfs
@@ -49,14 +49,14 @@ def open_hdfs(scheme: str, host: str, port: int | None) -> AbstractFileSystem:
 
     class Bounded(kind):  # type: ignore[misc, valid-type]
         def walk(self, path: str, *args: Any, **kwargs: Any) -> Any:
-            # By default a directory that can't be listed is taken for an empty one.
+            # By default, a directory that can't be listed looks like an empty one.
             return super().walk(path, *args, **{"on_error": _raise_others, **kwargs})
 
     filesystem = Bounded(host=host or None, port=port, skip_instance_cache=True)
 
     def connect(again: bool) -> Any:
-        # Of several NameNodes the first is asked first, always: if that one is silent, so is
-        # every new client, unless their order is left to chance.
+        # A client always asks the first of several NameNodes first. If that one doesn't answer,
+        # a new client would hang like the old one: it gets the NameNodes in random order.
         chance = {f"dfs.client.failover.random.order.{host}": "true"}
         return Client(server, {**_LIMITS, **(chance if again else {})})
 
@@ -70,12 +70,11 @@ def _raise_others(error: OSError) -> None:
 
 
 class _BoundedClient:
-    """Stands for hdfs-native's client.
+    """Wraps hdfs-native's client, so that each call has a time limit.
 
-    hdfs-native has no limit of time: to connect takes minutes where a machine is off, and a
-    request to a NameNode that hangs never ends. A call that isn't answered in time raises
-    TimeoutError here, and the next one makes a new connection, since the old one may be dead for
-    good.
+    hdfs-native has none: connecting takes minutes when a machine is off, and a request to a
+    NameNode that hangs never ends. Here a call that isn't answered in time raises TimeoutError.
+    The next call makes a new connection, since the old one may be dead for good.
     """
 
     def __init__(self, server: str, connect: Callable[[bool], Any]) -> None:
@@ -102,12 +101,12 @@ class _BoundedClient:
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
-            return within(CALL_S, function, *args, **kwargs)
+            return call_within(CALL_S, function, *args, **kwargs)
         except TimeoutError:
             self._client = self._connect(True)
             raise TimeoutError(f"no answer from {self._server} within {CALL_S:g} s") from None
         except RuntimeError as error:
-            raise _translated(error) from error
+            raise _translate(error) from error
 
 
 class _Reader(io.RawIOBase):
@@ -176,7 +175,7 @@ class _Writer(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        # Where writing failed, closing asks the same servers again.
+        # After a failed write, closing would only ask the same servers again.
         if not self._failed:
             self._bounded(self._file.close)
 
@@ -185,13 +184,13 @@ class _Writer(io.RawIOBase):
             self._call(function, *args)
         except BaseException:
             self._failed = True
-            # Python closes a file that it forgets, and would wait for that in any thread.
+            # Python closes a file when it frees it, and would wait for the servers in any thread.
             self._file.close = lambda: None
             raise
 
 
-def _translated(error: RuntimeError) -> Exception:
-    """Return what a server said without the lines of its own stack."""
+def _translate(error: RuntimeError) -> Exception:
+    """Return an error with the server's message, without its stack trace."""
     found = _JAVA.search(str(error))
     if found is None:
         return error

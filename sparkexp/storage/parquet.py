@@ -1,4 +1,4 @@
-"""Rows of a Parquet file or directory on any file system, in one order, from and to any row."""
+"""Reads any range of rows of a Parquet file or directory, on any file system, in a fixed order."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MANIFEST", "ParquetRows", "read_manifest"]
 
-# Names the files that count where save_frame wrote, beside those of attempts that were repeated.
+# Written by save_frame: it lists the files of the table. Files of repeated attempts are not in it.
 MANIFEST = "_sparkexp.json"
 
 
 def read_manifest(filesystem: AbstractFileSystem, path: str) -> dict[str, Any] | None:
-    """Return what stands in a directory's manifest; None if it has none."""
+    """Return the content of a directory's manifest; None if it has no manifest."""
     name = f"{path}/{MANIFEST}"
     if not is_directory(filesystem, path) or not filesystem.exists(name):
         return None
@@ -32,26 +32,26 @@ def read_manifest(filesystem: AbstractFileSystem, path: str) -> dict[str, Any] |
 class ParquetRows:
     """The rows of a table, by their number.
 
-    Files come in the order of their names, so that the numbers are the same on every machine. Of a
-    file only the parts are read that hold rows and columns which are asked for.
+    Files are in the order of their names, so the numbers are the same on every machine. Only those
+    parts of a file are read that hold the wanted rows and columns.
 
     Parameters
     ----------
-    place : str or path
+    location : str or path
         A file, or a directory with files, also below ``name=value`` directories, which become
         columns.
 
     Raises
     ------
     StorageError
-        If there is nothing of the kind.
+        If there is no Parquet file, it can't be read, or it has no rows.
     """
 
-    def __init__(self, place: str | os.PathLike[str]) -> None:
-        self.place = os.fspath(place)
-        filesystem, path = open_filesystem(place)
+    def __init__(self, location: str | os.PathLike[str]) -> None:
+        self.location = os.fspath(location)
+        filesystem, path = open_filesystem(location)
         try:
-            self._dataset = _opened(filesystem, path, self.place)
+            self._dataset = _open_dataset(filesystem, path, self.location)
             fragments = sorted(self._dataset.get_fragments(), key=lambda fragment: fragment.path)
             self._groups = [
                 (fragment, [group.num_rows for group in fragment.row_groups])
@@ -62,13 +62,16 @@ class ParquetRows:
         except Exception as error:  # Arrow and the file systems have errors of their own
             raise StorageError(
                 f"A data set must be a Parquet file or a directory of such files that can be "
-                f"read, and {self.place!r} is not: {error}. Write it with Spark or "
+                f"read, and {self.location!r} is not: {error}. Write it with Spark or "
                 "experiment.save_frame, and check the address and the credentials in the "
                 "environment."
             ) from error
         self.n_rows = sum(sum(rows) for _, rows in self._groups)
         if self.n_rows == 0:
-            raise StorageError(f"A data set must have rows, and {self.place!r} has none.")
+            raise StorageError(
+                f"A data set must have rows, and {self.location!r} has none. Write it again, or "
+                "name another one."
+            )
 
     @property
     def columns(self) -> list[str]:
@@ -78,7 +81,10 @@ class ParquetRows:
     def batches(
         self, columns: Sequence[str], start: int, stop: int, n_rows: int
     ) -> Iterator[pa.RecordBatch]:
-        """Return the rows from `start` up to `stop`, not included, by at most `n_rows`."""
+        """Yield the rows from `start` up to `stop` (not included) in batches.
+
+        A batch has at most `n_rows` rows.
+        """
         first = 0
         for fragment, sizes in self._groups:
             wanted: list[int] = []
@@ -118,20 +124,20 @@ class ParquetRows:
                 return
 
 
-def _opened(filesystem: AbstractFileSystem, path: str, place: str) -> Any:
+def _open_dataset(filesystem: AbstractFileSystem, path: str, location: str) -> Any:
     import pyarrow.dataset
 
-    # S3's files are read where Arrow asks, and not 50 MB further.
+    # Read from S3 only what Arrow asks for; by default s3fs would read 50 MB ahead.
     if hasattr(filesystem, "default_cache_type"):
         filesystem.default_cache_type = "none"
     manifest = read_manifest(filesystem, path)
     if manifest is not None and not manifest["complete"]:
         raise StorageError(
-            f"A data set must be complete, and save_frame did not come to its end at {place!r}. "
-            "Call it again, with overwrite=True."
+            f"A data set must be complete, and save_frame was interrupted at {location!r}. Call "
+            "it again, with overwrite=True."
         )
     source = path if manifest is None else [f"{path}/{name}" for name in manifest["files"]]
-    # Below the place name=value is a column, and above it is not.
+    # A directory name=value below the location is a column; one above it is not.
     return pyarrow.dataset.dataset(
         source,
         filesystem=filesystem,

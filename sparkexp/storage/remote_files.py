@@ -1,4 +1,4 @@
-"""Whole files to and from other storage: what stands there is complete, or not there."""
+"""Copies whole files to and from other storage; readers never see a part of a file."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RemoteFiles",
-    "below",
+    "path_below",
     "check_writable",
     "fetch_directory",
-    "joined",
-    "reached",
-    "scratch_of",
+    "join_location",
+    "storage_errors",
+    "local_copy_of",
 ]
 
 CACHE = "SPARKEXP_CACHE"
-# Files up to this size are sent in one request; larger ones are read in pieces.
+# Files up to this size are sent in one request, larger ones in pieces.
 ONE_REQUEST_MB = 32
 
 
-def joined(place: str, *names: str) -> str:
-    """Return a place below another one.
+def join_location(location: str, *names: str) -> str:
+    """Return the location of a file or directory below another location.
 
     Examples
     --------
-    >>> joined('s3://bucket/run/', 'records', 'trial-00001.json')
+    >>> join_location('s3://bucket/run/', 'records', 'trial-00001.json')
     's3://bucket/run/records/trial-00001.json'
     """
-    return "/".join((place.rstrip("/"), *names))
+    return "/".join((location.rstrip("/"), *names))
 
 
-def below(root: Path, name: str) -> Path:
-    """Return a local path for a file of another storage, whose name may be anybody's.
+def path_below(root: Path, name: str) -> Path:
+    """Return the local path for a copy of a remote file; its name is not trusted.
 
     Raises
     ------
     StorageError
-        If the name leads out of the directory, as a key of S3 may.
+        If the name leads out of the directory, which a key on S3 may do.
 
     Examples
     --------
-    >>> below(Path('copy'), 'model/weights').as_posix()
+    >>> path_below(Path('copy'), 'model/weights').as_posix()
     'copy/model/weights'
     """
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:
         raise StorageError(
-            f"A file's name must lie below its directory to be copied, got {name!r}. Don't use "
-            "what somebody has put there."
+            f"A file's name must lie below its directory, got {name!r}. The file is not copied: "
+            "find out who put it there."
         )
     return root.joinpath(*parts)
 
 
-def scratch_of(place: str) -> Path:
-    """Return the directory on this machine that stands for a remote run; it isn't made.
+def local_copy_of(location: str) -> Path:
+    """Return the directory of the local copy of a remote run; it is not created.
 
     Parameters
     ----------
-    place : str
-        The run's URL; the directory has its last name.
+    location : str
+        The run's URL. The directory has the URL's last name.
     """
     import hashlib
 
     root = os.environ.get(CACHE) or Path("~/.cache/sparkexp").expanduser()
-    digest = hashlib.sha256(place.rstrip("/").encode()).hexdigest()[:16]
-    return Path(root, digest, place.rstrip("/").rpartition("/")[2]).absolute()
+    digest = hashlib.sha256(location.rstrip("/").encode()).hexdigest()[:16]
+    return Path(root, digest, location.rstrip("/").rpartition("/")[2]).absolute()
 
 
 class RemoteFiles:
-    """The files below a place on another storage.
+    """The files below a location on another storage.
 
-    Methods raise what the storage's client raises, which is not always an OSError.
+    The methods raise the errors of the storage's client, which are not always OSErrors.
 
     Parameters
     ----------
-    place : str
-        The URL that names are relative to.
+    location : str
+        The URL. All names are relative to it.
 
     Examples
     --------
@@ -99,17 +99,17 @@ class RemoteFiles:
     (b'content', ['b'], None)
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place.rstrip("/")
-        self._renames = scheme_of(place) in ("hdfs", "viewfs")
+    def __init__(self, location: str) -> None:
+        self.location = location.rstrip("/")
+        self._renames = scheme_of(location) in ("hdfs", "viewfs")
         self._filesystem: AbstractFileSystem
-        self._filesystem, self._root = open_filesystem(self.place)
+        self._filesystem, self._root = open_filesystem(self.location)
 
         if hasattr(self._filesystem, "auto_mkdir"):
             self._filesystem.auto_mkdir = True
 
     def _path(self, name: str) -> str:
-        return joined(self._root, name) if name else self._root
+        return join_location(self._root, name) if name else self._root
 
     def read(self, name: str) -> bytes | None:
         """Return a file's content; None if there is no such file."""
@@ -120,7 +120,7 @@ class RemoteFiles:
         return content
 
     def names(self, directory: str) -> list[str]:
-        """Return the names in a directory; none if there is no such directory."""
+        """Return the names in a directory; an empty list if there is no such directory."""
         try:
             found = self._filesystem.ls(self._path(directory), detail=False)
         except FileNotFoundError:
@@ -128,13 +128,13 @@ class RemoteFiles:
         return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
     def tree(self) -> list[str]:
-        """Return the names of all files, in order."""
+        """Return the names of all files, at any depth, in order."""
         root = f"{self._root.rstrip('/')}/"
         found = self._filesystem.find(self._root)
         return sorted(name[len(root) :] for name in found if name.startswith(root))
 
     def stamps(self, directory: str) -> dict[str, str]:
-        """Return what changes with each file in a directory, by name."""
+        """Return a text for each name in a directory that differs once the file has changed."""
         try:
             found = self._filesystem.ls(self._path(directory), detail=True)
         except FileNotFoundError:
@@ -146,7 +146,7 @@ class RemoteFiles:
         }
 
     def write(self, name: str, content: bytes | Path) -> None:
-        """Write a whole file from memory or from a local one, in place of one that is there."""
+        """Write a whole file from bytes or a local file; an existing one is replaced."""
         path = self._path(name)
         if self._renames:
             parent, _, last = path.rpartition("/")
@@ -170,14 +170,14 @@ class RemoteFiles:
                     shutil.copyfileobj(source, target, 1 << 20)
 
     def claim(self, name: str, content: bytes) -> bool:
-        """Create a file unless there is one, and return whether it was created."""
+        """Create a file if it doesn't exist, and return whether this call created it."""
         path = self._path(name)
         try:
             if self._renames:
                 self._filesystem.makedirs(self._root, exist_ok=True)
                 with self._filesystem.open(path, "wb", overwrite=False) as target:
                     target.write(content)
-            elif scheme_of(self.place).startswith("s3"):
+            elif scheme_of(self.location).startswith("s3"):
                 self._filesystem.pipe_file(path, content, mode="create")
             else:
                 if self._filesystem.exists(path):
@@ -186,14 +186,14 @@ class RemoteFiles:
         except FileExistsError:
             return False
         except OSError:
-            # How a refusal looks differs between servers; that the file is there doesn't.
+            # Servers refuse in different ways, but in each case the file exists.
             if self.read(name) is None:
                 raise
             return False
         return True
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file to this machine, written aside and renamed; return whether it is there."""
+        """Copy a file to a local path at once (by renaming); return whether the file exists."""
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         try:
@@ -207,7 +207,7 @@ class RemoteFiles:
         return True
 
     def remove(self, name: str = "") -> None:
-        """Remove a file, or a directory with all that is in it; nothing, if it isn't there."""
+        """Remove a file or a directory with its content, if it exists."""
         path = self._path(name)
         try:
             self._filesystem.rm(path, recursive=True)
@@ -216,13 +216,13 @@ class RemoteFiles:
 
 
 @contextmanager
-def reached(place: str) -> Iterator[None]:
-    """Say of whatever a storage's client raises meanwhile what it means.
+def storage_errors(location: str) -> Iterator[None]:
+    """Raise a StorageError for any error of a storage's client in a ``with`` block.
 
     Raises
     ------
     StorageError
-        In the place of any error that is none of sparkexp's own.
+        For any error that is not one of sparkexp's own.
     """
     try:
         yield
@@ -230,51 +230,51 @@ def reached(place: str) -> Iterator[None]:
         raise
     except Exception as error:  # clients have their own classes
         raise StorageError(
-            f"A log directory must be reachable and readable, and {place!r} is not: "
+            f"A log directory must be reachable and readable, and {location!r} is not: "
             f"{type(error).__name__}: {error}. Check the address, the server and the credentials "
             "in the environment."
         ) from error
 
 
-def fetch_directory(place: str, target: Path, prefix: str = "") -> list[str]:
-    """Copy the files right below a place to this machine, and return their names.
+def fetch_directory(location: str, target: Path, prefix: str = "") -> list[str]:
+    """Copy the files directly in a directory to this machine, and return their names.
 
     Parameters
     ----------
-    place : str
-        The URL of a directory; one that is missing has no files.
+    location : str
+        The URL of the directory. If it doesn't exist, there are no files.
     target : Path
         The local directory.
     prefix : str
-        How the names begin.
+        Only files whose names begin with this are copied.
 
     Raises
     ------
     StorageError
-        If that fails, whatever the reason.
+        If copying fails for any reason.
     """
-    with reached(place):
-        files = RemoteFiles(place)
+    with storage_errors(location):
+        files = RemoteFiles(location)
         names = [name for name in files.names("") if name.startswith(prefix)]
         return [name for name in names if files.fetch(name, target / name)]
 
 
-def check_writable(place: str) -> RemoteFiles:
-    """Write and remove a file at a place, and return the place's files.
+def check_writable(location: str) -> RemoteFiles:
+    """Check that a location can be written, with a file that is removed; return its files.
 
     Raises
     ------
     StorageError
-        If that fails, whatever the reason.
+        If it can't be written for any reason.
     """
-    files = RemoteFiles(place)
+    files = RemoteFiles(location)
     name = f".probe-{uuid.uuid4().hex[:12]}"
     try:
         files.write(name, str(time.time()).encode())
         files.remove(name)
     except Exception as error:  # clients have their own classes
         raise StorageError(
-            f"A log directory must be writable, and {place!r} is not: "
+            f"A log directory must be writable, and {location!r} is not: "
             f"{type(error).__name__}: {error}. Name a bucket or server that exists and answers, "
             "and give credentials that may write there (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL; "
             "HADOOP_USER_NAME, HADOOP_CONF_DIR)."

@@ -1,4 +1,4 @@
-"""S3 through s3fs, with a limit of time for each request."""
+"""S3 through s3fs, with a time limit for each request."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = ["open_s3"]
 
-# A server that doesn't answer is asked again by whoever called, not for minutes by its client.
+# When a server doesn't answer, the client gives up soon: the caller decides whether to try again.
 CONNECT_S = 5
 READ_S = 10
 N_TRIES = 2
-# A request with content may take longer, but not longer than this makes it.
+# A request that carries content may take longer: as long as this speed needs.
 SLOWEST_BYTES_PER_S = 250_000
 
 
 def open_s3() -> AbstractFileSystem:
-    """Return the file system that the environment describes."""
+    """Return the S3 file system, with server and credentials from the environment."""
     import s3fs
     from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.exceptions import HTTPClientError, NoCredentialsError
@@ -35,9 +35,9 @@ def open_s3() -> AbstractFileSystem:
                 async with asyncio.timeout(limit_s):
                     return await super()._call_s3(method, *args, **kwargs)
             except TimeoutError:
-                # No TimeoutError: after that s3fs would try the whole again.
+                # Not a TimeoutError, after which s3fs would try everything again.
                 raise ConnectionError(f"no answer from S3 within {limit_s:.0f} s") from None
-            except (HTTPClientError, BotoConnectionError) as error:  # none of Python's errors
+            except (HTTPClientError, BotoConnectionError) as error:  # not OSErrors
                 raise ConnectionError(str(error)) from error
             except NoCredentialsError as error:
                 raise PermissionError(f"S3: {error}") from error

@@ -1,4 +1,4 @@
-"""Parquet as a `tf.data.Dataset`, whole or the part of one worker."""
+"""Reads Parquet as a `tf.data.Dataset`: all rows, or one worker's part of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkexp.storage.parquet import ParquetRows
 
 __all__ = ["dataset"]
 
-# Rows that are read at a time.
+# Rows that are read at once.
 N_READ = 1024
 
 
@@ -27,38 +27,38 @@ def dataset(
 ) -> Any:
     """Return the rows of a Parquet file or directory as a `tf.data.Dataset`.
 
-    For train functions: it reads from any file system with the environment's own settings, as
-    `sparkexp.storage.open` does, needs no Spark, and holds a few thousand rows at a time. The rows
-    come in one order on every machine; ``.shuffle(…)`` mixes them.
+    It is made for train functions: it reads from any file system with the settings in the
+    environment, as `sparkexp.storage.open` does, needs no Spark, and holds a few thousand rows at
+    a time. The rows have the same order on every machine; ``.shuffle(…)`` mixes them.
 
     Parameters
     ----------
     place : str or path
         A directory that Spark or `experiment.save_frame` wrote, or one file.
     columns : str or sequence of str, optional
-        What an element has: for a sequence a dict by column, for one name just the tensor; by
-        default all columns but the label. Lists become vectors, if they are equally long.
+        The columns of an element. With a sequence an element is a dict by column, with one name it
+        is that column's tensor. By default, all columns but the label. A column of lists gives
+        vectors; its lists must have the same length.
     label : str, optional
-        Makes each element a pair: the columns and this one.
+        The column of the label. Each element is then a pair: the columns and the label.
     batch_size : int, optional
-        Elements are batches of so many rows, the last of what is left; single rows by default.
+        Rows in an element; the last batch may have fewer. By default, elements are single rows.
     num_shards : int
-        Into how many parts the rows are divided. They differ by one row at most, and each reads
-        only its own.
+        The number of parts that the rows are divided into. Their sizes differ by one row at most.
     index : int
-        Which part, from 0.
+        The part to read, from 0; the rows of other parts are not read.
 
     Returns
     -------
     tf.data.Dataset
-        Of known cardinality; it prefetches.
+        A data set that knows its cardinality and prefetches.
 
     Raises
     ------
     InvalidArgumentError
-        If a column or the number of a part is wrong.
+        If a column doesn't exist, or a number is out of range.
     StorageError
-        If there is nothing that can be read, or a column's type is none of TensorFlow's.
+        If the data can't be read, or TensorFlow has no type for a column.
 
     Examples
     --------
@@ -68,9 +68,9 @@ def dataset(
     """
     if not isinstance(place, (str, os.PathLike)):
         raise InvalidArgumentError(
-            f"A data set must be a path or a URL, got {type(place).__name__}. A Spark DataFrame "
-            "lives on the driver: write it once with experiment.save_frame(frame, place), and "
-            "give the place."
+            f"A data set must be a path or a URL, got {type(place).__name__}. A trial can't read "
+            "a Spark DataFrame: write it once with experiment.save_frame(frame, place) on the "
+            "driver, and give the place."
         )
     _check_numbers(num_shards, index, batch_size)
     rows = ParquetRows(place)
@@ -78,9 +78,11 @@ def dataset(
     if start == stop:
         raise InvalidArgumentError(
             f"num_shards must be at most the number of rows, which is {rows.n_rows} in "
-            f"{rows.place!r}, got {num_shards}. Use fewer workers, or all rows in each."
+            f"{rows.location!r}, got {num_shards}. Use fewer workers, or all rows in each."
         )
-    return _as_dataset(rows, _chosen(rows, columns, label), label, start, stop, batch_size)
+    return _make_dataset(
+        rows, _choose_columns(rows, columns, label), label, start, stop, batch_size
+    )
 
 
 def _check_numbers(num_shards: int, index: int, batch_size: int | None) -> None:
@@ -90,8 +92,8 @@ def _check_numbers(num_shards: int, index: int, batch_size: int | None) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InvalidArgumentError(
-                f"{name} must be a whole number from {least}, got {value!r}. Leave it out for all "
-                "rows, one by one."
+                f"{name} must be a whole number of at least {least}, got {value!r}. Leave it out "
+                "to read all rows one by one."
             )
     if index >= num_shards:
         raise InvalidArgumentError(
@@ -99,31 +101,31 @@ def _check_numbers(num_shards: int, index: int, batch_size: int | None) -> None:
         )
 
 
-def _chosen(
+def _choose_columns(
     rows: ParquetRows, columns: str | Sequence[str] | None, label: str | None
 ) -> str | list[str]:
     if columns is None:
-        chosen: str | list[str] = [name for name in rows.columns if name != label]
+        selected: str | list[str] = [name for name in rows.columns if name != label]
     else:
-        chosen = columns if isinstance(columns, str) else list(columns)
-    names = [chosen] if isinstance(chosen, str) else chosen
+        selected = columns if isinstance(columns, str) else list(columns)
+    names = [selected] if isinstance(selected, str) else selected
     for name in names if label is None else [*names, label]:
         if name not in rows.columns:
             raise InvalidArgumentError(
-                f"A column must be one that {rows.place!r} has, got {name!r}. There are "
+                f"A column must be one of {rows.location!r}, got {name!r}. There are "
                 f"{', '.join(rows.columns)}."
             )
     if not names or label in names or len(set(names)) < len(names):
         raise InvalidArgumentError(
-            f"columns must name at least one, each once and none of them the label {label!r}, got "
-            f"{columns!r}. Leave them out for all but the label."
+            f"columns must name at least one column, each only once, and not the label {label!r}, "
+            f"got {columns!r}. Leave it out for all columns but the label."
         )
-    return chosen
+    return selected
 
 
-def _as_dataset(
+def _make_dataset(
     rows: ParquetRows,
-    chosen: str | list[str],
+    selected: str | list[str],
     label: str | None,
     start: int,
     stop: int,
@@ -131,13 +133,13 @@ def _as_dataset(
 ) -> Any:
     import tensorflow as tf
 
-    names = [chosen] if isinstance(chosen, str) else chosen
+    names = [selected] if isinstance(selected, str) else selected
     read = names if label is None else [*names, label]
 
     def elements(first: int = start, n_rows: int = N_READ) -> Iterator[Any]:
         for batch in rows.batches(read, first, stop, n_rows):
             arrays = {name: as_numpy(name, batch.column(name)) for name in read}
-            features = arrays[chosen] if isinstance(chosen, str) else _part(arrays, chosen)
+            features = arrays[selected] if isinstance(selected, str) else _select(arrays, selected)
             yield features if label is None else (features, arrays[label])
 
     def spec(array: Any) -> Any:
@@ -153,5 +155,5 @@ def _as_dataset(
     )
 
 
-def _part(arrays: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def _select(arrays: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return {name: arrays[name] for name in names}

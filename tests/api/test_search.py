@@ -57,7 +57,7 @@ def test_a_grid():
     assert len(experiment.search(None, train, space, "grid", max_trials=3, **HOW)) == 3
     with pytest.raises(InvalidArgumentError, match="leave n_trials and seed out"):
         experiment.search(None, train, space, "grid", n_trials=3, **HOW)
-    with pytest.raises(SpaceError, match="rate: A continuous range"):
+    with pytest.raises(SpaceError, match="rate: A grid needs a list of values"):
         experiment.search(None, train, SPACE, "grid", **HOW)
 
 

@@ -57,14 +57,14 @@ def test_a_list_of_configurations(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "has names and what is searched for each, got None"),
-        ("3", "has names and what is searched for each, got 3"),
+        ("", "must be a mapping from names to values, got None"),
+        ("3", "must be a mapping from names to values, got 3"),
         ("x: {low: 1, high: 2}", "x: a parameter with settings has the type float, int or choice"),
         ("x: {type: real, low: 1, high: 2}", "float, int or choice, got 'real'"),
         ("x: {type: float, low: 1}", "float needs low and high, got {'low': 1}: high is missing"),
         ("x: {type: float, low: 1, high: 2, logg: true}", "got 'logg'. Did you mean 'log'?"),
         ("x: {type: float, low: 1, high: 2, log: 'no'}", "log is true or false, got 'no'"),
-        ("x: {type: float, low: 0, high: 2, log: true}", "x: A range with log=True has bounds"),
+        ("x: {type: float, low: 0, high: 2, log: true}", "x: A range with log=True must have"),
         ("x: {type: float, low: a, high: 2}", "x: Float takes finite numbers, got 'a'"),
         ("x: {type: int, low: 1, high: 2.5}", "x: Int takes whole numbers, got 2.5"),
         ("x: {type: choice}", "choice needs options"),

@@ -220,8 +220,8 @@ def test_resume_of_a_run_that_does_not_say_its_function(function, folder, capsys
         ("FILE:not_a_function", "must be a function, got int"),
         ("broken.py:train", "ZeroDivisionError: division by zero (line 2)"),
         ("lacking.py:train", "No module named 'nobody_has_this'"),
-        ("my-train.py:train", "'my-train' can't be the name of one of yours"),
-        ("json.py:train", "'json' can't be the name of one of yours"),
+        ("my-train.py:train", "'my-train' can't be its name"),
+        ("json.py:train", "'json' can't be its name"),
         ("pytest.py:train", "another module has the name 'pytest'"),
     ],
 )

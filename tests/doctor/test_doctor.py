@@ -12,7 +12,7 @@ from sparkexp.doctor.executors import executor_findings, logdir_findings
 from sparkexp.doctor.failures import task_failure
 from sparkexp.doctor.findings import Level, line, ok, problem, to_json
 from sparkexp.engine.spark.inspection import Inspection, Sighting, package_version
-from sparkexp.runs.probing import ProbedPlace, Visit
+from sparkexp.runs.logdir_probe import LogdirProbe, Visit
 
 SEEN = Sighting("a", "0", "3.11.7", "/usr/bin/python3", {"numpy": "2.1", "keras": "3.15"})
 DRIVER = {"numpy": "2.1", "keras": "3.15"}
@@ -75,7 +75,7 @@ def test_a_package_that_is_missing_or_another():
     other = replace(SEEN, executor="1", packages={"numpy": "2.0", "keras": None})
     differs, missing = judged(SEEN, other)
     assert (differs.level, missing.level) == (Level.WARNING, Level.PROBLEM)
-    assert "numpy should be the driver's 2.1, and is 2.0 on executor 1 on a" in differs.found
+    assert "numpy should be 2.1 as on the driver, and is 2.0 on executor 1 on a" in differs.found
     assert "Trials need keras, and it is missing on executor 1 on a." in missing.found
     assert "spark.pyspark.python" in missing.way_out
 
@@ -88,7 +88,7 @@ def test_a_module_without_a_version_is_there():
 
 def test_an_executor_that_ran_no_task():
     (found,) = judged(SEEN, n_executors=2)
-    assert found.found == "Every executor runs tasks, and of 2 only 1 did."
+    assert found.found == "Every executor must run tasks, and only 1 of 2 did."
 
 
 def test_gpus_that_are_announced_and_those_that_are():
@@ -96,7 +96,7 @@ def test_gpus_that_are_announced_and_those_that_are():
     assert judged(there) == []
     (absent,) = judged(replace(there, announced=("2",), absent=("2",)))
     assert absent.level is Level.PROBLEM
-    assert "announces 2, where GPUs 0, 1 are there: trials would see none at 2." in absent.found
+    assert "announces 2, and GPUs 0, 1 are there: trials would see none at 2." in absent.found
     (idle,) = judged(replace(there, announced=()))
     assert idle.level is Level.WARNING and "Spark gives trials none" in idle.found
     assert judged(replace(there, announced=()), local=True) == []
@@ -106,15 +106,15 @@ def test_gpus_that_are_announced_and_those_that_are():
     ("visit", "arrives", "said"),
     [
         (Visit("", "", "x"), True, None),
-        (Visit("", "", "x"), False, "doesn't arrive at the driver"),
-        (Visit("No such file", "No such file", "x"), False, "is another or none"),
-        (Visit("", "Permission denied", "x"), False, "can be read only (Permission denied)"),
+        (Visit("", "", "x"), False, "the driver doesn't see"),
+        (Visit("No such file", "No such file", "x"), False, "the directory is another one there"),
+        (Visit("", "Permission denied", "x"), False, "can only read 'runs' (Permission denied)"),
     ],
 )
 def test_what_an_executor_did_in_the_log_directory(tmp_path, visit, arrives, said):
     if arrives:
         (tmp_path / "x").write_text("token")
-    place = ProbedPlace(str(tmp_path), "token")
+    place = LogdirProbe(str(tmp_path), "token")
     (found,) = logdir_findings(place, [replace(SEEN, visit=visit)], "runs")
     assert found.level is (Level.PROBLEM if said else Level.OK)
     assert (said or "written and read") in found.found

@@ -530,16 +530,16 @@ INVALID = {
     "an empty list of values": ({"args_dict": {"learning_rate": []}}, SpaceError, "learning_rate"),
     "no dict": ({"args_dict": 3}, SpaceError, "must be a dict of lists, a list of dicts or None"),
     "a text": ({"args_dict": "lr"}, SpaceError, "must be a dict of lists"),
-    "no dict in a search": ({**EVOLUTION, "args_dict": [1]}, SpaceError, "as a dict by name"),
+    "no dict in a search": ({**EVOLUTION, "args_dict": [1]}, SpaceError, "must be a dict by name"),
     "a value": (
         {"args_dict": {"learning_rate": [math.nan], "dropout": [1]}},
         SpaceError,
-        "learning_rate: A parameter's value is finite, got nan",
+        "learning_rate: A parameter's value must be finite, got nan",
     ),
     "a continuous grid": (
         {"args_dict": {"learning_rate": Float(0, 1), "dropout": [1]}},
         SpaceError,
-        "learning_rate: A continuous range has no list of values",
+        "learning_rate: A grid needs a list of values",
     ),
     "a direction": ({"direction": "up"}, InvalidArgumentError, "'max' or 'min', got 'up'"),
     "a search's direction": (
@@ -865,7 +865,7 @@ def test_a_console_that_is_gone_does_not_end_the_search(monkeypatch, stream):
         ({"parallelism": 10**30}, "parallelism is a whole number"),
         ({"timeout": 10**400}, "timeout is a number above 0"),
         ({"logdir": "a\0b"}, "logdir must be a path"),
-        ({"logdir": "file:///"}, "logdir: A place on this machine must be"),
+        ({"logdir": "file:///"}, "logdir: A location on this machine must be"),
         ({"logdir": "s3:/bucket"}, "logdir: A URL must name a server"),
     ],
 )

@@ -35,7 +35,10 @@ def test_initial_comes_first_and_is_resumed(tmp_path):
 @pytest.mark.parametrize(
     ("initial", "message"),
     [
-        ([{"x": 0.1}], r"initial\[0\]: A configuration of this space has the names x, units"),
+        (
+            [{"x": 0.1}],
+            r"initial\[0\]: A configuration of this space must have the names x, units",
+        ),
         ([{"x": 0.1, "units": 1}, {"x": 2, "units": 1}], r"initial\[1\]: x: 2.0 is not a number"),
         ([{"x": 0.9, "units": 1}], r"initial\[0\]: where= does not allow"),
         ({"x": 0.1, "units": 1}, "initial must be a list of configurations"),

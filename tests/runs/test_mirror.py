@@ -48,9 +48,9 @@ def test_a_growing_file_is_read_on(place, tmp_path, monkeypatch):
 
     monkeypatch.setattr(mirror._filesystem, "cat_file", counted)
     put(place, EVENTS, b"a" * 1000)
-    assert mirror.round() == 1 and mirror.round() == 0
+    assert mirror.update() == 1 and mirror.update() == 0
     put(place, EVENTS, b"a" * 1000 + b"b" * 10)
-    assert mirror.round() == 1
+    assert mirror.update() == 1
     assert read == [1000, 64 + 10]
     assert (tmp_path / EVENTS).read_bytes() == b"a" * 1000 + b"b" * 10
 
@@ -59,9 +59,9 @@ def test_a_growing_file_is_read_on(place, tmp_path, monkeypatch):
 def test_a_replaced_file_is_copied_anew(place, tmp_path, new):
     mirror = Mirror(place, tmp_path)
     put(place, EVENTS, b"a" * 100)
-    mirror.round()
+    mirror.update()
     put(place, EVENTS, new)
-    mirror.round()
+    mirror.update()
     assert (tmp_path / EVENTS).read_bytes() == new
 
 
@@ -70,11 +70,11 @@ def test_what_is_removed_and_what_is_left_out(place, tmp_path):
     put(place, "records/trial-00000.json", b"{}")
     put(place, "gen-000/trial-00000/artifacts/model.keras", b"big")
     mirror = Mirror(place, tmp_path)
-    assert mirror.round() == 2
+    assert mirror.update() == 2
     assert (tmp_path / "records/trial-00000.json").read_bytes() == b""
     filesystem, root = open_filesystem(place)
     filesystem.rm(f"{root}/{EVENTS}")
-    assert mirror.round() == 1 and not (tmp_path / EVENTS).exists()
+    assert mirror.update() == 1 and not (tmp_path / EVENTS).exists()
 
 
 def test_a_storage_that_is_away_is_asked_less_often(place, tmp_path, monkeypatch, caplog):
@@ -179,7 +179,7 @@ def test_a_server_that_was_away_is_followed_on(storage_server, tmp_path, monkeyp
     place = f"{storage_server.url}/away"
     put(place, EVENTS, b"a" * 100)
     mirror = Mirror(place, tmp_path)
-    mirror.round()
+    mirror.update()
     mirror.start()
     storage_server.stop()
     try:

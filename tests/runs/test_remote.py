@@ -15,7 +15,7 @@ import pytest
 
 from sparkexp.errors import RunDirectoryError, StorageError
 from sparkexp.runs import create_run, driver_lock, open_run
-from sparkexp.storage.remote_files import RemoteFiles, scratch_of
+from sparkexp.storage.remote_files import RemoteFiles, local_copy_of
 from sparkexp.trial import State, Trial, TrialResult
 
 SETTINGS = {"name": "example"}
@@ -62,7 +62,7 @@ def test_a_run_is_all_there_when_its_driver_has_ended(place, there, cache):
     state = {"experiment.json", "searcher.json", "records/trial-00000.json"}
     assert found == {*state, "trials/trial-00000/events"}
     assert [path for path in cache.rglob("*") if path.is_file()] == [
-        scratch_of(place).parent / "driver.lock"
+        local_copy_of(place).parent / "driver.lock"
     ]
     opened = open_run(place)
     assert (opened.settings, opened.place) == (SETTINGS, place)
@@ -113,7 +113,7 @@ def test_another_machine_goes_on_with_what_was_sent(place, tmp_path, monkeypatch
     assert open_run(place).results() == [result(0), result(1)]
     with open_run(place).locked():
         pass
-    (aside,) = scratch_of(place).parent.glob("run.*")
+    (aside,) = local_copy_of(place).parent.glob("run.*")
     assert (aside / "records/trial-00000.json").exists()
 
 
@@ -147,13 +147,13 @@ def test_a_driver_that_was_taken_for_dead_sends_nothing_more(place, there):
 def test_a_storage_that_stays_away_leaves_the_copy(place, there, monkeypatch):
     from sparkexp.runs import remote as remote_run
 
-    monkeypatch.setattr(remote_run, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(remote_run, "END_TIMEOUT_S", 0.3)
     run = create_run(place, SETTINGS)
     with pytest.raises(StorageError, match="could not be written for") as caught, run.locked():
         shutil.rmtree(there)
         there.write_text("in its place")
         run.record(result(0))
-    scratch = scratch_of(place)
+    scratch = local_copy_of(place)
     assert repr(str(scratch)) in str(caught.value)
     assert open_run(scratch).results() == [result(0)]
     there.unlink()

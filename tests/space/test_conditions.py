@@ -84,9 +84,12 @@ def test_nested_and_shared_names():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"c": Int(1, 2), "a": Choice({"x": {"c": Int(1, 2)}})}, "c: a name is used once"),
-        ({"a": Choice({"x": {"c": Int(1, 2)}, "y": {"c": Int(1, 3)}})}, "c: under several values"),
-        ({"a": Choice({"x": {"c": [1, 2]}})}, "c: a parameter of a Space is a Float"),
+        ({"c": Int(1, 2), "a": Choice({"x": {"c": Int(1, 2)}})}, "c: a name must be used once"),
+        (
+            {"a": Choice({"x": {"c": Int(1, 2)}, "y": {"c": Int(1, 3)}})},
+            "c: a parameter under several values",
+        ),
+        ({"a": Choice({"x": {"c": [1, 2]}})}, "c: a parameter of a Space must be a Float"),
     ],
 )
 def test_names_that_clash(parameters, message):
@@ -97,7 +100,7 @@ def test_names_that_clash(parameters, message):
 def test_what_is_no_dict_of_dicts():
     with pytest.raises(SpaceError, match="is a dict of dicts, got 3 for 'sgd'"):
         Choice({"sgd": 3})
-    with pytest.raises(SpaceError, match="momentum: A parameter's value is finite"):
+    with pytest.raises(SpaceError, match="momentum: A parameter's value must be finite"):
         Space.from_search_dict({"a": Choice({"sgd": {"momentum": [float("nan")]}})})
 
 

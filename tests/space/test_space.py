@@ -254,16 +254,16 @@ def test_describe(parameter, text):
         (lambda: Float(-1e308, 1e308), "narrow it"),
         (lambda: Float(0, 1, log=True), "bounds above 0.*leave log out"),
         (lambda: Float(1, -1, log=True), "bounds above 0"),
-        (lambda: Float(0.1, 1, log=True, step=0.1), "log or step, not both.*leave one out"),
-        (lambda: Float(0, 1, step=0), "step is above 0"),
-        (lambda: Float(0, 1, step=-0.1), "step is above 0"),
+        (lambda: Float(0.1, 1, log=True, step=0.1), "both log and step.*leave one out"),
+        (lambda: Float(0, 1, step=0), "step must be above 0"),
+        (lambda: Float(0, 1, step=-0.1), "step must be above 0"),
         (lambda: Float(0, 1, step=math.nan), "Float's step takes finite numbers, got nan"),
         (lambda: Float(0, 1, step=1e-15), "at most 2\\*\\*40"),
         (lambda: Int(1.0, 3), "whole numbers, got 1.0: write an int, or use Float"),
         (lambda: Int(True, 3), "whole numbers, got True"),
         (lambda: Int(0, 3, log=True), "bounds above 0"),
-        (lambda: Int(1, 3, log=True, step=1), "log or step"),
-        (lambda: Int(1, 3, step=0), "step is above 0"),
+        (lambda: Int(1, 3, log=True, step=1), "both log and step"),
+        (lambda: Int(1, 3, step=0), "step must be above 0"),
         (lambda: Int(1, 3, step=0.5), "Int's step takes whole numbers, got 0.5"),
         (lambda: Int(0, 2**40), "at most 2\\*\\*40"),
         (lambda: Int(2**60, 2**60 + 5, log=True), "with log=True, bounds"),
@@ -373,7 +373,7 @@ def test_from_grid_dict(given_value, values):
         ({"a": [1, 2, 2]}, "^a: .*all differ"),
         ({"learning-rate": [1, 2]}, "'learning-rate'"),
         ({3: [1, 2]}, "got 3"),
-        ([1, 2], "given as a dict by name, got \\[1, 2\\]"),
+        ([1, 2], "must be a dict by name, got \\[1, 2\\]"),
         ({"a": float("nan")}, "^a: .*finite"),
     ],
 )
@@ -436,13 +436,13 @@ def test_decode_checks_the_shape():
 
 @pytest.mark.parametrize("record", [{}, [], {"parameters": [{"name": "a"}]}])
 def test_from_json_errors(record):
-    with pytest.raises(SpaceError, match="no space that sparkexp wrote"):
+    with pytest.raises(SpaceError, match="one that sparkexp wrote"):
         Space.from_json(record)
 
 
 @pytest.mark.parametrize("entry", [{"type": "complex"}, {"type": "int", "lo": 1}, {}])
 def test_parameter_from_json_errors(entry):
-    with pytest.raises(SpaceError, match="no parameter that sparkexp wrote"):
+    with pytest.raises(SpaceError, match="one that sparkexp wrote"):
         Space.from_json({"parameters": [{"name": "a", "parameter": entry}]})
 
 

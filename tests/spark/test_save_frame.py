@@ -84,7 +84,7 @@ def test_a_frame_that_was_not_finished_is_not_read(spark, tmp_path):
     with pytest.raises(StorageError, match="ValueError: no such thing"):
         experiment.save_frame(broken, place, overwrite=True)
     assert json.loads((place / MANIFEST).read_text()) == {"complete": False}
-    with pytest.raises(StorageError, match="did not come to its end"):
+    with pytest.raises(StorageError, match="was interrupted"):
         storage.dataset(place)
 
 

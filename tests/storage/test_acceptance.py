@@ -113,7 +113,7 @@ def shown(place: str, folder: Path) -> Path:
     if not is_remote(place):
         return Path(place)
     mirror = Mirror(place, folder)
-    while mirror.round():
+    while mirror.update():
         pass
     return folder
 

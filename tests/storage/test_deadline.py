@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from sparkexp.storage.deadline import within
+from sparkexp.storage.deadline import call_within
 from sparkexp.storage.filesystems import is_directory, open_filesystem
 
 # Instead of the 15 s of everyday life.
@@ -34,16 +34,16 @@ def fails_soon(error=OSError):
 
 
 def test_what_is_in_time_returns_or_raises():
-    assert within(5.0, divmod, 7, 2) == (3, 1)
+    assert call_within(5.0, divmod, 7, 2) == (3, 1)
     with pytest.raises(KeyError, match="name"):
-        within(5.0, {}.__getitem__, "name")
+        call_within(5.0, {}.__getitem__, "name")
 
 
 def test_what_is_late_is_left():
     ending = threading.Event()
     started = time.monotonic()
     with pytest.raises(TimeoutError):
-        within(0.1, ending.wait, 30.0)
+        call_within(0.1, ending.wait, 30.0)
     assert time.monotonic() - started < 5.0
     ending.set()
 

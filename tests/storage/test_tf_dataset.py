@@ -140,7 +140,7 @@ def test_columns_that_are_no_tensors(values, way_out, tmp_path):
         ({"batch_size": 2.5}, "batch_size must be"),
         ({"columns": "z"}, "got 'z'. There are x, y, text"),
         ({"columns": ["x"], "label": "z"}, "got 'z'"),
-        ({"columns": ["x", "y"], "label": "y"}, "none of them the label"),
+        ({"columns": ["x", "y"], "label": "y"}, "not the label"),
         ({"columns": []}, "at least one"),
     ],
 )

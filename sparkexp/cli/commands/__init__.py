@@ -1,4 +1,4 @@
-"""The commands, one module each, with a `Command` named ``COMMAND``: there is no list of them."""
+"""The commands: each module here defines one as ``COMMAND``, and is found without a list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["all_commands"]
 
 
 def all_commands() -> Iterator[Command]:
-    """Yield the commands, by name."""
+    """Yield all commands in the order of their names."""
     for found in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
         command = importlib.import_module(f"{__name__}.{found.name}").COMMAND
         assert isinstance(command, Command)

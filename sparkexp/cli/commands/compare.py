@@ -6,13 +6,23 @@ import argparse
 from collections.abc import Sequence
 
 from sparkexp.cli.command import Command
-from sparkexp.cli.comparison import Row, differences, row_of
+from sparkexp.cli.comparison import Row, find_differences, make_row
 from sparkexp.cli.run_records import open_runs
 from sparkexp.search.spec import recorded_objectives
 
 __all__ = ["COMMAND"]
 
-_HEADS = ("run", "searcher", "trials", "failed", "best", "until best", "took", "trained", "with")
+_HEADS = (
+    "run",
+    "searcher",
+    "trials",
+    "failed",
+    "best",
+    "until best",
+    "took",
+    "trained",
+    "with",
+)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +33,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     runs = [run for logdir in arguments.logdirs for run in open_runs(logdir)]
-    rows = [row_of(run) for run in runs]
-    notes = differences(runs)
+    rows = [make_row(run) for run in runs]
+    notes = find_differences(runs)
     if not notes and len(runs) > 1:
         (objective,) = recorded_objectives(runs[0].settings)
-        if known := [row for row in rows if row.best is not None]:
-            best = min(known, key=lambda row: objective.loss(row.best))
+        if finished := [row for row in rows if row.best is not None]:
+            best = min(finished, key=lambda row: objective.loss(row.best))
             print(f"Best {objective.name or 'value'} ({objective.direction}): {best.name}")
     print(_table([_HEADS, *map(_cells, rows)]))
     for note in notes:

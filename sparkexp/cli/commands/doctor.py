@@ -33,7 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
     findings = []
     for finding in examine(arguments.master, arguments.logdir, settings):
         findings.append(finding)
-        if not arguments.json:  # at once: what comes next may take a minute
+        if not arguments.json:  # at once, since the next check may take a minute
             print(line(finding), flush=True)
     if arguments.json:
         print(to_json(findings), flush=True)
@@ -41,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(properties_file: str | None, pairs: Sequence[str]) -> dict[str, str]:
-    """Return the settings of a file and those given one by one, which count more."""
+    """Return the settings of a file and of --conf, which override those of the file."""
     settings: dict[str, str] = {}
     if properties_file is not None:
         try:
@@ -58,7 +58,10 @@ def _settings(properties_file: str | None, pairs: Sequence[str]) -> dict[str, st
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise InvalidArgumentError(f"--conf must be KEY=VALUE, got {pair!r}. Write the =.")
+            raise InvalidArgumentError(
+                f"--conf must be KEY=VALUE, got {pair!r}. Write for example "
+                "--conf spark.executor.cores=2."
+            )
         settings[key] = value
     return settings
 

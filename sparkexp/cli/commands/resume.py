@@ -9,7 +9,7 @@ from sparkexp import experiment
 from sparkexp.cli.call_options import add_options, given_options
 from sparkexp.cli.command import Command
 from sparkexp.cli.function_file import load_function
-from sparkexp.cli.running import finished
+from sparkexp.cli.running import run_search
 from sparkexp.engine import LateSession
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.runs import open_run
@@ -42,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     train = load_function(named)
     with closing(LateSession(f"sparkexp {named}", arguments.master)) as session:
-        return finished(lambda: experiment.resume(session, train, arguments.logdir, **options))
+        return run_search(lambda: experiment.resume(session, train, arguments.logdir, **options))
 
 
 COMMAND = Command("resume", "go on with a search that ended early", _arguments, _run)

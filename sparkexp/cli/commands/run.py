@@ -12,7 +12,7 @@ from sparkexp import experiment
 from sparkexp.cli.call_options import add_options, given_options
 from sparkexp.cli.command import Command
 from sparkexp.cli.function_file import load_function
-from sparkexp.cli.running import finished
+from sparkexp.cli.running import run_search
 from sparkexp.cli.space_file import read_space
 from sparkexp.engine import LateSession
 from sparkexp.errors import InvalidArgumentError
@@ -57,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     train = load_function(arguments.train)
     space = None if arguments.space is None else read_space(arguments.space)
     with closing(LateSession(f"sparkexp {arguments.train}", arguments.master)) as session:
-        return finished(lambda: call(session, train, space, **options))
+        return run_search(lambda: call(session, train, space, **options))
 
 
 def _call(name: str) -> Callable[..., Any]:

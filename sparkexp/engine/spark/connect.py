@@ -1,4 +1,4 @@
-"""How long a Spark Connect server that doesn't answer is waited for."""
+"""Limits how long calls wait for a Spark Connect server that doesn't answer."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["bounded_retries", "give_up", "is_connect", "is_unreachable"]
+__all__ = ["limit_retries", "give_up", "is_connect", "is_unreachable"]
 
-# pyspark's own policy waits for ten minutes, and that once per call. With these, the waits add
-# up to a minute and a half: 0.05, 0.2, 0.8, 3.2 and nine times 10 s.
+# With pyspark's own policy each call waits for ten minutes. With these values the waits add up to
+# a minute and a half: 0.05, 0.2, 0.8, 3.2 and nine times 10 s.
 N_RETRIES = 13
 MAX_BACKOFF_S = 10.0
 
 
 def is_connect(spark: SparkSession) -> bool:
-    """Tell whether a session talks to a Spark Connect server."""
+    """Return whether a session is one of Spark Connect."""
     return type(spark).__module__.startswith("pyspark.sql.connect")
 
 
 @contextmanager
-def bounded_retries(spark: SparkSession) -> Iterator[None]:
-    """Let a Connect session's calls fail after 1.5 minutes without a server, for a while.
+def limit_retries(spark: SparkSession) -> Iterator[None]:
+    """Let a Connect session's calls fail after 1.5 minutes without a server.
 
-    Retry policies that the user set (``spark.client.set_retry_policies``) stay as they are.
+    This holds in the ``with`` block. Retry policies that the user has set
+    (``spark.client.set_retry_policies``) are not changed.
     """
     if not is_connect(spark):
         yield
@@ -47,15 +48,15 @@ def bounded_retries(spark: SparkSession) -> Iterator[None]:
 
 
 def give_up(spark: SparkSession) -> None:
-    """Let the calls of a session whose server is gone fail at once.
+    """Let all calls of a session fail at once, since its server is gone.
 
-    pyspark itself calls the server when the process exits, which would wait for ten minutes.
+    pyspark calls the server when the process exits, and would wait for it for ten minutes.
     """
     if is_connect(spark):
         spark.client.set_retry_policies([])
 
 
 def is_unreachable(error: Exception) -> bool:
-    """Tell whether an error says that a Connect server could not be reached, retries included."""
+    """Return whether an error means that a Connect server could not be reached, with retries."""
     status = getattr(error, "getGrpcStatusCode", lambda: None)()
     return getattr(status, "name", "") == "UNAVAILABLE"

@@ -1,4 +1,4 @@
-"""The driver's side of Spark: one job per trial, from as many threads as there are slots."""
+"""Runs trials as Spark jobs from the driver: one job per trial, one thread per slot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
 from sparkexp.engine.gpu import VISIBLE_DEVICES, local_gpus, share_out
-from sparkexp.engine.spark.connect import bounded_retries, give_up, is_connect, is_unreachable
+from sparkexp.engine.spark.connect import give_up, is_connect, is_unreachable, limit_retries
 from sparkexp.engine.spark.jobs import TrialJobs
 from sparkexp.engine.spark.resources import Resources, resource_profile
 from sparkexp.engine.spark.slots import (
@@ -28,7 +28,7 @@ from sparkexp.engine.spark.slots import (
     is_local,
     setting,
 )
-from sparkexp.engine.transfer.data import hand_over, take_back
+from sparkexp.engine.transfer.data import remove_shared_data, write_shared_data
 from sparkexp.engine.transfer.shipping import ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
 from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
@@ -42,18 +42,19 @@ __all__ = ["SparkEngine"]
 logger = logging.getLogger(__name__)
 
 N_CANCELS = 10
-# For one trial in the queue: so many slots that two become free at the same moment is rare.
+# One more trial waits in Spark's queue for every so many slots: with these, it is rare that two
+# become free at the same moment.
 SLOTS_PER_AHEAD = 16
 CANCEL_AGAIN_S = 0.5
-# The user's function, pickled: beyond this it belongs into a file that executors read.
+# The largest pickled train function; what is larger belongs into a file that executors read.
 MAX_TRAIN_MB = 100
 
 
 class SparkEngine(Engine):
     """Runs each trial as a Spark job of one task.
 
-    Spark places the task, gives it its GPU, and runs it again where an executor is lost; the
-    trial's own failures come back as results.
+    Spark chooses the executor, assigns the GPU, and runs the task again if the executor is lost.
+    The trial's own failures come back as results.
 
     Parameters
     ----------
@@ -62,11 +63,11 @@ class SparkEngine(Engine):
     train : Callable
         The train function.
     template : TrialTask
-        The task whose trial is replaced by the submitted ones.
+        The task from which each trial's task is made.
     resources : Resources
-        What a trial is given.
+        The resources of a trial.
     py_files : tuple of str
-        Further Python files for the executors.
+        More Python files for the executors.
     data : object, optional
         The first argument for the train function.
 
@@ -99,11 +100,11 @@ class SparkEngine(Engine):
         _stop_progress_bar(spark)
         self._template = replace(
             template,
-            train=_pickled(train),
+            train=_pickle_train(train),
             preload=heavy_imports(train),
             threads=resources.threads(spark),
             modules=ship(spark, train, py_files),
-            max_retries=_with_copies(spark, template.max_retries),
+            max_retries=_count_copies_as_retries(spark, template.max_retries),
         )
         self._attempts_per_job = _attempts_per_job(spark)
         self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
@@ -115,7 +116,7 @@ class SparkEngine(Engine):
         self._stopped: set[int] = set()
         self._lost = threading.Event()
         self._closing = ExitStack()
-        self._closing.enter_context(bounded_retries(spark))
+        self._closing.enter_context(limit_retries(spark))
 
     @property
     def slots(self) -> int:
@@ -124,8 +125,8 @@ class SparkEngine(Engine):
 
     @property
     def ahead(self) -> int:
-        # Only where Spark itself holds queued trials back: elsewhere they would run at once. It
-        # answers them with more executors, if it may, hence none of them there.
+        # Only if Spark holds queued trials back; otherwise they would run at once. Not with
+        # dynamic allocation, which would add executors for them.
         if self._parallelism or self._gpus.n_shares or not self._count.exact:
             return 0
         return 1 + self.slots // SLOTS_PER_AHEAD
@@ -135,7 +136,7 @@ class SparkEngine(Engine):
         return str(setting(self._spark, "spark.master") or "the Spark session")
 
     @property
-    def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # known once it is asked
+    def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # a property here
         there = self._count.now()
         if self._parallelism is None or self._parallelism <= there:
             return ()
@@ -146,9 +147,9 @@ class SparkEngine(Engine):
 
     def submit(self, trial: Trial) -> None:
         if self._data is not None and self._template.data is None:
-            # Not before the first trial: now the run's directory is there.
-            place = hand_over(self._data, self._template.logdir)
-            self._template = replace(self._template, data=place)
+            # At the first trial, since the run's directory exists only now.
+            location = write_shared_data(self._data, self._template.logdir)
+            self._template = replace(self._template, data=location)
         self._in_flight += 1
         if self._n_threads < self._in_flight:
             self._start_thread()
@@ -172,8 +173,8 @@ class SparkEngine(Engine):
                 "experiment.resume(spark, train, logdir) goes on."
             )
         self._in_flight -= len(results)
-        learnt = {module for result in results for module in result.imported}
-        if new := learnt - set(self._template.preload):
+        imported = {module for result in results for module in result.imported}
+        if new := imported - set(self._template.preload):
             self._template = replace(
                 self._template, preload=(*self._template.preload, *sorted(new))
             )
@@ -186,8 +187,8 @@ class SparkEngine(Engine):
         for _ in range(self._n_threads):
             self._submitted.put(None)
         if self._in_flight:
-            # In a thread, since a session that is gone may not answer for long; and more than
-            # once, since a job that starts at this moment is in nobody's list yet.
+            # In a thread, since a lost session may take long to answer. Several times, since a
+            # job that starts at this moment is not in Spark's list yet.
             threading.Thread(target=self._cancel_jobs, name="sparkexp-cancel", daemon=True).start()
 
     def stop(self, trial: Trial) -> None:
@@ -201,7 +202,7 @@ class SparkEngine(Engine):
         if self._lost.is_set():
             give_up(self._spark)
         if self._template.data is not None:
-            take_back(self._template.data)
+            remove_shared_data(self._template.data)
 
     def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):
@@ -216,7 +217,7 @@ class SparkEngine(Engine):
 
     def _start_thread(self) -> None:
         # Spark's job properties (pool, description, tags) are bound to threads.
-        serve = self._jobs.inheriting(self._serve)
+        serve = self._jobs.inherit_properties(self._serve)
         name = f"sparkexp-slot-{self._n_threads}"
         self._n_threads += 1
         # A daemon: a second Ctrl-C must not wait for trials.
@@ -226,9 +227,9 @@ class SparkEngine(Engine):
         while (item := self._submitted.get()) is not None:
             trial, submitted = item
             try:
-                with self._gpus.taken() as gpus:
+                with self._gpus.take() as gpus:
                     result = self._run(replace(self._template, trial=trial, gpus=gpus))
-            except Exception as error:  # ours, or Spark's in a state nobody foresaw
+            except Exception as error:  # a bug here, or an unforeseen error of Spark
                 logger.exception("%s could not be run", trial.id)
                 text = f"The trial could not be run: {type(error).__name__}: {error}"
                 result = TrialResult(trial, State.FAILED, error=text, ended=time.time())
@@ -236,7 +237,7 @@ class SparkEngine(Engine):
             self._ended.put(replace(result, submitted=submitted))
 
     def _run(self, task: TrialTask) -> TrialResult:
-        """Run a trial, again where Spark gave it up for reasons that lie outside of it."""
+        """Run a trial; run it again if Spark gave it up for reasons outside of the trial."""
         trial = task.trial
         while not self._cancelled.is_set() and trial.number not in self._stopped:
             try:
@@ -262,15 +263,16 @@ class SparkEngine(Engine):
 
 
 class _GpuPool:
-    """The GPUs of this machine, where the driver hands them out; elsewhere nothing."""
+    """The GPUs of this machine if the driver assigns them; empty if Spark does."""
 
     def __init__(self, spark: SparkSession, n_slots: int, per_trial: float | None) -> None:
         gpus = local_gpus() if is_local(spark) and not is_connect(spark) else ()
         self._free: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
         if per_trial is not None and is_local(spark) and not gpus:
             raise EnvironmentUnfitError(
-                f"gpus_per_trial={per_trial:g} needs GPUs, and nvidia-smi and {VISIBLE_DEVICES} "
-                "name none on this machine. Leave it out, or install the driver."
+                f"gpus_per_trial={per_trial:g} needs GPUs, and neither nvidia-smi nor "
+                f"{VISIBLE_DEVICES} names one on this machine. Leave it out, or install the "
+                "GPU's driver."
             )
         shares = share_out(gpus, n_slots, per_trial) if gpus else []
         self.n_shares = len(shares)
@@ -278,8 +280,8 @@ class _GpuPool:
             self._free.put(share)
 
     @contextmanager
-    def taken(self) -> Iterator[tuple[str, ...] | None]:
-        """Take a slot's GPUs for a while; None leaves the choice to Spark."""
+    def take(self) -> Iterator[tuple[str, ...] | None]:
+        """Take the GPUs of one slot for the ``with`` block; None leaves the choice to Spark."""
         if not self.n_shares:
             yield None
             return
@@ -290,13 +292,13 @@ class _GpuPool:
             self._free.put(gpus)
 
 
-def _pickled(train: Train) -> bytes:
+def _pickle_train(train: Train) -> bytes:
     """Pickle the train function.
 
     Raises
     ------
     TrainFunctionError
-        If it, or something it refers to, can't be pickled or is very large.
+        If the function, or something that it refers to, can't be pickled or is too large.
     """
     import cloudpickle
 
@@ -311,8 +313,8 @@ def _pickled(train: Train) -> bytes:
     if len(data) > MAX_TRAIN_MB * 1e6:
         raise TrainFunctionError(
             f"The train function and the data it refers to take {len(data) / 1e6:.0f} MB, more "
-            f"than the {MAX_TRAIN_MB} MB that can be sent with every trial. Hand the data over "
-            "with data=, or load it inside the function."
+            f"than the {MAX_TRAIN_MB} MB that can be sent with every trial. Pass the data with "
+            "data=, or load it inside the function."
         )
     return data
 
@@ -330,24 +332,24 @@ def _use_own_python(spark: SparkSession) -> None:
     found = shutil.which(context.pythonExec)
     # Not resolved: a virtual environment's python is a link to one outside of it.
     if found is None or Path(found).absolute() != Path(sys.executable).absolute():
-        if not _chosen(spark):
+        if not _python_is_chosen(spark):
             logger.info("Workers run %s instead of %s", sys.executable, context.pythonExec)
             context.pythonExec = sys.executable
 
 
 def _attempts_per_job(spark: SparkSession) -> int:
-    """Return how often Spark itself runs a task before it gives the job up."""
+    """Return how often Spark runs a task before it gives up the job."""
     return 1 if is_local(spark) else int(setting(spark, "spark.task.maxFailures") or 4)
 
 
-def _with_copies(spark: SparkSession, max_retries: int) -> int:
-    """Return the retries where Spark may start a copy of each attempt, which counts like one."""
+def _count_copies_as_retries(spark: SparkSession, max_retries: int) -> int:
+    """Return the number of retries; with speculation, the copy of an attempt counts as one."""
     copies = setting(spark, "spark.speculation") == "true"
     return 2 * max_retries + 1 if copies else max_retries
 
 
 def _stop_progress_bar(spark: SparkSession) -> None:
-    """Stop Spark's own progress bar: both on one line can't be read, and ours knows trials."""
+    """Stop Spark's progress bar, which would overwrite the line with the search's progress."""
     if is_connect(spark):
         return
     bar = spark.sparkContext._jsc.sc().progressBar()
@@ -355,7 +357,7 @@ def _stop_progress_bar(spark: SparkSession) -> None:
         bar.get().stop()
 
 
-def _chosen(spark: SparkSession) -> bool:
+def _python_is_chosen(spark: SparkSession) -> bool:
     return (
         bool(os.environ.get("PYSPARK_PYTHON"))
         or setting(spark, "spark.pyspark.python") is not None
@@ -363,7 +365,7 @@ def _chosen(spark: SparkSession) -> bool:
 
 
 def _is_cancelled(error: Exception) -> bool:
-    """Tell whether somebody cancelled the job: this search, or a user in Spark's pages."""
+    """Return whether the job was cancelled, by this search or by a user on Spark's pages."""
     text = str(error)
     return any(name in text for name in ("SPARK_JOB_CANCELLED", "OPERATION_CANCELED", "cancelled"))
 
@@ -378,8 +380,8 @@ def _reason(error: Exception) -> str:
         )
     if any("Python worker exited unexpectedly" in line for line in lines):
         return (
-            "its worker process was lost. Look for memory: processes that take more than there is "
-            "are killed."
+            "its worker process was lost. Check the memory: a process that takes more than there "
+            "is gets killed."
         )
     telling = [line for line in lines if "Error" in line or "Exception" in line or "ost" in line]
     return (telling or lines or [type(error).__name__])[0][:2000]

@@ -1,4 +1,4 @@
-"""What there is where tasks run: asked of every executor, without a trial."""
+"""Asks every executor about its Python, packages, GPUs and log directory, without a trial."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparkexp.engine.spark.slots import SlotCount, check_session, is_local
 from sparkexp.engine.transfer.shipping import ship
 from sparkexp.engine.worker.executor_id import executor_id
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.runs.probing import ProbedPlace, Visit, visited
+from sparkexp.runs.logdir_probe import LogdirProbe, Visit, visit_probe
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,17 +33,17 @@ __all__ = [
     "package_version",
 ]
 
-# An executor that has just come may get no task of the first rounds.
+# A new executor may get no task in the first rounds.
 N_ROUNDS = 3
-# How long the failure of a task may take to be known.
-TOLD_S = 2.0
-# Packages of one module that come under several names.
+# How long it may take until Spark lists the failure of a task.
+FAILURE_KNOWN_S = 2.0
+# Modules that several packages provide.
 ALIASES = {"tensorflow": ("tensorflow-cpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos")}
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """What one task saw.
+    """What one task saw on its executor.
 
     Parameters
     ----------
@@ -56,13 +56,13 @@ class Sighting:
     executable : str
         Path of Python.
     packages : dict
-        Versions by name of the package; None for what can't be imported.
+        Versions by name of the package; None for a package that is missing.
     announced : tuple of str
-        GPU addresses that Spark gave the task.
+        GPU addresses that Spark assigned to the task.
     gpus : tuple of str
-        GPUs that are there, by index and by name.
+        GPUs of the host, by index and by name.
     absent : tuple of str
-        Devices that the task would use and that are not there.
+        Devices that the task would use and that don't exist.
     visit : Visit, optional
         What the task could do in the log directory.
     """
@@ -100,11 +100,11 @@ class Inspection:
     Parameters
     ----------
     sightings : tuple of Sighting
-        One per task, at least one per executor that was reached.
+        One per task, so at least one for each executor that ran a task.
     n_executors : int, optional
-        Executors that Spark knows; None where it doesn't say.
+        The number of executors; None if Spark doesn't tell.
     slots : int
-        Tasks at the same time.
+        How many tasks can run at the same time.
     """
 
     sightings: tuple[Sighting, ...]
@@ -113,9 +113,9 @@ class Inspection:
 
 
 def inspect_executors(
-    spark: SparkSession, packages: Iterable[str], place: ProbedPlace | None = None
+    spark: SparkSession, packages: Iterable[str], probe: LogdirProbe | None = None
 ) -> Inspection:
-    """Run a task in every slot, until each executor has told what it sees.
+    """Run a task in every slot, until each executor has run one; return what they saw.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def inspect_executors(
         Classic or Connect.
     packages : iterable of str
         Names of packages.
-    place : ProbedPlace, optional
-        Where each task tries to read and to write.
+    probe : LogdirProbe, optional
+        A probe in the log directory, which each task reads and writes.
 
     Raises
     ------
@@ -138,21 +138,21 @@ def inspect_executors(
     sightings: list[Sighting] = []
     for _ in range(N_ROUNDS):
         n_executors = _n_executors(spark)
-        sightings += _round(spark, slots, names, place)
+        sightings += _run_round(spark, slots, names, probe)
         if len({sighting.where for sighting in sightings}) >= (n_executors or 0):
             break
     return Inspection(tuple(sightings), n_executors, slots)
 
 
-def _round(
-    spark: SparkSession, n_tasks: int, names: tuple[str, ...], place: ProbedPlace | None
+def _run_round(
+    spark: SparkSession, n_tasks: int, names: tuple[str, ...], probe: LogdirProbe | None
 ) -> list[Sighting]:
     from pyspark.sql.functions import udf
 
-    # Neither Arrow nor pandas: they may be what is missing.
-    look = udf(_looking(names, place), "string", useArrow=False)
-    rows = spark.range(0, n_tasks, 1, n_tasks).select(look("id").alias("told")).collect()
-    return [Sighting.from_json(row["told"]) for row in rows]
+    # Without Arrow and pandas, which may be missing.
+    look = udf(_make_look(names, probe), "string", useArrow=False)
+    rows = spark.range(0, n_tasks, 1, n_tasks).select(look("id").alias("sighting")).collect()
+    return [Sighting.from_json(row["sighting"]) for row in rows]
 
 
 def _n_executors(spark: SparkSession) -> int | None:
@@ -164,19 +164,21 @@ def _n_executors(spark: SparkSession) -> int | None:
 
 
 def failing_executors(spark: SparkSession) -> str:
-    """Return the executors whose tasks failed; empty where Spark doesn't say.
+    """Return the executors whose tasks failed, as text; empty if Spark doesn't tell.
+
+    Errors of Python don't say where they happened.
 
     Parameters
     ----------
     spark : SparkSession
-        Classic or Connect, after a job that failed: Python's errors don't say where.
+        Classic or Connect, after a job that failed.
     """
     if is_connect(spark):
         return ""
-    deadline = time.monotonic() + TOLD_S
+    deadline = time.monotonic() + FAILURE_KNOWN_S
     while time.monotonic() < deadline:
-        known = spark.sparkContext._jsc.sc().statusStore().executorList(False)
-        listed = [known.apply(k) for k in range(known.size())]
+        executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
+        listed = [executors.apply(k) for k in range(executors.size())]
         failing = [
             f"executor {one.id()} on {one.hostPort().rpartition(':')[0]}"
             for one in listed
@@ -188,16 +190,16 @@ def failing_executors(spark: SparkSession) -> str:
     return ""
 
 
-def _looking(names: tuple[str, ...], place: ProbedPlace | None) -> Callable[[int], str]:
+def _make_look(names: tuple[str, ...], probe: LogdirProbe | None) -> Callable[[int], str]:
     def look(task: int) -> str:
         from pyspark import TaskContext
 
-        return _sight(TaskContext.get(), names, place).to_json()
+        return _inspect_here(TaskContext.get(), names, probe).to_json()
 
     return look
 
 
-def _sight(context: Any, names: tuple[str, ...], place: ProbedPlace | None) -> Sighting:
+def _inspect_here(context: Any, names: tuple[str, ...], probe: LogdirProbe | None) -> Sighting:
     gpu = context.resources().get("gpu")
     announced = tuple(gpu.addresses) if gpu else ()
     there = gpus_there()
@@ -209,21 +211,21 @@ def _sight(context: Any, names: tuple[str, ...], place: ProbedPlace | None) -> S
         packages={name: package_version(name) for name in names},
         announced=announced,
         gpus=there,
-        absent=_absent(announced, there),
-        visit=None if place is None else visited(place),
+        absent=_find_absent(announced, there),
+        visit=None if probe is None else visit_probe(probe),
     )
 
 
-def _absent(announced: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
+def _find_absent(announced: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
     try:
         devices = visible_devices(announced, os.environ.get(VISIBLE_DEVICES)).split(",")
     except EnvironmentUnfitError:
-        return announced  # outside of what the worker may see
+        return announced  # the worker may not see these devices
     return tuple(device for device in devices if device and not is_there(device, there))
 
 
 def package_version(name: str) -> str | None:
-    """Return the version of a package whose module has its name; None where it is missing.
+    """Return the version of a package whose module has the same name; None if it is missing.
 
     Parameters
     ----------
@@ -233,7 +235,7 @@ def package_version(name: str) -> str | None:
     Returns
     -------
     str or None
-        Empty where the module is there and nobody says which version.
+        Empty if the module exists and its version is unknown.
 
     Examples
     --------
@@ -245,11 +247,11 @@ def package_version(name: str) -> str | None:
             return None
     except (ImportError, ValueError):
         return None
-    for known in (name, *ALIASES.get(name, ())):
+    for alias in (name, *ALIASES.get(name, ())):
         try:
-            return importlib.metadata.version(known)
+            return importlib.metadata.version(alias)
         except importlib.metadata.PackageNotFoundError:
             continue
-    # Spark brings its own pyspark to executors, which is no installed package.
+    # Executors get pyspark from Spark, not as an installed package.
     module = sys.modules.get(name)
     return str(getattr(module, "__version__", ""))

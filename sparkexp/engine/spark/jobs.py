@@ -1,4 +1,4 @@
-"""A trial's job: what classic and Connect sessions do differently is here, and nowhere else."""
+"""Runs a trial as a Spark job; the one module in which classic and Connect sessions differ."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["TrialJobs"]
 
 
 class TrialJobs:
-    """Runs trials as jobs of a session, each from the thread that calls.
+    """Runs trials as jobs of a session, each in the calling thread.
 
     Parameters
     ----------
     spark : SparkSession
         Classic or Connect.
     tag : str
-        What the jobs are cancelled by.
+        The tag of all jobs, by which they are cancelled.
     profile : ResourceProfile, optional
         The profile of a trial's task.
     """
@@ -47,14 +47,15 @@ class TrialJobs:
         self._tag = tag
         self._profile = profile
         self._connect = is_connect(spark)
-        # Properties of a job belong to a Java thread, and to ours only where each has its own.
+        # A job's properties belong to a Java thread. They can be set per Python thread only if
+        # each of these has a Java thread of its own.
         pinned = os.environ.get("PYSPARK_PIN_THREAD", "true").lower() == "true"
         self._by_property = pinned and not self._connect
         self._prepared = threading.local()
 
     def run(self, task: TrialTask) -> TrialResult:
-        """Run a trial and return what became of it; raise what Spark raises."""
-        with self._tagged(self._own_tag(task.trial), f"sparkexp {task.trial.id}"):
+        """Run a trial and return its result; raise Spark's error if the job fails."""
+        with self._tag_jobs(self._own_tag(task.trial), f"sparkexp {task.trial.id}"):
             if self._by_property:
                 self._spark.sparkContext.setLocalProperty(ORDER, json.dumps(order_of(task)))
                 frame = self._frame_for_all(without_order(task))
@@ -63,18 +64,18 @@ class TrialJobs:
             rows = frame.collect()
         return TrialResult.from_json(json.loads(rows[0]["result"]))
 
-    def inheriting(self, target: Callable[[], None]) -> Callable[[], None]:
-        """Let a function that another thread runs have this thread's pool, tags and the like."""
+    def inherit_properties(self, target: Callable[[], None]) -> Callable[[], None]:
+        """Return a function that takes this thread's pool and tags along to another thread."""
         from pyspark.sql import is_remote
         from pyspark.util import inheritable_thread_target
 
         if self._connect and not is_remote():
-            return target  # a process with a classic session, too: pyspark looks at that one only
-        inheriting: Callable[[], None] = inheritable_thread_target(self._spark)(target)
-        return inheriting
+            return target  # there is a classic session, too, and pyspark would look at that one
+        wrapped: Callable[[], None] = inheritable_thread_target(self._spark)(target)
+        return wrapped
 
     def cancel(self, trial: Trial | None = None) -> None:
-        """Cancel the jobs that run, or that of one trial."""
+        """Cancel all running jobs, or the job of one trial."""
         tag = self._tag if trial is None else self._own_tag(trial)
         if self._connect:
             self._spark.interruptTag(tag)
@@ -85,22 +86,22 @@ class TrialJobs:
         return f"{self._tag}-{trial.number}"
 
     def _frame_for_all(self, template: TrialTask) -> DataFrame:
-        """Return this thread's frame, whose plan Spark makes once for all trials."""
-        known: tuple[TrialTask, DataFrame] | None = getattr(self._prepared, "frame", None)
-        if known is None or known[0] != template:
-            known = template, self._frame(template)
-            self._prepared.frame = known
-        return known[1]
+        """Return this thread's frame for all trials, which Spark plans only once."""
+        prepared: tuple[TrialTask, DataFrame] | None = getattr(self._prepared, "frame", None)
+        if prepared is None or prepared[0] != template:
+            prepared = template, self._frame(template)
+            self._prepared.frame = prepared
+        return prepared[1]
 
     def _frame(self, task: TrialTask) -> DataFrame:
-        # One row in one partition; other ways to make it put several trials into a task. The
-        # same range for all: Spark compiles its bounds into the code that it makes for a job.
+        # One row in one partition. Other ways to make it can put several trials into one task. All
+        # trials have the same range, since Spark compiles its bounds into the job's code.
         rows = self._spark.range(0, 1, 1, 1)
         return rows.mapInArrow(spark_function(task), RESULT_SCHEMA, profile=self._profile)
 
     @contextmanager
-    def _tagged(self, own: str, description: str) -> Iterator[None]:
-        """Tag the jobs that this thread starts meanwhile, and describe them in Spark's pages."""
+    def _tag_jobs(self, own: str, description: str) -> Iterator[None]:
+        """Tag and describe the jobs that this thread starts in the ``with`` block."""
         tags = (self._tag, own)
         if self._connect:
             for tag in tags:
@@ -111,8 +112,8 @@ class TrialJobs:
                 for tag in tags:
                     self._spark.removeTag(tag)
             return
-        # The session's own tags exist on classic sessions, too, but interruptTag finds no job
-        # there (pyspark 4.3.0): the context's are those that cancel.
+        # Classic sessions have tags, too, but interruptTag finds no job by them (pyspark 4.3.0):
+        # cancelling needs the tags of the context.
         context = self._spark.sparkContext
         for tag in tags:
             context.addJobTag(tag)

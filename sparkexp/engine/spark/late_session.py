@@ -1,4 +1,4 @@
-"""A session that is built when a search has been checked, and not before."""
+"""A session that is built only after the search's arguments were checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ __all__ = ["LateSession"]
 
 
 class LateSession:
-    """Stands for a session in a call; starting Spark takes seconds, and a typing error none.
+    """Takes the place of a session in a call, so that a wrong argument is reported at once.
+
+    Starting Spark takes seconds; `started` does it after the checks.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ class LateSession:
         self._built: SparkSession | None = None
 
     def started(self) -> SparkSession:
-        """Return the session of this process, built by the first call if there is none.
+        """Return the session of this process; the first call builds it if there is none.
 
         Raises
         ------
@@ -44,11 +46,11 @@ class LateSession:
         if found is None:
             found = self._built = build_session(self._app_name, self._master)
             if "PYSPARK_GATEWAY_PORT" not in os.environ and not is_connect(found):
-                found.sparkContext.setLogLevel("ERROR")  # nobody chose a level
+                found.sparkContext.setLogLevel("ERROR")  # nobody has chosen a level
         return found
 
     def close(self) -> None:
-        """Stop the session, if it was built here."""
+        """Stop the session if this object built it."""
         if self._built is not None:
             self._built.stop()
             self._built = None

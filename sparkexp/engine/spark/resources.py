@@ -1,4 +1,4 @@
-"""What a trial is given: cores, GPUs, threads."""
+"""The resources of a trial: cores, GPUs, threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Resources", "resource_profile"]
 
 @dataclass(frozen=True)
 class Resources:
-    """What the user asked for; None stands for what the session's settings say.
+    """The resources that the user asked for; None means that the session's settings decide.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Resources:
     cpus : int, optional
         Cores of a trial.
     gpus : float, optional
-        GPUs of a trial, or the fraction of one.
+        GPUs of a trial; 0.5 is half of one.
     limit_threads : bool
         Whether numeric libraries get as many threads as the trial has cores.
     """
@@ -37,26 +37,26 @@ class Resources:
     limit_threads: bool = True
 
     def threads(self, spark: SparkSession) -> int | None:
-        """Return the threads of a trial; None for the libraries' own choice."""
+        """Return the number of threads of a trial; None leaves it to the libraries."""
         if not self.limit_threads:
             return None
         return self.cpus or int(setting(spark, "spark.task.cpus") or 1)
 
 
 def resource_profile(spark: SparkSession, resources: Resources) -> ResourceProfile | None:
-    """Return the profile for a trial's task; None where the session's settings will do.
+    """Return the resource profile of a trial's task; None if the session's settings are enough.
 
     Parameters
     ----------
     spark : SparkSession
         Classic or Connect.
     resources : Resources
-        What the user asked for.
+        The resources that the user asked for.
 
     Raises
     ------
     EnvironmentUnfitError
-        If the session can't give different tasks different resources.
+        If the session's master doesn't support resource profiles.
     """
     if (resources.cpus is None and resources.gpus is None) or is_local(spark):
         return None  # on one machine the driver counts cores and assigns GPUs itself

@@ -1,4 +1,4 @@
-"""Builds a session where the user has none: for the demo and the command line."""
+"""Builds a session for the demo and the command line, where the user gives none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_JAVA", "build_session", "check_java", "error_text"]
 
-# What pyspark 4 runs on.
+# pyspark 4 needs it.
 MIN_JAVA = 17
 MAX_CAUSES = 5
 
@@ -26,7 +26,7 @@ MAX_CAUSES = 5
 def build_session(
     app_name: str, master: str | None = None, settings: Mapping[str, str] | None = None
 ) -> SparkSession:
-    """Return a session: that of spark-submit, or one on the master given, or a local one.
+    """Return a session: on the given master, else that of spark-submit, else a local one.
 
     Parameters
     ----------
@@ -51,15 +51,15 @@ def build_session(
     from pyspark.sql import SparkSession
 
     if python := settings.get("spark.pyspark.python"):
-        os.environ["PYSPARK_PYTHON"] = python  # spark-submit would, for the driver's process
-    # Workers on this machine need this Python and no other that is first on the PATH.
+        os.environ["PYSPARK_PYTHON"] = python  # as spark-submit does in the driver's process
+    # Workers on this machine must run this Python, not the first one on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name)
     under_submit = "PYSPARK_GATEWAY_PORT" in os.environ
     if master or not under_submit:
         builder = builder.master(master or "local[2]")
     if not under_submit:
-        # Nobody asked for a web server, and Spark's progress would overwrite ours.
+        # A web server is not needed, and Spark's progress bar would overwrite the search's.
         builder = builder.config("spark.ui.enabled", "false")
         builder = builder.config("spark.ui.showConsoleProgress", "false")
     for key, value in settings.items():
@@ -79,12 +79,12 @@ def _connected(app_name: str, url: str, settings: Mapping[str, str]) -> SparkSes
 
 
 def error_text(error: Exception) -> str:
-    """Return all that Spark says of an error: Java's causes name the host, Python's text does not.
+    """Return the text of a Spark error with Java's causes, which name the host.
 
     Parameters
     ----------
     error : Exception
-        What a session or a job raised.
+        The error of a session or a job.
     """
     parts = [str(error)]
     cause = getattr(error, "_origin", None) or getattr(error, "java_exception", None)
@@ -97,12 +97,12 @@ def error_text(error: Exception) -> str:
 
 
 def check_java() -> str:
-    """Find out whether Spark can start here, and return the version of Java.
+    """Check that there is a Java for Spark, and return its version and path.
 
     Raises
     ------
     EnvironmentUnfitError
-        If there is no Java, or one that is too old.
+        If Java is missing or too old.
     """
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")

@@ -1,1 +1,1 @@
-"""Code, data and files on their way between the driver and its trials."""
+"""Sends code, data and files to trials, and their files to the log directory."""

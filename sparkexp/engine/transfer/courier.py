@@ -1,4 +1,4 @@
-"""Trials' files on their way to another storage, as the worker sees it.
+"""The courier: a process beside the worker that sends trials' files to another storage.
 
 ::
 
@@ -8,8 +8,9 @@
        │                                      seconds; what is left, when the worker has ended
        └ works on local files only
 
-The clients of other storage start threads, which a process that forks trials must not have: hence
-a process of its own, which lives as long as the worker and starts with its first trial.
+The clients of other storage start threads. A process that forks trials must not have threads, so
+the courier is a process of its own. It starts with the worker's first trial and ends after it.
+This module is the worker's side; `delivery` is what the process does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 __all__ = ["Courier", "courier"]
 
-# As for a spawned trial: where the package was shipped, the path alone makes it importable.
+# The process gets the search path, by which alone it finds a package that was sent along.
 _START = (
     "import json, os, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline());"
     " from sparkexp.engine.transfer.delivery import serve;"
@@ -32,21 +33,21 @@ _START = (
 
 
 class Courier:
-    """The worker's end of the process; it is made when it is needed, and anew where it is gone."""
+    """The worker's side of the courier. It starts the process when needed, and restarts it."""
 
     def __init__(self) -> None:
-        self._owner = 0  # the process whose courier it is; a fork of that one needs its own
+        self._owner = 0  # the process that started the courier; a fork of it needs its own
         self._process: subprocess.Popen[bytes] | None = None
 
-    def begin(self, root: str, place: str) -> None:
-        """Keep a directory's copy at a URL in step from now on; the answer is not waited for."""
+    def begin(self, root: str, location: str) -> None:
+        """Start sending the changes in a directory to a URL; don't wait for an answer."""
         try:
-            self._tell({"do": "begin", "root": root, "place": place})
+            self._tell({"do": "begin", "root": root, "location": location})
         except OSError:
-            self.close()  # `end` begins anew
+            self.close()  # the request `end` starts it again
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Let something be done, and return what became of it: an ``error``, if there is one."""
+        """Send a request and return the answer, which has an ``error`` if the request failed."""
         answer: dict[str, Any]
         for _ in range(2):
             try:
@@ -55,24 +56,24 @@ class Courier:
             except OSError:
                 line = b""
             except BaseException:
-                self.close()  # of what was asked, the answer is still to come
+                self.close()  # the answer to this request would be taken for the next one's
                 raise
             if line.endswith(b"\n"):
                 answer = json.loads(line)
                 return answer
-            self.close()  # it was killed, or could not start: everything may be asked again
+            self.close()  # it was killed, or could not start: a request may be repeated
         return {"error": "the process that sends the trials' files could not run"}
 
     def close(self) -> None:
-        """Let it send what is left and end; that is not waited for."""
+        """Tell the process to send what is left and to end; don't wait for it."""
         if self._owner == os.getpid() and self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 assert pipe is not None
                 try:
                     pipe.close()
                 except OSError:
-                    pass  # it is gone
-            # It may take a while yet.
+                    pass  # the process has ended
+            # The end may take a while.
             threading.Thread(target=self._process.wait, name="courier's end", daemon=True).start()
         self._owner, self._process = 0, None
 
@@ -89,7 +90,7 @@ class Courier:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._owner != os.getpid():
-            # A session of its own: it outlives what ends the worker's process group.
+            # In a session of its own: it survives a signal to the worker's process group.
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _START],
                 stdin=subprocess.PIPE,

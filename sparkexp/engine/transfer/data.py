@@ -1,4 +1,4 @@
-"""Hands one object to many trials: written once, mapped into each trial's memory."""
+"""Gives one object to many trials: it is written once and mapped into each trial's memory."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from typing import Any
 
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import RemoteFiles, joined, reached
+from sparkexp.storage.remote_files import RemoteFiles, join_location, storage_errors
 
-__all__ = ["hand_over", "read_data", "take_back", "write_data"]
+__all__ = ["write_shared_data", "read_data", "remove_shared_data", "write_data"]
 
 logger = logging.getLogger(__name__)
 
-# In the run's directory while the search runs.
+# The file in the run's directory while the search runs.
 _NAME = "data.pickle"
 
-# Arrays start where the widest vector loads like it.
+# Arrays start at multiples of this, as the widest vector instructions need it.
 ALIGNMENT = 64
 _COUNT = struct.Struct("<Q")
 
 
-def hand_over(data: object, logdir: str) -> str:
-    """Write an object where all executors find it, and return the place.
+def write_shared_data(data: object, logdir: str) -> str:
+    """Write an object to the log directory, where all executors find it; return its location.
 
     Parameters
     ----------
@@ -49,32 +49,31 @@ def hand_over(data: object, logdir: str) -> str:
         path = Path(logdir, _NAME)
         write_data(data, path)
         return str(path)
-    with reached(logdir), tempfile.TemporaryDirectory() as folder:
+    with storage_errors(logdir), tempfile.TemporaryDirectory() as folder:
         path = Path(folder, _NAME)
         write_data(data, path)
         files = RemoteFiles(logdir)
-        # Executors keep copies: other data have another name. Of a driver that was killed, some
-        # may have been left.
+        # Executors keep copies, so other data need another name. Remove what a killed driver left.
         head, tail = _NAME.split(".")
         for name in files.names(""):
             if name.startswith(f"{head}-") and name.endswith(f".{tail}"):
                 files.remove(name)
         name = f"{head}-{uuid.uuid4().hex[:12]}.{tail}"
         files.write(name, path)
-    return joined(logdir, name)
+    return join_location(logdir, name)
 
 
-def take_back(place: str) -> None:
-    """Remove what `hand_over` wrote."""
-    if not is_remote(place):
-        Path(place).unlink(missing_ok=True)
+def remove_shared_data(location: str) -> None:
+    """Remove the file that `write_shared_data` wrote."""
+    if not is_remote(location):
+        Path(location).unlink(missing_ok=True)
         return
-    logdir, _, name = place.rpartition("/")
+    logdir, _, name = location.rpartition("/")
     try:
-        with reached(logdir):
+        with storage_errors(logdir):
             RemoteFiles(logdir).remove(name)
     except StorageError as error:
-        logger.warning("%s is left: %s", place, error)
+        logger.warning("%s could not be removed: %s", location, error)
 
 
 def write_data(data: object, path: Path) -> int:
@@ -83,15 +82,15 @@ def write_data(data: object, path: Path) -> int:
     Parameters
     ----------
     data : object
-        Arrays, a pandas or Spark DataFrame, or anything that can be pickled. What is not an
-        array is copied by every reader.
+        Arrays, a pandas or Spark DataFrame, or anything that can be pickled. Every reader copies
+        what is not an array.
     path : Path
-        The file; written aside and renamed.
+        The file. It appears when it is complete.
 
     Returns
     -------
     int
-        Bytes written.
+        The size in bytes.
 
     Raises
     ------
@@ -107,8 +106,8 @@ def write_data(data: object, path: Path) -> int:
         head = cloudpickle.dumps(data, protocol=5, buffer_callback=buffers.append)
     except Exception as error:
         raise InvalidArgumentError(
-            f"data is sent to executors, and it can't be pickled: {type(error).__name__}: "
-            f"{error}. Hand over arrays, a DataFrame or plain objects."
+            f"data must be something that can be pickled, since it is sent to executors: "
+            f"{type(error).__name__}: {error}. Give arrays, a DataFrame or plain objects."
         ) from error
     views = [buffer.raw() for buffer in buffers]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,10 +125,10 @@ def write_data(data: object, path: Path) -> int:
 
 
 def read_data(path: Path) -> Any:
-    """Return the object that `write_data` wrote; its arrays lie in the file's pages.
+    """Return the object that `write_data` wrote; its arrays are mapped from the file.
 
-    All readers on a host share those pages. One that writes to an array gets its own copy of the
-    pages it writes to.
+    All readers on a host share the file's pages in memory. A reader that writes to an array gets
+    its own copy of the pages that it writes to.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the courier's process does; see `courier`."""
+"""The work of the courier's process; see `courier`."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from typing import IO, Any, BinaryIO, TypeVar
 
 from sparkexp.engine.transfer.shipping import private_folder
 from sparkexp.runs.upload import Upload, UploadThread
-from sparkexp.storage.remote_files import RemoteFiles, below
+from sparkexp.storage.remote_files import RemoteFiles, path_below
 
 __all__ = ["Delivery", "serve"]
 
-# How long a trial's end, or its beginning, waits for a storage that is away.
-PATIENCE_S = 60.0
-# The same for what comes while it is known to be away.
-SHORT_PATIENCE_S = 2.0
+# How long the beginning or the end of a trial waits for a storage that can't be reached.
+TIMEOUT_S = 60.0
+# The same once the last call has failed.
+SHORT_TIMEOUT_S = 2.0
 RETRY_S = 1.0
 
 _T = TypeVar("_T")
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Do what the worker asks for until it ends; then send what is left."""
-    # What a library prints must not look like an answer.
+    """Answer the worker's requests until it ends; then send what is left."""
+    # Answers go to stdout: what a library prints must go elsewhere.
     os.dup2(2, 1)
     delivery = Delivery()
     for line in requests:
         request = json.loads(line)
-        what = request.pop("do")
-        if what == "begin":
+        action = request.pop("do")
+        if action == "begin":
             delivery.begin(**request)
             continue
-        answer = delivery.attempt(what, request)
+        answer = delivery.attempt(action, request)
         try:
             answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
@@ -56,40 +56,40 @@ class Delivery:
         self._threads: dict[str, UploadThread] = {}
         self._shared: dict[str, IO[str]] = {}
         self._connections: dict[str, RemoteFiles] = {}
-        self._away = False
+        self._unreachable = False
 
-    def attempt(self, what: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to a request; whatever goes wrong is an answer, too."""
-        does: dict[str, Callable[..., dict[str, Any]]] = {
+    def attempt(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request; an error is an answer, too."""
+        actions: dict[str, Callable[..., dict[str, Any]]] = {
             "end": self.end, "data": self.data, "tree": self.tree,
         }  # fmt: skip
         try:
-            return does[what](**request)
+            return actions[action](**request)
         except Exception as error:  # clients have their own classes
             return {"error": f"{type(error).__name__}: {error}"}
 
-    def begin(self, root: str, place: str) -> None:
-        """Send what changes in a directory, until `end`."""
-        self._uploads[root] = Upload(Path(root), place, files=self._connections.get(place))
+    def begin(self, root: str, location: str) -> None:
+        """Start sending the changes in a directory; `end` stops it."""
+        self._uploads[root] = Upload(Path(root), location, files=self._connections.get(location))
         self._threads[root] = UploadThread(self._uploads[root])
 
-    def end(self, root: str, place: str, last: str = "") -> dict[str, Any]:
-        """Send all that is left in a directory, then remove it and the one around it.
+    def end(self, root: str, location: str, last: str = "") -> dict[str, Any]:
+        """Send everything that is left in a directory, then remove the directory and its parent.
 
         Parameters
         ----------
-        root, place : str
-            As `begin` got them.
+        root, location : str
+            The arguments of `begin`.
         last : str
-            The file that is sent when all others are there.
+            The file that is sent after all others.
         """
         if root not in self._threads:
-            self.begin(root, place)
+            self.begin(root, location)
         self._uploads[root].last = last
         error = self._finish(root)
         if error is not None:
             return {"error": f"{type(error).__name__}: {error}"}
-        # It can be written: then what had to be left before may go, too.
+        # The storage can be written again: send what earlier trials had to leave.
         for other in [name for name in self._uploads if name not in self._threads]:
             self._threads[other] = UploadThread(self._uploads[other])
             if self._finish(other) is not None:
@@ -98,58 +98,57 @@ class Delivery:
 
     def _finish(self, root: str) -> Exception | None:
         thread = self._threads.pop(root)
-        error = thread.finish(SHORT_PATIENCE_S if self._away else PATIENCE_S)
-        self._away = error is not None
+        error = thread.finish(SHORT_TIMEOUT_S if self._unreachable else TIMEOUT_S)
+        self._unreachable = error is not None
         if error is None:
             upload = self._uploads.pop(root)
             if upload.files is not None:
-                # Kept: to make a client takes longer than to send a trial's files.
-                self._connections[upload.place] = upload.files
+                # Kept, since connecting takes longer than sending a trial's files.
+                self._connections[upload.location] = upload.files
             shutil.rmtree(Path(root).parent, ignore_errors=True)
         return error
 
-    def data(self, place: str) -> dict[str, Any]:
-        """Fetch a file once for all trials on this host, and return its path."""
-        digest = hashlib.sha256(place.encode()).hexdigest()[:16]
+    def data(self, location: str) -> dict[str, Any]:
+        """Fetch a file once for all trials on this host; the answer has its ``path``."""
+        digest = hashlib.sha256(location.encode()).hexdigest()[:16]
         target = private_folder() / f"data-{digest}.pickle"
-        if place not in self._shared:
-            self._shared[place] = self._patiently(lambda: _shared_copy(place, target))
+        if location not in self._shared:
+            self._shared[location] = self._retry(lambda: _shared_copy(location, target))
         return {"path": str(target)}
 
-    def tree(self, place: str, listed: str, target: str) -> dict[str, Any]:
-        """Fetch what a trial has left, if all of it is there, and return whether it is.
+    def tree(self, location: str, list_name: str, target: str) -> dict[str, Any]:
+        """Fetch the checkpoints of a trial; the answer says whether all of them were ``found``.
 
         Parameters
         ----------
-        place : str
-            The trial's directory.
-        listed : str
-            The file that names what there is.
+        location : str
+            The URL of the trial's directory.
+        list_name : str
+            The file in it that lists the files to fetch.
         target : str
             The local directory.
         """
-
-        files = self._patiently(lambda: RemoteFiles(place))
-        names = self._patiently(lambda: files.read(listed))
+        files = self._retry(lambda: RemoteFiles(location))
+        names = self._retry(lambda: files.read(list_name))
         if names is None:
             return {"found": False}
-        paths = {name: below(Path(target), name) for name in json.loads(names)}
+        paths = {name: path_below(Path(target), name) for name in json.loads(names)}
 
         def fetch() -> bool:
             return all([files.fetch(name, path) for name, path in paths.items()])
 
-        return {"found": self._patiently(fetch)}
+        return {"found": self._retry(fetch)}
 
     def close(self) -> None:
-        """Send what is left, also of trials that did not come to their end."""
+        """Send what is left, also of trials that were interrupted."""
         for root, upload in list(self._uploads.items()):
             self._threads.setdefault(root, UploadThread(upload))
             self._finish(root)
         for lock in self._shared.values():
             _drop_shared_copy(lock)
 
-    def _patiently(self, action: Callable[[], _T]) -> _T:
-        deadline = time.monotonic() + (SHORT_PATIENCE_S if self._away else PATIENCE_S)
+    def _retry(self, action: Callable[[], _T]) -> _T:
+        deadline = time.monotonic() + (SHORT_TIMEOUT_S if self._unreachable else TIMEOUT_S)
         while True:
             try:
                 return action()
@@ -159,10 +158,11 @@ class Delivery:
                 time.sleep(RETRY_S)
 
 
-def _shared_copy(place: str, target: Path) -> IO[str]:
-    """Fetch a file unless another process of this host has; return the lock that keeps it.
+def _shared_copy(location: str, target: Path) -> IO[str]:
+    """Fetch a file unless another process on this host did; return a lock on the copy.
 
-    Whoever uses the copy holds the lock with others; alone only who fetches or removes it.
+    A process that uses the copy has a shared lock. One that fetches or removes it needs the
+    exclusive lock.
     """
     path = target.with_suffix(".lock")
     while True:
@@ -173,9 +173,9 @@ def _shared_copy(place: str, target: Path) -> IO[str]:
                 return lock
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.exists():
-                folder, _, name = place.rpartition("/")
+                folder, _, name = location.rpartition("/")
                 if not RemoteFiles(folder).fetch(name, target):
-                    raise FileNotFoundError(f"{place} is not there")
+                    raise FileNotFoundError(f"there is no file {location}")
             fcntl.flock(lock, fcntl.LOCK_SH)
             if _is_kept(target, path, lock):
                 return lock
@@ -186,7 +186,7 @@ def _shared_copy(place: str, target: Path) -> IO[str]:
 
 
 def _is_kept(target: Path, path: Path, lock: IO[str]) -> bool:
-    """Tell whether a copy is there and the lock its own: its last user may have removed both."""
+    """Return whether the copy exists and this is its lock; its last user may have removed both."""
     try:
         return target.exists() and os.path.samestat(path.stat(), os.stat(lock.fileno()))
     except FileNotFoundError:
@@ -194,7 +194,7 @@ def _is_kept(target: Path, path: Path, lock: IO[str]) -> bool:
 
 
 def _drop_shared_copy(lock: IO[str]) -> None:
-    """Remove a file that no process of this host needs any more."""
+    """Remove a copy and its lock, unless another process on this host uses it."""
     with lock, suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path = Path(lock.name)

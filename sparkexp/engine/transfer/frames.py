@@ -1,4 +1,4 @@
-"""Writes a Spark DataFrame as Parquet to any file system, from the executors."""
+"""Writes a Spark DataFrame as Parquet from the executors to any file system."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 __all__ = ["write_frame", "write_partition"]
 
-# What a task reports of the file that it wrote.
+# The row that a task returns about the file that it wrote.
 SCHEMA = "name string, n_rows long"
-# Rows are collected up to this size before they are written: a file is read in such parts.
+# The size of a row group: rows are collected up to it, then written together.
 PART_BYTES = 32 << 20
 _PYTHON_ERROR = re.compile(r"(?!org\.|java\.)[\w.]+(Error|Exception): ")
 
 
-def write_frame(frame: DataFrame, place: str, overwrite: bool) -> str:
-    """Write a frame's rows to a directory, a file per partition, and return its address.
+def write_frame(frame: DataFrame, location: str, overwrite: bool) -> str:
+    """Write a frame to a directory, a file per partition, and return the directory.
 
     Spark's own writer needs jars for S3 that not every cluster has. Here Python writes, with the
-    same clients and the same environment that train functions read with.
+    same clients and environment with which train functions read.
 
     Parameters
     ----------
     frame : DataFrame
-        Of a classic or a Connect session.
-    place : str
+        A frame of a classic or Connect session.
+    location : str
         A path or a URL.
     overwrite : bool
         Whether what an earlier call wrote there is removed first.
@@ -52,19 +52,19 @@ def write_frame(frame: DataFrame, place: str, overwrite: bool) -> str:
     InvalidArgumentError
         If the frame has no rows.
     StorageError
-        If the place is in use or can't be written to.
+        If the location is in use or can't be written.
     """
-    place = place.rstrip("/") if is_remote(place) else str(local_path(place))
-    filesystem, path = open_filesystem(place)
+    location = location.rstrip("/") if is_remote(location) else str(local_path(location))
+    filesystem, path = open_filesystem(location)
     try:
-        _claim(filesystem, path, place, overwrite)
+        _claim(filesystem, path, location, overwrite)
         ship(frame.sparkSession, write_frame)
-        written = frame.mapInArrow(_writer(place, uuid.uuid4().hex[:8]), SCHEMA).collect()
+        written = frame.mapInArrow(_writer(location, uuid.uuid4().hex[:8]), SCHEMA).collect()
         if not written:
             filesystem.rm(path, recursive=True)
             raise InvalidArgumentError(
-                "A frame must have rows to be saved, got one without any. Look at what it is made "
-                f"from, or at its filters; {place!r} has been removed again."
+                "A frame must have rows to be saved, and this one has none. Check its source and "
+                f"its filters; {location!r} has been removed again."
             )
         files = sorted(row.name for row in written)
         _remove_others(filesystem, path, files)
@@ -74,27 +74,27 @@ def write_frame(frame: DataFrame, place: str, overwrite: bool) -> str:
         raise
     except Exception as error:  # Spark and the file systems have errors of their own
         raise StorageError(
-            f"A place must be writable from the driver and from the executors, and {place!r} is "
-            f"not: {_last_line(error)}. Check the address, and the server and credentials in the "
-            "environment of both (spark.executorEnv.NAME sets that of executors)."
+            f"The directory must be writable from the driver and the executors, and {location!r} "
+            f"is not: {_last_line(error)}. Check the address, and the server and credentials in "
+            "the environment of both (spark.executorEnv.NAME sets a variable of executors)."
         ) from error
-    return place
+    return location
 
 
-def _claim(filesystem: AbstractFileSystem, path: str, place: str, overwrite: bool) -> None:
+def _claim(filesystem: AbstractFileSystem, path: str, location: str, overwrite: bool) -> None:
     manifest = read_manifest(filesystem, path)
     there = manifest is not None or filesystem.exists(path)
     if there and not overwrite and (manifest is not None or filesystem.ls(path)):
         raise StorageError(
-            f"A frame must be saved to a new or empty directory, and {place!r} is in use. Name "
+            f"A frame must be saved to a new or empty directory, and {location!r} is in use. Name "
             "another one, or give overwrite=True to replace what save_frame wrote there."
         )
     if manifest is not None:
         filesystem.rm(path, recursive=True)
     elif there and filesystem.ls(path):
         raise StorageError(
-            f"overwrite=True replaces only what save_frame wrote, and {place!r} holds something "
-            "else. Remove it yourself, or name another directory."
+            f"overwrite=True replaces only what save_frame wrote, and {location!r} holds "
+            "something else. Remove that yourself, or name another directory."
         )
     make_directory(filesystem, path)
     _write_manifest(filesystem, path, complete=False)
@@ -105,7 +105,7 @@ def _write_manifest(filesystem: AbstractFileSystem, path: str, **content: Any) -
 
 
 def _remove_others(filesystem: AbstractFileSystem, path: str, files: list[str]) -> None:
-    # Attempts that were repeated: our reader goes by the manifest, others by what is there.
+    # Files of repeated attempts: our reader would skip them, other readers would not.
     for found in filesystem.ls(path, detail=False):
         name = found.rstrip("/").rpartition("/")[2]
         if name.startswith("part-") and name not in files:
@@ -113,16 +113,16 @@ def _remove_others(filesystem: AbstractFileSystem, path: str, files: list[str]) 
 
 
 def _last_line(error: Exception) -> str:
-    """Return what went wrong, of Spark's errors what Python said on the executor."""
+    """Return the line that says what went wrong: the executor's Python error, if there is one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if _PYTHON_ERROR.match(line)]
     return (said or lines or [type(error).__name__])[-1]
 
 
 def _writer(
-    place: str, key: str
+    location: str, key: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return what an executor does with a partition."""
+    """Return the function that writes a partition on an executor."""
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow
@@ -133,18 +133,18 @@ def _writer(
         context = TaskContext.get()
         assert context is not None
         name = f"part-{context.partitionId():05d}-{key}-{context.taskAttemptId()}.parquet"
-        n_rows = write_partition(place, name, batches)
+        n_rows = write_partition(location, name, batches)
         if n_rows:
             yield pyarrow.RecordBatch.from_pydict({"name": [name], "n_rows": [n_rows]})
 
     return write
 
 
-def write_partition(place: str, name: str, batches: Iterator[pa.RecordBatch]) -> int:
-    """Write batches to a file of a directory and return how many rows; none, no file."""
+def write_partition(location: str, name: str, batches: Iterator[pa.RecordBatch]) -> int:
+    """Write batches to a file and return the number of rows; without rows there is no file."""
     import pyarrow.parquet
 
-    filesystem, path = open_filesystem(place)
+    filesystem, path = open_filesystem(location)
     n_rows = 0
     file = writer = None
     try:

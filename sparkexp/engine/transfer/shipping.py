@@ -1,4 +1,4 @@
-"""Brings sparkexp and the user's own modules to executors that have neither."""
+"""Sends sparkexp and the user's own modules to executors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["private_folder", "ship", "user_modules"]
 
 PACKAGE = "sparkexp"
 MAX_MODULES_MB = 50
-# One date for all members: equal contents make equal archives, which Spark ships once.
+# The same date for all members: equal contents make equal archives, which Spark sends once.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -43,15 +43,15 @@ def ship(spark: SparkSession, train: Train, py_files: tuple[str, ...] = ()) -> t
     spark : SparkSession
         Classic or Connect.
     train : Callable
-        The train function; modules that it imports and that lie outside of the installed
-        packages are sent along, whole top-level packages at a time.
+        The train function. Modules that it imports are sent along, unless they belong to an
+        installed package; of a package all modules are sent.
     py_files : tuple of str
-        Further .py, .zip or .egg files.
+        More .py, .zip or .egg files.
 
     Returns
     -------
     tuple of str
-        The names under which executors find the user's modules, for their search path.
+        The names of the files with the user's modules, for the executors' search path.
     """
     archives = [_archive(PACKAGE, _package_members(files(PACKAGE), PACKAGE))]
     members = [member for module in user_modules(train) for member in _module_members(module)]
@@ -67,12 +67,14 @@ def ship(spark: SparkSession, train: Train, py_files: tuple[str, ...] = ()) -> t
 
 
 def user_modules(train: Train) -> list[str]:
-    """Return the top-level modules that a function uses and that belong to nobody's package.
+    """Return the top-level modules that a function uses and that are not installed.
+
+    Modules that those modules import are included.
 
     Parameters
     ----------
     train : Callable
-        The train function; it is not called. The modules that its modules import are found, too.
+        The train function; it is not called.
     """
     found: set[str] = set()
     queue = referred_modules(train)
@@ -82,16 +84,16 @@ def user_modules(train: Train) -> list[str]:
             found.add(name)
             for path, content in _module_members(name):
                 if path.endswith(".py"):
-                    queue += _imports_of(content)
+                    queue += _find_imports(content)
     return sorted(found)
 
 
-def _imports_of(source: bytes) -> set[str]:
+def _find_imports(source: bytes) -> set[str]:
     """Return the top-level modules that a source file imports, anywhere in it."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return set()  # a template, or for another Python: importing it would fail here as well
+        return set()  # a template, or for another version of Python: it can't be imported anyway
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -102,19 +104,19 @@ def _imports_of(source: bytes) -> set[str]:
 
 
 def _is_local(name: str) -> bool:
-    """Tell whether a module is neither Python's own nor an installed package's."""
+    """Return whether a module belongs neither to Python nor to an installed package."""
     if name in sys.stdlib_module_names or name in sys.builtin_module_names:
         return False
     spec = _spec(name)
     if spec is None:
         return False
-    places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
+    locations = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
     installed = {sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")}
     return all(
-        place not in ("built-in", "frozen")
-        and not any(Path(place).is_relative_to(root) for root in installed)
-        and not {"site-packages", "dist-packages"} & set(Path(place).parts)
-        for place in places
+        location not in ("built-in", "frozen")
+        and not any(Path(location).is_relative_to(root) for root in installed)
+        and not {"site-packages", "dist-packages"} & set(Path(location).parts)
+        for location in locations
     )
 
 
@@ -137,7 +139,7 @@ def _module_members(name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _package_members(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Return the Python files below a folder, read in a fixed order."""
+    """Yield the names and contents of the Python files below a folder, in a fixed order."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         name = f"{prefix}/{entry.name}"
         if entry.is_dir():
@@ -148,7 +150,7 @@ def _package_members(folder: Traversable, prefix: str) -> Iterator[tuple[str, by
 
 
 def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
-    """Write a zip whose name tells its contents, unless it is there already."""
+    """Write a zip whose name contains a hash of its contents, unless it exists already."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members:
@@ -157,10 +159,10 @@ def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
     if len(data) > MAX_MODULES_MB * 1e6:
         raise InvalidArgumentError(
             f"The modules that the train function imports take {len(data) / 1e6:.0f} MB, more "
-            f"than the {MAX_MODULES_MB} MB that are sent to executors. Install them there, or "
+            f"than the {MAX_MODULES_MB} MB that may be sent to executors. Install them there, or "
             "import less."
         )
-    # It outlives the call: Spark reads the file when an executor asks.
+    # The file stays after this call: Spark reads it whenever an executor asks for it.
     path = private_folder() / f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.zip"
     if not path.exists():
         aside = path.with_suffix(f".{os.getpid()}")
@@ -170,7 +172,7 @@ def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
 
 
 def private_folder() -> Path:
-    """Return a folder for temporary files that nobody else writes to, and that stays."""
+    """Return a permanent folder for temporary files, which only this user can write to."""
     folder = Path(tempfile.gettempdir(), f"sparkexp-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700)
@@ -179,5 +181,6 @@ def private_folder() -> Path:
     found = folder.lstat()
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
     if not ours or stat.S_IMODE(found.st_mode) & 0o022:
-        return Path(tempfile.mkdtemp(prefix="sparkexp-"))  # somebody else's: never run its code
+        # Somebody else can write to the folder: code from it must not run.
+        return Path(tempfile.mkdtemp(prefix="sparkexp-"))
     return folder

@@ -1,4 +1,4 @@
-"""Which modules a train function imports, read from its code before it runs."""
+"""Finds the modules that a train function imports, from its code, before it runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sparkexp.engine.base import Train
 
 __all__ = ["HEAVY_MODULES", "heavy_imports", "referred_modules"]
 
-# Modules worth importing once per worker instead of once per trial. All of them can be forked
-# after the import; none starts threads or touches a device before its first use.
+# Modules that take long to import: a worker imports them once, instead of once per trial. Forking
+# after the import is safe: none of them starts threads or touches a device before its first use.
 HEAVY_MODULES = (
     "tensorflow",
     "keras",
@@ -27,15 +27,15 @@ HEAVY_MODULES = (
     "tensorflow_datasets",
 )
 
-# Enough for any train function; a bound, since what it refers to may lead anywhere.
+# Enough for any train function. It is a bound, since the objects that one refers to may be many.
 MAX_OBJECTS = 5_000
 
 
 def heavy_imports(train: Train) -> tuple[str, ...]:
-    """Return the heavy modules that a function, and the functions it uses, import.
+    """Return the heavy modules that a function and the functions it uses import.
 
-    The first trial on a worker then already starts in a process that has them. What this misses
-    (imports in libraries, by name, in methods) is learnt from the first trial's report.
+    With them, even the first trial on a worker starts in a process that has imported them. Some
+    imports are not found (in libraries, by name, in methods); the first trial reports those.
 
     Parameters
     ----------
@@ -54,10 +54,9 @@ def heavy_imports(train: Train) -> tuple[str, ...]:
 
 
 def referred_modules(train: Train) -> list[str]:
-    """Return the top-level modules that a function, and the functions it uses, refer to.
+    """Return the top-level modules that a function and the functions it uses refer to.
 
-    Functions of installed packages are not followed: theirs are on the executors or missing with
-    them.
+    Functions of installed packages are not followed: what those import is installed with them.
     """
     found: set[str] = set()
     queue: list[object] = [train]
@@ -68,31 +67,31 @@ def referred_modules(train: Train) -> list[str]:
             continue
         seen.add(id(item))
         if isinstance(item, ModuleType):
-            found.add(_top(item.__name__))
+            found.add(_top_level(item.__name__))
         elif isinstance(item, CodeType):
-            found |= _imported(item)
+            found |= _imported_modules(item)
             queue += [const for const in item.co_consts if isinstance(const, CodeType)]
         else:
-            found.add(_top(getattr(item, "__module__", None)))
-            queue += _parts(item)
+            found.add(_top_level(getattr(item, "__module__", None)))
+            queue += _find_parts(item)
     return sorted(found - {""})
 
 
-def _top(module: object) -> str:
+def _top_level(module: object) -> str:
     return module.partition(".")[0] if isinstance(module, str) else ""
 
 
-def _parts(item: object) -> list[object]:
-    """Return what a callable is made of: its code, and the objects that the code refers to."""
+def _find_parts(item: object) -> list[object]:
+    """Return the parts of a callable: its code, and the objects that the code refers to."""
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
     if not isinstance(item, FunctionType):
         # A method, or an object whose class is callable.
         called = getattr(item, "__func__", None) or vars(type(item)).get("__call__")
         return [called] if isinstance(called, FunctionType) else []
-    if _installed(item):
-        return []  # a library: its imports are found once it ran
-    names = dict.fromkeys(name for code in _codes(item.__code__) for name in code.co_names)
+    if _is_installed(item):
+        return []  # a library: the first trial reports its imports
+    names = dict.fromkeys(name for code in _nested_codes(item.__code__) for name in code.co_names)
     values = [item.__globals__[name] for name in names if name in item.__globals__]
     for cell in item.__closure__ or ():
         try:
@@ -102,23 +101,23 @@ def _parts(item: object) -> list[object]:
     return [item.__code__, *values]
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Return a function's code and that of the functions and comprehensions inside."""
+def _nested_codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield a function's code, and that of the functions and comprehensions inside it."""
     yield code
     for const in code.co_consts:
         if isinstance(const, CodeType):
-            yield from _codes(const)
+            yield from _nested_codes(const)
 
 
-def _imported(code: CodeType) -> set[str]:
+def _imported_modules(code: CodeType) -> set[str]:
     return {
-        _top(instruction.argval)
+        _top_level(instruction.argval)
         for instruction in dis.get_instructions(code)
         if instruction.opname == "IMPORT_NAME"
     }
 
 
-def _installed(function: FunctionType) -> bool:
-    # Of the code, not of its module: __main__ may be a launcher's.
+def _is_installed(function: FunctionType) -> bool:
+    # The file of the code, not of its module: __main__ may be a launcher.
     file = function.__code__.co_filename
     return "site-packages" in file or "dist-packages" in file

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.gpu import VISIBLE_DEVICES, pinned, visible_devices
-from sparkexp.engine.transfer.remote_trial import run_elsewhere
+from sparkexp.engine.transfer.remote_trial import run_with_remote_logdir
 from sparkexp.engine.worker.child import run_here
 from sparkexp.engine.worker.executor_id import executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
@@ -139,7 +139,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         The GPU addresses that Spark gave to the task.
     """
     if is_remote(task.logdir):
-        return run_elsewhere(task, lambda here: run_attempt(here, attempt, addresses))
+        return run_with_remote_logdir(task, lambda here: run_attempt(here, attempt, addresses))
     paths = RunPaths(Path(task.logdir))
     directory = paths.trial(task.trial.id, attempt)
     warnings: tuple[str, ...] = ()

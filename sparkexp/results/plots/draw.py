@@ -1,4 +1,4 @@
-"""The one call that draws."""
+"""Draws a plot of a search: `draw`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def draw(
     backend: Backend = "matplotlib",
     elite: bool = False,
 ) -> Any:
-    """Return a figure.
+    """Return a figure of a search.
 
     Parameters
     ----------
     kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
-        What to show.
+        The kind of plot.
     results : sequence of TrialResult
         The trials.
     axes : sequence of Axis
@@ -45,24 +45,24 @@ def draw(
     backend : {'matplotlib', 'plotly'}
         The library that draws.
     elite : bool
-        Whether the best trials so far are shown as the population of a generation.
+        Whether the population of a generation is shown as the best trials so far.
 
     Raises
     ------
     InvalidArgumentError
-        If there is no such kind or backend, or the trials have nothing to show.
+        If there is no such kind or backend, or the trials have nothing for this plot.
     EnvironmentUnfitError
         If the library is not installed.
     """
     if kind not in KINDS:
         raise InvalidArgumentError(
-            f"A plot is one of {', '.join(map(repr, KINDS))}, got {kind!r}. Write "
-            "result.plot('history')."
+            f"A plot must be one of {', '.join(map(repr, KINDS))}, got {kind!r}. Write for "
+            "example result.plot('history')."
         )
     if backend not in BACKENDS:
         raise InvalidArgumentError(
-            f"backend must be 'matplotlib' or 'plotly', got {backend!r}. Leave it out for the "
-            "first one."
+            f"backend must be 'matplotlib' or 'plotly', got {backend!r}. Leave it out for "
+            "matplotlib."
         )
     from sparkexp.results.plots import kinds
 

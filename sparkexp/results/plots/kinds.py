@@ -1,4 +1,4 @@
-"""From the trials of a search to the panels of its plots."""
+"""Makes the panels of each kind of plot from the trials of a search."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparkexp.results.plots.panels import Band, Bars, Dots, Line, Panel, Paralle
 from sparkexp.trial import TrialResult
 
 __all__ = [
-    "closed_generations",
+    "close_generations",
     "front",
     "generations",
     "history",
@@ -35,15 +35,15 @@ __all__ = [
     "slices",
 ]
 
-# Parameters that one plot can show, and curves that can be told apart.
+# The most parameters that one plot can show, and the most curves that can be told apart.
 MAX_AXES, MAX_LINES = 12, 8
 
 
 def history(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return each objective of every trial, and the best so far, by number."""
-    _valued(results)
+    """Return a panel per objective: its value and the best so far, by trial number."""
+    _with_value(results)
     return [
         _history(of_objective(results, k), objective, "" if k else "Optimisation history")
         for k, objective in enumerate(objectives)
@@ -74,13 +74,13 @@ def _history(results: Sequence[TrialResult], objective: Objective, title: str) -
 def parallel(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return a line per configuration, from its parameters to its objectives.
+    """Return one panel with a line per configuration, through its parameters and objectives.
 
-    The best ones of the first objective are on top.
+    The lines with the best values of the first objective are on top.
     """
-    results = _compared(results)
-    varying, title = _that_matter("Parallel coordinates", results, axes)
-    by_objective = [of_objective(_valued(results), k) for k in range(len(objectives))]
+    results = _per_configuration(results)
+    varying, title = _select_axes("Parallel coordinates", results, axes)
+    by_objective = [of_objective(_with_value(results), k) for k in range(len(objectives))]
     order = np.argsort([-objectives[0].loss(r.value) for r in by_objective[0]], kind="stable")
     valued = [by_objective[0][k] for k in order]
     columns = [axis.unit(r.trial.params.get(axis.name) for r in valued) for axis in varying]
@@ -94,7 +94,7 @@ def parallel(
     rows = np.stack(columns, axis=1)
     whole = np.asarray(np.isfinite(rows).all(axis=1))
     mark = Parallel(
-        [*(_title(axis) for axis in varying), *(_objective(results, each) for each in objectives)],
+        [*map(_axis_title, varying), *(_objective_title(results, each) for each in objectives)],
         ticks,
         rows[whole].tolist(),
         [r.value or 0.0 for r, there in zip(valued, whole.tolist(), strict=True) if there],
@@ -106,13 +106,13 @@ def parallel(
 def slices(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return each objective against each parameter."""
-    results = _compared(results)
-    varying, title = _that_matter("", results, axes)
+    """Return a panel for each objective and parameter: one against the other."""
+    results = _per_configuration(results)
+    varying, title = _select_axes("", results, axes)
     panels: list[Panel] = []
     for k, objective in enumerate(objectives):
-        valued = of_objective(_valued(results), k)
-        panels += [_slice(valued, axis, _objective(results, objective)) for axis in varying]
+        valued = of_objective(_with_value(results), k)
+        panels += [_slice(valued, axis, _objective_title(results, objective)) for axis in varying]
     return [replace(panels[0], title=title), *panels[1:]]
 
 
@@ -120,24 +120,24 @@ def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
     numbers = [r.trial.number for r in valued]
     x = axis.unit(r.trial.params.get(axis.name) for r in valued)
     if not isinstance(axis.spec.domain, Interval):
-        # Side by side where many share a value.
+        # Spread points that have the same value.
         width = min(0.12, 0.5 / len(axis.spec.domain))
         x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
     y, names = [r.value or 0.0 for r in valued], [r.trial.id for r in valued]
     dots = Dots(x.tolist(), y, "", numbers, "trial", names)
-    return Panel("", _title(axis), y_title, [dots], axis.ticks(4))
+    return Panel("", _axis_title(axis), y_title, [dots], axis.ticks(4))
 
 
 def front(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return all configurations in the first two objectives, and which of them are the front."""
+    """Return one panel: all configurations by the first two objectives, with the front marked."""
     if len(objectives) < 2:
         raise InvalidArgumentError(
             "The plot 'front' shows several objectives, and this search has one. Plot 'history'."
         )
-    # A configuration that came again has the result of its first trial.
-    valued = [r for r in _valued(by_configuration(results)) if r.reused_from is None]
+    # Without trials that reused the result of an earlier one.
+    valued = [r for r in _with_value(by_configuration(results)) if r.reused_from is None]
     on_front = front_configurations(results, objectives)
     x, y = ([each.objective(k) for each in on_front] for k in (0, 1))
     best = Dots(x, y, "the front", names=[each.runs[0].trial.id for each in on_front], strong=True)
@@ -147,7 +147,7 @@ def front(
         [r.values[0] for r in rest], [r.values[1] for r in rest], "the others",
         names=[r.trial.id for r in rest],
     )  # fmt: skip
-    # Of more than two objectives the front is no line.
+    # With more than two objectives, the front is not a line.
     line = [Line(x, y, "")] if len(objectives) == 2 else []
     title = f"The front: {len(on_front)} of {len(valued)} configurations"
     return [
@@ -163,15 +163,15 @@ def front(
 def importance(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return how much worse a random forest predicts without each parameter."""
-    _varying(axes)
-    valued = _valued(_compared(results))
+    """Return a panel per objective: how much a random forest loses without each parameter."""
+    _select_varying(axes)
+    valued = _with_value(_per_configuration(results))
     panels = []
     for k, objective in enumerate(objectives):
         shares = in_a_forest(of_objective(valued, k), axes)
         if not shares:
             raise InvalidArgumentError(
-                f"The importance of parameters needs {MIN_TRIALS} trials with a value, got "
+                f"The plot 'importance' needs at least {MIN_TRIALS} trials with a value, got "
                 f"{len(valued)}. Run more, or plot 'slice'."
             )
         bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
@@ -186,14 +186,14 @@ def generations(
     objectives: Sequence[Objective],
     elite: bool = False,
 ) -> list[Panel]:
-    """Return best, mean and worst, diversity and acceptance by generation."""
+    """Return three panels by generation: best, mean and worst; diversity; accepted children."""
     if len(objectives) > 1:
         raise InvalidArgumentError(
-            "The plot 'generations' shows one objective, by which a population survives. Of "
-            f"{len(objectives)}, plot 'front'."
+            "The plot 'generations' is for a search with one objective, and this one has "
+            f"{len(objectives)}. Plot 'front'."
         )
     objective = objectives[0]
-    closed = closed_generations(results, axes, objective, elite)
+    closed = close_generations(results, axes, objective, elite)
     figures = [(g.number, g.scalars(objective)) for g in closed if g.values]
     if not figures:
         raise InvalidArgumentError(
@@ -207,7 +207,11 @@ def generations(
     fitness: list[Band | Line] = [
         Band(x, low, high, "worst to best"), Line(x, best, "best"), Line(x, mean, "mean")
     ]  # fmt: skip
-    shown, _ = _that_matter("", results, axes, MAX_LINES) if _there_vary(axes) else ([], "")
+    shown, _ = (
+        _select_axes("", results, axes, MAX_LINES)
+        if any(axis.varies for axis in axes)
+        else ([], "")
+    )
     names = ["overall", *(axis.name for axis in shown)]
     spread = [Line(x, of[f"diversity/{name}"], name) for name in names]
     accepted = [Line(x, of["evolution/accepted_fraction"], "accepted share of the children")]
@@ -218,13 +222,13 @@ def generations(
     ]
 
 
-def closed_generations(
+def close_generations(
     results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective, elite: bool
 ) -> list[Generation]:
-    """Return the generations of a search whose trials have all ended; see `Evolution`."""
+    """Return the generations of a search that has ended; see `Evolution`."""
     results = by_proposal(results)
     popsize = sum(r.trial.generation == 0 for r in results)
-    asynchronous = _overlap(results)
+    asynchronous = _generations_overlap(results)
     if asynchronous:
         results = sorted(results, key=lambda r: r.ended)
     evolution = Evolution(axes, objective, popsize or None, asynchronous, elite)
@@ -234,8 +238,8 @@ def closed_generations(
     return evolution.closed
 
 
-def _overlap(results: Sequence[TrialResult]) -> bool:
-    """Tell whether generations began while trials of the last one were still running."""
+def _generations_overlap(results: Sequence[TrialResult]) -> bool:
+    """Return whether a generation began while trials of the one before were still running."""
     ends: dict[int, float] = {}
     for r in results:
         if r.trial.generation is not None:
@@ -247,7 +251,7 @@ def _overlap(results: Sequence[TrialResult]) -> bool:
     )
 
 
-def _valued(results: Sequence[TrialResult]) -> list[TrialResult]:
+def _with_value(results: Sequence[TrialResult]) -> list[TrialResult]:
     valued = [r for r in results if r.value is not None]
     if not valued:
         raise InvalidArgumentError(
@@ -257,7 +261,7 @@ def _valued(results: Sequence[TrialResult]) -> list[TrialResult]:
     return valued
 
 
-def _varying(axes: Sequence[Axis]) -> list[Axis]:
+def _select_varying(axes: Sequence[Axis]) -> list[Axis]:
     varying = [axis for axis in axes if axis.varies]
     if not varying:
         raise InvalidArgumentError(
@@ -267,24 +271,20 @@ def _varying(axes: Sequence[Axis]) -> list[Axis]:
     return varying
 
 
-def _compared(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Return a result per configuration, with the means of its runs, as values compare."""
+def _per_configuration(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return a result per configuration, with the mean of its runs; only comparable ones."""
     return comparable(by_configuration(results))
 
 
-def _objective(results: Sequence[TrialResult], objective: Objective) -> str:
+def _objective_title(results: Sequence[TrialResult], objective: Objective) -> str:
     return ", ".join(filter(None, [objective.label, fidelity_text(results)]))
 
 
-def _there_vary(axes: Sequence[Axis]) -> bool:
-    return any(axis.varies for axis in axes)
-
-
-def _that_matter(
+def _select_axes(
     title: str, results: Sequence[TrialResult], axes: Sequence[Axis], n: int = MAX_AXES
 ) -> tuple[list[Axis], str]:
-    """Return the parameters to be shown, and the title with how many of them that are."""
-    varying = _varying(axes)
+    """Return the `n` parameters that matter most, and a title that says so if others are left."""
+    varying = _select_varying(axes)
     if len(varying) <= n:
         return varying, title
     chosen = {axis.name for axis in most_important(results, varying, n)}
@@ -292,5 +292,5 @@ def _that_matter(
     return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
 
 
-def _title(axis: Axis) -> str:
+def _axis_title(axis: Axis) -> str:
     return f"{axis.name}, log scale" if axis.log else axis.name

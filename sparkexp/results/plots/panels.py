@@ -1,4 +1,4 @@
-"""What a plot shows, whichever library draws it."""
+"""The content of a plot, independent of the library that draws it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 __all__ = ["Band", "Bars", "Dots", "Line", "Mark", "Panel", "Parallel", "Ticks"]
 
-# Positions and labels; None leaves them to the library.
+# Positions and labels of ticks; None leaves them to the library.
 Ticks = Sequence[tuple[float, str]] | None
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line through points; in steps, each value holds until the next one."""
+    """A line through points; with `steps`, it keeps each value until the next point."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dots:
-    """Points; coloured by `colours`, of which `scale` is the title, or `strong` among others."""
+    """Points, coloured by the values `colours` (titled `scale`), or emphasised with `strong`."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -47,7 +47,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Bars:
-    """A horizontal bar per name, from above."""
+    """A horizontal bar per name, from top to bottom."""
 
     names: Sequence[str]
     values: Sequence[float]
@@ -55,20 +55,20 @@ class Bars:
 
 @dataclass(frozen=True)
 class Parallel:
-    """A line per row through axes that stand side by side.
+    """A line per row through parallel axes.
 
     Parameters
     ----------
     titles : sequence of str
-        Of the axes.
+        The titles of the axes.
     ticks : sequence of Ticks
-        Of each axis, at positions from 0 to 1.
+        The ticks of each axis, at positions from 0 to 1.
     rows : sequence of sequence of float
-        A position from 0 to 1 for each axis.
+        For each line, its position from 0 to 1 on each axis.
     colours : sequence of float
-        A value for each row.
+        For each line, the value that is shown by its colour.
     scale : str
-        What the colours mean.
+        The title of the colour scale.
     """
 
     titles: Sequence[str]

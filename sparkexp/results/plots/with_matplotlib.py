@@ -1,4 +1,4 @@
-"""Panels drawn with matplotlib, without its global state."""
+"""Draws panels with matplotlib, without its global state."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["png_of", "render_matplotlib"]
 PANEL_INCHES = (6.4, 4.0)
 COLUMNS = 2
 DPI = 110
-# Of the labels below a panel; with more they are slanted.
+# With more characters, the labels below a panel or the titles of axes are slanted.
 MAX_TICK_CHARS, MAX_TITLE_CHARS = 50, 110
-# Axes on which there is nothing between whole numbers.
+# Titles of axes that have whole numbers only.
 WHOLE = ("generation", "trial")
 _COLOURS = "viridis"
 
@@ -27,7 +27,7 @@ def render_matplotlib(panels: Sequence[Panel]) -> Any:
     Parameters
     ----------
     panels : sequence of Panel
-        Two of them beside each other.
+        The panels, drawn in two columns.
     """
     from matplotlib.figure import Figure
 
@@ -51,7 +51,7 @@ def png_of(figure: Any) -> bytes:
     """Return a figure of matplotlib as a PNG picture."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The font has not all scripts: a box instead of a letter is no news to who looks at it.
+        # The font lacks some scripts. Whoever sees the boxes needs no warning about them.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
@@ -63,22 +63,22 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
         plot.grid(True, color="#e4e6ea")
         plot.set_axisbelow(True)
     if panel.x_ticks is not None:
-        places, texts = [u for u, _ in panel.x_ticks], [_plain(t) for _, t in panel.x_ticks]
+        positions, texts = [u for u, _ in panel.x_ticks], [_escape(t) for _, t in panel.x_ticks]
         crowded = sum(map(len, texts)) > MAX_TICK_CHARS
         slanted = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
-        plot.set_xticks(places, texts, **(slanted if crowded else {}))
+        plot.set_xticks(positions, texts, **(slanted if crowded else {}))
         plot.set_xlim(-0.09, 1.09)
     elif panel.x_title in WHOLE:
         plot.xaxis.get_major_locator().set_params(integer=True)
     for mark in panel.marks:
         _DRAWERS[type(mark)](plot, mark)
     if sum(bool(getattr(mark, "label", "")) for mark in panel.marks) > 1:
-        # With a frame, so that its marks are not taken for data.
+        # With a frame, so that the legend's marks don't look like data.
         plot.legend(framealpha=0.9, edgecolor="#dadce0", loc="best")
 
 
-def _plain(text: str) -> str:
-    """Keep text from being read as a formula."""
+def _escape(text: str) -> str:
+    """Escape a text, so that matplotlib doesn't read it as a formula."""
     return text.replace("$", r"\$")
 
 
@@ -114,9 +114,9 @@ def _band(plot: Any, mark: Band) -> None:
 
 
 def _bars(plot: Any, mark: Bars) -> None:
-    places = range(len(mark.names))
-    plot.barh(places, mark.values, color="#3b528b")
-    plot.set_yticks(places, mark.names)
+    positions = range(len(mark.names))
+    plot.barh(positions, mark.values, color="#3b528b")
+    plot.set_yticks(positions, mark.names)
     plot.invert_yaxis()
     plot.set_xlim(0, max([1e-9, *mark.values]) * 1.12)
     for k, value in enumerate(mark.values):
@@ -127,21 +127,23 @@ def _bars(plot: Any, mark: Bars) -> None:
 def _parallel(plot: Any, mark: Parallel) -> None:
     from matplotlib.collections import LineCollection
 
-    places = range(len(mark.titles))
-    paths = [list(zip(places, row, strict=True)) for row in mark.rows]
+    positions = range(len(mark.titles))
+    paths = [list(zip(positions, row, strict=True)) for row in mark.rows]
     opacity = max(0.12, min(0.9, 60 / max(1, len(paths))))
     lines = LineCollection(paths, cmap=_COLOURS, alpha=opacity, linewidths=1.4)
     lines.set_array(list(mark.colours))
     plot.add_collection(lines)
-    for place, ticks in zip(places, mark.ticks, strict=True):
-        plot.axvline(place, color="#202124", linewidth=1)
+    for position, ticks in zip(positions, mark.ticks, strict=True):
+        plot.axvline(position, color="#202124", linewidth=1)
         for u, text in ticks or ():
-            plot.plot([place - 0.015, place + 0.015], [u, u], color="#202124", linewidth=1)
+            plot.plot([position - 0.015, position + 0.015], [u, u], color="#202124", linewidth=1)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
-            plot.text(place - 0.03, u, _plain(text), ha="right", va="center", fontsize=9, bbox=box)
+            plot.text(
+                position - 0.03, u, _escape(text), ha="right", va="center", fontsize=9, bbox=box
+            )
     crowded = sum(map(len, mark.titles)) > MAX_TITLE_CHARS
     slanted = {"rotation": 15, "ha": "left", "rotation_mode": "anchor"} if crowded else {}
-    plot.set_xticks(places, mark.titles, **slanted)
+    plot.set_xticks(positions, mark.titles, **slanted)
     plot.tick_params(axis="x", length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     plot.set_yticks([])
     plot.set_xlim(-0.4, len(mark.titles) - 0.9)

@@ -1,4 +1,4 @@
-"""Panels drawn with plotly, whose figures answer to the mouse."""
+"""Draws panels with plotly, as interactive figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["render_plotly"]
 
 COLUMNS = 2
 PANEL_PX = (620, 400)
-MAX_TITLE_CHARS = 110  # of the axes of parallel coordinates; with more they are slanted
+MAX_TITLE_CHARS = 110  # with more, the titles of parallel axes are slanted
 STRONG = "#1f77b4"
 _COLOURS = "Viridis"
 
@@ -22,7 +22,7 @@ def render_plotly(panels: Sequence[Panel]) -> Any:
     Parameters
     ----------
     panels : sequence of Panel
-        Two of them beside each other.
+        The panels, drawn in two columns.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
@@ -35,20 +35,20 @@ def render_plotly(panels: Sequence[Panel]) -> Any:
     rows = -(-len(panels) // columns)
     figure = make_subplots(rows, columns, subplot_titles=[panel.title for panel in panels])
     for k, panel in enumerate(panels):
-        place = {"row": k // columns + 1, "col": k % columns + 1}
+        cell = {"row": k // columns + 1, "col": k % columns + 1}
         for mark in panel.marks:
             for trace in _DRAWERS[type(mark)](mark):
-                figure.add_trace(trace, **place)
+                figure.add_trace(trace, **cell)
             if isinstance(mark, Bars):
-                figure.update_yaxes(autorange="reversed", **place)
-        figure.update_xaxes(title_text=panel.x_title, **place)
-        figure.update_yaxes(title_text=panel.y_title, **place)
+                figure.update_yaxes(autorange="reversed", **cell)
+        figure.update_xaxes(title_text=panel.x_title, **cell)
+        figure.update_yaxes(title_text=panel.y_title, **cell)
         if panel.x_ticks is not None:
             figure.update_xaxes(
                 tickvals=[u for u, _ in panel.x_ticks],
                 ticktext=[text for _, text in panel.x_ticks],
                 range=[-0.09, 1.09],
-                **place,
+                **cell,
             )
     return figure.update_layout(
         template="plotly_white",
@@ -68,7 +68,7 @@ def _line(mark: Line) -> list[Any]:
 
     line = {"shape": "hv"} if mark.steps else {}
     shown = bool(mark.label)
-    if not shown:  # it joins dots of this colour
+    if not shown:  # it connects dots, which have this colour
         line["color"] = STRONG
     return [
         go.Scatter(x=mark.x, y=mark.y, name=mark.label, mode="lines", line=line, showlegend=shown)

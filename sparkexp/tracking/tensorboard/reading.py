@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.storage.remote_files import fetch_directory, joined
+from sparkexp.storage.remote_files import fetch_directory, join_location
 from sparkexp.tracking.tensorboard.hparams import MetricSpec
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
     if is_remote(directory):
         with tempfile.TemporaryDirectory() as copy:
             for group in _GROUPS:
-                fetch_directory(joined(os.fspath(directory), group), Path(copy, group), _EVENTS)
+                fetch_directory(
+                    join_location(os.fspath(directory), group), Path(copy, group), _EVENTS
+                )
             return scalar_metrics(copy)
     found: dict[tuple[str, str], MetricSpec] = {}
     for group in _GROUPS:

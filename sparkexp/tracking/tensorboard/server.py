@@ -140,7 +140,7 @@ class _Copy:
         try:
             found = self._mirror.exists()
             if found:
-                self._mirror.round()
+                self._mirror.update()
         except SparkexpError:
             raise
         except Exception as error:  # the clients of file systems raise what they like

@@ -22,9 +22,13 @@ def left(tmp_path):
 
 def fetch(left, names, target):
     (left / "checkpoints.json").write_text(json.dumps(names))
-    request = {"place": f"local://{left}", "listed": "checkpoints.json", "target": str(target)}
+    request = {
+        "location": f"local://{left}",
+        "list_name": "checkpoints.json",
+        "target": str(target),
+    }
     delivery = Delivery()
-    delivery._away = True  # wait for nothing
+    delivery._unreachable = True  # wait for nothing
     return delivery.attempt("tree", request)
 
 
@@ -57,9 +61,9 @@ def test_two_workers_of_a_host_share_one_copy_of_the_data(tmp_path, monkeypatch)
     (tmp_path / "data.pickle").write_text("d")
     place = f"local://{tmp_path / 'data.pickle'}"
     first, second = Delivery(), Delivery()
-    answer = first.attempt("data", {"place": place})
+    answer = first.attempt("data", {"location": place})
     # While the first one lives, which may be for as long as the search.
-    assert second.attempt("data", {"place": place}) == answer
+    assert second.attempt("data", {"location": place}) == answer
     copy = Path(answer["path"])
     first.close()
     assert copy.read_text() == "d"
@@ -67,5 +71,5 @@ def test_two_workers_of_a_host_share_one_copy_of_the_data(tmp_path, monkeypatch)
     assert not list((tmp_path / "here").iterdir())
     # And anew, for a worker that comes later.
     third = Delivery()
-    assert Path(third.attempt("data", {"place": place})["path"]).read_text() == "d"
+    assert Path(third.attempt("data", {"location": place})["path"]).read_text() == "d"
     third.close()

@@ -117,7 +117,7 @@ def test_several_objectives_are_drawn_each(front):
     expected = [each.values for each in front.front]
     assert list(zip(best.x, best.y, strict=True)) == expected and list(line.x) == list(best.x)
     assert len(dots.x) + len(expected) == len(front) > len(expected) > 1
-    with pytest.raises(InvalidArgumentError, match="shows one objective.*plot 'front'"):
+    with pytest.raises(InvalidArgumentError, match="with one objective.*Plot 'front'"):
         front.plot("generations")
 
 
@@ -148,10 +148,10 @@ def test_the_importance_is_told_in_words(result):
 @pytest.mark.parametrize(
     ("kind", "options", "said"),
     [
-        ("hist", {}, "A plot is one of 'history', .*got 'hist'"),
+        ("hist", {}, "A plot must be one of 'history', .*got 'hist'"),
         ("history", {"backend": "bokeh"}, "'matplotlib' or 'plotly', got 'bokeh'"),
         ("generations", {}, "an evolutionary search.*Plot 'history'"),
-        ("importance", {}, "needs 6 trials with a value, got 3"),
+        ("importance", {}, "needs at least 6 trials with a value, got 3"),
         ("front", {}, "several objectives, and this search has one"),
     ],
 )
