@@ -138,10 +138,10 @@ def test_several_objectives(function, folder):
             ["--popsize", 4],
             "--search grid has no --popsize, which is an option of evolution, surr",
         ),
-        (["--popsize", 4], "what grid has is --direction."),
+        (["--popsize", 4], "options of all searches, grid has --direction."),
         (
             ["--search", "sobol", "--popsize", 4],
-            "what sobol has is --direction, --n-trials, --seed.",
+            "all searches, sobol has --direction, --n-trials, --seed.",
         ),
         (["--search", "random", "--mutation", 0.5], "--search random has no --mutation, which is"),
         (["--search", "evolution", "--popsize", 3], "popsize is a whole number of at least 4"),

@@ -89,8 +89,9 @@ def _check_taken(search: str, call: Callable[..., Any], name: str) -> None:
     others = [n for n in _NAMES if name in inspect.signature(_call(n)).parameters]
     own = [_flag(n) for n in inspect.signature(call).parameters if n in _OWN]
     raise InvalidArgumentError(
-        f"--search {search} has no {_flag(name)}, which is an option of {', '.join(others)}. Say "
-        f"one of these, or leave it out: what {search} has is {', '.join(own)}."
+        f"--search {search} has no {_flag(name)}, which is an option of {', '.join(others)}. "
+        f"Choose one of these, or leave it out: beside the options of all searches, {search} has "
+        f"{', '.join(own)}."
     )
 
 
