@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from sparkexp.api.dry_run import dry_run
 from sparkexp.api.evolutionary_search import evolutionary_search
-from sparkexp.api.fidelity_options import FidelityOptions
 from sparkexp.api.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
 from sparkexp.api.launch import launch
 from sparkexp.api.random_search import random_search
 from sparkexp.api.resume import load, resume
 from sparkexp.api.save_frame import save_frame
 from sparkexp.api.search import search
-from sparkexp.driver.options import ResumeOptions, RunOptions
+from sparkexp.api.typed_options import FidelityOptions, ResumeOptions, RunOptions
 from sparkexp.results.result import Result
 from sparkexp.space import Choice, Float, Int, Space
 

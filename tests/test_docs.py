@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from docs.write_options import written
 from sparkexp.cli import main
-from sparkexp.driver.options import Options
+from sparkexp.driver.options import ROWS, Options
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
@@ -147,11 +148,19 @@ def test_the_page_on_the_command_line(tmp_path, monkeypatch, capsys):
 
 def test_the_options_table_is_complete():
     section = README.read_text().partition("## Options")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE)
-    assert [name for name, _ in rows] == [field.name for field in fields(Options)]
-    literal = {name: default for name, default in rows if re.fullmatch(r"`[^<]*`", default)}
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    assert [name for name, *_ in rows] == [field.name for field in fields(Options)]
+    literal = {name: default for name, default, _ in rows if re.fullmatch(r"`[^<]*`", default)}
     expected = {field.name: f"`{field.default!r}`" for field in fields(Options)}
     assert literal == {name: expected[name] for name in literal}
+    for name, _, meaning in rows:
+        sentence = ROWS[name].sentence.replace("``", "`").removesuffix(".")
+        assert meaning.partition(" ([docs]")[0] == sentence
+
+
+@pytest.mark.parametrize("path", written(), ids=lambda path: path.name)
+def test_what_follows_from_the_tables_of_options_is_up_to_date(path):
+    assert path.read_text() == written()[path], ".venv/bin/python -m docs.write_options"
 
 
 def test_the_version_is_in_the_changelog():

@@ -12,8 +12,9 @@ import pytest
 
 import sparkexp
 from sparkexp import errors, experiment
-from sparkexp.api.fidelity_options import FidelityOptions
-from sparkexp.driver.options import Options, ResumeOptions, RunOptions
+from sparkexp.api.fidelity_options import FIDELITY_ROWS
+from sparkexp.api.typed_options import FidelityOptions, ResumeOptions, RunOptions
+from sparkexp.driver.options import ROWS
 
 MODULES = [
     module.name
@@ -105,12 +106,14 @@ def parameters(function) -> dict[str, tuple[object, str]]:
 
 def test_the_customer_s_calls():
     positional, keyword = "POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY"
+    rows = {**FIDELITY_ROWS, **ROWS}
+    options = {name: (row.default, keyword) for name, row in rows.items()}
     assert parameters(experiment.launch) == {
         "spark": (EMPTY, positional),
         "train": (EMPTY, positional),
         "args_dict": (None, positional),
         "direction": ("max", keyword),
-        "options": (EMPTY, "VAR_KEYWORD"),
+        **options,
     }
     assert list(parameters(experiment.evolutionary_search).items()) == [
         ("spark", (EMPTY, positional)),
@@ -124,7 +127,7 @@ def test_the_customer_s_calls():
         ("variant", (None, keyword)),
         ("mode", (None, keyword)),
         ("seed", (None, keyword)),
-        ("options", (EMPTY, "VAR_KEYWORD")),
+        *options.items(),
     ]
     assert list(parameters(experiment.random_search).items()) == [
         ("spark", (EMPTY, positional)),
@@ -133,7 +136,7 @@ def test_the_customer_s_calls():
         ("direction", ("max", positional)),
         ("n_trials", (10, positional)),
         ("seed", (None, keyword)),
-        ("options", (EMPTY, "VAR_KEYWORD")),
+        *options.items(),
     ]
     assert list(parameters(experiment.search).items()) == [
         ("spark", (EMPTY, positional)),
@@ -143,21 +146,13 @@ def test_the_customer_s_calls():
         ("direction", ("max", positional)),
         ("n_trials", (None, positional)),
         ("seed", (None, keyword)),
-        ("options", (EMPTY, "VAR_KEYWORD")),
+        *options.items(),
     ]
     assert parameters(experiment.logdir) == {}
     assert parameters(experiment.report) == {
         "step": (EMPTY, positional),
         "metrics": (EMPTY, "VAR_KEYWORD"),
     }
-
-
-def test_options_do_not_hide_arguments():
-    names = {f"{name}" for name in RunOptions.__annotations__}
-    for name in SEARCHES:
-        function = getattr(experiment, name)
-        assert not names & set(parameters(function))
-    assert names == set(inspect.signature(Options).parameters)
 
 
 PUBLIC = [
@@ -184,7 +179,7 @@ def test_docstrings(thing):
         return
     if thing in (RunOptions, FidelityOptions):  # they add to those of others
         (base,) = (ResumeOptions,) if thing is RunOptions else (RunOptions,)
-        names = set(thing.__annotations__) - set(base.__annotations__) | {"options"}
+        names = set(thing.__annotations__) - set(base.__annotations__)
     elif thing is ResumeOptions:
         names = set(thing.__annotations__)
     else:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import FidelityOptions, Halving, take_halving
+from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_options
+from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_objectives
-from sparkexp.driver.options import Options
+from sparkexp.driver.options import EngineName
+from sparkexp.driver.pruning import MedianRule
 from sparkexp.driver.start import start_search
-from sparkexp.errors import InvalidArgumentError
+from sparkexp.engine import Engine, Isolation
 from sparkexp.results.result import Result
-from sparkexp.search import Searcher
 from sparkexp.search.evolution.adaptive import Mode
 from sparkexp.search.evolution.choice import EvolutionCall, Variant
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
+from sparkexp.space.constraint import Where
 from sparkexp.trial import Direction
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["evolutionary_search"]
 
 
+@public_call(SEARCH_ROWS)
 def evolutionary_search(
     spark: SparkSession | None,
     train: Callable[..., Any],
@@ -37,7 +41,37 @@ def evolutionary_search(
     variant: Variant | None = None,
     mode: Mode | None = None,
     seed: int | None = None,
-    **options: Unpack[FidelityOptions],
+    fidelity: str | None = None,
+    min: int | None = None,
+    max: int | None = None,
+    eta: float | None = None,
+    search: HalvingName | None = None,
+    metric: str | Sequence[str] | None = None,
+    name: str | None = None,
+    logdir: str | os.PathLike[str] | None = None,
+    parallelism: int | None = None,
+    trial_timeout: float | None = None,
+    timeout: float | None = None,
+    max_failures: int | None = None,
+    target: float | None = None,
+    max_trials: int | None = None,
+    max_retries: int = 2,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    limit_threads: bool = True,
+    where: Where | None = None,
+    data: object = None,
+    engine: EngineName | Engine = "spark",
+    isolation: Isolation = "fork",
+    py_files: Sequence[str] = (),
+    progress: bool = True,
+    dry_run: bool = False,
+    initial: Sequence[Mapping[str, Any]] = (),
+    warm_start: Any = None,
+    repeats: int = 1,
+    confirm: int = 0,
+    prune: str | Mapping[str, int] | MedianRule | None = None,
+    keep: str | int = "all",
 ) -> Result:
     """Search with differential evolution, each configuration a trial.
 
@@ -79,12 +113,6 @@ def evolutionary_search(
         ended, so that the seed decides everything, in whatever order trials end.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out.
-    **options
-        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`. With
-        ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, and there
-        are no variants: a model of all results picks children and those that train longer
-        (``'surrogate-asha'``), unless ``search=`` names another. `crossover` and `mutation` are
-        settings of ``'dehb'``, which a call gets that gives one of them.
 
     Returns
     -------
@@ -102,6 +130,13 @@ def evolutionary_search(
     RunDirectoryError
         If the log directory can't be written or holds another run.
 
+    Notes
+    -----
+    With ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, and there
+    are no variants: a model of all results picks children and those that train longer
+    (``'surrogate-asha'``), unless ``search=`` names another. `crossover` and `mutation` are
+    settings of ``'dehb'``, which a call gets that gives one of them.
+
     References
     ----------
     R. Storn, K. Price (1997). Differential evolution: a simple and efficient heuristic for global
@@ -117,58 +152,27 @@ def evolutionary_search(
     >>> len(result), round(result.best.params['x'], 2)
     (104, 0.3)
     """
-    halving, others = take_halving(options)
-    checked = Options.checked(others)
+    halving, checked = chosen_options(locals())
     space = Space.from_search_dict(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     call = EvolutionCall(
         space,
         objectives[0].direction,
-        popsize,
-        generations,
-        crossover,
-        mutation,
-        variant,
-        mode,
-        checked.n_configurations if halving is None else None,
-        seed,
+        popsize=popsize,
+        generations=generations,
+        crossover=crossover,
+        mutation=mutation,
+        variant=variant,
+        mode=mode,
+        max_trials=checked.n_configurations if halving is None else None,
+        seed=seed,
         one_by_one=checked.one_by_one,
     )
     if halving is not None:
         halving.check_objectives(objectives)
-        searcher, why = _halved(call, halving)
+        searcher, why = halving.evolution(call)
     else:
         searcher, why = call.searcher() if len(objectives) == 1 else call.pareto(objectives)
     notes = (why,) if why else ()
-    search = Search(searcher, objectives, space, notes=notes)
-    return start_search(spark, train, search, checked)
-
-
-def _halved(call: EvolutionCall, halving: Halving) -> tuple[Searcher, str]:
-    """Return the multi-fidelity search, and in words why it was chosen."""
-    if call.variant is not None or call.mode is not None:
-        raise InvalidArgumentError(
-            "With fidelity= the search is 'surrogate-asha', or that of search=, got "
-            f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
-        )
-    plain = call.classic()
-    n, seed = plain.n_trials, call.seed
-    weighed = not (call.crossover is None and call.mutation is None)
-    if halving.search == "dehb" or (halving.search is None and weighed):
-        why = "" if halving.search else "search 'dehb', which has crossover and mutation"
-        found = halving.dehb(call.space, call.direction, n, plain.crossover, plain.mutation, seed)
-        return found, why
-    if weighed:
-        raise InvalidArgumentError(
-            f"search={halving.search!r} has no crossover and mutation, got "
-            f"crossover={call.crossover!r}, mutation={call.mutation!r}. Leave them out, or say "
-            "search='dehb'."
-        )
-    if halving.search in (None, "surrogate-asha"):
-        why = "search 'surrogate-asha': a model picks children and promotions"
-        found = halving.surrogate(call.space, call.direction, n, plain.popsize, seed)
-        return found, "" if halving.search else why
-    searcher = halving.searcher(
-        "evolution", call.space, call.direction, n, popsize=plain.popsize, seed=seed
-    )
-    return searcher, ""
+    what = Search(searcher, objectives, space, notes=notes)
+    return start_search(spark, train, what, checked)

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sparkexp.driver.options import RunOptions
+from sparkexp.api.keywords import given_keywords
+from sparkexp.driver.option_checks import anything
+from sparkexp.driver.option_row import option, rows_of
+from sparkexp.driver.options import ROWS, Options
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.search import (
@@ -14,51 +17,68 @@ from sparkexp.search import (
     DehbSearcher,
     HyperbandSearcher,
     RungSearcher,
+    Searcher,
     SurrogateAshaSearcher,
 )
+from sparkexp.search.evolution.choice import EvolutionCall
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.proposals import Kind
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue
 
-__all__ = ["FidelityOptions", "Halving", "take_halving"]
+__all__ = ["FIDELITY_ROWS", "SEARCH_ROWS", "FidelityTable", "Halving", "chosen_options"]
 
 HalvingName = Literal["asha", "hyperband", "surrogate-asha", "dehb"]
-NAMES = ("search", "fidelity", "min", "max", "eta")
 
 
-class FidelityOptions(RunOptions, total=False):
-    """Keyword options of a search whose bad configurations train for a short while only.
+@dataclass(frozen=True)
+class FidelityTable:
+    """The options of a search whose bad configurations train for a short while only.
 
     Every trial gets a further argument, such as ``epochs``: first a small one, and the best
     configurations get further trials with larger ones. `checkpoint_dir` lets them go on where
-    their last trial has ended.
-
-    Parameters
-    ----------
-    fidelity : str
-        The argument of the train function that says how long it trains.
-    min, max : int
-        What a configuration's first trial gets, 1 by default, and what full fidelity is, 27 by
-        default. The best trial of a search is the best one with `max`.
-    eta : float
-        At least 1.5, and 3 by default: each rung has eta times the one below, and about one of eta
-        configurations is promoted to it, or with a model one of ``sqrt(eta)``.
-    search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}
-        ``'asha'``, the default but of an evolution, promotes without waiting for other trials;
-        ``'hyperband'`` also starts configurations on higher rungs, for the case that short
-        trainings mislead. Evolutions only: ``'surrogate-asha'``, their default, has a model of the
-        results of all rungs, which picks children and promotions, and promotes one of
-        ``sqrt(eta)``; ``'dehb'`` has a population on each rung.
-    **options
-        See `RunOptions`.
+    their last trial has ended. `Fidelity` checks the values.
     """
 
-    fidelity: str | None
-    min: int
-    max: int
-    eta: float
-    search: HalvingName | None
+    fidelity: str | None = option(
+        None,
+        "str",
+        anything,
+        "The argument of the train function that says how long it trains, such as ``'epochs'``.",
+        "Every trial gets it: first a small one, and the best configurations get further trials "
+        "with larger ones. `checkpoint_dir` lets them go on where their last trial has ended.",
+    )
+    min: int | None = option(
+        None,
+        "int",
+        anything,
+        "What a configuration's first trial gets, by default 1.",
+    )
+    max: int | None = option(
+        None,
+        "int",
+        anything,
+        "What full fidelity is, by default 27.",
+        "The best trial of a search is the best one with `max`.",
+    )
+    eta: float | None = option(
+        None,
+        "float",
+        anything,
+        "How many times as much a promoted configuration gets: at least 1.5, by default 3.",
+        "About one of eta configurations is promoted, or with a model one of ``sqrt(eta)``.",
+    )
+    search: HalvingName | None = option(
+        None,
+        "{'asha', 'hyperband', 'surrogate-asha', 'dehb'}",
+        anything,
+        "How configurations are promoted.",
+        "``'asha'``, the default but of an evolution, promotes without waiting for other trials. "
+        "``'hyperband'`` also starts configurations on higher rungs, for the case that short "
+        "trainings mislead. Evolutions only: ``'surrogate-asha'``, their default, has a model of "
+        "the results of all rungs, which picks children and promotions, and promotes one of "
+        "``sqrt(eta)``; ``'dehb'`` has a population on each rung.",
+    )
 
 
 @dataclass(frozen=True)
@@ -111,33 +131,51 @@ class Halving:
             seed=seed,
         )
 
-    def surrogate(
-        self,
-        space: Space,
-        direction: Direction,
-        n_configurations: int,
-        popsize: int,
-        seed: int | None,
-    ) -> RungSearcher:
+    def evolution(self, call: EvolutionCall) -> tuple[Searcher, str]:
+        """Return the evolution, and in words why it was chosen: empty if the call says it all.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the call says what belongs to another evolution.
+        """
+        if call.variant is not None or call.mode is not None:
+            raise InvalidArgumentError(
+                "With fidelity= the search is 'surrogate-asha', or that of search=, got "
+                f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
+            )
+        plain, n = call.classic(), call.budget
+        weighed = not (call.crossover is None and call.mutation is None)
+        if self.search == "dehb" or (self.search is None and weighed):
+            why = "" if self.search else "search 'dehb', which has crossover and mutation"
+            return self._dehb(call, n, plain.crossover, plain.mutation), why
+        if weighed:
+            raise InvalidArgumentError(
+                f"search={self.search!r} has no crossover and mutation, got "
+                f"crossover={call.crossover!r}, mutation={call.mutation!r}. Leave them out, or "
+                "say search='dehb'."
+            )
+        if self.search in (None, "surrogate-asha"):
+            why = "search 'surrogate-asha': a model picks children and promotions"
+            return self._surrogate(call, n, plain.popsize), "" if self.search else why
+        searcher = self.searcher(
+            "evolution", call.space, call.direction, n, popsize=plain.popsize, seed=call.seed
+        )
+        return searcher, ""
+
+    def _surrogate(self, call: EvolutionCall, n: int, popsize: int) -> RungSearcher:
         """Return the searcher that has a model of the results of all rungs."""
         return SurrogateAshaSearcher(
-            space, direction, n_configurations, **self._ladder, popsize=popsize, seed=seed
+            call.space, call.direction, n, **self._ladder, popsize=popsize, seed=call.seed
         )
 
-    def dehb(
-        self,
-        space: Space,
-        direction: Direction,
-        n_configurations: int,
-        crossover: float,
-        mutation: float,
-        seed: int | None,
+    def _dehb(
+        self, call: EvolutionCall, n: int, crossover: float, mutation: float
     ) -> RungSearcher:
         """Return the searcher that has a population on each rung."""
-        ladder = self._ladder
         return DehbSearcher(
-            space, direction, n_configurations, **ladder, crossover=crossover, mutation=mutation,
-            seed=seed,
+            call.space, call.direction, n, **self._ladder, crossover=crossover, mutation=mutation,
+            seed=call.seed,
         )  # fmt: skip
 
     def check_objectives(self, objectives: Sequence[Objective]) -> None:
@@ -153,15 +191,25 @@ class Halving:
         return self.fidelity.settings()
 
 
-def take_halving(options: Mapping[str, Any]) -> tuple[Halving | None, dict[str, Any]]:
-    """Take the options of a multi-fidelity search out of all options.
+FIDELITY_ROWS = rows_of(FidelityTable)
+# What every call that starts a search takes.
+SEARCH_ROWS = {**FIDELITY_ROWS, **ROWS}
+
+
+def chosen_options(arguments: Mapping[str, Any]) -> tuple[Halving | None, Options]:
+    """Return what the options of a call say.
+
+    Parameters
+    ----------
+    arguments : Mapping[str, Any]
+        The call's ``locals()``, before it has others.
 
     Returns
     -------
     Halving or None
         None where the options name no fidelity.
-    dict
-        The other options.
+    Options
+        All others.
 
     Raises
     ------
@@ -170,12 +218,16 @@ def take_halving(options: Mapping[str, Any]) -> tuple[Halving | None, dict[str, 
 
     Examples
     --------
-    >>> found, others = take_halving({'fidelity': 'epochs', 'max': 9, 'progress': False})
-    >>> found.fidelity.levels, others
-    ((1, 3, 9), {'progress': False})
+    >>> halving, others = chosen_options({'fidelity': 'epochs', 'max': 9, 'progress': False})
+    >>> halving.fidelity.levels, others.progress
+    ((1, 3, 9), False)
     """
-    given = {name: options[name] for name in NAMES if options.get(name) is not None}
-    others = {name: value for name, value in options.items() if name not in NAMES}
+    halving = _halving(given_keywords(arguments, FIDELITY_ROWS))
+    return halving, Options.checked(given_keywords(arguments, ROWS))
+
+
+def _halving(options: Mapping[str, Any]) -> Halving | None:
+    given = {name: value for name, value in options.items() if value is not None}
     search = given.pop("search", None)
     if search is not None and search not in get_args(HalvingName):
         raise InvalidArgumentError(
@@ -190,5 +242,5 @@ def take_halving(options: Mapping[str, Any]) -> tuple[Halving | None, dict[str, 
                 f"{named} belongs to a search with fidelity=, the argument of the train function "
                 "that says how long it trains: give fidelity='epochs', min=1, max=27."
             )
-        return None, others
-    return Halving(Fidelity(fidelity, **given), search), others
+        return None
+    return Halving(Fidelity(fidelity, **given), search)

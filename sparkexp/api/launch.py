@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import FidelityOptions, take_halving
+from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_options
+from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_objectives
-from sparkexp.driver.options import Options
+from sparkexp.driver.options import EngineName
+from sparkexp.driver.pruning import MedianRule
 from sparkexp.driver.start import start_search
+from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.results.result import Result
 from sparkexp.search import GridSearcher, ListSearcher, Searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
+from sparkexp.space.constraint import Where
 from sparkexp.trial import Direction, ParamValue
 
 if TYPE_CHECKING:
@@ -22,13 +27,44 @@ if TYPE_CHECKING:
 __all__ = ["launch"]
 
 
+@public_call(SEARCH_ROWS)
 def launch(
     spark: SparkSession | None,
     train: Callable[..., Any],
     args_dict: Mapping[str, Any] | Sequence[Mapping[str, ParamValue]] | None = None,
     *,
     direction: Direction | Sequence[Direction] = "max",
-    **options: Unpack[FidelityOptions],
+    fidelity: str | None = None,
+    min: int | None = None,
+    max: int | None = None,
+    eta: float | None = None,
+    search: HalvingName | None = None,
+    metric: str | Sequence[str] | None = None,
+    name: str | None = None,
+    logdir: str | os.PathLike[str] | None = None,
+    parallelism: int | None = None,
+    trial_timeout: float | None = None,
+    timeout: float | None = None,
+    max_failures: int | None = None,
+    target: float | None = None,
+    max_trials: int | None = None,
+    max_retries: int = 2,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    limit_threads: bool = True,
+    where: Where | None = None,
+    data: object = None,
+    engine: EngineName | Engine = "spark",
+    isolation: Isolation = "fork",
+    py_files: Sequence[str] = (),
+    progress: bool = True,
+    dry_run: bool = False,
+    initial: Sequence[Mapping[str, Any]] = (),
+    warm_start: Any = None,
+    repeats: int = 1,
+    confirm: int = 0,
+    prune: str | Mapping[str, int] | MedianRule | None = None,
+    keep: str | int = "all",
 ) -> Result:
     """Run a train function for all combinations of its arguments, each as a trial on an executor.
 
@@ -45,8 +81,6 @@ def launch(
         the function once, without arguments.
     direction : {'max', 'min'} or a list of these
         Which value is the best; with several metrics, of each of them.
-    **options
-        See `FidelityOptions`, whose best configurations train longer, and `RunOptions`.
 
     Returns
     -------
@@ -71,26 +105,8 @@ def launch(
     >>> len(result), result.best.params
     (6, {'x': 3, 'y': 7})
     """
-    halving, others = take_halving(options)
-    checked = Options.checked(others)
-    space: Space | None = None
-    searcher: Searcher
-    if isinstance(args_dict, Mapping):
-        space = Space.from_grid_dict(args_dict, checked.where)
-        searcher = GridSearcher(space)
-    elif args_dict is None or isinstance(args_dict, (list, tuple)):
-        if checked.where is not None:
-            raise InvalidArgumentError(
-                "where goes with a dict of lists; of a list of configurations, or none, leave out "
-                "what you don't want yourself."
-            )
-        configurations = [{}] if args_dict is None else args_dict
-        searcher = ListSearcher(configurations)
-    else:
-        raise SpaceError(
-            "args_dict must be a dict of lists, a list of dicts or None, got "
-            f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
-        )
+    halving, checked = chosen_options(locals())
+    searcher, space = _listed(args_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     needs_values = halving is not None
     if halving is not None:
@@ -98,5 +114,23 @@ def launch(
         listed = None if space is not None else searcher.settings()["configurations"]
         direction = objectives[0].direction
         searcher = halving.searcher("grid", space, direction, configurations=listed, seed=0)
-    search = Search(searcher, objectives, space, needs_values, reuse=False)
-    return start_search(spark, train, search, checked)
+    what = Search(searcher, objectives, space, needs_values, reuse=False)
+    return start_search(spark, train, what, checked)
+
+
+def _listed(args_dict: object, where: Where | None) -> tuple[Searcher, Space | None]:
+    """Return the searcher, and the space if there is one."""
+    if isinstance(args_dict, Mapping):
+        space = Space.from_grid_dict(args_dict, where)
+        return GridSearcher(space), space
+    if not (args_dict is None or isinstance(args_dict, (list, tuple))):
+        raise SpaceError(
+            "args_dict must be a dict of lists, a list of dicts or None, got "
+            f"{type(args_dict).__name__}. Write {{'learning_rate': [0.001, 0.01]}}."
+        )
+    if where is not None:
+        raise InvalidArgumentError(
+            "where goes with a dict of lists; of a list of configurations, or none, leave out "
+            "what you don't want yourself."
+        )
+    return ListSearcher([{}] if args_dict is None else args_dict), None

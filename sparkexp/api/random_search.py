@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import FidelityOptions, take_halving
+from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_options
+from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
-from sparkexp.driver.options import Options
+from sparkexp.driver.options import EngineName
+from sparkexp.driver.pruning import MedianRule
 from sparkexp.driver.start import start_search
+from sparkexp.engine import Engine, Isolation
 from sparkexp.results.result import Result
 from sparkexp.search import RandomSearcher, Searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
+from sparkexp.space.constraint import Where
 from sparkexp.trial import Direction
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["random_search"]
 
 
+@public_call(SEARCH_ROWS)
 def random_search(
     spark: SparkSession | None,
     train: Callable[..., Any],
@@ -29,7 +35,37 @@ def random_search(
     n_trials: int = 10,
     *,
     seed: int | None = None,
-    **options: Unpack[FidelityOptions],
+    fidelity: str | None = None,
+    min: int | None = None,
+    max: int | None = None,
+    eta: float | None = None,
+    search: HalvingName | None = None,
+    metric: str | Sequence[str] | None = None,
+    name: str | None = None,
+    logdir: str | os.PathLike[str] | None = None,
+    parallelism: int | None = None,
+    trial_timeout: float | None = None,
+    timeout: float | None = None,
+    max_failures: int | None = None,
+    target: float | None = None,
+    max_trials: int | None = None,
+    max_retries: int = 2,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    limit_threads: bool = True,
+    where: Where | None = None,
+    data: object = None,
+    engine: EngineName | Engine = "spark",
+    isolation: Isolation = "fork",
+    py_files: Sequence[str] = (),
+    progress: bool = True,
+    dry_run: bool = False,
+    initial: Sequence[Mapping[str, Any]] = (),
+    warm_start: Any = None,
+    repeats: int = 1,
+    confirm: int = 0,
+    prune: str | Mapping[str, int] | MedianRule | None = None,
+    keep: str | int = "all",
 ) -> Result:
     """Search with configurations drawn at random, each a trial.
 
@@ -37,11 +73,15 @@ def random_search(
     ----------
     spark : SparkSession or None
         Classic or Connect; None with ``engine='inline'``.
-    train, search_dict, direction, seed, **options
+    train, search_dict
         As for `evolutionary_search`.
+    direction : {'max', 'min'} or a list of these
+        Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int
         Configurations to draw, at least 1. With ``fidelity=`` those that are promoted have further
         trials.
+    seed : int, optional
+        Makes the search repeatable; drawn and recorded if left out.
 
     Returns
     -------
@@ -65,8 +105,7 @@ def random_search(
     >>> len(result), result.best.value > 0.8
     (20, True)
     """
-    halving, others = take_halving(options)
-    checked = Options.checked(others)
+    halving, checked = chosen_options(locals())
     space = Space.from_search_dict(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
@@ -74,5 +113,5 @@ def random_search(
     if halving is not None:
         halving.check_objectives(objectives)
         searcher = halving.searcher("random", space, objectives[0].direction, n_trials, seed=seed)
-    search = Search(searcher, objectives, space)
-    return start_search(spark, train, search, checked)
+    what = Search(searcher, objectives, space)
+    return start_search(spark, train, what, checked)

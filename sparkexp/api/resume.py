@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sparkexp.driver.options import Options, ResumeOptions
+from sparkexp.api.keywords import LEFT_OUT, given_keywords, public_call
+from sparkexp.driver.options import ROWS, EngineName, Options
+from sparkexp.driver.pruning import MedianRule
 from sparkexp.driver.start import start_search
+from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, open_run
@@ -22,22 +26,53 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "resume"]
 
-# Options that say how a search begins.
-STARTING = ("name", "dry_run", "initial", "warm_start", "repeats", "confirm")
+# What is recorded has its default from the run.
+RESUME_ROWS = {
+    name: dataclasses.replace(row, default=None) if row.recorded else row
+    for name, row in ROWS.items()
+    if row.resumed
+}
+REFUSED = {
+    name: f"A run that is resumed takes no {name}=; leave it out."
+    for name, row in ROWS.items()
+    if not row.resumed
+}
 
 
+@public_call(RESUME_ROWS, REFUSED)
 def resume(
     spark: SparkSession | None,
     train: Callable[..., Any],
     logdir: str | os.PathLike[str],
     *,
     searcher: BaseSampler | None = None,
-    **options: Unpack[ResumeOptions],
+    metric: str | Sequence[str] | None = LEFT_OUT,
+    parallelism: int | None = LEFT_OUT,
+    trial_timeout: float | None = LEFT_OUT,
+    timeout: float | None = None,
+    max_failures: int | None = LEFT_OUT,
+    target: float | None = LEFT_OUT,
+    max_trials: int | None = LEFT_OUT,
+    max_retries: int = LEFT_OUT,
+    cpus_per_trial: int | None = LEFT_OUT,
+    gpus_per_trial: float | None = LEFT_OUT,
+    limit_threads: bool = LEFT_OUT,
+    where: Where | None = None,
+    data: object = None,
+    engine: EngineName | Engine = "spark",
+    isolation: Isolation = LEFT_OUT,
+    py_files: Sequence[str] = (),
+    progress: bool = True,
+    prune: str | Mapping[str, int] | MedianRule | None = LEFT_OUT,
+    keep: str | int = LEFT_OUT,
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
 
     Trials that ended are not run again; those that ran are. A generational search ends with the
     result that it would have had without the interruption.
+
+    Options that are left out are those of the interrupted search, but for ``timeout``, ``where``,
+    ``data``, ``engine``, ``py_files`` and ``progress``, which hold for one process.
 
     Parameters
     ----------
@@ -50,9 +85,6 @@ def resume(
     searcher : optuna.samplers.BaseSampler, optional
         The sampler, if it was one of Optuna's: a log directory can't hold it. It is told all
         trials that ended, and goes on from there.
-    **options
-        See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
-        ``timeout``, ``where``, ``engine``, ``py_files``, ``data`` and ``progress``.
 
     Returns
     -------
@@ -80,14 +112,12 @@ def resume(
     >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
     3
     """
-    for name in STARTING:
-        if name in options:
-            raise InvalidArgumentError(f"A run that is resumed takes no {name}=; leave it out.")
+    options = given_keywords(locals(), RESUME_ROWS)
     run = _open(logdir)
     try:
-        where = _where(run, options.get("where"))
+        constraint = _where(run, options.get("where"))
         _check_sampler(run, searcher)
-        search = Search.from_json(run.settings, where, searcher)
+        search = Search.from_json(run.settings, constraint, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
     except (KeyError, TypeError) as error:

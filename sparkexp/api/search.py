@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
+from sparkexp.api.fidelity_options import SEARCH_ROWS, Halving, HalvingName, chosen_options
+from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
-from sparkexp.driver.options import Options, RunOptions
+from sparkexp.driver.options import EngineName
+from sparkexp.driver.pruning import MedianRule
 from sparkexp.driver.start import start_search
+from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.results.result import Result
 from sparkexp.search import OptunaSearcher, Searcher
 from sparkexp.search.evolution.choice import EvolutionCall
@@ -16,6 +22,7 @@ from sparkexp.search.optuna_search import is_sampler
 from sparkexp.search.registry import SEARCHERS, by_name
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
+from sparkexp.space.constraint import Where
 from sparkexp.trial import Direction
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 
+@public_call(SEARCH_ROWS)
 def search(
     spark: SparkSession | None,
     train: Callable[..., Any],
@@ -34,7 +42,37 @@ def search(
     n_trials: int | None = None,
     *,
     seed: int | None = None,
-    **options: Unpack[RunOptions],
+    fidelity: str | None = None,
+    min: int | None = None,
+    max: int | None = None,
+    eta: float | None = None,
+    search: HalvingName | None = None,
+    metric: str | Sequence[str] | None = None,
+    name: str | None = None,
+    logdir: str | os.PathLike[str] | None = None,
+    parallelism: int | None = None,
+    trial_timeout: float | None = None,
+    timeout: float | None = None,
+    max_failures: int | None = None,
+    target: float | None = None,
+    max_trials: int | None = None,
+    max_retries: int = 2,
+    cpus_per_trial: int | None = None,
+    gpus_per_trial: float | None = None,
+    limit_threads: bool = True,
+    where: Where | None = None,
+    data: object = None,
+    engine: EngineName | Engine = "spark",
+    isolation: Isolation = "fork",
+    py_files: Sequence[str] = (),
+    progress: bool = True,
+    dry_run: bool = False,
+    initial: Sequence[Mapping[str, Any]] = (),
+    warm_start: Any = None,
+    repeats: int = 1,
+    confirm: int = 0,
+    prune: str | Mapping[str, int] | MedianRule | None = None,
+    keep: str | int = "all",
 ) -> Result:
     """Search with the searcher of your choice, each configuration a trial.
 
@@ -56,12 +94,12 @@ def search(
         Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int, optional
         Trials of the search; a configuration that comes again is one of them, but is not run
-        again. By default ``max_trials``, one of which has to be there unless it is a grid.
+        again. By default ``max_trials``, one of which has to be there unless it is a grid. With
+        ``fidelity=`` it is the number of configurations; those that are promoted have further
+        trials.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna brings
         its own.
-    **options
-        See `RunOptions`.
 
     Returns
     -------
@@ -86,29 +124,18 @@ def search(
     >>> len(result), result.best.value > 0.9
     (16, True)
     """
-    checked = Options.checked(options)
+    halving, checked = chosen_options(locals())
     grid = searcher == "grid"
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
-    n = checked.n_configurations if n_trials is None else as_int("n_trials", n_trials, at_least=1)
-    if grid and (n_trials, seed) != (None, None):
-        raise InvalidArgumentError(
-            "A grid has its combinations for trials, and nothing random: leave n_trials and seed "
-            "out. max_trials= ends it early."
-        )
-    if not grid and n is None:
-        raise InvalidArgumentError(
-            "A search has to know how many trials it has: say n_trials=50 or max_trials=50."
-        )
+    n = _n_configurations(grid, n_trials, seed, None if halving else checked.n_configurations)
     why = ""
-    if searcher == "evolution" and len(objectives) == 1:
+    if halving is not None:
+        chosen, why = _halved(searcher, halving, space, objectives, n, seed)
+    elif searcher == "evolution" and len(objectives) == 1:
         call = EvolutionCall(
-            space,
-            objectives[0].direction,
-            max_trials=n,
-            seed=seed,
-            one_by_one=checked.one_by_one,
+            space, objectives[0].direction, max_trials=n, seed=seed, one_by_one=checked.one_by_one
         )
         chosen, why = call.searcher()
     else:
@@ -116,6 +143,48 @@ def search(
     notes = (why,) if why else ()
     what = Search(chosen, objectives, space, reuse=not grid, notes=notes)
     return start_search(spark, train, what, checked)
+
+
+def _n_configurations(
+    grid: bool, n_trials: int | None, seed: int | None, by_default: int | None
+) -> int | None:
+    """Return the number of configurations; a grid has its own."""
+    if grid and (n_trials, seed) != (None, None):
+        raise InvalidArgumentError(
+            "A grid has its combinations for trials, and nothing random: leave n_trials and seed "
+            "out. max_trials= ends it early."
+        )
+    n = by_default if n_trials is None else as_int("n_trials", n_trials, at_least=1)
+    if not grid and n is None:
+        raise InvalidArgumentError(
+            "A search has to know how many trials it has: say n_trials=50 or max_trials=50. With "
+            "fidelity= say n_trials=50, the number of configurations."
+        )
+    return n
+
+
+def _halved(
+    given: object,
+    halving: Halving,
+    space: Space,
+    objectives: Sequence[Objective],
+    n_trials: int | None,
+    seed: int | None,
+) -> tuple[Searcher, str]:
+    """Return the multi-fidelity search, and in words why it was chosen."""
+    halving.check_objectives(objectives)
+    direction = objectives[0].direction
+    if given == "evolution":
+        call = EvolutionCall(space, direction, max_trials=n_trials, seed=seed)
+        return halving.evolution(call)
+    if given == "random":
+        return halving.searcher("random", space, direction, n_trials, seed=seed), ""
+    if given == "grid":
+        return halving.searcher("grid", space, direction, seed=0), ""
+    raise InvalidArgumentError(
+        "With fidelity= the searcher is 'evolution', 'random' or 'grid', got "
+        f"{given!r}. Leave fidelity out, or choose one of these."
+    )
 
 
 def _searcher(

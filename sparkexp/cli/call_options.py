@@ -1,4 +1,4 @@
-"""Keywords of the calls as options of the command line, with the words of their docstrings."""
+"""Keywords of the calls as options of the command line, with the words that are said of them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,63 @@ import argparse
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from sparkexp.api.fidelity_options import SEARCH_ROWS
 from sparkexp.cli.function_file import load_function
 from sparkexp.cli.structured_file import read_structured
+from sparkexp.driver.option_row import Row
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["add_options", "documented", "given_options", "keywords_of"]
+__all__ = [
+    "Keyword",
+    "add_options",
+    "documented",
+    "given_options",
+    "keywords_of_rows",
+    "own_keywords",
+]
 
 # What is no option: it has an argument of its own here, or can't be written in a line.
-_LEFT_OUT = {"spark", "train", "args_dict", "search_dict", "searcher", "search", "data", "options"}
+_LEFT_OUT = {"spark", "train", "args_dict", "search_dict", "searcher", "search", "data"}
 _STRUCTURED = ("initial", "prune")
 
 
-def keywords_of(call: Any) -> dict[str, tuple[str, str]]:
-    """Return annotation and description of each keyword of a call, or of a dict of options.
+@dataclass(frozen=True)
+class Keyword:
+    """A keyword of a call.
+
+    Parameters
+    ----------
+    annotation : str
+        Its type, as in the source.
+    sentence : str
+        What it does.
+    """
+
+    annotation: str
+    sentence: str
+
+
+def keywords_of_rows(rows: Mapping[str, Row]) -> dict[str, Keyword]:
+    """Return the options of a table as keywords."""
+    found = {}
+    for name, row in rows.items():
+        words = _plain(row.sentence).removesuffix(".")
+        if row.shown_default:
+            words += f" (default: {row.shown_default})"
+        found[name] = Keyword(row.annotation, words)
+    return {name: keyword for name, keyword in found.items() if name not in _LEFT_OUT}
+
+
+def own_keywords(calls: Iterable[Callable[..., Any]]) -> dict[str, Keyword]:
+    """Return the keywords of calls that stand in no table, of equal ones the first with words.
 
     Examples
     --------
-    >>> def call(spark, seed: int | None = None):
+    >>> def call(spark, seed: int | None = None, metric: str | None = None):
     ...     '''Do it.
     ...
     ...     Parameters
@@ -33,20 +70,18 @@ def keywords_of(call: Any) -> dict[str, tuple[str, str]]:
     ...     seed : int, optional
     ...         Makes it repeatable. Drawn if left out.
     ...     '''
-    >>> keywords_of(call)
-    {'seed': ('int | None', 'Makes it repeatable')}
+    >>> own_keywords([call])
+    {'seed': Keyword(annotation='int | None', sentence='Makes it repeatable')}
     """
-    told = documented(inspect.getdoc(call) or "")
-    if isinstance(call, type):  # a TypedDict, which speaks of what its bases don't have
-        given = {n: a for n, a in call.__annotations__.items() if n in told}
-        annotations = {n: getattr(a, "__forward_arg__", a) for n, a in given.items()}
-    else:
-        annotations = {n: p.annotation for n, p in inspect.signature(call).parameters.items()}
-    return {
-        name: (str(annotation), told.get(name, ""))
-        for name, annotation in annotations.items()
-        if name not in _LEFT_OUT
-    }
+    found: dict[str, Keyword] = {}
+    for call in calls:
+        told = documented(inspect.getdoc(call) or "")
+        for name, parameter in inspect.signature(call).parameters.items():
+            if name in _LEFT_OUT or name in SEARCH_ROWS:
+                continue
+            if name not in found or not found[name].sentence:
+                found[name] = Keyword(str(parameter.annotation), told.get(name, ""))
+    return found
 
 
 def documented(docstring: str) -> dict[str, str]:
@@ -63,14 +98,20 @@ def documented(docstring: str) -> dict[str, str]:
     for heads, text in re.findall(
         r"^(\w[\w, ]*)(?: :[^\n]*)?\n((?:[ ]+[^\n]*\n?|\n)+)", section[1] if section else "", re.M
     ):
-        words = " ".join(text.split()).replace("``", "").replace("`", "")
+        words = _plain(text)
         for name in heads.split(","):
             found[name.strip()] = re.split(r"(?<!et al)\.(?: |$)|; ", words)[0]
     return found
 
 
-def add_options(parser: argparse.ArgumentParser, title: str, calls: Iterable[Any]) -> None:
-    """Add an option for each keyword of the calls, of equal ones the first.
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("`", "")
+
+
+def add_options(
+    parser: argparse.ArgumentParser, title: str, keywords: Mapping[str, Keyword]
+) -> None:
+    """Add an option for each keyword.
 
     Nothing is checked here but what the value is: number, text, list. The rules are the calls'.
 
@@ -80,23 +121,20 @@ def add_options(parser: argparse.ArgumentParser, title: str, calls: Iterable[Any
         Gets the options, as a group.
     title : str
         The group's.
-    calls : iterable of Callable or TypedDict
-        The calls.
+    keywords : Mapping[str, Keyword]
+        The keywords by name.
     """
     group = parser.add_argument_group(title)
-    known = {name for action in parser._actions for name in action.option_strings}
-    for name, (annotation, text) in _merged(calls).items():
-        flag = "--" + name.replace("_", "-")
-        if flag in known:
-            continue
-        words = text.replace("%", "%%")
+    for name, keyword in keywords.items():
+        flag, annotation = "--" + name.replace("_", "-"), keyword.annotation
+        words = keyword.sentence.replace("%", "%%")
         if annotation == "bool":
             group.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
             )
             continue
-        several = "Sequence[" in annotation or "list[" in annotation
-        settings: dict[str, Any] = {"nargs": "+"} if several and name not in _STRUCTURED else {}
+        several = "Sequence[" in annotation and name not in _STRUCTURED
+        settings: dict[str, Any] = {"nargs": "+"} if several else {}
         group.add_argument(
             flag,
             type=_reader(name, annotation),
@@ -107,23 +145,17 @@ def add_options(parser: argparse.ArgumentParser, title: str, calls: Iterable[Any
         )
 
 
-def _merged(calls: Iterable[Any]) -> dict[str, tuple[str, str]]:
-    merged: dict[str, tuple[str, str]] = {}
-    for call in calls:
-        for name, (annotation, text) in keywords_of(call).items():
-            merged[name] = merged[name] if merged.get(name, ("", ""))[1] else (annotation, text)
-    return merged
-
-
-def given_options(arguments: argparse.Namespace, calls: Iterable[Any]) -> dict[str, Any]:
+def given_options(
+    arguments: argparse.Namespace, keywords: Mapping[str, Keyword]
+) -> dict[str, Any]:
     """Return the keywords that the command line gives.
 
     Parameters
     ----------
     arguments : argparse.Namespace
         What the parser of `add_options` found.
-    calls : iterable of Callable or TypedDict
-        The same calls.
+    keywords : Mapping[str, Keyword]
+        The same keywords.
 
     Raises
     ------
@@ -131,10 +163,10 @@ def given_options(arguments: argparse.Namespace, calls: Iterable[Any]) -> dict[s
         If a file or a function that a value names can't be read.
     """
     found: dict[str, Any] = {}
-    for name, (annotation, _) in _merged(calls).items():
+    for name, keyword in keywords.items():
         if name not in arguments:
             continue
-        value = getattr(arguments, name)
+        value, annotation = getattr(arguments, name), keyword.annotation
         if isinstance(value, list) and len(value) == 1 and "Sequence[str]" != annotation:
             value = value[0]
         if name in _STRUCTURED and isinstance(value, str):

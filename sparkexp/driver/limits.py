@@ -23,7 +23,7 @@ class Limits:
     timeout_s : float, optional
         Seconds from now.
     max_failures : int, optional
-        Failed trials that are put up with; one more ends the search.
+        How many trials may fail; one more failure ends the search.
     target : float, optional
         A value that is good enough; with repeats, a mean of all of them.
     max_trials : int, optional

@@ -1,218 +1,310 @@
-"""The keyword options that all searches share."""
+"""The table of options: what all searches take by keyword, and what follows from it."""
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict, get_args
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from sparkexp.checks import as_float, as_int
-from sparkexp.driver.pruning import as_rule
-from sparkexp.engine import Isolation
+from sparkexp.driver.option_checks import (
+    anything,
+    checked_engine,
+    checked_files,
+    checked_gpus,
+    checked_keep,
+    checked_metric,
+    checked_prune,
+    choice,
+    number,
+    optional,
+    seconds,
+    switch,
+    text,
+    whole,
+)
+from sparkexp.driver.option_row import Row, option, rows_of
+from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.unknown_option import unknown_option
+from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.search.repeating import affordable
 from sparkexp.space.constraint import Where
 from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
 
-__all__ = ["EngineName", "Options", "ResumeOptions", "RunOptions"]
+__all__ = ["ROWS", "EngineName", "Options"]
 
 EngineName = Literal["spark", "inline"]
-
-# Options that are whole numbers, and the least that they may be.
-COUNTS = {
-    "parallelism": 1,
-    "max_trials": 1,
-    "cpus_per_trial": 1,
-    "max_failures": 0,
-    "repeats": 1,
-    "confirm": 0,
-    "max_retries": 0,
-}
-
-# What a resumed search takes over; the rest belongs to the process that drives it.
-RECORDED = (
-    "metric",
-    "parallelism",
-    "trial_timeout",
-    "max_failures",
-    "target",
-    "max_trials",
-    "max_retries",
-    "cpus_per_trial",
-    "gpus_per_trial",
-    "limit_threads",
-    "isolation",
-    "prune",
-    "keep",
-)
-
-
-class ResumeOptions(TypedDict, total=False):
-    """Keyword options of `resume`, and of all searches.
-
-    Parameters
-    ----------
-    metric : str or list of str
-        Where the train function returns a dict: the entry to optimise, or several, with a
-        direction for each; the best trials are then ``result.front``.
-    parallelism : int
-        Trials at the same time, at least 1; by default as many as the executors can run, also
-        when some come or go meanwhile.
-    trial_timeout : float
-        Seconds that a trial may run; then it is killed, with all that it started, and has FAILED.
-    timeout : float
-        Seconds for the whole search; then the running trials are ended, and the result so far is
-        returned.
-    max_failures : int
-        Failed trials that are put up with; one more ends the search.
-    target : float
-        A value that is good enough: the search ends when a trial reaches it, with `repeats` when
-        the mean of a configuration does.
-    max_trials : int
-        Trials to run at most.
-    prune : {'median'} or dict
-        Whether to end trials whose `report` curve runs below those of others: ``'median'`` ends a
-        trial whose best value so far is worse than the median of the means so far of the trials
-        that succeeded (Golovin et al. 2017), once 5 have, and after 3 reports of its own;
-        ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its state is PRUNED then, and the
-        last value that it reported counts. It needs reports of `metric`, or of one metric only.
-    max_retries : int
-        How often a trial is run again whose executor was lost, 2 by default. What goes wrong in
-        the train function itself is never run again.
-    cpus_per_trial : int
-        Cores of a trial; by default ``spark.task.cpus``.
-    gpus_per_trial : float
-        GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default
-        ``spark.task.resource.gpu.amount``.
-    limit_threads : bool
-        Whether TensorFlow and OpenMP get as many threads as the trial has cores, True by default;
-        False leaves them to their own defaults, which take all cores of the machine.
-    where : Callable
-        Takes a configuration as a dict and tells whether it may be tried, such as
-        ``lambda p: p['low'] < p['high']``; a grid leaves out the others. A search that has one is
-        resumed with it, since the log directory can't hold a function.
-    data : object
-        What every trial needs and nobody wants to send with each: arrays, a pandas or Spark
-        DataFrame, or any object that can be pickled. It becomes the first argument of the train
-        function. Arrays are mapped into memory, one copy for all trials on a host; what a trial
-        changes in them is its own.
-    engine : {'spark', 'inline'}
-        'inline' runs the trials one after another in this process, for debugging: the session may
-        be None then.
-    isolation : {'fork', 'spawn', 'none'}
-        A process per trial, forked from a worker that has the heavy modules loaded (default), or
-        started anew (for what can't be forked), or none of its own (for debugging).
-    py_files : sequence of str
-        Further .py or .zip files that the train function imports. The modules that it imports
-        itself are found without.
-    progress : bool
-        Whether to show the plan and the progress, True by default.
-    keep : {'all', 'best'} or int
-        Whose artifacts stay, the files in `artifact_dir`: those of all trials by default, of the
-        best one, or of so many of the best; with several objectives, of the Pareto front at
-        least. Those of others are removed when better trials have ended.
-    """
-
-    metric: str | list[str] | None
-    parallelism: int | None
-    trial_timeout: float | None
-    timeout: float | None
-    max_failures: int | None
-    target: float | None
-    max_trials: int | None
-    prune: str | Mapping[str, int] | None
-    max_retries: int
-    cpus_per_trial: int | None
-    gpus_per_trial: float | None
-    limit_threads: bool
-    where: Where | None
-    data: object
-    engine: EngineName
-    isolation: Isolation
-    py_files: Sequence[str]
-    progress: bool
-    keep: str | int
-
-
-class RunOptions(ResumeOptions, total=False):
-    """Keyword options of `launch`, `evolutionary_search` and `random_search`.
-
-    Parameters
-    ----------
-    name : str
-        Name of the run; by default that of the train function.
-    logdir : str or path
-        Directory of this run: one that all executors see under the same path, or a URL such as
-        ``s3://bucket/run`` or ``hdfs://namenode:8020/run``; by default
-        ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.
-    dry_run : bool
-        Whether only to show the plan and to try out on one executor whether the train function
-        arrives there and finds its modules. It is not called, and nothing is left on disk. The
-        result has one trial, whose ``output`` names the modules and their versions.
-    initial : list of dict
-        Configurations that are tried first: what is in use, or was found elsewhere.
-    warm_start : Result or path
-        An earlier search, or its log directory: its trials in this space are told to the searcher
-        without being run again. Evolutions and Optuna's samplers learn from them; random, Sobol
-        and grid search do not, and say so.
-    repeats : int
-        Runs of every configuration, 1 by default: of a noisy objective the searcher is told the
-        mean. The runs have different seeds if the train function has an argument ``seed``.
-    confirm : int
-        How many of the best configurations are run ``repeats`` times more at the end, with other
-        seeds: `Result.best` is then the one of them with the best mean of all its runs.
-    **options
-        See `ResumeOptions`.
-    """
-
-    name: str | None
-    logdir: str | os.PathLike[str] | None
-    dry_run: bool
-    initial: Sequence[Mapping[str, Any]]
-    warm_start: Any
-    repeats: int
-    confirm: int
 
 
 @dataclass(frozen=True)
 class Options:
-    """`RunOptions` with defaults, checked."""
+    """The options of a search, checked; each field is a row of the table.
 
-    metric: str | Sequence[str] | None = None
-    name: str | None = None
-    logdir: str | os.PathLike[str] | None = None
-    parallelism: int | None = None
-    trial_timeout: float | None = None
-    timeout: float | None = None
-    max_failures: int | None = None
-    target: float | None = None
-    max_trials: int | None = None
-    prune: str | Mapping[str, int] | None = None
-    max_retries: int = 2
-    cpus_per_trial: int | None = None
-    gpus_per_trial: float | None = None
-    limit_threads: bool = True
-    where: Where | None = None
-    data: object = None
-    engine: EngineName = "spark"
-    isolation: Isolation = "fork"
-    py_files: Sequence[str] = ()
-    progress: bool = True
-    dry_run: bool = False
-    initial: Sequence[Mapping[str, Any]] = ()
-    warm_start: Any = None
-    repeats: int = 1
-    confirm: int = 0
-    keep: str | int = "all"
+    After a change here, ``python -m docs.write_options`` writes the signatures of the calls and
+    the README's table anew.
+    """
+
+    metric: str | Sequence[str] | None = option(
+        None,
+        "str or list of str",
+        optional(checked_metric),
+        "Where the train function returns a dict: the entry to optimise, or a list of several, "
+        "with a direction for each.",
+        "With several, the best trials are ``result.front``.",
+        recorded=True,
+    )
+    name: str | None = option(
+        None,
+        "str",
+        optional(text),
+        "Name of the run.",
+        "By default that of the train function.",
+        resumed=False,
+        default_words="the function's name",
+    )
+    logdir: str | os.PathLike[str] | None = option(
+        None,
+        "str or path",
+        anything,
+        "Directory of the run: a path under which all executors see the same directory, or a URL "
+        "such as ``s3://bucket/run`` or ``hdfs://namenode:8020/run``.",
+        "By default ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.",
+        resumed=False,
+        default_words="`sparkexp-runs/<name>-<date>-<time>-<id>`",
+        page="docs/storage.md",
+    )
+    parallelism: int | None = option(
+        None,
+        "int",
+        optional(whole(1)),
+        "Trials at the same time, at least 1.",
+        "By default as many as the executors can run, also when executors come or go meanwhile.",
+        recorded=True,
+        default_words="all slots",
+    )
+    trial_timeout: float | None = option(
+        None,
+        "float",
+        optional(seconds),
+        "Seconds that a trial may run; then it is killed, with all that it started, and has "
+        "FAILED.",
+        recorded=True,
+    )
+    timeout: float | None = option(
+        None,
+        "float",
+        optional(seconds),
+        "Seconds for the whole search; then the running trials are ended, and the result so far "
+        "is returned.",
+    )
+    max_failures: int | None = option(
+        None,
+        "int",
+        optional(whole(0)),
+        "How many trials may fail; one more failure ends the search.",
+        recorded=True,
+    )
+    target: float | None = option(
+        None,
+        "float",
+        optional(number),
+        "A value that is good enough: the search ends when a trial reaches it, or with `repeats` "
+        "when the mean of a configuration does.",
+        recorded=True,
+    )
+    max_trials: int | None = option(
+        None,
+        "int",
+        optional(whole(1)),
+        "The largest number of trials to run.",
+        recorded=True,
+    )
+    max_retries: int = option(
+        2,
+        "int",
+        whole(0),
+        "How often a trial is run again after its executor was lost.",
+        "A trial that fails in the train function itself is never run again.",
+        recorded=True,
+    )
+    cpus_per_trial: int | None = option(
+        None,
+        "int",
+        optional(whole(1)),
+        "Cores of a trial, by default ``spark.task.cpus``.",
+        recorded=True,
+        default_words="the session's",
+    )
+    gpus_per_trial: float | None = option(
+        None,
+        "float",
+        optional(checked_gpus),
+        "GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default "
+        "``spark.task.resource.gpu.amount``.",
+        recorded=True,
+        default_words="the session's",
+    )
+    limit_threads: bool = option(
+        True,
+        "bool",
+        switch,
+        "Whether TensorFlow and OpenMP get only as many threads as the trial has cores.",
+        "False leaves them to their own defaults, which take all cores of the machine.",
+        recorded=True,
+    )
+    where: Where | None = option(
+        None,
+        "Callable",
+        anything,
+        "Takes a configuration as a dict and tells whether it may be tried, such as "
+        "``lambda p: p['low'] < p['high']``.",
+        "A grid leaves out the others. A search that has a constraint is resumed with the same "
+        "one, since the log directory can't hold a function.",
+    )
+    data: object = option(
+        None,
+        "object",
+        anything,
+        "What every trial needs: it becomes the first argument of the train function, with one "
+        "copy for all trials on a host.",
+        "Arrays, a pandas or Spark DataFrame, or any object that can be pickled. Arrays are "
+        "mapped into memory; what a trial changes in them, no other trial sees.",
+    )
+    engine: EngineName | Engine = option(
+        "spark",
+        "{'spark', 'inline'} or Engine",
+        checked_engine,
+        "Where trials run: ``'inline'`` runs them one after another in this process, for "
+        "debugging.",
+        "The session may be None then. An instance of a class below `sparkexp.engine.Engine` runs "
+        "them its own way.",
+    )
+    isolation: Isolation = option(
+        "fork",
+        "{'fork', 'spawn', 'none'}",
+        choice(Isolation),
+        "The process of a trial: ``'fork'`` forks it from a worker that has the heavy modules "
+        "loaded, ``'spawn'`` starts it anew (for what can't be forked), ``'none'`` runs the trial "
+        "in the worker itself (for debugging).",
+        recorded=True,
+    )
+    py_files: Sequence[str] = option(
+        (),
+        "sequence of str",
+        checked_files,
+        "Further ``.py``, ``.zip`` or ``.egg`` files that the train function imports.",
+        "The modules that the function itself imports are found without this.",
+    )
+    progress: bool = option(
+        True, "bool", switch, "Whether to show the plan before the search and the progress in it."
+    )
+    dry_run: bool = option(
+        False,
+        "bool",
+        switch,
+        "Whether only to show the plan, and to try on one executor whether the train function "
+        "arrives there and finds its modules.",
+        "It is not called, and nothing is left on disk. The result has one trial, whose "
+        "``output`` names the modules and their versions.",
+        resumed=False,
+    )
+    initial: Sequence[Mapping[str, Any]] = option(
+        (),
+        "list of dict",
+        anything,
+        "Configurations that are tried first, such as the one in use.",
+        resumed=False,
+    )
+    warm_start: Any = option(
+        None,
+        "Result or path",
+        anything,
+        "An earlier search, or its log directory: its trials in this space are told to the "
+        "searcher without being run again.",
+        "Evolutions and Optuna's samplers learn from them; random, Sobol and grid search do not, "
+        "and say so.",
+        resumed=False,
+    )
+    repeats: int = option(
+        1,
+        "int",
+        whole(1),
+        "Runs of every configuration, for noisy objectives: the searcher is told their mean.",
+        "The runs have different seeds if the train function has an argument ``seed``.",
+        resumed=False,
+    )
+    confirm: int = option(
+        0,
+        "int",
+        whole(0),
+        "How many of the best configurations are run ``repeats`` times more at the end, with "
+        "other seeds.",
+        "`Result.best` is then the one of them with the best mean of all its runs.",
+        resumed=False,
+    )
+    prune: str | Mapping[str, int] | MedianRule | None = option(
+        None,
+        "{'median'}, dict or MedianRule",
+        checked_prune,
+        "Which trials are ended early: with ``'median'`` those whose `report` curve is worse than "
+        "the curves of others.",
+        "That is: a trial whose best value so far is worse than the median of the means so far "
+        "of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded, and after 3 "
+        "reports of its own; ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its state is "
+        "then PRUNED, and the last value that it reported counts. The train function has to "
+        "report `metric`, or one metric only.",
+        recorded=True,
+        page="docs/multi_fidelity.md#functions-that-know-no-fidelity",
+    )
+    keep: str | int = option(
+        "all",
+        "{'all', 'best'} or int",
+        checked_keep,
+        "Whose artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the "
+        "best one, or of so many of the best.",
+        "With several objectives, those of the Pareto front stay at least. The artifacts of other "
+        "trials are removed when better ones have ended.",
+        recorded=True,
+    )
 
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
-        record = {name: getattr(self, name) for name in RECORDED}
+        record = {name: getattr(self, name) for name, row in ROWS.items() if row.recorded}
         if self.more_metrics:
-            record["metric"] = [self.first_metric, *self.more_metrics]
+            record["metric"] = list(self.metrics)
+        if isinstance(self.prune, MedianRule):
+            record["prune"] = self.prune.settings()
         return record
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any]) -> Options:
+        """Return the options.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If one is unknown or its value breaks a rule.
+        """
+        for name in given:
+            if name not in ROWS:
+                raise InvalidArgumentError(unknown_option(name, ROWS))
+        options = cls(**{name: ROWS[name].check(name, value) for name, value in given.items()})
+        if options.more_metrics:
+            options._check_several()
+        return options
+
+    def _check_several(self) -> None:
+        """Refuse what goes with one metric only."""
+        if self.target is not None:
+            raise InvalidArgumentError(
+                "target goes with one metric: with several, no trial is simply good enough. Leave "
+                "it out."
+            )
+        if self.prune is not None:
+            raise InvalidArgumentError(
+                "prune goes with one metric: with several, no trial is simply worse. Leave it out."
+            )
 
     @property
     def n_kept(self) -> int | None:
@@ -244,40 +336,6 @@ class Options:
         several = self.metric is not None and not isinstance(self.metric, str)
         return tuple(self.metric[1:]) if several and self.metric else ()
 
-    @classmethod
-    def checked(cls, given: Mapping[str, Any]) -> Options:
-        """Return the options.
-
-        Raises
-        ------
-        InvalidArgumentError
-            If one is unknown or its value breaks a rule.
-        """
-        names = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else ""
-                raise InvalidArgumentError(
-                    f"There is no option {name!r}.{hint} The options are: {', '.join(names)}."
-                )
-        options = cls(**{**given, **_numbers(given)})
-        _check_metric(options)
-        _check_text("name", options.name)
-        _check_choice("engine", options.engine, get_args(EngineName))
-        _check_choice("isolation", options.isolation, get_args(Isolation))
-        _check_gpus(options.gpus_per_trial)
-        as_rule(options.prune)
-        if isinstance(options.keep, str) and options.keep not in ("all", "best"):
-            raise InvalidArgumentError(
-                "keep must be 'all', 'best' or a whole number of at least 1, got "
-                f"{options.keep!r}. Write keep='best' for the artifacts of the best trial only."
-            )
-        for name in ("progress", "limit_threads", "dry_run"):
-            _check_choice(name, getattr(options, name), (True, False))
-        _check_files(options.py_files)
-        return options
-
     @property
     def one_by_one(self) -> bool:
         """Whether there is one slot for sure."""
@@ -305,72 +363,4 @@ class Options:
             raise InvalidArgumentError(f"logdir: {error}") from error
 
 
-def _numbers(given: Mapping[str, Any]) -> dict[str, int | float]:
-    """Return the options that are numbers, checked and as Python's own."""
-    numbers: dict[str, int | float] = {}
-    for name, value in given.items():
-        if value is None and name not in ("max_retries", "repeats", "confirm", "keep"):
-            continue
-        if name in COUNTS:
-            numbers[name] = as_int(name, value, at_least=COUNTS[name])
-        elif name == "keep" and not isinstance(value, str):
-            numbers[name] = as_int(name, value, at_least=1)
-        elif name in ("trial_timeout", "timeout", "gpus_per_trial"):
-            numbers[name] = as_float(name, value, low=0, above=True)
-        elif name == "target":
-            numbers[name] = as_float(name, value)
-    return numbers
-
-
-def _check_text(name: str, value: object) -> None:
-    if value is not None and (not isinstance(value, str) or not value.strip()):
-        raise InvalidArgumentError(f"{name} must be a text that isn't empty, got {value!r}.")
-
-
-def _check_metric(options: Options) -> None:
-    metric = options.metric
-    if metric is None or isinstance(metric, str):
-        return _check_text("metric", metric)
-    names = list(metric) if isinstance(metric, (list, tuple)) else []
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise InvalidArgumentError(
-            f"metric must be a text, or a list of at least two different ones, got {metric!r}."
-        )
-    for name in names:
-        _check_text("metric", name)
-    if options.target is not None:
-        raise InvalidArgumentError(
-            "target goes with one metric: with several, no trial is simply good enough. Leave it "
-            "out."
-        )
-    if options.prune is not None:
-        raise InvalidArgumentError(
-            "prune goes with one metric: with several, no trial is simply worse. Leave it out."
-        )
-
-
-def _check_gpus(amount: float | None) -> None:
-    if amount is not None and amount > 0.5 and amount != int(amount):
-        raise InvalidArgumentError(
-            "gpus_per_trial must be a whole number, or a fraction of at most 0.5 by which trials "
-            f"share a GPU, got {amount!r}. Write 1 for a GPU each, 0.5 for two trials on one."
-        )
-
-
-def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
-    if value not in known:
-        listed = " or ".join(map(repr, known))
-        raise InvalidArgumentError(f"{name} must be {listed}, got {value!r}.")
-
-
-def _check_files(py_files: object) -> None:
-    if isinstance(py_files, str) or not isinstance(py_files, Sequence):
-        raise InvalidArgumentError(
-            f"py_files must be a list of files, got {py_files!r}. Write py_files=['helpers.py']."
-        )
-    for path in py_files:
-        known = isinstance(path, (str, os.PathLike)) and os.path.isfile(path)
-        if not known or not str(path).endswith((".py", ".zip", ".egg")):
-            raise InvalidArgumentError(
-                f"py_files must name existing .py, .zip or .egg files, got {path!r}."
-            )
+ROWS: dict[str, Row] = rows_of(Options)

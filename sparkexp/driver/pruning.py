@@ -58,6 +58,10 @@ class MedianRule:
     min_trials: int = 5
     warmup: int = 3
 
+    def settings(self) -> dict[str, int]:
+        """Return what `prune` takes for this rule, for the record of a run."""
+        return {"min_trials": self.min_trials, "warmup": self.warmup}
+
     def is_to_end(
         self, curve: Sequence[Point], others: Iterable[Sequence[Point]], objective: Objective
     ) -> bool:
@@ -211,8 +215,8 @@ def as_rule(given: object) -> MedianRule | None:
     >>> as_rule('median'), as_rule({'min_trials': 3})
     (MedianRule(min_trials=5, warmup=3), MedianRule(min_trials=3, warmup=3))
     """
-    if given is None:
-        return None
+    if given is None or isinstance(given, MedianRule):
+        return given
     if given == "median":
         return MedianRule()
     settings: Mapping[str, Any] | None = given if isinstance(given, Mapping) else None

@@ -176,6 +176,51 @@ def test_a_grid_and_a_list_are_halved(tmp_path):
     assert [r.trial for r in again.trials] == [r.trial for r in by_dict.trials]
 
 
+@pytest.mark.parametrize(
+    ("settings", "name", "n_first"),
+    [
+        ({"n_trials": 12, "seed": 1}, "surrogate-asha", 12),
+        ({"n_trials": 12, "seed": 1, "search": "hyperband"}, "hyperband", 12),
+        ({"n_trials": 12, "seed": 1, "search": "dehb"}, "dehb", 12),
+        ({"n_trials": 5, "seed": 1, "search": "asha"}, "asha", 5),
+        ({"searcher": "random", "n_trials": 7, "seed": 1}, "asha", 7),
+        ({"searcher": "grid"}, "asha", 2),
+    ],
+)
+def test_a_search_with_the_searcher_of_one_s_choice(settings, name, n_first):
+    result = experiment.search(None, Trainer(), SPACE, **LADDER, **QUIET, **settings)
+    assert open_run(result.logdir).settings["searcher"] == name
+    assert sum(r.trial.parent is None for r in result.trials) == n_first
+    assert all(r.succeeded for r in result.trials)
+    top = [r for r in result.trials if r.trial.rung == 2]
+    assert top and result.best.id in {r.trial.id for r in top}
+
+
+def test_it_is_the_search_of_its_siblings():
+    settings = {"seed": 1, **LADDER, **QUIET}
+    by_name = experiment.search(None, Trainer(), SPACE, "random", n_trials=9, **settings)
+    sibling = experiment.random_search(None, Trainer(), SPACE, n_trials=9, **settings)
+    assert [r.trial for r in by_name.trials] == [r.trial for r in sibling.trials]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"searcher": "sobol", "n_trials": 9},
+            "the searcher is 'evolution', 'random' or 'grid', ",
+        ),
+        ({"searcher": "shade", "n_trials": 9}, "got 'shade'. Leave fidelity out"),
+        ({"max_trials": 9}, "say n_trials=50, the number of configurations"),
+        ({"n_trials": 9, "metric": ["a", "b"], "direction": ["max", "min"]}, "goes with one met"),
+        ({"searcher": "random", "n_trials": 9, "search": "dehb"}, "call evolutionary_search"),
+    ],
+)
+def test_a_search_that_has_no_fidelity(settings, words):
+    with pytest.raises(InvalidArgumentError, match=words):
+        experiment.search(None, Trainer(), SPACE, **LADDER, **QUIET, **settings)
+
+
 def test_an_equal_configuration_is_trained_once_and_its_checkpoints_serve_all():
     train = Trainer()
     result = experiment.evolutionary_search(

@@ -14,7 +14,9 @@ import pytest
 
 import sparkexp
 from sparkexp import experiment
+from sparkexp.api.fidelity_options import FIDELITY_ROWS
 from sparkexp.cli import main
+from sparkexp.driver.options import ROWS
 from sparkexp.runs import open_run
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +134,16 @@ def test_several_objectives(function, folder):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--popsize", 4], "There is no option 'popsize'"),
+        (
+            ["--popsize", 4],
+            "--search grid has no --popsize, which is an option of evolution, surr",
+        ),
+        (["--popsize", 4], "options of all searches, grid has --direction."),
+        (
+            ["--search", "sobol", "--popsize", 4],
+            "all searches, sobol has --direction, --n-trials, --seed.",
+        ),
+        (["--search", "random", "--mutation", 0.5], "--search random has no --mutation, which is"),
         (["--search", "evolution", "--popsize", 3], "popsize is a whole number of at least 4"),
         (["--search", "evolution", "--popsize", "many"], "popsize is a whole number"),
         (["--search", "evolutoin"], "--search must be one of grid, random, evolution"),
@@ -173,7 +184,13 @@ def test_the_help_has_the_words_of_the_docstrings(capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "--popsize N Size of the population, at least 4" in out
     assert "--trial-timeout X Seconds that a trial may run" in out
-    assert "--max N What a configuration's first trial gets" in out
+    assert "--seed N Makes the search repeatable" in out
+    assert "--max N What full fidelity is, by default 27" in out
+    for name, row in {**FIDELITY_ROWS, **ROWS}.items():
+        if name not in ("data", "search"):
+            words = row.sentence.replace("`", "").removesuffix(".")
+            assert words.replace(" ", "") in out.replace(" ", "")
+            assert f"--{name.replace('_', '-')}" in out
     assert "--data" not in out and "--spark" not in out
 
 

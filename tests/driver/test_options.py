@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sparkexp.api.typed_options import RunOptions
 from sparkexp.checks import as_direction
-from sparkexp.driver.options import Options, RunOptions
+from sparkexp.driver.options import ROWS, Options
+from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.unknown_option import nearest
+from sparkexp.engine import InlineEngine, TrialTask
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.trial import Trial
 
 
 def test_defaults():
@@ -21,6 +26,82 @@ def test_defaults():
 
 def test_the_typed_dict_names_the_same_options():
     assert set(RunOptions.__annotations__) == {f.name for f in dataclasses.fields(Options)}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_row_is_complete(row):
+    assert row.sentence.endswith(".") and row.sentence[0].isupper()
+    assert not row.more or (row.more.endswith(".") and row.more[0] not in " ,;")
+    assert not (row.recorded and not row.resumed)
+    assert row.check(row.name, row.default) == row.default
+
+
+def test_a_run_s_record():
+    options = Options.checked({"metric": ("a", "b"), "max_trials": np.int64(3), "timeout": 5})
+    assert options.to_json() == {
+        "metric": ["a", "b"],
+        "parallelism": None,
+        "trial_timeout": None,
+        "max_failures": None,
+        "target": None,
+        "max_trials": 3,
+        "max_retries": 2,
+        "cpus_per_trial": None,
+        "gpus_per_trial": None,
+        "limit_threads": True,
+        "isolation": "fork",
+        "prune": None,
+        "keep": "all",
+    }
+    rule = MedianRule(min_trials=2, warmup=1)
+    assert Options.checked({"prune": rule}).to_json()["prune"] == {"min_trials": 2, "warmup": 1}
+
+
+def test_instances_of_engines_and_pruning_rules():
+    engine, rule = InlineEngine(TrialTask(Trial(0, {}), len, "logdir"), None), MedianRule(3, 1)
+    options = Options.checked({"engine": engine, "prune": rule})
+    assert options.engine is engine and options.prune is rule
+    assert not options.one_by_one
+    with pytest.raises(InvalidArgumentError, match="An instance of a class below sparkexp"):
+        Options.checked({"engine": InlineEngine})
+
+
+NAMES = (
+    *ROWS,
+    *("direction", "seed", "popsize", "generations", "crossover", "mutation", "variant", "mode"),
+    *("search_dict", "searcher", "n_trials", "fidelity", "min", "max", "eta", "search"),
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("directon", "direction"),
+        ("metrics", "metric"),
+        ("population", "popsize"),
+        ("pop_size", "popsize"),
+        ("Popsize", "popsize"),
+        ("iterations", "generations"),
+        ("mutation_rate", "mutation"),
+        ("random_seed", "seed"),
+        ("num_trials", "n_trials"),
+        ("retries", "max_retries"),
+        ("cpus", "cpus_per_trial"),
+        ("gpu", "gpus_per_trial"),
+        ("threads", "limit_threads"),
+        ("timeout_seconds", "timeout"),
+        ("log_dir", "logdir"),
+        *((name, None) for name in ("lr", "learning_rate", "epochs", "batch_size", "n_jobs")),
+        *((name, None) for name in ("dropout", "units", "optimizer", "verbose", "max_iter")),
+        *((name, None) for name in ("cr", "f", "callbacks", "minimize", "")),
+    ],
+)
+def test_the_option_that_was_meant(given, meant):
+    assert nearest(given, NAMES) == meant
+
+
+def test_no_option_is_near_where_there_are_none():
+    assert nearest("seed", []) is None
 
 
 def test_values_are_taken_over(tmp_path):

@@ -6,7 +6,8 @@ import argparse
 from contextlib import closing
 
 from sparkexp import experiment
-from sparkexp.cli.call_options import add_options, given_options
+from sparkexp.api.resume import RESUME_ROWS
+from sparkexp.cli.call_options import add_options, given_options, keywords_of_rows
 from sparkexp.cli.command import Command
 from sparkexp.cli.function_file import load_function
 from sparkexp.cli.running import run_search
@@ -16,7 +17,9 @@ from sparkexp.runs import open_run
 
 __all__ = ["COMMAND"]
 
-_OPTIONS = [experiment.ResumeOptions]
+_OPTIONS = keywords_of_rows(RESUME_ROWS)
+# What each process says anew.
+_ANEW = [name.replace("_", "-") for name in _OPTIONS if not RESUME_ROWS[name].recorded]
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +30,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="the train function; by default where it was when the run began",
     )
     parser.add_argument("--master", help="Spark master; local[2], or that of spark-submit")
-    title = "options, by default those that the run began with (not engine, py-files, timeout)"
+    title = f"options, by default those that the run began with (not {', '.join(_ANEW)})"
     add_options(parser, title, _OPTIONS)
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import argparse
 import functools
+import inspect
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 from sparkexp import experiment
-from sparkexp.cli.call_options import add_options, given_options
+from sparkexp.api.fidelity_options import FIDELITY_ROWS
+from sparkexp.cli.call_options import (
+    add_options,
+    given_options,
+    keywords_of_rows,
+    own_keywords,
+)
 from sparkexp.cli.command import Command
 from sparkexp.cli.function_file import load_function
 from sparkexp.cli.running import run_search
 from sparkexp.cli.space_file import read_space
+from sparkexp.driver.options import ROWS
 from sparkexp.engine import LateSession
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
@@ -31,10 +39,16 @@ _CALLS: dict[str, Callable[..., Result]] = {
     "dehb": functools.partial(experiment.evolutionary_search, search="dehb"),
 }
 _NAMES = tuple(dict.fromkeys((*_CALLS, *SEARCHERS)))
-_OWN = (
-    experiment.launch, experiment.random_search, experiment.evolutionary_search, experiment.search,
-)  # fmt: skip
-_SHARED = (experiment.FidelityOptions, experiment.RunOptions, experiment.ResumeOptions)
+_OWN = own_keywords(
+    (
+        experiment.launch,
+        experiment.random_search,
+        experiment.evolutionary_search,
+        experiment.search,
+    )
+)
+_FIDELITY = keywords_of_rows(FIDELITY_ROWS)
+_SHARED = keywords_of_rows(ROWS)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,13 +59,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--search", default="grid", metavar="NAME", help=f"{', '.join(_NAMES)}")
     parser.add_argument("--master", help="Spark master; local[2], or that of spark-submit")
     add_options(parser, "options of the search", _OWN)
-    add_options(parser, "options of multi-fidelity searches", [experiment.FidelityOptions])
-    add_options(parser, "options of all searches", _SHARED[1:])
+    add_options(parser, "options of multi-fidelity searches", _FIDELITY)
+    add_options(parser, "options of all searches", _SHARED)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     call = _call(arguments.search)
-    options = given_options(arguments, [*_OWN, *_SHARED])
+    options = given_options(arguments, {**_OWN, **_FIDELITY, **_SHARED})
+    for name in options:
+        _check_taken(arguments.search, call, name)
     if not _CALLS.get(arguments.search):
         options["searcher"] = arguments.search
     train = load_function(arguments.train)
@@ -64,6 +80,23 @@ def _call(name: str) -> Callable[..., Any]:
     if name not in _NAMES:
         raise InvalidArgumentError(f"--search must be one of {', '.join(_NAMES)}, got {name!r}.")
     return _CALLS.get(name, experiment.search)
+
+
+def _check_taken(search: str, call: Callable[..., Any], name: str) -> None:
+    """Refuse an option that other searches have."""
+    if name in inspect.signature(call).parameters:
+        return
+    others = [n for n in _NAMES if name in inspect.signature(_call(n)).parameters]
+    own = [_flag(n) for n in inspect.signature(call).parameters if n in _OWN]
+    raise InvalidArgumentError(
+        f"--search {search} has no {_flag(name)}, which is an option of {', '.join(others)}. "
+        f"Choose one of these, or leave it out: beside the options of all searches, {search} has "
+        f"{', '.join(own)}."
+    )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 COMMAND = Command(

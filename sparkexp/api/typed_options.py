@@ -1,0 +1,177 @@
+"""The options as dicts with types, written by `docs.write_options` from the tables.
+
+>>> quiet: ResumeOptions = {'engine': 'inline', 'progress': False}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from sparkexp.api.fidelity_options import HalvingName
+from sparkexp.driver.options import EngineName
+from sparkexp.driver.pruning import MedianRule
+from sparkexp.engine import Engine, Isolation
+from sparkexp.space.constraint import Where
+
+__all__ = ["FidelityOptions", "ResumeOptions", "RunOptions"]
+
+
+class ResumeOptions(TypedDict, total=False):
+    """Keyword options of `resume`, and of all searches.
+
+    Parameters
+    ----------
+    metric : str or list of str, optional
+        Where the train function returns a dict: the entry to optimise, or a list of several, with
+        a direction for each. With several, the best trials are ``result.front``.
+    parallelism : int, optional
+        Trials at the same time, at least 1. By default as many as the executors can run, also when
+        executors come or go meanwhile.
+    trial_timeout : float, optional
+        Seconds that a trial may run; then it is killed, with all that it started, and has FAILED.
+    timeout : float, optional
+        Seconds for the whole search; then the running trials are ended, and the result so far is
+        returned.
+    max_failures : int, optional
+        How many trials may fail; one more failure ends the search.
+    target : float, optional
+        A value that is good enough: the search ends when a trial reaches it, or with `repeats`
+        when the mean of a configuration does.
+    max_trials : int, optional
+        The largest number of trials to run.
+    max_retries : int, default 2
+        How often a trial is run again after its executor was lost. A trial that fails in the train
+        function itself is never run again.
+    cpus_per_trial : int, optional
+        Cores of a trial, by default ``spark.task.cpus``.
+    gpus_per_trial : float, optional
+        GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default
+        ``spark.task.resource.gpu.amount``.
+    limit_threads : bool, default True
+        Whether TensorFlow and OpenMP get only as many threads as the trial has cores. False leaves
+        them to their own defaults, which take all cores of the machine.
+    where : Callable, optional
+        Takes a configuration as a dict and tells whether it may be tried, such as ``lambda p:
+        p['low'] < p['high']``. A grid leaves out the others. A search that has a constraint is
+        resumed with the same one, since the log directory can't hold a function.
+    data : object, optional
+        What every trial needs: it becomes the first argument of the train function, with one copy
+        for all trials on a host. Arrays, a pandas or Spark DataFrame, or any object that can be
+        pickled. Arrays are mapped into memory; what a trial changes in them, no other trial sees.
+    engine : {'spark', 'inline'} or Engine, default 'spark'
+        Where trials run: ``'inline'`` runs them one after another in this process, for debugging.
+        The session may be None then. An instance of a class below `sparkexp.engine.Engine` runs
+        them its own way.
+    isolation : {'fork', 'spawn', 'none'}, default 'fork'
+        The process of a trial: ``'fork'`` forks it from a worker that has the heavy modules
+        loaded, ``'spawn'`` starts it anew (for what can't be forked), ``'none'`` runs the trial in
+        the worker itself (for debugging).
+    py_files : sequence of str, optional
+        Further ``.py``, ``.zip`` or ``.egg`` files that the train function imports. The modules
+        that the function itself imports are found without this.
+    progress : bool, default True
+        Whether to show the plan before the search and the progress in it.
+    prune : {'median'}, dict or MedianRule, optional
+        Which trials are ended early: with ``'median'`` those whose `report` curve is worse than
+        the curves of others. That is: a trial whose best value so far is worse than the median of
+        the means so far of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded,
+        and after 3 reports of its own; ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its
+        state is then PRUNED, and the last value that it reported counts. The train function has to
+        report `metric`, or one metric only.
+    keep : {'all', 'best'} or int, default 'all'
+        Whose artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
+        best one, or of so many of the best. With several objectives, those of the Pareto front
+        stay at least. The artifacts of other trials are removed when better ones have ended.
+    """
+
+    metric: str | Sequence[str] | None
+    parallelism: int | None
+    trial_timeout: float | None
+    timeout: float | None
+    max_failures: int | None
+    target: float | None
+    max_trials: int | None
+    max_retries: int
+    cpus_per_trial: int | None
+    gpus_per_trial: float | None
+    limit_threads: bool
+    where: Where | None
+    data: object
+    engine: EngineName | Engine
+    isolation: Isolation
+    py_files: Sequence[str]
+    progress: bool
+    prune: str | Mapping[str, int] | MedianRule | None
+    keep: str | int
+
+
+class RunOptions(ResumeOptions, total=False):
+    """Keyword options of all searches, those of `ResumeOptions` included.
+
+    Parameters
+    ----------
+    name : str, optional
+        Name of the run. By default that of the train function.
+    logdir : str or path, optional
+        Directory of the run: a path under which all executors see the same directory, or a URL
+        such as ``s3://bucket/run`` or ``hdfs://namenode:8020/run``. By default
+        ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.
+    dry_run : bool, default False
+        Whether only to show the plan, and to try on one executor whether the train function
+        arrives there and finds its modules. It is not called, and nothing is left on disk. The
+        result has one trial, whose ``output`` names the modules and their versions.
+    initial : list of dict, optional
+        Configurations that are tried first, such as the one in use.
+    warm_start : Result or path, optional
+        An earlier search, or its log directory: its trials in this space are told to the searcher
+        without being run again. Evolutions and Optuna's samplers learn from them; random, Sobol
+        and grid search do not, and say so.
+    repeats : int, default 1
+        Runs of every configuration, for noisy objectives: the searcher is told their mean. The
+        runs have different seeds if the train function has an argument ``seed``.
+    confirm : int, default 0
+        How many of the best configurations are run ``repeats`` times more at the end, with other
+        seeds. `Result.best` is then the one of them with the best mean of all its runs.
+    """
+
+    name: str | None
+    logdir: str | os.PathLike[str] | None
+    dry_run: bool
+    initial: Sequence[Mapping[str, Any]]
+    warm_start: Any
+    repeats: int
+    confirm: int
+
+
+class FidelityOptions(RunOptions, total=False):
+    """Keyword options of a search with ``fidelity=``, those of `RunOptions` included.
+
+    Parameters
+    ----------
+    fidelity : str, optional
+        The argument of the train function that says how long it trains, such as ``'epochs'``.
+        Every trial gets it: first a small one, and the best configurations get further trials with
+        larger ones. `checkpoint_dir` lets them go on where their last trial has ended.
+    min : int, optional
+        What a configuration's first trial gets, by default 1.
+    max : int, optional
+        What full fidelity is, by default 27. The best trial of a search is the best one with
+        `max`.
+    eta : float, optional
+        How many times as much a promoted configuration gets: at least 1.5, by default 3. About one
+        of eta configurations is promoted, or with a model one of ``sqrt(eta)``.
+    search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}, optional
+        How configurations are promoted. ``'asha'``, the default but of an evolution, promotes
+        without waiting for other trials. ``'hyperband'`` also starts configurations on higher
+        rungs, for the case that short trainings mislead. Evolutions only: ``'surrogate-asha'``,
+        their default, has a model of the results of all rungs, which picks children and
+        promotions, and promotes one of ``sqrt(eta)``; ``'dehb'`` has a population on each rung.
+    """
+
+    fidelity: str | None
+    min: int | None
+    max: int | None
+    eta: float | None
+    search: HalvingName | None
