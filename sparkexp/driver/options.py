@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from sparkexp.checks import as_float, as_int
 from sparkexp.driver.pruning import as_rule
-from sparkexp.engine import Isolation
+from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.search.repeating import affordable
 from sparkexp.space.constraint import Where
@@ -98,9 +98,10 @@ class ResumeOptions(TypedDict, total=False):
         DataFrame, or any object that can be pickled. It becomes the first argument of the train
         function. Arrays are mapped into memory, one copy for all trials on a host; what a trial
         changes in them is its own.
-    engine : {'spark', 'inline'}
+    engine : {'spark', 'inline'} or Engine
         'inline' runs the trials one after another in this process, for debugging: the session may
-        be None then.
+        be None then. An engine of your own likewise; what trials are given, such as
+        ``parallelism`` and ``gpus_per_trial``, is then for it to know.
     isolation : {'fork', 'spawn', 'none'}
         A process per trial, forked from a worker that has the heavy modules loaded (default), or
         started anew (for what can't be forked), or none of its own (for debugging).
@@ -129,7 +130,7 @@ class ResumeOptions(TypedDict, total=False):
     limit_threads: bool
     where: Where | None
     data: object
-    engine: EngineName
+    engine: EngineName | Engine
     isolation: Isolation
     py_files: Sequence[str]
     progress: bool
@@ -196,7 +197,7 @@ class Options:
     limit_threads: bool = True
     where: Where | None = None
     data: object = None
-    engine: EngineName = "spark"
+    engine: EngineName | Engine = "spark"
     isolation: Isolation = "fork"
     py_files: Sequence[str] = ()
     progress: bool = True
@@ -264,7 +265,7 @@ class Options:
         options = cls(**{**given, **_numbers(given)})
         _check_metric(options)
         _check_text("name", options.name)
-        _check_choice("engine", options.engine, get_args(EngineName))
+        _check_engine(options.engine)
         _check_choice("isolation", options.isolation, get_args(Isolation))
         _check_gpus(options.gpus_per_trial)
         as_rule(options.prune)
@@ -361,6 +362,14 @@ def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         listed = " or ".join(map(repr, known))
         raise InvalidArgumentError(f"{name} must be {listed}, got {value!r}.")
+
+
+def _check_engine(engine: object) -> None:
+    if not isinstance(engine, Engine) and engine not in get_args(EngineName):
+        raise InvalidArgumentError(
+            f"engine must be 'spark' or 'inline', got {engine!r}. An engine of your own is handed "
+            "over as an instance of a class derived from sparkexp.engine.Engine."
+        )
 
 
 def _check_files(py_files: object) -> None:

@@ -108,7 +108,8 @@ def run_search(
         last_generation=search.last_generation,
     )
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
-    with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
+    with Interrupts() as interrupts, _engine(spark, options) as engine:
+        engine.prepare(template, options.data)
         # And from here on there may be something on disk.
         run = run or create_run(place, _settings(name, train, search, options))
         result = None
@@ -203,11 +204,12 @@ def _run_locked(
         progress.close()
 
 
-def _engine(
-    spark: SparkSession | None, train: Callable[..., Any], template: TrialTask, options: Options
-) -> Engine:
+def _engine(spark: SparkSession | None, options: Options) -> Engine:
+    """Return the engine that `engine=` names, or is."""
+    if isinstance(options.engine, Engine):
+        return options.engine
     if options.engine == "inline":
-        return InlineEngine(template, options.data)
+        return InlineEngine()
     if isinstance(spark, LateSession):
         spark = spark.started()
     if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
@@ -221,7 +223,7 @@ def _engine(
         options.gpus_per_trial,
         options.limit_threads,
     )
-    return SparkEngine(spark, train, template, resources, tuple(options.py_files), options.data)
+    return SparkEngine(spark, resources, tuple(options.py_files))
 
 
 def _keeper(search: Search, options: Options, run: RunDirectory) -> Keeper | None:

@@ -26,11 +26,11 @@ def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
     engines: list[Engine] = []
 
     def make(train: Callable[..., Any]) -> Engine:
-        template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
         if request.param == "inline":
-            engines.append(InlineEngine(template))
+            engines.append(InlineEngine())
         else:
-            engines.append(SparkEngine(request.getfixturevalue(request.param), train, template))
+            engines.append(SparkEngine(request.getfixturevalue(request.param)))
+        engines[-1].prepare(TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
         return engines[-1]
 
     yield make
@@ -109,7 +109,8 @@ def test_a_crash_costs_one_trial(any_spark: Any, tmp_path: Path, isolation: Any)
         return x
 
     template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), isolation=isolation)
-    with SparkEngine(any_spark, train, template) as engine:
+    with SparkEngine(any_spark) as engine:
+        engine.prepare(template)
         for k in range(4):
             engine.submit(Trial(k, {"x": k}))
         results = collect(engine, 4)
@@ -138,7 +139,8 @@ def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
         return n_running
 
     template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
-    with SparkEngine(any_spark, train, template, resources) as engine:
+    with SparkEngine(any_spark, resources) as engine:
+        engine.prepare(template)
         assert (engine.slots, engine.ahead) == (slots, ahead)
         for k in range(slots + ahead):
             engine.submit(Trial(k, {"k": k}))
@@ -155,7 +157,8 @@ def test_close_ends_running_trials(any_spark: Any, tmp_path: Path) -> None:
         time.sleep(60)
         return 1
 
-    engine = SparkEngine(any_spark, train, TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
+    engine = SparkEngine(any_spark)
+    engine.prepare(TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
     engine.submit(Trial(0, {}))
     deadline = time.monotonic() + 60
     while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:
