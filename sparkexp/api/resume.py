@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 from sparkexp.driver.options import Options, ResumeOptions
+from sparkexp.driver.pruning_rule import resumed_rule
 from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.results.result import Result
@@ -98,7 +99,7 @@ def resume(
             f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
             "new search."
         )
-    checked = Options.checked({**recorded, **options})
+    checked = Options.checked({**resumed_rule(recorded, options), **options})
     if isinstance(search.searcher, RepeatingSearcher):
         search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)

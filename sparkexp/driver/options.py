@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, get_args
 
 from sparkexp.checks import as_float, as_int
-from sparkexp.driver.pruning import as_rule
+from sparkexp.driver.pruning_rule import PruningRule, as_rule, recorded_rule
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.search.repeating import affordable
@@ -72,11 +72,12 @@ class ResumeOptions(TypedDict, total=False):
         the mean of a configuration does.
     max_trials : int
         Trials to run at most.
-    prune : {'median'} or dict
+    prune : {'median'}, dict or PruningRule
         Whether to end trials whose `report` curve runs below those of others: ``'median'`` ends a
         trial whose best value so far is worse than the median of the means so far of the trials
         that succeeded (Golovin et al. 2017), once 5 have, and after 3 reports of its own;
-        ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its state is PRUNED then, and the
+        ``{'min_trials': 5, 'warmup': 3}`` says other numbers; an instance of a
+        `PruningRule` of your own decides otherwise. Its state is PRUNED then, and the
         last value that it reported counts. It needs reports of `metric`, or of one metric only.
     max_retries : int
         How often a trial is run again whose executor was lost, 2 by default. What goes wrong in
@@ -123,7 +124,7 @@ class ResumeOptions(TypedDict, total=False):
     max_failures: int | None
     target: float | None
     max_trials: int | None
-    prune: str | Mapping[str, int] | None
+    prune: str | Mapping[str, int] | PruningRule | None
     max_retries: int
     cpus_per_trial: int | None
     gpus_per_trial: float | None
@@ -190,7 +191,7 @@ class Options:
     max_failures: int | None = None
     target: float | None = None
     max_trials: int | None = None
-    prune: str | Mapping[str, int] | None = None
+    prune: str | Mapping[str, int] | PruningRule | None = None
     max_retries: int = 2
     cpus_per_trial: int | None = None
     gpus_per_trial: float | None = None
@@ -211,6 +212,7 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
         record = {name: getattr(self, name) for name in RECORDED}
+        record["prune"] = recorded_rule(self.prune)
         if self.more_metrics:
             record["metric"] = [self.first_metric, *self.more_metrics]
         return record

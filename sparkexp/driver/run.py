@@ -17,7 +17,8 @@ from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.options import Options
 from sparkexp.driver.plan import plan_text
 from sparkexp.driver.progress import Progress
-from sparkexp.driver.pruning import Pruner, as_rule
+from sparkexp.driver.pruning import Pruner
+from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.train_function import file_name, function_name, where_defined
 from sparkexp.engine import (
     Engine,
