@@ -12,9 +12,12 @@ from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, open_run
+from sparkexp.search import Searcher
 from sparkexp.search.optuna_search import is_sampler
+from sparkexp.search.own_searcher import check_again
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search.spec import Search
+from sparkexp.space import Space
 from sparkexp.space.constraint import Where
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def resume(
     train: Callable[..., Any],
     logdir: str | os.PathLike[str],
     *,
-    searcher: BaseSampler | None = None,
+    searcher: BaseSampler | Searcher | None = None,
     **options: Unpack[ResumeOptions],
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
@@ -48,9 +51,10 @@ def resume(
         The train function of the search.
     logdir : str or path
         The log directory of the run, a path or a URL.
-    searcher : optuna.samplers.BaseSampler, optional
-        The sampler, if it was one of Optuna's: a log directory can't hold it. It is told all
-        trials that ended, and goes on from there.
+    searcher : optuna.samplers.BaseSampler or Searcher, optional
+        The sampler, if it was one of Optuna's, or a searcher of your own, a new one with the same
+        settings: a log directory can't hold them. A sampler is told all trials that ended, and
+        goes on from there; a searcher goes on from its state.
     **options
         See `ResumeOptions`; those of the interrupted search hold where they are left out, but for
         ``timeout``, ``where``, ``engine``, ``py_files``, ``data`` and ``progress``.
@@ -87,7 +91,7 @@ def resume(
     run = _open(logdir)
     try:
         where = _where(run, options.get("where"))
-        _check_sampler(run, searcher)
+        _check_searcher(run, searcher, where)
         search = Search.from_json(run.settings, where, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
@@ -118,6 +122,13 @@ def _where(run: RunDirectory, given: Where | None) -> Where | None:
             "This search was started without where=, and goes on as it was: leave it out."
         )
     return given
+
+
+def _check_searcher(run: RunDirectory, given: object, where: Where | None) -> None:
+    if run.settings.get("own_searcher") is not None:
+        check_again(given, run.settings, Space.from_json(run.settings["space"], where))
+    else:
+        _check_sampler(run, given)
 
 
 def _check_sampler(run: RunDirectory, given: object) -> None:

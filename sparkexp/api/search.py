@@ -9,10 +9,12 @@ from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import Options, RunOptions
 from sparkexp.driver.start import start_search
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import Objective
 from sparkexp.results.result import Result
 from sparkexp.search import OptunaSearcher, Searcher
 from sparkexp.search.evolution.choice import EvolutionCall
 from sparkexp.search.optuna_search import is_sampler
+from sparkexp.search.own_searcher import check_searcher, own_class
 from sparkexp.search.registry import SEARCHERS, by_name
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
@@ -29,7 +31,7 @@ def search(
     spark: SparkSession | None,
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
-    searcher: str | BaseSampler = "evolution",
+    searcher: str | BaseSampler | Searcher = "evolution",
     direction: Direction | Sequence[Direction] = "max",
     n_trials: int | None = None,
     *,
@@ -47,11 +49,12 @@ def search(
         runs on an executor, in a process of its own.
     search_dict : dict
         As for `evolutionary_search`; with ``searcher='grid'`` as for `launch`.
-    searcher : str or optuna.samplers.BaseSampler
+    searcher : str, optuna.samplers.BaseSampler or Searcher
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
         ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
-        or a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
-        (``pip install 'sparkexp[optuna]'``).
+        a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
+        (``pip install 'sparkexp[optuna]'``); or an instance of a `Searcher` of your own, which
+        was not used before.
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int, optional
@@ -59,7 +62,7 @@ def search(
         again. By default ``max_trials``, one of which has to be there unless it is a grid.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna brings
-        its own.
+        its own, and a searcher of your own both this and `n_trials`.
     **options
         See `RunOptions`.
 
@@ -91,6 +94,9 @@ def search(
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
+    if isinstance(searcher, Searcher):
+        what = _with_own(searcher, space, objectives, (n_trials, seed, checked.max_trials))
+        return start_search(spark, train, what, checked)
     n = checked.n_configurations if n_trials is None else as_int("n_trials", n_trials, at_least=1)
     if grid and (n_trials, seed) != (None, None):
         raise InvalidArgumentError(
@@ -118,6 +124,29 @@ def search(
     return start_search(spark, train, what, checked)
 
 
+def _with_own(
+    searcher: Searcher,
+    space: Space,
+    objectives: tuple[Objective, ...],
+    numbers: tuple[int | None, int | None, int | None],
+) -> Search:
+    """Return the search of a searcher that the user has constructed."""
+    n_trials, seed, max_trials = numbers
+    if (n_trials, seed) != (None, None):
+        raise InvalidArgumentError(
+            f"A searcher of your own has its number of trials and its seed itself: leave n_trials "
+            f"and seed out, and give them to {type(searcher).__name__}(…). max_trials= ends the "
+            "search early."
+        )
+    check_searcher(searcher, space, [each.direction for each in objectives])
+    if searcher.n_trials is None and max_trials is None:
+        raise InvalidArgumentError(
+            f"A search has to know how many trials it has, and this {type(searcher).__name__} "
+            "knows no end: say max_trials=50."
+        )
+    return Search(searcher, objectives, space, own_searcher=own_class(searcher))
+
+
 def _searcher(
     given: object,
     space: Space,
@@ -135,6 +164,7 @@ def _searcher(
     if not isinstance(given, str) or given not in SEARCHERS:
         raise InvalidArgumentError(
             f"searcher must be one of {', '.join(map(repr, SEARCHERS))}, or a sampler of Optuna "
-            f"such as optuna.samplers.TPESampler(), got {given!r}."
+            f"such as optuna.samplers.TPESampler(), got {given!r}. A searcher of your own is "
+            "handed over as an instance of a class derived from sparkexp.search.Searcher."
         )
     return by_name(given, space, directions, n_trials, seed)

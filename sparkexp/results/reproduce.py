@@ -78,9 +78,15 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         settings = {"variant": name, "max_trials": settings.pop("n_trials"), **settings}
     one = len(directions) == 1
     words: dict[str, Any] = {"direction": directions[0] if one else directions, **settings}
-    call = _CALLS.get(name, "search")
+    call = "search" if search.own_searcher else _CALLS.get(name, "search")
     if isinstance(search.searcher, RungSearcher):
         call, words = _halving(search.searcher, words)
+    elif search.own_searcher is not None:
+        own = ", ".join(f"{key}={value!r}" for key, value in search.inner.settings().items())
+        words = {
+            "searcher": _Code(f"{search.own_searcher}(space, {own})"),
+            "direction": words["direction"],
+        }
     elif sampler is not None:
         words["searcher"] = _Code(f"optuna.samplers.{sampler}(...)")
     elif name not in _CALLS:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.space import Space
-from sparkexp.trial import ParamValue, Trial, TrialResult
+from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
 __all__ = ["Known", "SeededSearcher", "Searcher"]
 
@@ -69,7 +69,9 @@ class Searcher(ABC):
         What is searched; None where the trials are not taken from a space.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
+    #: Which value is the best, of each objective; empty where that makes no difference.
+    directions: tuple[Direction, ...] = ()
     #: Whether its children compete with members that say little of how far the search has come:
     #: then the best trials so far are shown as the population.
     shows_elite: ClassVar[bool] = False
@@ -163,6 +165,11 @@ class Searcher(ABC):
     def n_asked(self) -> int:
         """The number of trials asked so far; the next one has this number."""
         return self._n_asked
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not been used: neither asked, nor told what to begin with."""
+        return not (self._n_asked or self._planted or self._known)
 
     def open_trials(self) -> list[Trial]:
         """Return the trials asked and not yet told."""

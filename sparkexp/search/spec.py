@@ -11,6 +11,7 @@ from sparkexp.checks import as_direction
 from sparkexp.objective import Objective, objectives_of
 from sparkexp.search import RungSearcher, Searcher
 from sparkexp.search.base import Known
+from sparkexp.search.own_searcher import RecordedSearcher
 from sparkexp.search.registry import rebuild
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import Choice, Parameter, Space
@@ -45,6 +46,8 @@ class Search:
         What the searcher knows from an earlier search.
     notes : tuple of str
         What the plan says about this.
+    own_searcher : str, optional
+        The name of the searcher's class, where it is the user's own.
     """
 
     searcher: Searcher
@@ -55,6 +58,7 @@ class Search:
     initial: tuple[dict[str, ParamValue], ...] = ()
     known: tuple[Known, ...] = ()
     notes: tuple[str, ...] = ()
+    own_searcher: str | None = None
 
     @property
     def generations(self) -> int | None:
@@ -124,6 +128,7 @@ class Search:
             "direction": self.objectives[0].direction,
             "directions": [objective.direction for objective in self.objectives],
             "searcher": self.inner.name,
+            "own_searcher": self.own_searcher,
             "settings": self.inner.settings(),
             "repeating": (
                 self.searcher.own_settings()
@@ -140,12 +145,12 @@ class Search:
 
     @classmethod
     def from_json(
-        cls, record: Mapping[str, Any], where: Where | None = None, sampler: object = None
+        cls, record: Mapping[str, Any], where: Where | None = None, given: object = None
     ) -> Search:
         """Return a search that has not begun, as `to_json` described it.
 
-        The constraint and the sampler of Optuna are not in the record. Without them the search
-        can be shown, but not run.
+        The constraint, the sampler of Optuna and a searcher of the user's own are not in the
+        record. Without them, the latter two in `given`, the search can be shown, but not run.
 
         Raises
         ------
@@ -153,7 +158,7 @@ class Search:
             If this version has no such searcher, or the settings are none of its.
         """
         space = Space.from_json(record["space"], where) if record["space"] else None
-        searcher = rebuild(record["searcher"], space, record["settings"], sampler)
+        searcher = _recorded_searcher(record, space, given)
         initial = tuple(dict(params) for params in record.get("initial", ()))
         known = tuple(Known(**entry) for entry in record.get("known", ()))
         searcher.start_from(initial, known)
@@ -169,7 +174,16 @@ class Search:
             bool(record["reuse"]),
             initial,
             known,
+            own_searcher=record.get("own_searcher"),
         )
+
+
+def _recorded_searcher(record: Mapping[str, Any], space: Space | None, given: object) -> Searcher:
+    if record.get("own_searcher") is None:
+        return rebuild(record["searcher"], space, record["settings"], given)
+    if isinstance(given, Searcher):
+        return given
+    return RecordedSearcher(record["searcher"], space, record["settings"])
 
 
 def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:

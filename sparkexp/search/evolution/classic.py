@@ -80,6 +80,7 @@ class EvolutionSearcher(SeededSearcher):
     ) -> None:
         super().__init__(space, seed)
         self.direction = as_direction(direction)
+        self.directions = (self.direction,)
         self.popsize = as_int("popsize", popsize, at_least=4)
         self.generations = as_int("generations", generations, at_least=0)
         self.crossover = as_float("crossover", crossover, low=0, high=1)

@@ -89,6 +89,7 @@ class PopulationSearcher(SeededSearcher):
     ) -> None:
         super().__init__(space, seed)
         self.direction = as_direction(direction)
+        self.directions = (self.direction,)
         self.popsize = as_int("popsize", popsize, at_least=MIN_MEMBERS)
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)
         self.mode = as_mode(mode)

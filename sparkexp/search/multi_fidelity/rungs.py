@@ -52,6 +52,7 @@ class RungSearcher(Searcher):
     ) -> None:
         super().__init__(space)
         self.direction = as_direction(direction)
+        self.directions = (self.direction,)
         self.fidelity = fidelity
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
