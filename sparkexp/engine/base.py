@@ -102,7 +102,7 @@ class TrialTask:
 class Engine(abc.ABC):
     """Runs trials and hands back what became of them.
 
-    The contract, checked for every engine by `sparkexp.testing.EngineContract`:
+    The contract, of which `sparkexp.testing.EngineContract` is the tests:
 
     - An engine serves one search. The driver calls `prepare` once, before anything else, and
       `close` at the end, also where `prepare` has raised. The constructor starts nothing.
