@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 README = ROOT / "README.md"
 # Documents whose Python blocks run one after another.
-GUIDES = [ROOT / "docs" / "searching.md"]
+EXTENDING = ROOT / "docs" / "extending.md"
+GUIDES = [ROOT / "docs" / "searching.md", EXTENDING]
 COMMAND_LINE = ROOT / "docs" / "command_line.md"
 # Those whose links are looked at only.
 PAGES = [*GUIDES, COMMAND_LINE, *(ROOT / "docs" / name for name in ("deploy.md", "storage.md"))]
@@ -74,6 +77,18 @@ def test_python_of_the_guides_runs(path, tmp_path, monkeypatch):
     names: dict[str, Any] = {"__name__": "__main__"}
     for code in (code for name, _, code in _FENCE.findall(path.read_text()) if name == "python"):
         exec(compile(code, path.name, "exec"), names)
+
+
+def test_the_tests_of_the_page_on_extending_pass(tmp_path):
+    """The searcher of the page, tested as the page says."""
+    found = [code for code in blocks("python", path=EXTENDING) if "NearBestSearcher(" in code]
+    (tmp_path / "test_of_the_page.py").write_text("\n".join(found[:2]))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_of_the_page.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\d\d passed", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

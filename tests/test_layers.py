@@ -16,7 +16,7 @@ PACKAGE = Path(sparkexp.__file__).parent
 # From the top, a row for what stands side by side: a folder imports what stands below its row.
 LAYERS = (
     ("cli",),
-    ("demo",),
+    ("demo", "testing"),
     ("experiment",),
     ("api",),
     ("doctor", "driver"),
@@ -34,6 +34,7 @@ LAYERS = (
 APART = {("engine", "search"), ("search", "engine")}
 # Who may import what is heavy, and whether only inside of functions.
 PYSPARK = {"engine"}
+PYTEST = {"testing"}
 TENSORBOARD = {"tracking"}
 HEAVY = (
     *("pandas", "pyarrow", "cloudpickle", "sklearn", "scipy"),
@@ -119,6 +120,9 @@ def _why(found: Import) -> Iterator[str]:
             yield "Spark is the engine's business"
         elif not (found.in_function or found.typing_only):
             yield "inside of functions only"
+    elif top == "pytest":
+        if found.unit not in PYTEST:
+            yield "pytest is testing's business"
     elif top in TENSORFLOW:
         if not found.in_function:
             yield "inside of functions only"
@@ -177,6 +181,8 @@ def test_the_table_names_what_there_is():
         ("tracking/events.py", "from tensorboard.compat.proto.summary_pb2 import Summary"),
         ("driver/run.py", "def f():\n    from tensorboard import program"),
         ("results/result.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import pandas"),
+        ("driver/run.py", "def f():\n    import pytest"),
+        ("experiment.py", "from sparkexp.testing import SearcherContract"),
         ("brand_new.py", "from sparkexp.errors import SparkexpError\nimport pyspark"),
     ],
 )

@@ -13,13 +13,14 @@ from sparkexp.api.launch import launch
 from sparkexp.api.random_search import random_search
 from sparkexp.api.search import search as search_with
 from sparkexp.driver.options import EngineName
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.search.evolution.adaptive import Mode
 from sparkexp.search.evolution.choice import Variant
 from sparkexp.space.constraint import Where
+from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction, ParamValue
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def dry_run(
     warm_start: Any = LEFT_OUT,
     repeats: int = LEFT_OUT,
     confirm: int = LEFT_OUT,
-    prune: str | Mapping[str, int] | MedianRule | None = LEFT_OUT,
+    prune: str | Mapping[str, int] | PruningRule | None = LEFT_OUT,
     keep: str | int = LEFT_OUT,
+    trackers: Sequence[str | Tracker] = LEFT_OUT,
 ) -> Result:
     """Show the plan of a search, and try it out on one executor without training anything.
 

@@ -10,7 +10,7 @@ from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_optio
 from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import EngineName
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.results.result import Result
@@ -18,6 +18,7 @@ from sparkexp.search import RandomSearcher, Searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where
+from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def random_search(
     warm_start: Any = None,
     repeats: int = 1,
     confirm: int = 0,
-    prune: str | Mapping[str, int] | MedianRule | None = None,
+    prune: str | Mapping[str, int] | PruningRule | None = None,
     keep: str | int = "all",
+    trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Search with configurations drawn at random, each a trial.
 

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.api.keywords import LEFT_OUT, given_keywords, public_call
 from sparkexp.driver.options import ROWS, EngineName, Options
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import PruningRule, resumed_rule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, open_run
+from sparkexp.search import Searcher
 from sparkexp.search.optuna_search import is_sampler
-from sparkexp.search.repeating import RepeatingSearcher
+from sparkexp.search.own_searcher import check_again
 from sparkexp.search.spec import Search
+from sparkexp.space import Space
 from sparkexp.space.constraint import Where
+from sparkexp.tracking import Tracker
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -45,7 +48,7 @@ def resume(
     train: Callable[..., Any],
     logdir: str | os.PathLike[str],
     *,
-    searcher: BaseSampler | None = None,
+    searcher: BaseSampler | Searcher | None = None,
     metric: str | Sequence[str] | None = LEFT_OUT,
     parallelism: int | None = LEFT_OUT,
     trial_timeout: float | None = LEFT_OUT,
@@ -63,8 +66,9 @@ def resume(
     isolation: Isolation = LEFT_OUT,
     py_files: Sequence[str] = (),
     progress: bool = True,
-    prune: str | Mapping[str, int] | MedianRule | None = LEFT_OUT,
+    prune: str | Mapping[str, int] | PruningRule | None = LEFT_OUT,
     keep: str | int = LEFT_OUT,
+    trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
 
@@ -82,9 +86,10 @@ def resume(
         The train function of the search.
     logdir : str or path
         The log directory of the run, a path or a URL.
-    searcher : optuna.samplers.BaseSampler, optional
-        The sampler, if it was one of Optuna's: a log directory can't hold it. It is told all
-        trials that ended, and goes on from there.
+    searcher : optuna.samplers.BaseSampler or Searcher, optional
+        The sampler, if it was one of Optuna's, or a searcher of your own, a new one with the same
+        settings: a log directory can't hold them. A sampler is told all trials that ended, and
+        goes on from there; a searcher goes on from its state.
 
     Returns
     -------
@@ -116,7 +121,7 @@ def resume(
     run = _open(logdir)
     try:
         constraint = _where(run, options.get("where"))
-        _check_sampler(run, searcher)
+        _check_searcher(run, searcher, constraint)
         search = Search.from_json(run.settings, constraint, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
@@ -128,9 +133,8 @@ def resume(
             f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
             "new search."
         )
-    checked = Options.checked({**recorded, **options})
-    if isinstance(search.searcher, RepeatingSearcher):
-        search.searcher.limit(checked.max_trials)
+    checked = Options.checked({**resumed_rule(recorded, options), **options})
+    search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)
 
 
@@ -147,6 +151,13 @@ def _where(run: RunDirectory, given: Where | None) -> Where | None:
             "This search was started without where=, and goes on as it was: leave it out."
         )
     return given
+
+
+def _check_searcher(run: RunDirectory, given: object, where: Where | None) -> None:
+    if run.settings.get("own_searcher") is not None:
+        check_again(given, run.settings, Space.from_json(run.settings["space"], where))
+    else:
+        _check_sampler(run, given)
 
 
 def _check_sampler(run: RunDirectory, given: object) -> None:

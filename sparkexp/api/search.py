@@ -10,7 +10,7 @@ from sparkexp.api.fidelity_options import SEARCH_ROWS, Halving, HalvingName, cho
 from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import EngineName
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError
@@ -19,10 +19,12 @@ from sparkexp.results.result import Result
 from sparkexp.search import OptunaSearcher, Searcher
 from sparkexp.search.evolution.choice import EvolutionCall
 from sparkexp.search.optuna_search import is_sampler
+from sparkexp.search.own_searcher import check_searcher, own_class
 from sparkexp.search.registry import SEARCHERS, by_name
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where
+from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def search(
     spark: SparkSession | None,
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
-    searcher: str | BaseSampler = "evolution",
+    searcher: str | BaseSampler | Searcher = "evolution",
     direction: Direction | Sequence[Direction] = "max",
     n_trials: int | None = None,
     *,
@@ -71,8 +73,9 @@ def search(
     warm_start: Any = None,
     repeats: int = 1,
     confirm: int = 0,
-    prune: str | Mapping[str, int] | MedianRule | None = None,
+    prune: str | Mapping[str, int] | PruningRule | None = None,
     keep: str | int = "all",
+    trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Search with the searcher of your choice, each configuration a trial.
 
@@ -85,11 +88,12 @@ def search(
         runs on an executor, in a process of its own.
     search_dict : dict
         As for `evolutionary_search`; with ``searcher='grid'`` as for `launch`.
-    searcher : str or optuna.samplers.BaseSampler
+    searcher : str, optuna.samplers.BaseSampler or Searcher
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
         ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
-        or a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
-        (``pip install 'sparkexp[optuna]'``).
+        a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
+        (``pip install 'sparkexp[optuna]'``); or an instance of a `Searcher` of your own, which
+        was not used before.
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int, optional
@@ -99,7 +103,7 @@ def search(
         trials.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna brings
-        its own.
+        its own, and a searcher of your own both this and `n_trials`.
 
     Returns
     -------
@@ -129,6 +133,9 @@ def search(
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
+    if isinstance(searcher, Searcher):
+        what = _with_own(searcher, space, objectives, (n_trials, seed, checked.max_trials))
+        return start_search(spark, train, what, checked)
     n = _n_configurations(grid, n_trials, seed, None if halving else checked.n_configurations)
     why = ""
     if halving is not None:
@@ -187,6 +194,29 @@ def _halved(
     )
 
 
+def _with_own(
+    searcher: Searcher,
+    space: Space,
+    objectives: tuple[Objective, ...],
+    numbers: tuple[int | None, int | None, int | None],
+) -> Search:
+    """Return the search of a searcher that the user has constructed."""
+    n_trials, seed, max_trials = numbers
+    if (n_trials, seed) != (None, None):
+        raise InvalidArgumentError(
+            f"A searcher of your own has its number of trials and its seed itself: leave n_trials "
+            f"and seed out, and give them to {type(searcher).__name__}(…). max_trials= ends the "
+            "search early."
+        )
+    check_searcher(searcher, space, [each.direction for each in objectives])
+    if searcher.n_trials is None and max_trials is None:
+        raise InvalidArgumentError(
+            f"A search has to know how many trials it has, and this {type(searcher).__name__} "
+            "knows no end: say max_trials=50."
+        )
+    return Search(searcher, objectives, space, own_searcher=own_class(searcher))
+
+
 def _searcher(
     given: object,
     space: Space,
@@ -204,6 +234,7 @@ def _searcher(
     if not isinstance(given, str) or given not in SEARCHERS:
         raise InvalidArgumentError(
             f"searcher must be one of {', '.join(map(repr, SEARCHERS))}, or a sampler of Optuna "
-            f"such as optuna.samplers.TPESampler(), got {given!r}."
+            f"such as optuna.samplers.TPESampler(), got {given!r}. A searcher of your own is "
+            "handed over as an instance of a class derived from sparkexp.search.Searcher."
         )
     return by_name(given, space, directions, n_trials, seed)

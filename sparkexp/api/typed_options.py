@@ -11,9 +11,10 @@ from typing import Any, TypedDict
 
 from sparkexp.api.fidelity_options import HalvingName
 from sparkexp.driver.options import EngineName
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.engine import Engine, Isolation
 from sparkexp.space.constraint import Where
+from sparkexp.tracking import Tracker
 
 __all__ = ["FidelityOptions", "ResumeOptions", "RunOptions"]
 
@@ -73,7 +74,7 @@ class ResumeOptions(TypedDict, total=False):
         that the function itself imports are found without this.
     progress : bool, default True
         Whether to show the plan before the search and the progress in it.
-    prune : {'median'}, dict or MedianRule, optional
+    prune : {'median'}, dict or PruningRule, optional
         Which trials are ended early: with ``'median'`` those whose `report` curve is worse than
         the curves of others. That is: a trial whose best value so far is worse than the median of
         the means so far of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded,
@@ -84,6 +85,9 @@ class ResumeOptions(TypedDict, total=False):
         Whose artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
         best one, or of so many of the best. With several objectives, those of the Pareto front
         stay at least. The artifacts of other trials are removed when better ones have ended.
+    trackers : list of {'tensorboard'} and Tracker, default ('tensorboard',)
+        Who follows the search: TensorBoard by its name, instances of trackers of your own, or
+        several of them. An empty list is nobody; the run's records are kept all the same.
     """
 
     metric: str | Sequence[str] | None
@@ -103,8 +107,9 @@ class ResumeOptions(TypedDict, total=False):
     isolation: Isolation
     py_files: Sequence[str]
     progress: bool
-    prune: str | Mapping[str, int] | MedianRule | None
+    prune: str | Mapping[str, int] | PruningRule | None
     keep: str | int
+    trackers: Sequence[str | Tracker]
 
 
 class RunOptions(ResumeOptions, total=False):

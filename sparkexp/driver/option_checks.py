@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from sparkexp.checks import as_float, as_int
-from sparkexp.driver.pruning import as_rule
+from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.engine import Engine
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.tracking import Tracker
 
 __all__ = [
     "anything",
@@ -112,6 +113,18 @@ def checked_prune(name: str, value: object) -> object:
     """Check a pruning rule, its name or its settings."""
     as_rule(value)
     return value
+
+
+def checked_trackers(name: str, value: object) -> Sequence[str | Tracker]:
+    """Check names and instances of trackers."""
+    if isinstance(value, (list, tuple)) and all(
+        isinstance(each, Tracker) or each == "tensorboard" for each in value
+    ):
+        return value
+    raise InvalidArgumentError(
+        f"{name} must be a list of 'tensorboard' and instances of sparkexp.tracking.Tracker, got "
+        f"{value!r}. Write {name}=['tensorboard', MyTracker()]."
+    )
 
 
 def checked_keep(name: str, value: object) -> str | int:

@@ -15,6 +15,7 @@ from sparkexp.driver.option_checks import (
     checked_keep,
     checked_metric,
     checked_prune,
+    checked_trackers,
     choice,
     number,
     optional,
@@ -24,13 +25,14 @@ from sparkexp.driver.option_checks import (
     whole,
 )
 from sparkexp.driver.option_row import Row, option, rows_of
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import PruningRule, recorded_rule
 from sparkexp.driver.unknown_option import unknown_option
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.search.repeating import affordable
 from sparkexp.space.constraint import Where
 from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
+from sparkexp.tracking import Tracker
 
 __all__ = ["ROWS", "EngineName", "Options"]
 
@@ -243,9 +245,9 @@ class Options:
         "`Result.best` is then the one of them with the best mean of all its runs.",
         resumed=False,
     )
-    prune: str | Mapping[str, int] | MedianRule | None = option(
+    prune: str | Mapping[str, int] | PruningRule | None = option(
         None,
-        "{'median'}, dict or MedianRule",
+        "{'median'}, dict or PruningRule",
         checked_prune,
         "Which trials are ended early: with ``'median'`` those whose `report` curve is worse than "
         "the curves of others.",
@@ -268,13 +270,23 @@ class Options:
         recorded=True,
     )
 
+    trackers: Sequence[str | Tracker] = option(
+        ("tensorboard",),
+        "list of {'tensorboard'} and Tracker",
+        checked_trackers,
+        "Who follows the search: TensorBoard by its name, instances of trackers of your own, or "
+        "several of them.",
+        "An empty list is nobody; the run's records are kept all the same.",
+        default_words="`['tensorboard']`",
+        page="docs/extending.md",
+    )
+
     def to_json(self) -> dict[str, Any]:
         """Return what a resumed search takes over, as a dict that `json` can write."""
         record = {name: getattr(self, name) for name, row in ROWS.items() if row.recorded}
         if self.more_metrics:
             record["metric"] = list(self.metrics)
-        if isinstance(self.prune, MedianRule):
-            record["prune"] = self.prune.settings()
+        record["prune"] = recorded_rule(self.prune)
         return record
 
     @classmethod

@@ -6,7 +6,6 @@ import math
 import shlex
 
 from sparkexp.engine import Engine
-from sparkexp.search import RungSearcher
 from sparkexp.search.spec import Search
 
 __all__ = ["plan_text"]
@@ -25,8 +24,7 @@ def plan_text(
     rows += [
         (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
     ]
-    if isinstance(searcher, RungSearcher):
-        rows += _rungs(searcher)
+    rows += searcher.plan_rows()
     waves = "" if n_trials is None else f": {_counted(_waves(search, n_trials, slots), 'wave')}"
     rows.append(("slots", f"{slots} in {engine.where}{waves}"))
     rows.append(("log directory", place))
@@ -37,18 +35,6 @@ def plan_text(
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
     lines += [f"  note: {note}" for note in (*search.notes, *engine.notes)]
     return "\n".join(lines)
-
-
-def _rungs(searcher: RungSearcher) -> list[tuple[str, str]]:
-    """Return how many trials train for how long, and what that costs."""
-    unit = searcher.fidelity.name
-    counts = ", ".join(f"{n} with {level}" for level, n in searcher.plan().items())
-    full = searcher.n_configurations * searcher.fidelity.max
-    cost = (
-        f"{searcher.planned_cost()} of the {full} of full fidelity, if promoted trials go on from "
-        "their checkpoints"
-    )
-    return [("trials", f"{counts} {unit}, at most"), (f"{unit} to train", cost)]
 
 
 def _counted(n: int | None, noun: str) -> str:

@@ -20,7 +20,8 @@ from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.options import Options
 from sparkexp.driver.plan import plan_text
 from sparkexp.driver.progress import Progress
-from sparkexp.driver.pruning import Pruner, as_rule
+from sparkexp.driver.pruning import Pruner
+from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.records import Records
 from sparkexp.driver.trackers import Trackers, trial_trackers
 from sparkexp.driver.train_function import file_name, function_name, where_defined
@@ -103,7 +104,7 @@ def run_search(
         prunes=options.prune is not None,
         about=about_search(name, search, settings.get("options", {})),
     )
-    trackers = (TensorBoard(),)
+    trackers = [TensorBoard() if isinstance(each, str) else each for each in options.trackers]
     reads_reports = description.prunes or any(each.reads_reports for each in trackers)
     template = TrialTask(
         trial=Trial(0, {}),
@@ -119,7 +120,8 @@ def run_search(
         reads_reports=reads_reports,
     )
     # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
-    with Interrupts() as interrupts, _engine(spark, train, template, options) as engine:
+    with Interrupts() as interrupts, _engine(spark, options) as engine:
+        engine.prepare(template, options.data)
         # And from here on there may be something on disk.
         resumed = run is not None
         run = run or create_run(place, settings)
@@ -240,11 +242,12 @@ class _Driver:
         return Result(trials, self._run.place, self._description, stopped)
 
 
-def _engine(
-    spark: SparkSession | None, train: Callable[..., Any], template: TrialTask, options: Options
-) -> Engine:
+def _engine(spark: SparkSession | None, options: Options) -> Engine:
+    """Return the engine that `engine=` names, or is."""
+    if isinstance(options.engine, Engine):
+        return options.engine
     if options.engine == "inline":
-        return InlineEngine(template, options.data)
+        return InlineEngine()
     if isinstance(spark, LateSession):
         spark = spark.started()
     if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
@@ -258,7 +261,7 @@ def _engine(
         options.gpus_per_trial,
         options.limit_threads,
     )
-    return SparkEngine(spark, train, template, resources, tuple(options.py_files), options.data)
+    return SparkEngine(spark, resources, tuple(options.py_files))
 
 
 def _unsent(error: StorageError, result: Result) -> StorageError:

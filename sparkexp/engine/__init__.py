@@ -6,6 +6,7 @@ from sparkexp.engine.spark.engine import SparkEngine
 from sparkexp.engine.spark.late_session import LateSession
 from sparkexp.engine.spark.resources import Resources
 from sparkexp.engine.worker.probe import probe_of
+from sparkexp.engine.worker.task import run_attempt
 
 __all__ = [
     "Engine",
@@ -16,4 +17,5 @@ __all__ = [
     "SparkEngine",
     "TrialTask",
     "probe_of",
+    "run_attempt",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, final
 
+from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import Trial, TrialResult
@@ -90,12 +92,24 @@ class TrialTask:
     reads_reports: bool = False
     on_report: Callable[[], None] | None = None
 
+    def with_data(self, data: object) -> TrialTask:
+        """Return the task with data as the first argument of its function, as it is in memory.
+
+        For engines whose trials share the driver's memory, or a copy of it. None is no data.
+        """
+        if data is None:
+            return self
+        assert callable(self.train)
+        return replace(self, train=functools.partial(self.train, data))
+
 
 class Engine(abc.ABC):
     """Runs trials and hands back what became of them.
 
-    Contract, checked for every engine by ``tests/engine/test_contract.py``:
+    The contract, of which `sparkexp.testing.EngineContract` is the tests:
 
+    - An engine serves one search. The driver calls `prepare` once, before anything else, and
+      `close` at the end, also where `prepare` has raised. The constructor starts nothing.
     - `submit` returns at once and never raises for what a trial does. The caller keeps at most
       `slots` trials submitted, or `ahead` more; what finds no free slot is queued.
     - Every submitted trial comes back from `wait` exactly once, in the order in which they end.
@@ -106,12 +120,51 @@ class Engine(abc.ABC):
       before; the other trials run on.
     - `submit`, `wait`, `stop`, `cancel` and `close` are called by one thread.
     - `close` does what `cancel` does, if that is still to be done, and releases everything.
+
+    For whoever writes one: implement `_prepare`, which is given a task, and let trials run where
+    they are to run by ``run_attempt(dataclasses.replace(task, trial=trial))``. It calls the train
+    function, catches what it raises, writes the trial's files and returns its `TrialResult`. With
+    the task's `isolation` each trial gets a process of its own there; an engine that makes the
+    processes itself sets ``isolation='none'``.
     """
 
     #: What the plan is to say beside the number of slots.
     notes: tuple[str, ...] = ()
     #: Called when a trial reports while `wait` runs it itself, so that `stop` may be called.
     on_report: Callable[[], None] | None = None
+    _is_prepared = False
+
+    @final
+    def prepare(self, task: TrialTask, data: object = None) -> None:
+        """Get ready to run the trials of a search.
+
+        Parameters
+        ----------
+        task : TrialTask
+            What all trials have in common; its `trial` stands for those that are submitted.
+        data : object, optional
+            The first argument for the train function.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the engine served a search before.
+        EnvironmentUnfitError
+            If trials can't run where they are to run.
+        TrainFunctionError
+            If the train function can't get there.
+        """
+        if self._is_prepared:
+            raise InvalidArgumentError(
+                f"An engine serves one search, and this {type(self).__name__} was used before. "
+                "Construct a new one."
+            )
+        self._is_prepared = True
+        self._prepare(task, data)
+
+    @abc.abstractmethod
+    def _prepare(self, task: TrialTask, data: object) -> None:
+        """Get ready to run the trials of a search: see `prepare`, which calls it once."""
 
     @property
     @abc.abstractmethod

@@ -21,22 +21,17 @@ class InlineEngine(Engine):
 
     State that the train function leaves behind (module variables, TensorFlow's) is seen by the
     next trial, and what kills the trial's process kills this one.
-
-    Parameters
-    ----------
-    template : TrialTask
-        The task whose trial is replaced by the submitted ones; it holds the function itself.
-    data : object, optional
-        The first argument for the train function.
     """
 
-    def __init__(self, template: TrialTask, data: object = None) -> None:
-        assert callable(template.train)
-        train = template.train if data is None else functools.partial(template.train, data)
-        self._template = replace(template, train=train, isolation="none")
+    _task: TrialTask
+
+    def __init__(self) -> None:
         self._queue: deque[tuple[Trial, float]] = deque()
         self._cancelled = False
         self._stopped: set[int] = set()
+
+    def _prepare(self, task: TrialTask, data: object) -> None:
+        self._task = replace(task.with_data(data), isolation="none")
 
     @property
     def slots(self) -> int:
@@ -56,7 +51,7 @@ class InlineEngine(Engine):
         if self._cancelled or trial.number in self._stopped:
             return [TrialResult(trial, State.CANCELLED, submitted=submitted)]
         watched = functools.partial(self._reported, trial)
-        task = replace(self._template, trial=trial, on_report=watched)
+        task = replace(self._task, trial=trial, on_report=watched)
         try:
             result = run_attempt(task)
         except BaseException:  # Ctrl-C: it is still there, to be cancelled

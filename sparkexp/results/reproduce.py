@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkexp._version import __version__
-from sparkexp.search import RungSearcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Choice, Parameter
 from sparkexp.tracking.tensorboard.texts import plain
@@ -78,9 +77,15 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
         settings = {"variant": name, "max_trials": settings.pop("n_trials"), **settings}
     one = len(directions) == 1
     words: dict[str, Any] = {"direction": directions[0] if one else directions, **settings}
-    call = _CALLS.get(name, "search")
-    if isinstance(search.searcher, RungSearcher):
-        call, words = _halving(search.searcher, words)
+    call = "search" if search.own_searcher else _CALLS.get(name, "search")
+    if search.searcher.rungs:
+        call, words = _halving(name, words)
+    elif search.own_searcher is not None:
+        own = ", ".join(f"{key}={value!r}" for key, value in search.inner.settings().items())
+        words = {
+            "searcher": _Code(f"{search.own_searcher}(space, {own})"),
+            "direction": words["direction"],
+        }
     elif sampler is not None:
         words["searcher"] = _Code(f"optuna.samplers.{sampler}(...)")
     elif name not in _CALLS:
@@ -97,11 +102,11 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
 
 
-def _halving(searcher: RungSearcher, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _halving(name: str, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the call of a multi-fidelity search, and its keywords."""
     kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
     popsize = words.pop("popsize", n)
-    words["search"] = searcher.name
+    words["search"] = name
     if kind == "grid":
         del words["seed"]
         return "launch", words

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.space import Space
-from sparkexp.trial import ParamValue, Trial, TrialResult
+from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
 __all__ = ["Known", "SeededSearcher", "Searcher"]
 
@@ -71,6 +71,8 @@ class Searcher(ABC):
 
     Attributes
     ----------
+    directions : tuple of {'max', 'min'}
+        Which value is the best, of each objective; empty where that makes no difference.
     generations : int or None
         The number of the last generation, from 0; None where trials have no generation, or there
         is no last one.
@@ -88,7 +90,8 @@ class Searcher(ABC):
         then the best trials so far are shown as the population.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = ""
+    directions: tuple[Direction, ...] = ()
     generations: int | None = None
     popsize: int | None = None
     rungs: tuple[str, ...] = ()
@@ -202,6 +205,11 @@ class Searcher(ABC):
     def plan_rows(self) -> list[tuple[str, str]]:
         """Return what the plan of the search says beside the settings: headings and texts."""
         return []
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not been used: neither asked, nor told what to begin with."""
+        return not (self._n_asked or self._planted or self._known)
 
     def open_trials(self) -> list[Trial]:
         """Return the trials asked and not yet told."""

@@ -1,9 +1,10 @@
-"""From the record of a searcher back to a searcher."""
+"""The searchers by name, and from the record of one back to it."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sparkexp.checks import as_int
@@ -25,32 +26,41 @@ from sparkexp.search.sobol import SobolSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
-__all__ = ["SEARCHERS", "by_name", "rebuild", "shows_elite"]
+__all__ = ["SEARCHERS", "SEARCHER_CLASSES", "by_name", "rebuild", "shows_elite"]
 
-_CLASSES: list[type[Any]] = [
-    GridSearcher,
-    ListSearcher,
-    OptunaSearcher,
-    ParetoEvolutionSearcher,
-    RandomSearcher,
-    SobolSearcher,
-    EvolutionSearcher,
-    HybridSearcher,
-    ShadeSearcher,
-    AshaSearcher,
-    HyperbandSearcher,
-    DehbSearcher,
-    SurrogateSearcher,
-    SurrogateAshaSearcher,
-]
+#: The searchers that names stand for: in `experiment.search(searcher=…)`, and in the records of
+#: runs, from which they are constructed again. It is read-only, so that what a name means never
+#: depends on what else was imported: a searcher of the user's own is handed over as an instance,
+#: and again on resume (`own_searcher`).
+SEARCHER_CLASSES: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        cls.name: cls
+        for cls in (
+            GridSearcher,
+            ListSearcher,
+            OptunaSearcher,
+            ParetoEvolutionSearcher,
+            RandomSearcher,
+            SobolSearcher,
+            EvolutionSearcher,
+            HybridSearcher,
+            ShadeSearcher,
+            AshaSearcher,
+            HyperbandSearcher,
+            DehbSearcher,
+            SurrogateSearcher,
+            SurrogateAshaSearcher,
+        )
+    }
+)
 # Those that need no more than a space, a direction, a number of trials and a seed.
 _HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb", "surrogate-asha")
-SEARCHERS = tuple(cls.name for cls in _CLASSES if cls.name not in _HIDDEN)
+SEARCHERS = tuple(name for name in SEARCHER_CLASSES if name not in _HIDDEN)
 
 
 def shows_elite(name: str) -> bool:
     """Tell whether the searcher of this name `shows_elite`; False where there is none."""
-    return any(cls.name == name and cls.shows_elite for cls in _CLASSES)
+    return name in SEARCHER_CLASSES and bool(SEARCHER_CLASSES[name].shows_elite)
 
 
 def by_name(
@@ -69,7 +79,7 @@ def by_name(
     """
     if name == "evolution" and len(directions) > 1:
         return _pareto(space, directions, as_int("n_trials", n_trials, at_least=4), seed)
-    cls = next(cls for cls in _CLASSES if cls.name == name)
+    cls = SEARCHER_CLASSES[name]
     given = {"direction": directions[0], "n_trials": n_trials, "seed": seed}
     taken = inspect.signature(cls).parameters
     if len(directions) > 1 and "direction" in taken:
@@ -119,12 +129,11 @@ def rebuild(
     >>> rebuild('grid', Space.from_grid_dict({'x': [1, 2]}), {}).n_trials
     2
     """
-    known = {searcher.name: searcher for searcher in _CLASSES}
     if sampler is not None:
         settings = {**settings, "sampler": sampler}
     try:
         arguments = () if space is None else (space,)
-        searcher: Searcher = known[name](*arguments, **settings)
+        searcher: Searcher = SEARCHER_CLASSES[name](*arguments, **settings)
     except (KeyError, TypeError) as error:
         raise InvalidArgumentError(
             f"This version of sparkexp has no searcher {name!r} with the settings "

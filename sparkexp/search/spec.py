@@ -11,8 +11,9 @@ from sparkexp.analysis.specs import MISSING, Interval, ParameterSpec
 from sparkexp.checks import as_direction
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
-from sparkexp.search import RungSearcher, Searcher
+from sparkexp.search import Searcher
 from sparkexp.search.base import Known
+from sparkexp.search.own_searcher import RecordedSearcher
 from sparkexp.search.registry import rebuild
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import Choice, Parameter, Space
@@ -47,6 +48,8 @@ class Search:
         What the searcher knows from an earlier search.
     notes : tuple of str
         What the plan says about this.
+    own_searcher : str, optional
+        The name of the searcher's class, where it is the user's own.
     """
 
     searcher: Searcher
@@ -57,42 +60,27 @@ class Search:
     initial: tuple[dict[str, ParamValue], ...] = ()
     known: tuple[Known, ...] = ()
     notes: tuple[str, ...] = ()
+    own_searcher: str | None = None
 
     @property
     def generations(self) -> int | None:
         """The number of the last generation; None where trials have none."""
-        return getattr(self.inner, "generations", None)
+        return self.inner.generations
 
     @property
     def inner(self) -> Searcher:
         """The searcher that proposes configurations, each of which may run several times."""
-        return (
-            self.searcher.inner if isinstance(self.searcher, RepeatingSearcher) else self.searcher
-        )
+        return self.searcher.inner
 
     @property
     def repeats(self) -> int:
         """How often each configuration runs."""
-        return self.searcher.repeats if isinstance(self.searcher, RepeatingSearcher) else 1
+        return self.searcher.repeats
 
     @property
     def confirm(self) -> int:
         """How many of the best run again at the end."""
-        return self.searcher.confirm if isinstance(self.searcher, RepeatingSearcher) else 0
-
-    @property
-    def popsize(self) -> int | None:
-        """The number of configurations in a generation, where that is known."""
-        popsize = self.inner.settings().get("popsize")
-        return None if popsize is None else int(popsize)
-
-    @property
-    def rungs(self) -> tuple[str, ...]:
-        """What trials get on the rungs of a multi-fidelity search, such as ``'epochs=9'``."""
-        if not isinstance(self.searcher, RungSearcher):
-            return ()
-        fidelity = self.searcher.fidelity
-        return tuple(f"{fidelity.name}={level}" for level in fidelity.levels)
+        return self.searcher.confirm
 
     def names(self) -> list[tuple[str, ...]]:
         """Return the names that trials pass to the train function, each combination once."""
@@ -136,8 +124,8 @@ class Search:
             self.parameters(),
             self.extras(),
             generations=self.generations,
-            popsize=self.popsize,
-            rungs=self.rungs,
+            popsize=self.inner.popsize,
+            rungs=searcher.rungs,
             repeats=self.repeats,
             confirm=self.confirm,
             asynchronous=searcher.order_matters,
@@ -152,6 +140,7 @@ class Search:
             "direction": self.objectives[0].direction,
             "directions": [objective.direction for objective in self.objectives],
             "searcher": self.inner.name,
+            "own_searcher": self.own_searcher,
             "settings": self.inner.settings(),
             "repeating": (
                 self.searcher.own_settings()
@@ -168,12 +157,12 @@ class Search:
 
     @classmethod
     def from_json(
-        cls, record: Mapping[str, Any], where: Where | None = None, sampler: object = None
+        cls, record: Mapping[str, Any], where: Where | None = None, given: object = None
     ) -> Search:
         """Return a search that has not begun, as `to_json` described it.
 
-        The constraint and the sampler of Optuna are not in the record. Without them the search
-        can be shown, but not run.
+        The constraint, the sampler of Optuna and a searcher of the user's own are not in the
+        record. Without them, the latter two in `given`, the search can be shown, but not run.
 
         Raises
         ------
@@ -181,7 +170,7 @@ class Search:
             If this version has no such searcher, or the settings are none of its.
         """
         space = Space.from_json(record["space"], where) if record["space"] else None
-        searcher = rebuild(record["searcher"], space, record["settings"], sampler)
+        searcher = _recorded_searcher(record, space, given)
         initial = tuple(dict(params) for params in record.get("initial", ()))
         known = tuple(Known(**entry) for entry in record.get("known", ()))
         searcher.start_from(initial, known)
@@ -197,7 +186,16 @@ class Search:
             bool(record["reuse"]),
             initial,
             known,
+            own_searcher=record.get("own_searcher"),
         )
+
+
+def _recorded_searcher(record: Mapping[str, Any], space: Space | None, given: object) -> Searcher:
+    if record.get("own_searcher") is None:
+        return rebuild(record["searcher"], space, record["settings"], given)
+    if isinstance(given, Searcher):
+        return given
+    return RecordedSearcher(record["searcher"], space, record["settings"])
 
 
 def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:

@@ -17,7 +17,7 @@ from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.progress import Progress
 from sparkexp.driver.records import Records
 from sparkexp.driver.trackers import Trackers
-from sparkexp.engine import Engine
+from sparkexp.engine import Engine, TrialTask
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory, create_run, open_run
 from sparkexp.search import (
@@ -50,6 +50,9 @@ class LastFirstEngine(Engine):
         self._at_once = at_once
         self.waiting: list[Trial] = []
         self.submitted: list[Trial] = []
+
+    def _prepare(self, task: TrialTask, data: object) -> None:
+        raise AssertionError("it runs no train function")
 
     @property
     def slots(self) -> int:

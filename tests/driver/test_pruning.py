@@ -10,7 +10,8 @@ import pytest
 
 from sparkexp import experiment
 from sparkexp.context.curve import MAX_POINTS, CurveFile, curve_of, read_reports
-from sparkexp.driver.pruning import MedianRule, Pruner, as_rule
+from sparkexp.driver.pruning import Pruner
+from sparkexp.driver.pruning_rule import Curve, MedianRule, PruningRule, as_rule
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
@@ -20,7 +21,7 @@ from sparkexp.trial import State, Trial, TrialResult
 from ..tracking.tensorboard.reading import scalars, session_groups
 
 QUIET = {"engine": "inline", "progress": False}
-FLAT = [[(step, level) for step in range(6)] for level in (0.2, 0.4, 0.6)]
+FLAT = [Curve([(step, level) for step in range(6)]) for level in (0.2, 0.4, 0.6)]
 
 
 @pytest.mark.parametrize(
@@ -36,16 +37,18 @@ FLAT = [[(step, level) for step in range(6)] for level in (0.2, 0.4, 0.6)]
 )
 def test_the_median_rule(curve, direction, ends):
     rule = MedianRule(min_trials=3, warmup=3)
-    assert rule.is_to_end(list(enumerate(curve)), FLAT, Objective(None, direction)) is ends
-    assert not rule.is_to_end(list(enumerate(curve)), FLAT[:2], Objective(None, direction))
+    running, objective = Curve(list(enumerate(curve))), Objective(None, direction)
+    assert rule.should_prune(running, FLAT, objective) is ends
+    assert not rule.should_prune(running, FLAT[:2], objective)
 
 
 def test_others_count_with_what_they_had_reported_by_then():
     rule = MedianRule(min_trials=1, warmup=1)
-    late = [(0, 0.1), (10, 0.9)]
-    assert not rule.is_to_end([(5, 0.2)], [late], Objective())
-    assert rule.is_to_end([(10, 0.2)], [late], Objective())
-    assert not rule.is_to_end([(5, 0.2)], [[(7, 0.9)]], Objective())  # nobody has been there yet
+    late = Curve([(0, 0.1), (10, 0.9)])
+    assert not rule.should_prune(Curve([(5, 0.2)]), [late], Objective())
+    assert rule.should_prune(Curve([(10, 0.2)]), [late], Objective())
+    ahead = Curve([(7, 0.9)])  # nobody else has been there yet
+    assert not rule.should_prune(Curve([(5, 0.2)]), [ahead], Objective())
 
 
 def report(step: int, **metrics: float) -> Report:
@@ -165,3 +168,53 @@ def test_several_metrics_have_no_median():
 def test_rules_that_there_are_not(prune):
     with pytest.raises(InvalidArgumentError, match="prune must be|warmup is a whole number"):
         as_rule(prune)
+
+
+class FloorRule(PruningRule):
+    """Ends what has reported a value below a floor."""
+
+    def __init__(self, floor: float) -> None:
+        self.floor = floor
+
+    def should_prune(self, curve, others, objective):
+        return min(curve.values) < self.floor
+
+
+class BrokenRule(PruningRule):
+    def should_prune(self, curve, others, objective):
+        raise ZeroDivisionError("a bug of the user's")
+
+
+def states(result) -> list[str]:
+    return [str(r.state) for r in result.trials]
+
+
+def test_a_rule_of_the_user_s_own_is_asked_for_on_resume(tmp_path):
+    listed = [{"x": x} for x in (0.5, 0.1, 0.7, 0.2)]
+    options = {"logdir": tmp_path / "run", **QUIET}
+    result = experiment.launch(None, train, listed, prune=FloorRule(0.3), max_trials=2, **options)
+    assert states(result) == ["SUCCEEDED", "PRUNED"]
+    record = json.loads((tmp_path / "run" / "experiment.json").read_text())
+    assert record["options"]["prune"] == {"rule": "FloorRule"}
+    with pytest.raises(InvalidArgumentError, match=r"pruned by a FloorRule.*prune=FloorRule\(…\)"):
+        experiment.resume(None, train, tmp_path / "run", max_trials=None, **QUIET)
+    more = experiment.resume(None, train, tmp_path / "run", max_trials=3, prune=None, **QUIET)
+    assert states(more) == ["SUCCEEDED", "PRUNED", "SUCCEEDED"]
+    rest = experiment.resume(
+        None, train, tmp_path / "run", max_trials=None, prune=FloorRule(0.3), **QUIET
+    )
+    assert states(rest) == ["SUCCEEDED", "PRUNED", "SUCCEEDED", "PRUNED"]
+
+
+def test_a_rule_that_raises_costs_the_pruning_not_the_search(tmp_path, caplog):
+    result = experiment.launch(
+        None, train, {"x": [0.5, 0.6]}, prune=BrokenRule(), logdir=tmp_path / "run", **QUIET
+    )
+    assert states(result) == ["SUCCEEDED", "SUCCEEDED"]
+    (warning,) = [r for r in caplog.records if "goes on without pruning" in r.message]
+    assert "BrokenRule" in warning.message and warning.exc_info[0] is ZeroDivisionError
+
+
+def test_a_class_is_no_rule():
+    with pytest.raises(InvalidArgumentError, match="prune must be"):
+        experiment.launch(None, train, {"x": [1]}, prune=MedianRule, **QUIET)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sparkexp import experiment
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.engine import Engine, InlineEngine, Resources, SparkEngine, TrialTask
+from sparkexp.testing import EngineContract
+from sparkexp.testing.engine import Start, collect
 from sparkexp.tracking.tensorboard import TrialSession
-from sparkexp.trial import State, Trial, TrialResult
+from sparkexp.trial import State, Trial
 
-Build = Callable[[Callable[..., Any]], Engine]
-
+from .forking import ForkEngine
 
 SESSIONS = [pytest.param(name, marks=pytest.mark.spark) for name in ("spark", "connect")]
 
@@ -26,81 +25,29 @@ SESSIONS = [pytest.param(name, marks=pytest.mark.spark) for name in ("spark", "c
 TRACKERS = (TrialSession(SearchDescription("a run")),)
 
 
-@pytest.fixture(params=["inline", *SESSIONS])
-def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
-    engines: list[Engine] = []
+class TestContract(EngineContract):
+    """The contract, for every engine of the package."""
 
-    def make(train: Callable[..., Any]) -> Engine:
-        template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), trackers=TRACKERS)
-        if request.param == "inline":
-            engines.append(InlineEngine(template))
-        else:
-            engines.append(SparkEngine(request.getfixturevalue(request.param), train, template))
-        return engines[-1]
+    @pytest.fixture(autouse=True, params=["inline", *SESSIONS])
+    def session(self, request: pytest.FixtureRequest) -> None:
+        name = request.param
+        self.spark = None if name == "inline" else request.getfixturevalue(name)
 
-    yield make
-    for engine in engines:
-        engine.close()
+    def make_engine(self) -> Engine:
+        return InlineEngine() if self.spark is None else SparkEngine(self.spark)
 
-
-def collect(engine: Engine, n_trials: int) -> dict[int, TrialResult]:
-    results: list[TrialResult] = []
-    deadline = time.monotonic() + 120
-    while len(results) < n_trials and time.monotonic() < deadline:
-        results += engine.wait(timeout_s=10)
-    assert len({r.trial.number for r in results}) == len(results) == n_trials
-    return {r.trial.number: r for r in results}
+    def test_a_trial_has_an_event_file(self, start: Start) -> None:
+        engine = start(lambda: 1.0, trackers=TRACKERS)
+        engine.submit(Trial(0, {}))
+        directory = Path(collect(engine, 1)[0].logdir)
+        assert any(directory.glob("events.out.tfevents.*"))
 
 
-def test_every_trial_comes_back_once(build: Build) -> None:
-    engine = build(lambda x: 2 * x)
-    for k in range(5):  # more than there are slots
-        engine.submit(Trial(k, {"x": k}))
-    results = collect(engine, 5)
+class TestOwnContract(EngineContract):
+    """The contract, for an engine as users write one."""
 
-    assert [results[k].value for k in range(5)] == [0, 2, 4, 6, 8]
-    assert all(r.state is State.SUCCEEDED for r in results.values())
-    assert all(0 < r.submitted <= r.started <= r.ended for r in results.values())
-    assert engine.wait(timeout_s=0.1) == []
-
-
-def test_wait_gives_up_after_its_time(build: Build) -> None:
-    engine = build(lambda: 1.0)
-    started = time.monotonic()
-    assert engine.wait(timeout_s=0.2) == []
-    assert time.monotonic() - started < 5
-
-
-def test_failures_are_results(build: Build) -> None:
-    def train(x: int) -> Any:
-        if x == 0:
-            raise ValueError("no luck")
-        return float("nan") if x == 1 else "text" if x == 2 else None
-
-    engine = build(train)
-    for k in range(4):
-        engine.submit(Trial(k, {"x": k}))
-    results = collect(engine, 4)
-
-    assert {r.state for r in results.values()} == {State.FAILED}
-    assert all(r.value is None for r in results.values())
-    errors = {k: str(r.error) for k, r in results.items()}
-    assert errors[0].endswith("ValueError: no luck") and "in train" in errors[0]
-    assert "call_train" not in errors[0]  # the traceback starts with the user's own code
-    assert "nan" in errors[1]
-    assert "str" in errors[2]
-    assert "nothing" in errors[3]
-
-
-def test_results_tell_where_and_what(build: Build) -> None:
-    engine = build(lambda x: {"accuracy": x, "loss": 1.0})
-    engine.submit(Trial(0, {"x": 1.5}, generation=3))
-    result = collect(engine, 1)[0]
-
-    assert result.host and result.attempt == 0
-    assert result.metrics == {"accuracy": 1.5, "loss": 1.0}
-    assert result.logdir.endswith("gen-003/trial-00000")
-    assert any(Path(result.logdir).glob("events.out.tfevents.*"))
+    def make_engine(self) -> Engine:
+        return ForkEngine()
 
 
 @pytest.mark.spark
@@ -114,7 +61,8 @@ def test_a_crash_costs_one_trial(any_spark: Any, tmp_path: Path, isolation: Any)
         return x
 
     template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), isolation=isolation)
-    with SparkEngine(any_spark, train, template) as engine:
+    with SparkEngine(any_spark) as engine:
+        engine.prepare(template)
         for k in range(4):
             engine.submit(Trial(k, {"x": k}))
         results = collect(engine, 4)
@@ -142,8 +90,9 @@ def test_a_trial_waits_in_the_queue_where_spark_holds_it_back(
         own.unlink()
         return n_running
 
-    template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"), trackers=TRACKERS)
-    with SparkEngine(any_spark, train, template, resources) as engine:
+    template = TrialTask(Trial(0, {}), train, str(tmp_path / "run"))
+    with SparkEngine(any_spark, resources) as engine:
+        engine.prepare(template)
         assert (engine.slots, engine.ahead) == (slots, ahead)
         for k in range(slots + ahead):
             engine.submit(Trial(k, {"k": k}))
@@ -160,9 +109,8 @@ def test_close_ends_running_trials(any_spark: Any, tmp_path: Path) -> None:
         time.sleep(60)
         return 1
 
-    engine = SparkEngine(
-        any_spark, train, TrialTask(Trial(0, {}), train, str(tmp_path / "run"), trackers=TRACKERS)
-    )
+    engine = SparkEngine(any_spark)
+    engine.prepare(TrialTask(Trial(0, {}), train, str(tmp_path / "run")))
     engine.submit(Trial(0, {}))
     deadline = time.monotonic() + 60
     while not (marker.exists() and marker.read_text()) and time.monotonic() < deadline:
@@ -175,30 +123,3 @@ def test_close_ends_running_trials(any_spark: Any, tmp_path: Path) -> None:
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{pid}").exists()
-
-
-def test_one_trial_is_stopped_and_the_others_run_on(build: Build, tmp_path: Path) -> None:
-    def train(x: int) -> float:
-        for step in range(1000 if x == 0 else 1):
-            experiment.report(step, accuracy=0.1)
-            time.sleep(0.05)
-        return 1.0
-
-    engine = build(train)
-    hopeless, good, queued = (Trial(k, {"x": x}) for k, x in enumerate((0, 1, 0)))
-    for trial in (hopeless, good):
-        engine.submit(trial)
-    engine.on_report = lambda: engine.stop(hopeless)  # an engine that runs it in this process
-    if isinstance(engine, SparkEngine):
-        started = time.monotonic()
-        while not list(tmp_path.rglob("trial-00000/events*")) and time.monotonic() < started + 60:
-            time.sleep(0.1)
-        engine.stop(hopeless)
-    results = collect(engine, 2)
-    assert [results[k].state for k in (0, 1)] == [State.CANCELLED, State.SUCCEEDED]
-
-    engine.submit(queued)
-    engine.stop(queued)  # whether or not it has begun
-    engine.submit(Trial(3, {"x": 1}))
-    results = collect(engine, 2)
-    assert [results[k].state for k in (2, 3)] == [State.CANCELLED, State.SUCCEEDED]

@@ -1,4 +1,4 @@
-"""Ways to drive a searcher without an engine, and one setup of every searcher.
+"""One setup of every searcher, and what `sparkexp.testing` drives them with.
 
 Imported by the tests, and by a second process that compares sequences with them.
 """
@@ -6,10 +6,8 @@ Imported by the tests, and by a second process that compares sequences with them
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from sparkexp.search import (
     AshaSearcher,
@@ -28,93 +26,27 @@ from sparkexp.search import (
     SurrogateAshaSearcher,
     SurrogateSearcher,
 )
-from sparkexp.space import Choice, Float, Int, Space
-from sparkexp.trial import State, Trial, TrialResult
+from sparkexp.space import Space
+from sparkexp.testing.driving import (
+    discrete_space,
+    drive,
+    mixed_space,
+    negated,
+    result,
+    score,
+    trials,
+)
 
-Objective = Callable[[Mapping[str, Any]], float | None]
-
-
-def result(trial: Trial, value: float | None) -> TrialResult:
-    """The result of a trial; it failed if the value is None."""
-    state = State.FAILED if value is None else State.SUCCEEDED
-    values = () if value is None else (value, -value)  # as a search with two objectives has
-    return TrialResult(trial, state, value=value, values=values)
-
-
-def drive(
-    searcher: Searcher,
-    objective: Objective,
-    *,
-    n_trials: int = 10_000,
-    in_flight: int = 1,
-    shuffle_seed: int | None = None,
-    waiting: Sequence[Trial] = (),
-) -> list[TrialResult]:
-    """Ask and tell until it is done; with a shuffle seed results arrive in any order.
-
-    `waiting` are trials that were asked before.
-    """
-    shuffled = np.random.default_rng(shuffle_seed)
-    waiting = list(waiting)
-    results: list[TrialResult] = []
-    while len(results) < n_trials:
-        while len(waiting) < in_flight:
-            trial = searcher.ask()
-            if trial is None:
-                break
-            waiting.append(trial)
-        if not waiting:
-            assert searcher.done, "nothing to propose, nothing in flight, and not done"
-            break
-        k = 0 if shuffle_seed is None else int(shuffled.integers(len(waiting)))
-        trial = waiting.pop(k)
-        results.append(result(trial, objective(trial.params)))
-        searcher.tell(results[-1])
-    return sorted(results, key=lambda r: r.trial.number)
-
-
-def trials(searcher: Searcher, objective: Objective, **options: Any) -> list[Trial]:
-    return [r.trial for r in drive(searcher, objective, **options)]
-
-
-def mixed_space(flip: bool = False) -> Space:
-    """Every kind of parameter; with `flip` the bounds are given high first."""
-
-    def bounds(low: float, high: float) -> tuple[float, float]:
-        return (high, low) if flip else (low, high)
-
-    return Space(
-        {
-            "rate": Float(*bounds(1e-5, 1e-1), log=True),
-            "dropout": Float(*bounds(0.01, 0.99)),
-            "momentum": Float(*bounds(0.5, 0.9), step=0.1),
-            "layers": Int(*map(int, bounds(1, 3))),
-            "units": Int(*map(int, bounds(1, 512)), log=True),
-            "batch": Choice([64, 16, 32]),
-            "optimizer": Choice(["adam", "sgd"]),
-            "augment": Choice([True, False]),
-        }
-    )
-
-
-def discrete_space(flip: bool = False) -> Space:
-    """The parameters of the mixed space that a grid can take."""
-    parameters = mixed_space(flip).parameters
-    names = ("momentum", "layers", "batch", "augment")
-    return Space({name: parameters[name] for name in names})
-
-
-def score(params: Mapping[str, Any]) -> float | None:
-    """An objective of which a tenth of the space fails."""
-    text = json.dumps(sorted(params.items()))
-    if sum(map(ord, text)) % 10 == 0:
-        return None
-    return -sum((float(v) - 0.3) ** 2 for v in params.values() if not isinstance(v, str))
-
-
-def negated(params: Mapping[str, Any]) -> float | None:
-    value = score(params)
-    return None if value is None else -value
+__all__ = [
+    "SETUPS",
+    "discrete_space",
+    "drive",
+    "mixed_space",
+    "negated",
+    "result",
+    "score",
+    "trials",
+]
 
 
 def _grid(space: Space, direction: str = "max") -> Searcher:

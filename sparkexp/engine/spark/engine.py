@@ -60,52 +60,37 @@ class SparkEngine(Engine):
     ----------
     spark : SparkSession
         Classic or Connect.
-    train : Callable
-        The train function.
-    template : TrialTask
-        The task from which each trial's task is made.
     resources : Resources
         The resources of a trial.
     py_files : tuple of str
         More Python files for the executors.
-    data : object, optional
-        The first argument for the train function.
 
     Raises
     ------
     EnvironmentUnfitError
         If the session can't run tasks.
-    TrainFunctionError
-        If the train function can't be pickled.
     """
+
+    _task: TrialTask
 
     def __init__(
         self,
         spark: SparkSession,
-        train: Train,
-        template: TrialTask,
         resources: Resources = Resources(),  # noqa: B008  # frozen
         py_files: tuple[str, ...] = (),
-        data: object = None,
     ) -> None:
         check_session(spark)
         self._spark = spark
-        self._data = data
+        self._resources = resources
+        self._py_files = py_files
+        self._data: object = None
+        # Where the data is that was handed over.
+        self._data_location: str | None = None
         self._profile = resource_profile(spark, resources)
         self._count = SlotCount(spark, resources.cpus, self._profile)
         self._parallelism = resources.parallelism
         n_slots = self._parallelism or self._count.now()
         self._gpus = _GpuPool(spark, n_slots, resources.gpus)
-        _use_own_python(spark)
-        _stop_progress_bar(spark)
-        self._template = replace(
-            template,
-            train=_pickle_train(train),
-            preload=heavy_imports(train),
-            threads=resources.threads(spark),
-            modules=ship(spark, train, py_files),
-            max_retries=_count_copies_as_retries(spark, template.max_retries),
-        )
         self._attempts_per_job = _attempts_per_job(spark)
         self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
         self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
@@ -116,6 +101,21 @@ class SparkEngine(Engine):
         self._stopped: set[int] = set()
         self._lost = threading.Event()
         self._closing = ExitStack()
+
+    def _prepare(self, task: TrialTask, data: object) -> None:
+        spark, train = self._spark, task.train
+        assert callable(train)
+        _use_own_python(spark)
+        _stop_progress_bar(spark)
+        self._data = data
+        self._task = replace(
+            task,
+            train=_pickle_train(train),
+            preload=heavy_imports(train),
+            threads=self._resources.threads(spark),
+            modules=ship(spark, train, self._py_files),
+            max_retries=_count_copies_as_retries(spark, task.max_retries),
+        )
         self._closing.enter_context(limit_retries(spark))
 
     @property
@@ -146,10 +146,10 @@ class SparkEngine(Engine):
         )
 
     def submit(self, trial: Trial) -> None:
-        if self._data is not None and self._template.data is None:
+        if self._data is not None and self._data_location is None:
             # At the first trial, since the run's directory exists only now.
-            location = write_shared_data(self._data, self._template.logdir)
-            self._template = replace(self._template, data=location)
+            self._data_location = write_shared_data(self._data, self._task.logdir)
+            self._task = replace(self._task, data=self._data_location)
         self._in_flight += 1
         if self._n_threads < self._in_flight:
             self._start_thread()
@@ -169,15 +169,13 @@ class SparkEngine(Engine):
                 self._ended.put(result)
             raise SessionLostError(
                 "The Spark session ended while trials ran. The trials that ended are in "
-                f"{self._template.logdir!r}: with a new session, "
+                f"{self._task.logdir!r}: with a new session, "
                 "experiment.resume(spark, train, logdir) goes on."
             )
         self._in_flight -= len(results)
         imported = {module for result in results for module in result.imported}
-        if new := imported - set(self._template.preload):
-            self._template = replace(
-                self._template, preload=(*self._template.preload, *sorted(new))
-            )
+        if new := imported - set(self._task.preload):
+            self._task = replace(self._task, preload=(*self._task.preload, *sorted(new)))
         return results
 
     def cancel(self) -> None:
@@ -201,8 +199,8 @@ class SparkEngine(Engine):
         self._closing.close()
         if self._lost.is_set():
             give_up(self._spark)
-        if self._template.data is not None:
-            remove_shared_data(self._template.data)
+        if self._data_location is not None:
+            remove_shared_data(self._data_location)
 
     def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):
@@ -228,7 +226,7 @@ class SparkEngine(Engine):
             trial, submitted = item
             try:
                 with self._gpus.take() as gpus:
-                    result = self._run(replace(self._template, trial=trial, gpus=gpus))
+                    result = self._run(replace(self._task, trial=trial, gpus=gpus))
             except Exception as error:  # a bug here, or an unforeseen error of Spark
                 logger.exception("%s could not be run", trial.id)
                 text = f"The trial could not be run: {type(error).__name__}: {error}"

@@ -69,6 +69,7 @@ class AdaptiveSearcher(SeededSearcher):
     ) -> None:
         super().__init__(space, seed)
         self.direction = as_direction(direction)
+        self.directions = (self.direction,)
         self._objective = Objective(direction=self.direction)
         self.popsize = as_int("popsize", popsize, at_least=MIN_MEMBERS)
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)

@@ -80,6 +80,7 @@ class EvolutionSearcher(GenerationalSearcher):
     ) -> None:
         super().__init__(space, popsize, generations, crossover, mutation, seed)
         self.direction = as_direction(direction)
+        self.directions = (self.direction,)
         self._objective = Objective(direction=self.direction)
         # Nobody holds a place before the first selection, which loses to any candidate.
         self._population = Population(self._candidates)

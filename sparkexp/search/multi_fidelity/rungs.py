@@ -53,6 +53,7 @@ class RungSearcher(Searcher):
     ) -> None:
         super().__init__(space)
         self.direction = as_direction(direction)
+        self.directions = (self.direction,)
         self._objective = Objective(direction=self.direction)
         self.fidelity = fidelity
         self.rungs = tuple(f"{fidelity.name}={level}" for level in fidelity.levels)

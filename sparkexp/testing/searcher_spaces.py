@@ -1,0 +1,166 @@
+"""What every searcher does in spaces that are more than a box, as tests."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparkexp.errors import InvalidArgumentError
+from sparkexp.search import Searcher
+from sparkexp.search.base import Known
+from sparkexp.space import Float, Int, Space
+from sparkexp.testing.driving import (
+    conditional_space,
+    constrained_space,
+    drive,
+    most,
+    score,
+    some,
+    trials,
+)
+from sparkexp.trial import Direction, params_key
+
+__all__ = ["SEED", "SearcherInSpaces", "has_rungs"]
+
+# What the contract hands to the searchers that it has made.
+SEED = 7
+
+
+def has_rungs(searcher: Searcher) -> bool:
+    """Tell whether a searcher has rungs: then it may ask fewer trials than it might."""
+    return bool(searcher.rungs)
+
+
+def _check_restoring(
+    make: Callable[[Space], Searcher], space: Space, n_told: int = 7, **begin: Any
+) -> None:
+    """Ask and tell so many, and go on in a searcher that took over the state as JSON."""
+    searcher, later = make(space), make(space)
+    for each in (searcher, later):
+        each.start_from(**begin)
+    drive(searcher, score, n_trials=n_told)
+    later.restore(json.loads(json.dumps(searcher.state())))
+    rest = trials(later, score)
+    assert [trial.number for trial in rest] == list(range(n_told, most(searcher)))
+    assert all(space.allows(space.checked(trial.params)) for trial in rest)
+    if searcher.restores_exactly:
+        assert rest == trials(searcher, score)
+
+
+class SearcherInSpaces(ABC):
+    """Tests of conditional and constrained spaces, of what a search begins with and knows."""
+
+    @abstractmethod
+    def make_searcher(self, space: Space, direction: Direction, seed: int) -> Searcher:
+        """Return a new searcher; of the same arguments, one that asks the same.
+
+        Parameters
+        ----------
+        space : Space
+            What it searches.
+        direction : {'max', 'min'}
+            Which value is the best; for searchers that learn.
+        seed : int
+            What its random numbers come from; for searchers that have some.
+
+        Returns
+        -------
+        Searcher
+            With 15 to 60 trials, so that there is something to see and it doesn't take long.
+        """
+
+    def _in(self, space: Space) -> Searcher:
+        return self.make_searcher(space, "max", SEED)
+
+    def test_conditional_parameters(self) -> None:
+        make, space = self._in, conditional_space()
+        asked = trials(make(space), score)
+        for trial in asked:
+            assert space.checked(trial.params) == trial.params
+            assert list(space.checked(trial.params)) == list(trial.params)
+        assert {trial.params["optimizer"] for trial in asked} == {"sgd", "adam", "ftrl"}
+        assert trials(make(space), score) == asked
+        _check_restoring(make, space)
+
+    def test_where(self) -> None:
+        make, space = self._in, constrained_space()
+        asked = trials(make(space), score)
+        for trial in asked:
+            assert space.allows(space.checked(trial.params))
+        assert len(asked) == most(make(space))
+        assert len({tuple(trial.params.items()) for trial in asked}) > len(asked) / 3
+        assert trials(make(space), score) == asked
+        _check_restoring(make, space)
+
+    def test_where_that_allows_a_sliver(self) -> None:
+        """One configuration in 200, none of which a searcher is likely to draw twice."""
+
+        def product(params: Mapping[str, Any]) -> int:
+            return int(params["a"] * params["b"])
+
+        space = Space({"a": Int(1, 20), "b": Int(1, 20)}, where=lambda p: product(p) == 36)
+        asked = trials(self._in(space), score)
+        assert asked and all(product(t.params) == 36 for t in asked)
+
+    @pytest.mark.parametrize(
+        "space", [conditional_space(), constrained_space()], ids=["tree", "where"]
+    )
+    def test_initial(self, space: Space) -> None:
+        make, initial = self._in, some(space, 3)
+        searcher = make(space)
+        if searcher._max_initial() == 0:  # a list, or the places of a grid
+            with pytest.raises(InvalidArgumentError, match="begins with at most 0"):
+                searcher.start_from(initial)
+            return
+        searcher.start_from(initial)
+        asked = trials(searcher, score)
+        assert [dict(trial.params) for trial in asked[:3]] == initial
+        assert len(asked) == most(make(space))
+        assert all(space.allows(space.checked(trial.params)) for trial in asked)
+        for trial in asked[3:]:  # what is promoted is what was asked first
+            if trial.rung and trial.parent:
+                parent = next(t for t in asked if t.id == trial.parent)
+                assert trial.params == parent.params
+        _check_restoring(make, space, initial=initial)
+        _check_restoring(make, space, n_told=1, initial=initial)
+
+    def test_too_many_initial(self) -> None:
+        space = conditional_space()
+        searcher = self._in(space)
+        with pytest.raises(InvalidArgumentError, match="Leave some out"):
+            searcher.start_from(some(space, 1) * 200)
+
+    def test_warm_start(self) -> None:
+        """Whoever learns proposes other trials than without, and goes on after a restart."""
+        make, space = self._in, conditional_space()
+        known = [Known(params, float(len(str(params)))) for params in some(space, 30)]
+        searcher = make(space)
+        learns = searcher.start_from((), known)
+        asked = trials(searcher, score)
+        assert (asked != trials(make(space), score)) is learns
+        assert len(asked) == most(make(space))
+        for trial in asked:
+            assert space.checked(trial.params) == trial.params
+        _check_restoring(make, space, known=known)
+        with pytest.raises(InvalidArgumentError, match="another searcher"):
+            make(space).restore(searcher.state())
+
+    def test_what_is_known_is_what_the_search_goes_on_from(self) -> None:
+        """The best known is near 0.9, and so is what a searcher that learns tries first."""
+        space = Space({"x": Float(0, 1, step=0.05), "y": Float(0, 1, step=0.1)})
+        rng = np.random.default_rng(3)
+        drawn = {params_key(p): p for p in map(space.decode, rng.random((60, 2)))}
+
+        def objective(params: Mapping[str, Any]) -> float:
+            return float(-((params["x"] - 0.9) ** 2) - (params["y"] - 0.9) ** 2)
+
+        searcher = self._in(space)
+        learns = searcher.start_from((), [Known(p, objective(p)) for p in drawn.values()])
+        first = [r.trial for r in drive(searcher, objective, n_trials=14)]
+        near = np.mean([-objective(trial.params) < 0.1 for trial in first])
+        assert near > 0.3 or not learns
