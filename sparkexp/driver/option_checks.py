@@ -20,6 +20,7 @@ __all__ = [
     "checked_keep",
     "checked_metric",
     "checked_prune",
+    "checked_trackers",
     "choice",
     "number",
     "optional",

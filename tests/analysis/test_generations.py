@@ -101,7 +101,7 @@ def test_the_population_is_the_one_that_the_searcher_keeps(direction):
         searcher.tell(result)
         for closed in evolution.add(result):
             memory = searcher.state()["memory"]
-            assert {r.trial.id for r in closed.population} == set(memory["holders"])
+            assert {r.trial.number for r in closed.population} == set(memory["holders"])
             assert sorted(closed.values) == sorted(v for v in memory["values"] if v is not None)
     assert len(evolution.closed) == 13
 

@@ -10,7 +10,7 @@ import pytest
 from sparkexp.api.typed_options import RunOptions
 from sparkexp.checks import as_direction
 from sparkexp.driver.options import ROWS, Options
-from sparkexp.driver.pruning import MedianRule
+from sparkexp.driver.pruning_rule import MedianRule
 from sparkexp.driver.unknown_option import nearest
 from sparkexp.engine import InlineEngine, TrialTask
 from sparkexp.errors import InvalidArgumentError
