@@ -104,6 +104,11 @@ def checked_engine(name: str, value: object) -> object:
     """Check the name of an engine, or an engine."""
     if isinstance(value, Engine) or value in ("spark", "inline"):
         return value
+    if isinstance(value, type) and issubclass(value, Engine):
+        raise InvalidArgumentError(
+            f"{name} must be handed over as an instance, got the class {value.__name__}. Write "
+            f"{name}={value.__name__}()."
+        )
     raise InvalidArgumentError(
         f"{name} must be 'spark' or 'inline', got {value!r}. An instance of a class below "
         "sparkexp.engine.Engine will do, too."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import math
 import statistics
 from bisect import bisect_right
@@ -163,13 +164,15 @@ def as_rule(given: object) -> PruningRule | None:
 
 
 def recorded_rule(given: object) -> object:
-    """Return what the record says of `prune=`: of a rule of the user's own, its class.
+    """Return what the record says of `prune=`: a median rule's numbers, of another its class.
 
     Examples
     --------
     >>> recorded_rule('median'), recorded_rule(MedianRule())
-    ('median', {'rule': 'MedianRule'})
+    ('median', {'min_trials': 5, 'warmup': 3})
     """
+    if type(given) is MedianRule:
+        return dataclasses.asdict(given)
     return {OWN_RULE: type(given).__name__} if isinstance(given, PruningRule) else given
 
 

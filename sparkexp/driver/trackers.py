@@ -110,10 +110,10 @@ class Trackers:
                 for thread in self._readers:
                     thread.tell("trial_reported", trial, reports)
 
-    def close(self, outcome: Outcome, patience_s: float = PATIENCE_S) -> None:
+    def close(self, outcome: Outcome) -> None:
         """Tell how the search ended, and wait a while until the trackers have taken it in."""
         self._tell("finished", tuple(self._results), outcome)
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + PATIENCE_S
         for thread in self._threads:
             thread.close(until)
 

@@ -12,9 +12,8 @@ from sparkexp.checks import as_direction
 from sparkexp.driver.options import ROWS, Options
 from sparkexp.driver.pruning_rule import MedianRule
 from sparkexp.driver.unknown_option import nearest
-from sparkexp.engine import InlineEngine, TrialTask
+from sparkexp.engine import InlineEngine
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.trial import Trial
 
 
 def test_defaults():
@@ -58,11 +57,11 @@ def test_a_run_s_record():
 
 
 def test_instances_of_engines_and_pruning_rules():
-    engine, rule = InlineEngine(TrialTask(Trial(0, {}), len, "logdir"), None), MedianRule(3, 1)
+    engine, rule = InlineEngine(), MedianRule(3, 1)
     options = Options.checked({"engine": engine, "prune": rule})
     assert options.engine is engine and options.prune is rule
     assert not options.one_by_one
-    with pytest.raises(InvalidArgumentError, match="An instance of a class below sparkexp"):
+    with pytest.raises(InvalidArgumentError, match="handed over as an instance"):
         Options.checked({"engine": InlineEngine})
 
 
