@@ -26,7 +26,11 @@ EXTENDING = ROOT / "docs" / "extending.md"
 GUIDES = [ROOT / "docs" / "searching.md", EXTENDING]
 COMMAND_LINE = ROOT / "docs" / "command_line.md"
 # Those whose links are looked at only.
-PAGES = [*GUIDES, COMMAND_LINE, *(ROOT / "docs" / name for name in ("deploy.md", "storage.md"))]
+PAGES = [
+    *GUIDES,
+    COMMAND_LINE,
+    *(ROOT / "docs" / name for name in ("architecture.md", "deploy.md", "storage.md")),
+]
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -91,6 +95,18 @@ def test_the_tests_of_the_page_on_extending_pass(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert re.search(r"^\d\d passed", done.stdout, re.MULTILINE)
+
+
+def test_the_files_that_the_architecture_page_names_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    names = re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|/))`", text)
+    assert len(names) > 40
+    missing = [
+        n
+        for n in names
+        if "/" in n and not (ROOT / "sparkexp" / n).exists() and not (ROOT / n).exists()
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
