@@ -236,4 +236,12 @@ def test_no_imports_go_in_a_circle():
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_nothing_is_too_long(path):
-    assert path.read_text().count("\n") <= 400, "a module with two jobs?"
+    source = path.read_text()
+    assert source.count("\n") <= 400, "a module with two jobs?"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+            lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+            assert lines <= 60, f"{node.name} has {lines} lines"
+        if isinstance(node, ast.Call):
+            assert len(node.args) <= 6, f"line {node.lineno}: what is passed together is a type"

@@ -176,7 +176,13 @@ class Evolution:
             for axis in self._axes
         }
         generation = Generation(
-            number, trials, population, accepted, self._leaders, self._n_trials, diversity
+            number,
+            trials,
+            population,
+            accepted,
+            leaders=self._leaders,
+            n_trials=self._n_trials,
+            diversity=diversity,
         )
         self.closed.append(generation)
         return generation

@@ -58,9 +58,9 @@ class BestTrial:
             configuration.value,
             configuration.metrics,
             first.logdir,
-            configuration.values,
-            len(configuration.runs),
-            configuration.spread,
+            values=configuration.values,
+            n_runs=len(configuration.runs),
+            spread=configuration.spread,
         )
 
     @property

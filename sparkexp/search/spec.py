@@ -182,10 +182,10 @@ class Search:
             searcher,
             objectives,
             space,
-            bool(record["needs_values"]),
-            bool(record["reuse"]),
-            initial,
-            known,
+            needs_values=bool(record["needs_values"]),
+            reuse=bool(record["reuse"]),
+            initial=initial,
+            known=known,
             own_searcher=record.get("own_searcher"),
         )
 

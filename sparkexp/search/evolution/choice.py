@@ -140,7 +140,7 @@ class EvolutionCall:
         popsize, generations, crossover, mutation = self._classic_settings()
         directions = [objective.direction for objective in objectives]
         searcher = ParetoEvolutionSearcher(
-            self.space, directions, popsize, generations, crossover, mutation, self.seed
+            self.space, directions, popsize, generations, crossover, mutation, seed=self.seed
         )
         return searcher, ""
 

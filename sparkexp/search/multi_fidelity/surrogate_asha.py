@@ -91,7 +91,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         seed: int | None = None,
     ) -> None:
         super().__init__(
-            space, direction, n_configurations, fidelity, min, max, eta,
+            space, direction, n_configurations, fidelity, min=min, max=max, eta=eta,
             popsize=popsize, seed=seed,
         )  # fmt: skip
         self._initial = latin_hypercube(self._rng, self.popsize, space.n_dims)

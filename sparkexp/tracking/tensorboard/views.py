@@ -271,9 +271,9 @@ class SearchViews:
             leaders,
             self._objectives,
             self._headings,
-            self._by_id,
-            self._search.about,
-            shares,
+            known=self._by_id,
+            about=self._search.about,
+            shares=shares,
         )
         self._add_text("summary", text, n)
         self._events.flush()  # the pictures take their time
