@@ -95,7 +95,7 @@ def test_executors_without_packages_without_gpus_that_cannot_write(cluster, tmp_
     for texts in (found["gpus"], found["log directory"]):
         assert len(texts) == 2
         assert all(name in text for name, text in zip(executors, texts, strict=True))
-    assert all("announces 0, 1, where there is no GPU" in text for text in found["gpus"])
+    assert all("announces 0, 1, and there is no GPU" in text for text in found["gpus"])
     assert all("can only read" in text for text in found["log directory"])
     assert list(logdir.iterdir()) == []
 

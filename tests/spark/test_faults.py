@@ -319,7 +319,7 @@ def test_a_lost_worker_of_a_local_session_is_explained(any_spark: Any, tmp_path:
     )
     assert [r.value for r in result.trials] == [0, None, 2]
     (text,) = result.failures().values()
-    assert "2 attempts (max_retries=1): its worker process was lost. Look for memory" in text
+    assert "2 attempts (max_retries=1): its worker process was lost. Check the memory" in text
 
 
 def test_a_time_limit_may_be_a_month(any_spark: Any, tmp_path: Path) -> None:
