@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
@@ -58,10 +59,10 @@ def as_float(
 
 def as_direction(value: object) -> Direction:
     """Return ``'max'`` or ``'min'``."""
-    if value == "max":
-        return "max"
-    if value == "min":
-        return "min"
+    directions: tuple[Direction, ...] = get_args(Direction)
+    for direction in directions:
+        if value == direction:
+            return direction
     raise InvalidArgumentError(
         f"direction must be 'max' or 'min', got {value!r}. Give 'max' for an accuracy, 'min' for "
         "a loss."
