@@ -35,7 +35,7 @@ from sparkexp.search import (
     Searcher,
     SurrogateAshaSearcher,
 )
-from sparkexp.search.evolution.choice import EvolutionCall
+from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.trial import State, TrialResult
 
 TRAININGS = (40, 100)

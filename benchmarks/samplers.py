@@ -17,7 +17,7 @@ from protocol import Order, Sampler
 import sparkexp
 from sparkexp import search
 from sparkexp.search import Searcher
-from sparkexp.search.evolution.choice import EvolutionCall
+from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.space import Float, Space
 from sparkexp.trial import ParamValue, State, Trial, TrialResult
 

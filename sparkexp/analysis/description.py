@@ -42,8 +42,8 @@ class SearchDescription:
         How many of the best run again at the end.
     asynchronous : bool
         Whether trials enter the population one by one, in the order in which they end.
-    shows_elite : bool
-        Whether the best trials so far are shown as the population; see `Searcher.shows_elite`.
+    shows_best : bool
+        Whether the best trials so far are shown as the population; see `Searcher.shows_best`.
     prunes : bool
         Whether trials may be ended early.
     about : str
@@ -67,7 +67,7 @@ class SearchDescription:
     repeats: int = 1
     confirm: int = 0
     asynchronous: bool = False
-    shows_elite: bool = False
+    shows_best: bool = False
     prunes: bool = False
     about: str = field(default="", compare=False)
 

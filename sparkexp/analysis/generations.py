@@ -29,7 +29,7 @@ class Generation:
         What was tried.
     population : tuple of TrialResult
         Who is left of parents and children after the selection, those without a value too. Of an
-        elite: the best trials so far.
+        best_trials: the best trials so far.
     accepted : tuple of TrialResult
         The trials that entered the population.
     leaders : tuple of TrialResult
@@ -102,9 +102,9 @@ class Evolution:
     asynchronous : bool
         Whether trials enter the population one by one as they end, or a generation at once in the
         order of their numbers.
-    elite : bool
+    best_trials : bool
         Whether the population is the best trials so far, whomever children compete with: each
-        competes with the worst member, whatever its parent. See `Searcher.shows_elite`.
+        competes with the worst member, whatever its parent. See `Searcher.shows_best`.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class Evolution:
         objective: Objective,
         popsize: int | None = None,
         asynchronous: bool = False,
-        elite: bool = False,
+        best_trials: bool = False,
     ) -> None:
         self._axes = [axis for axis in axes if axis.varies]
         self._objective = objective
         self._popsize = popsize
         self._asynchronous = asynchronous
-        self._elite = elite
+        self._best_trials = best_trials
         self._open: list[TrialResult] = []
         self._population: list[TrialResult] = []
         self._places: dict[str, int] = {}  # of all trials that were members once
@@ -189,7 +189,7 @@ class Evolution:
 
     def _enter(self, child: TrialResult) -> bool:
         """Let a trial compete for its place, and return whether it got it."""
-        place = None if self._elite else self._places.get(child.trial.parent or "")
+        place = None if self._best_trials else self._places.get(child.trial.parent or "")
         if place is None and self._has_room:
             place = len(self._population)
             self._population.append(child)

@@ -18,7 +18,7 @@ from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.search.evolution.adaptive import Mode
-from sparkexp.search.evolution.choice import Variant
+from sparkexp.search.evolution.evolution_call import Variant
 from sparkexp.space.constraint import Where
 from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction, ParamValue

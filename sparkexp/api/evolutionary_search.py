@@ -15,7 +15,7 @@ from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.results.result import Result
 from sparkexp.search.evolution.adaptive import Mode
-from sparkexp.search.evolution.choice import EvolutionCall, Variant
+from sparkexp.search.evolution.evolution_call import EvolutionCall, Variant
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where

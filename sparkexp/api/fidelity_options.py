@@ -20,7 +20,7 @@ from sparkexp.search import (
     Searcher,
     SurrogateAshaSearcher,
 )
-from sparkexp.search.evolution.choice import EvolutionCall
+from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.proposals import Kind
 from sparkexp.space import Space
@@ -223,7 +223,7 @@ def chosen_options(arguments: Mapping[str, Any]) -> tuple[Halving | None, Option
     ((1, 3, 9), False)
     """
     halving = _halving(given_keywords(arguments, FIDELITY_ROWS))
-    return halving, Options.checked(given_keywords(arguments, ROWS))
+    return halving, Options.check(given_keywords(arguments, ROWS))
 
 
 def _halving(options: Mapping[str, Any]) -> Halving | None:

@@ -133,7 +133,7 @@ def resume(
             f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
             "new search."
         )
-    checked = Options.checked({**resumed_rule(recorded, options), **options})
+    checked = Options.check({**resumed_rule(recorded, options), **options})
     search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)
 
@@ -202,7 +202,7 @@ def load(logdir: str | os.PathLike[str]) -> Result:
 
 
 def _open(logdir: str | os.PathLike[str]) -> RunDirectory:
-    place = Options.checked({"logdir": logdir}).place()
+    place = Options.check({"logdir": logdir}).resolve_logdir()
     if place is None:
         raise InvalidArgumentError("logdir must name the log directory of a run, got None.")
     return open_run(place)

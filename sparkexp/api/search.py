@@ -17,7 +17,7 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.results.result import Result
 from sparkexp.search import OptunaSearcher, Searcher
-from sparkexp.search.evolution.choice import EvolutionCall
+from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.search.optuna_search import is_sampler
 from sparkexp.search.own_searcher import check_searcher, own_class
 from sparkexp.search.registry import SEARCHERS, by_name

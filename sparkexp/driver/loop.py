@@ -160,7 +160,7 @@ class SearchLoop:
             value=self._pruner.last_value(result.trial),
             error=None,
             ended=result.ended or time.time(),
-            logdir=self._run.trial_place(result.trial.id, result.attempt),
+            logdir=self._run.trial_location(result.trial.id, result.attempt),
         )
 
     def _patience_s(self) -> float:
@@ -232,7 +232,7 @@ class SearchLoop:
         self._values[result.trial.id] = result.value
         if result.trial.rung is not None and result.succeeded:
             origin = result.reused_from or result.trial.id
-            directory = self._run.trial_place(origin, result.attempt)
+            directory = self._run.trial_location(origin, result.attempt)
             self._directories[result.trial.id] = directory
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._n_run += 1

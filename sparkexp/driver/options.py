@@ -290,7 +290,7 @@ class Options:
         return record
 
     @classmethod
-    def checked(cls, given: Mapping[str, Any]) -> Options:
+    def check(cls, given: Mapping[str, Any]) -> Options:
         """Return the options.
 
         Raises
@@ -353,7 +353,7 @@ class Options:
         """Whether there is one slot for sure."""
         return self.engine == "inline" or self.parallelism == 1
 
-    def place(self) -> str | None:
+    def resolve_logdir(self) -> str | None:
         """Return the log directory, an absolute path or a URL; None where it was left out.
 
         Raises

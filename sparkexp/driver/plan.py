@@ -20,7 +20,7 @@ def plan_text(
     n_trials = min(limits, default=None)
     rows = []
     if search.space is not None:
-        rows += search.space.described()
+        rows += search.space.describe()
     rows += [
         (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
     ]

@@ -97,7 +97,7 @@ def run_search(
         If the log directory is a URL that can't be written; at the end, likewise.
     """
     name = run.settings["name"] if run else options.name or function_name(train)
-    place = run.place if run else options.place() or str(default_root(name))
+    place = run.location if run else options.resolve_logdir() or str(default_root(name))
     settings = run.settings if run else _settings(name, train, search, options)
     description = search.describe(
         name,
@@ -127,7 +127,7 @@ def run_search(
         run = run or create_run(place, settings)
         result = None
         try:
-            with run.locked(curves=reads_reports):
+            with run.lock(curves=reads_reports):
                 plan = plan_text(name, planned or search, engine, place, options.max_trials)
                 following = Trackers(trackers, description, run, resumed)
                 driver = _Driver(search, description, options, engine, run, following)
@@ -194,7 +194,7 @@ class _Driver:
             n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
             interrupted = SearchInterrupted(
                 f"The search was interrupted after {n_ended} trials. They are in "
-                f"{self._run.place!r}: experiment.resume(spark, train, logdir) goes on."
+                f"{self._run.location!r}: experiment.resume(spark, train, logdir) goes on."
             )
             interrupted.result = self._result(loop, "interrupted")
             raise interrupted from None
@@ -239,7 +239,7 @@ class _Driver:
 
     def _result(self, loop: SearchLoop, stopped: str | None) -> Result:
         trials = tuple(loop.results())
-        return Result(trials, self._run.place, self._description, stopped)
+        return Result(trials, self._run.location, self._description, stopped)
 
 
 def _engine(spark: SparkSession | None, options: Options) -> Engine:
@@ -249,7 +249,7 @@ def _engine(spark: SparkSession | None, options: Options) -> Engine:
     if options.engine == "inline":
         return InlineEngine()
     if isinstance(spark, LateSession):
-        spark = spark.started()
+        spark = spark.start()
     if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
         raise InvalidArgumentError(
             f"spark must be a SparkSession, got {spark!r}. Build one with "

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.driver.options import Options
 from sparkexp.driver.run import default_root, run_search
 from sparkexp.driver.train_function import check_train, function_name, takes
-from sparkexp.driver.warm_start import begun, repeated
-from sparkexp.engine import probe_of
+from sparkexp.driver.warm_start import apply_warm_start, repeat_trials
+from sparkexp.engine import import_check
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, RunPaths
 from sparkexp.runs.temporary import read_text, remove_at_end
@@ -53,7 +53,7 @@ def start_search(
         If the train function can't be called with the names of the search.
     """
     if run is None:
-        search = repeated(begun(search, options), options, takes(train, "seed"))
+        search = repeat_trials(apply_warm_start(search, options), options, takes(train, "seed"))
     passed = search.names()
     ever = {name for names in passed for name in names} if search.space is not None else set()
     for names in passed:
@@ -70,7 +70,7 @@ def _try_out(
     first = search.searcher.ask()
     searcher = ListSearcher([first.params if first is not None else {}])
     one = Search(searcher, search.objectives[:1], needs_values=False, reuse=False)
-    wanted = options.place() or str(default_root(options.name or function_name(train)))
+    wanted = options.resolve_logdir() or str(default_root(options.name or function_name(train)))
     # Beside the log directory, on the same storage; what is there already is none of our business.
     parent, _, name = wanted.rpartition("/")
     if parent.endswith(":/"):  # a bucket has no place beside it
@@ -80,7 +80,7 @@ def _try_out(
         quiet = dataclasses.replace(
             options, dry_run=False, metric=None, logdir=place, initial=(), warm_start=None
         )
-        result = run_search(spark, probe_of(train), one, quiet, planned=search)
+        result = run_search(spark, import_check(train), one, quiet, planned=search)
         (trial,) = result.trials
         said = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output
     return dataclasses.replace(

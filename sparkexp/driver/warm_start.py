@@ -14,16 +14,16 @@ from sparkexp.driver.options import Options
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.results.result import Result
 from sparkexp.runs import open_run
-from sparkexp.search.base import Known
+from sparkexp.search.base import KnownResult
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.trial import ParamValue, TrialResult, params_key
 
-__all__ = ["begun", "repeated"]
+__all__ = ["apply_warm_start", "repeat_trials"]
 
 
-def begun(search: Search, options: Options) -> Search:
+def apply_warm_start(search: Search, options: Options) -> Search:
     """Return the search with ``initial`` and ``warm_start`` of the options told to its searcher.
 
     Raises
@@ -48,7 +48,7 @@ def begun(search: Search, options: Options) -> Search:
     return dataclasses.replace(search, initial=initial, known=known, notes=(*search.notes, *notes))
 
 
-def repeated(search: Search, options: Options, takes_seed: bool) -> Search:
+def repeat_trials(search: Search, options: Options, takes_seed: bool) -> Search:
     """Return the search with ``repeats`` and ``confirm`` of the options.
 
     Raises
@@ -84,7 +84,7 @@ def _initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
         )
     for k, params in enumerate(given):
         try:
-            checked = space.checked(params)
+            checked = space.check(params)
         except SpaceError as error:
             raise SpaceError(f"initial[{k}]: {error}") from None
         if not space.allows(checked):
@@ -92,13 +92,13 @@ def _initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
         yield checked
 
 
-def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
+def _known(search: Search, given: Any) -> tuple[tuple[KnownResult, ...], list[str]]:
     """Return what an earlier search says of configurations of this space, and a note on it."""
     assert search.space is not None
     if given is None:
         return (), []
     if isinstance(given, (str, os.PathLike)):
-        place = Options.checked({"logdir": given}).place()
+        place = Options.check({"logdir": given}).resolve_logdir()
         assert place is not None
         given = Result.of_run(open_run(place))
     if not isinstance(given, Result):
@@ -125,7 +125,7 @@ def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
     for group in grouped.values():
         params = _in_space(search.space, group[0].trial.params)
         if params is not None:
-            known.append(Known(params, _mean(group)))
+            known.append(KnownResult(params, _mean(group)))
     if not known:
         raise InvalidArgumentError(
             f"warm_start must have trials in this space, got none of {len(given.trials)}: names "
@@ -136,7 +136,7 @@ def _known(search: Search, given: Any) -> tuple[tuple[Known, ...], list[str]]:
 
 def _in_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:
     try:
-        checked = space.checked(params)
+        checked = space.check(params)
     except SpaceError:
         return None
     return checked if space.allows(checked) else None

@@ -5,7 +5,7 @@ from sparkexp.engine.inline import InlineEngine
 from sparkexp.engine.spark.engine import SparkEngine
 from sparkexp.engine.spark.late_session import LateSession
 from sparkexp.engine.spark.resources import Resources
-from sparkexp.engine.worker.probe import probe_of
+from sparkexp.engine.worker.import_check import import_check
 from sparkexp.engine.worker.task import run_attempt
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "Resources",
     "SparkEngine",
     "TrialTask",
-    "probe_of",
+    "import_check",
     "run_attempt",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkexp.analysis.ranking import Configuration, front_configurations, ranked
 from sparkexp.objective import Objective
-from sparkexp.results.artifacts import artifact_names, load_artifact
+from sparkexp.results.stored_artifacts import artifact_names, load_artifact
 from sparkexp.trial import TrialResult
 
 __all__ = ["BestTrial", "best_of", "front_of", "why_no_best"]

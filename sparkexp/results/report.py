@@ -199,7 +199,7 @@ def _settings(run: RunDirectory) -> Iterable[str]:
     yield f"<pre>{html.escape(call_text(search, options))}</pre>"
     yield "<h2>Settings</h2>"
     rows = {
-        "log directory": run.place,
+        "log directory": run.location,
         "created": settings.get("created"),
         "sparkexp": settings.get("sparkexp_version"),
         "searcher": settings.get("searcher"),

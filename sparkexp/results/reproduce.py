@@ -39,7 +39,7 @@ def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
     """
     lines = [f"#### The search {plain(repr(name))}", "| parameter | searched |", "|---|---|"]
     if search.space is not None:
-        described = search.space.described()
+        described = search.space.describe()
         lines += [f"| {plain(key)} | {_cell(text)} |" for key, text in described]
     settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())

@@ -19,8 +19,8 @@ from sparkexp.errors import (
     RunDirectoryError,
 )
 from sparkexp.objective import Objective
-from sparkexp.results.artifacts import load_model
 from sparkexp.results.best_trial import BestTrial, best_of, front_of, why_no_best
+from sparkexp.results.stored_artifacts import load_model
 from sparkexp.results.table import configurations_frame, frame_of, with_blanks
 from sparkexp.runs import RunDirectory
 from sparkexp.runs.paths import model_file
@@ -85,7 +85,7 @@ class Result:
             search = recorded_description(run.settings)
         except (KeyError, TypeError, ValueError) as error:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
-        return cls(tuple(run.results()), run.place, search)
+        return cls(tuple(run.results()), run.location, search)
 
     @property
     def name(self) -> str:
@@ -286,7 +286,12 @@ class Result:
         from sparkexp.results.plots import draw
 
         return draw(
-            kind, self.trials, self._axes(), self.objectives, backend, self.search.shows_elite
+            kind,
+            self.trials,
+            self._axes(),
+            self.objectives,
+            backend,
+            self.search.shows_best,
         )
 
     def tensorboard(self, *, port: int = 0) -> TensorBoardServer:

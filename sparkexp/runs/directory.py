@@ -56,11 +56,11 @@ class RunDirectory:
         self.settings = dict(settings)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The run's log directory as users see it: an absolute path, or a URL."""
         return str(self.paths.root)
 
-    def trial_place(self, trial_id: str, attempt: int = 0) -> str:
+    def trial_location(self, trial_id: str, attempt: int = 0) -> str:
         """Return the directory of an attempt at a trial as users see it: a path, or a URL."""
         return str(self.trial_directory(trial_id, attempt))
 
@@ -69,7 +69,7 @@ class RunDirectory:
         return self.paths.trial(trial_id, attempt)
 
     @contextmanager
-    def locked(self, curves: bool = False) -> Iterator[None]:
+    def lock(self, curves: bool = False) -> Iterator[None]:
         """Lock the run for this driver; the lock ends with the process, however that ends.
 
         Parameters
@@ -84,7 +84,7 @@ class RunDirectory:
         StorageError
             If some of the run's files could not be sent to its URL.
         """
-        with hold_file_lock(self.paths.lock, self.place):
+        with hold_file_lock(self.paths.lock, self.location):
             yield
 
     def check(self) -> None:

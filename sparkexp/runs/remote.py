@@ -119,10 +119,10 @@ class RemoteRun(RunDirectory):
         return run
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return self._location
 
-    def trial_place(self, trial_id: str, attempt: int = 0) -> str:
+    def trial_location(self, trial_id: str, attempt: int = 0) -> str:
         directory = self.paths.trial(trial_id, attempt).relative_to(self.paths.root)
         return join_location(self._location, directory.as_posix())
 
@@ -157,7 +157,7 @@ class RemoteRun(RunDirectory):
             logger.warning("The curve of trial %d could not be read: %s", number, error)
 
     @contextmanager
-    def locked(self, curves: bool = False) -> Iterator[None]:
+    def lock(self, curves: bool = False) -> Iterator[None]:
         local_copy = local_copy_of(self._location)
         local_copy.parent.mkdir(parents=True, exist_ok=True)
         # The lock is beside the copy, since another copy may replace it.

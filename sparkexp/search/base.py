@@ -18,14 +18,14 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
-__all__ = ["Known", "SeededSearcher", "Searcher"]
+__all__ = ["KnownResult", "SeededSearcher", "Searcher"]
 
 # How often a point is drawn anew that is not allowed.
 TRIES_TO_DRAW = 1000
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownResult:
     """The value of a configuration from an earlier search.
 
     Parameters
@@ -85,7 +85,7 @@ class Searcher(ABC):
         How often every configuration runs.
     confirm : int
         How many of the best configurations run once more at the end.
-    shows_elite : bool
+    shows_best : bool
         Whether its children compete with members that say little of how far the search has come:
         then the best trials so far are shown as the population.
     """
@@ -97,7 +97,7 @@ class Searcher(ABC):
     rungs: tuple[str, ...] = ()
     repeats: int = 1
     confirm: int = 0
-    shows_elite: bool = False
+    shows_best: bool = False
 
     def __init__(self, space: Space | None) -> None:
         self.space = space
@@ -107,11 +107,11 @@ class Searcher(ABC):
         # Open trials of a restored searcher that are still to be asked again.
         self._again: list[int] = []
         self._planted: tuple[dict[str, ParamValue], ...] = ()
-        self._known: tuple[Known, ...] = ()
+        self._known: tuple[KnownResult, ...] = ()
 
     @final
     def start_from(
-        self, initial: Sequence[Mapping[str, ParamValue]] = (), known: Sequence[Known] = ()
+        self, initial: Sequence[Mapping[str, ParamValue]] = (), known: Sequence[KnownResult] = ()
     ) -> bool:
         """Begin with some configurations, and with what is known of others; before the first ask.
 
@@ -119,7 +119,7 @@ class Searcher(ABC):
         ----------
         initial : sequence of Mapping[str, int | float | str | bool]
             The first trials, checked against the space.
-        known : sequence of Known
+        known : sequence of KnownResult
             Configurations of the space and their values, which are not asked.
 
         Returns
@@ -156,7 +156,7 @@ class Searcher(ABC):
         """
         self._planted = tuple(dict(params) for params in initial)
 
-    def _know(self, known: Sequence[Known]) -> bool:
+    def _know(self, known: Sequence[KnownResult]) -> bool:
         """Learn what is known already, and return whether it matters."""
         return False
 
@@ -362,7 +362,7 @@ class SeededSearcher(Searcher):
         for _ in range(TRIES_TO_DRAW):
             if self.space.admits(genome := draw()):
                 return genome
-        return self.space.repaired(genome)
+        return self.space.repair(genome)
 
     def _state(self) -> dict[str, Any]:
         return {"rng": self._rng.bit_generator.state}

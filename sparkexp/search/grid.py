@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.search.base import Searcher
 from sparkexp.space import Space
-from sparkexp.space.values import check_names, native
+from sparkexp.space.values import check_names, to_native
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = ["GridSearcher", "ListSearcher"]
@@ -107,7 +107,7 @@ class GridSearcher(_FixedSearcher):
 
     def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
         super()._plant(initial)
-        places = [self._space.place(params) for params in initial]
+        places = [self._space.index_of(params) for params in initial]
         if self._allowed is not None:
             places = [self._allowed.index(place) for place in places]
         self._first = sorted(set(places))
@@ -170,7 +170,7 @@ def _configuration(k: int, given: Mapping[str, ParamValue]) -> dict[str, ParamVa
     configuration = {}
     for name, value in given.items():
         try:
-            configuration[name] = native(value)
+            configuration[name] = to_native(value)
         except SpaceError as error:
             raise SpaceError(f"Configuration {k}, {name}: {error}") from None
     return configuration

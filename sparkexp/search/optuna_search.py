@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sparkexp.checks import as_direction, as_int
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.objective import Objective
-from sparkexp.search.base import Known, Searcher
+from sparkexp.search.base import KnownResult, Searcher
 from sparkexp.space import Choice, Float, Int, Parameter, Space
 from sparkexp.space.unit_interval import cell_middle
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
@@ -141,7 +141,7 @@ class OptunaSearcher(Searcher):
             )
         return self._study
 
-    def _know(self, known: Sequence[Known]) -> bool:
+    def _know(self, known: Sequence[KnownResult]) -> bool:
         if self._study is not None:  # else it is only looked at
             complete = _optuna().trial.TrialState.COMPLETE
             for each in known:

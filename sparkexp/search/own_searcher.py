@@ -180,4 +180,4 @@ def _as_json(searcher: Searcher) -> Any:
 
 
 def _described(space: Space | None) -> str:
-    return "none" if space is None else str(dict(space.described()))
+    return "none" if space is None else str(dict(space.describe()))

@@ -26,7 +26,7 @@ from sparkexp.search.sobol import SobolSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
-__all__ = ["SEARCHERS", "SEARCHER_CLASSES", "by_name", "rebuild", "shows_elite"]
+__all__ = ["SEARCHERS", "SEARCHER_CLASSES", "by_name", "rebuild", "shows_best"]
 
 #: The searchers that names stand for: in `experiment.search(searcher=…)`, and in the records of
 #: runs, from which they are constructed again. It is read-only, so that what a name means never
@@ -58,9 +58,9 @@ _HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb", "s
 SEARCHERS = tuple(name for name in SEARCHER_CLASSES if name not in _HIDDEN)
 
 
-def shows_elite(name: str) -> bool:
-    """Tell whether the searcher of this name `shows_elite`; False where there is none."""
-    return name in SEARCHER_CLASSES and bool(SEARCHER_CLASSES[name].shows_elite)
+def shows_best(name: str) -> bool:
+    """Tell whether the searcher of this name `shows_best`; False where there is none."""
+    return name in SEARCHER_CLASSES and bool(SEARCHER_CLASSES[name].shows_best)
 
 
 def by_name(

@@ -76,7 +76,7 @@ class RepeatingSearcher(Searcher):
         super().__init__(inner.space)
         self._inner = inner
         self.generations, self.popsize = inner.generations, inner.popsize
-        self.rungs, self.shows_elite = inner.rungs, inner.shows_elite
+        self.rungs, self.shows_best = inner.rungs, inner.shows_best
         self.repeats = as_int("repeats", repeats, at_least=1)
         self.confirm = as_int("confirm", confirm, at_least=0)
         self.seed = as_int("seed", seed, at_least=0)

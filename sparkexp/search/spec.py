@@ -12,7 +12,7 @@ from sparkexp.checks import as_direction
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
 from sparkexp.search import Searcher
-from sparkexp.search.base import Known
+from sparkexp.search.base import KnownResult
 from sparkexp.search.own_searcher import RecordedSearcher
 from sparkexp.search.registry import rebuild
 from sparkexp.search.repeating import RepeatingSearcher
@@ -44,7 +44,7 @@ class Search:
         Whether equal configurations share a value.
     initial : tuple of dict
         Configurations that are tried first.
-    known : tuple of Known
+    known : tuple of KnownResult
         What the searcher knows from an earlier search.
     notes : tuple of str
         What the plan says about this.
@@ -58,7 +58,7 @@ class Search:
     needs_values: bool = True
     reuse: bool = True
     initial: tuple[dict[str, ParamValue], ...] = ()
-    known: tuple[Known, ...] = ()
+    known: tuple[KnownResult, ...] = ()
     notes: tuple[str, ...] = ()
     own_searcher: str | None = None
 
@@ -129,7 +129,7 @@ class Search:
             repeats=self.repeats,
             confirm=self.confirm,
             asynchronous=searcher.order_matters,
-            shows_elite=self.inner.shows_elite,
+            shows_best=self.inner.shows_best,
             prunes=prunes,
             about=about,
         )
@@ -172,7 +172,7 @@ class Search:
         space = Space.from_json(record["space"], where) if record["space"] else None
         searcher = _recorded_searcher(record, space, given)
         initial = tuple(dict(params) for params in record.get("initial", ()))
-        known = tuple(Known(**entry) for entry in record.get("known", ()))
+        known = tuple(KnownResult(**entry) for entry in record.get("known", ()))
         searcher.start_from(initial, known)
         objectives = recorded_objectives(record)
         if record.get("repeating"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkexp.errors import SpaceError
 from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
-from sparkexp.space.values import as_list, check_names, is_number, native
+from sparkexp.space.values import as_list, check_names, is_number, to_native
 from sparkexp.trial import ParamValue
 
 __all__ = ["Branch", "Choice"]
@@ -62,7 +62,7 @@ class Choice:
                 f"A Choice takes a list of at least one value, got {self.options!r}: "
                 "write for example Choice([16, 32])."
             )
-        options = tuple(native(option) for option in given)
+        options = tuple(to_native(option) for option in given)
         numbers = [v for v in options if is_number(v)]
         all_numbers = len(numbers) == len(options)
         ordered = all_numbers if self.ordered is None else bool(self.ordered)
@@ -142,4 +142,4 @@ def _parse_branch(option: object, given: object) -> Branch:
             "'adam': {}})."
         )
     check_names(given)
-    return native(option), tuple(given.items())
+    return to_native(option), tuple(given.items())

@@ -92,7 +92,7 @@ class Constraint:
             self._warned = True
             return False
 
-    def repaired(self, genome: _Vector) -> _Vector:
+    def repair(self, genome: _Vector) -> _Vector:
         """Return the point if it is allowed, else one on the line to the nearest kept point."""
         if self.allows(self._decode(genome)):
             return genome

@@ -15,7 +15,7 @@ from sparkexp.space.conditions import Condition, combination_at, flatten, index_
 from sparkexp.space.constraint import Constraint, Where
 from sparkexp.space.parameters import Choice, Float, Int, Parameter, parameter_from_json
 from sparkexp.space.unit_interval import store_fields
-from sparkexp.space.values import as_list, check_names, is_number, native
+from sparkexp.space.values import as_list, check_names, is_number, to_native
 from sparkexp.trial import ParamValue
 
 __all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
@@ -177,7 +177,7 @@ class Space:
         values = combination_at(self.top_level, k)
         return {name: values[name] for name in self.parameters if name in values}
 
-    def place(self, params: Mapping[str, ParamValue]) -> int:
+    def index_of(self, params: Mapping[str, ParamValue]) -> int:
         """Return the number of a configuration: the inverse of `configuration`."""
         return index_of(self.top_level, params)
 
@@ -194,7 +194,7 @@ class Space:
                 found.append(name)
         return tuple(found)
 
-    def described(self) -> list[tuple[str, str]]:
+    def describe(self) -> list[tuple[str, str]]:
         """Return each parameter's name and description."""
         return [
             (name, f"{p.describe()}, {self.conditions[name]}")
@@ -208,7 +208,7 @@ class Space:
 
         If it isn't allowed, return the one at the `repaired` point.
         """
-        return self._decode_raw(self.repaired(genome))
+        return self._decode_raw(self.repair(genome))
 
     def allows(self, params: Mapping[str, ParamValue]) -> bool:
         """Return whether a configuration satisfies `where`."""
@@ -218,9 +218,9 @@ class Space:
         """Return whether a point of the unit cube satisfies `where` without a repair."""
         return self._constraint is None or self.allows(self._decode_raw(genome))
 
-    def repaired(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
+    def repair(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the point if it is allowed, else an allowed one near it."""
-        return genome if self._constraint is None else self._constraint.repaired(genome)
+        return genome if self._constraint is None else self._constraint.repair(genome)
 
     def _decode_raw(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         if genome.shape != (self.n_dims,):
@@ -239,7 +239,7 @@ class Space:
         SpaceError
             If a name is missing or unknown, or a parameter doesn't have the value.
         """
-        values = self.checked(params)
+        values = self.check(params)
         return np.array(
             [
                 # A parameter that is not present has the coordinate 0.5.
@@ -248,7 +248,7 @@ class Space:
             ]
         )
 
-    def checked(self, params: Mapping[str, object]) -> dict[str, ParamValue]:
+    def check(self, params: Mapping[str, object]) -> dict[str, ParamValue]:
         """Return a configuration with native values, in the order of the parameters.
 
         Raises
@@ -270,7 +270,7 @@ class Space:
         return values
 
     def _value(self, name: str, given: object) -> ParamValue:
-        value = _call_for(name, native, given)
+        value = _call_for(name, to_native, given)
         parameter = self.parameters[name]
         if isinstance(parameter, Float) and is_number(value):
             value = float(value)
@@ -332,8 +332,8 @@ def _from_search_value(given: object) -> Parameter:
         return given
     options = as_list(given)
     if options is None:
-        return Choice((native(given),))
-    options = [native(option) for option in options]
+        return Choice((to_native(given),))
+    options = [to_native(option) for option in options]
     if len(options) == 2 and all(is_number(option) for option in options):
         low, high = options
         whole = isinstance(low, int) and isinstance(high, int)
@@ -349,7 +349,7 @@ def _from_grid_value(given: object) -> Parameter:
             given.values()  # raises an error that says what to do
         return given
     options = as_list(given)
-    return Choice((native(given),) if options is None else options)
+    return Choice((to_native(given),) if options is None else options)
 
 
 def _spans_two_decades(parameter: Float) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 from sparkexp.errors import SpaceError
 from sparkexp.trial import ParamValue
 
-__all__ = ["check_names", "finite_float", "is_number", "as_list", "native", "whole_number"]
+__all__ = ["check_names", "finite_float", "is_number", "as_list", "to_native", "whole_number"]
 
 
-def native(value: object) -> ParamValue:
+def to_native(value: object) -> ParamValue:
     """Return `value` as a Python int, float, str or bool; numpy scalars are converted.
 
     Raises
@@ -24,7 +24,7 @@ def native(value: object) -> ParamValue:
 
     Examples
     --------
-    >>> native(np.float64(0.5)), native(np.int32(3)), native(True)
+    >>> to_native(np.float64(0.5)), to_native(np.int32(3)), to_native(True)
     (0.5, 3, True)
     """
     if isinstance(value, (bool, np.bool_)):

@@ -115,7 +115,7 @@ class EngineContract(ABC):
     def test_one_trial_is_stopped_and_the_others_run_on(
         self, start: Start, tmp_path: Path
     ) -> None:
-        begun = tmp_path / "begun"
+        begun = tmp_path / "apply_warm_start"
 
         def train(x: int) -> float:
             for step in range(1000 if x == 0 else 1):

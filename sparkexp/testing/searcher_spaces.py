@@ -12,7 +12,7 @@ import pytest
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search import Searcher
-from sparkexp.search.base import Known
+from sparkexp.search.base import KnownResult
 from sparkexp.space import Float, Int, Space
 from sparkexp.testing.driving import (
     conditional_space,
@@ -47,7 +47,7 @@ def _check_restoring(
     later.restore(json.loads(json.dumps(searcher.state())))
     rest = trials(later, score)
     assert [trial.number for trial in rest] == list(range(n_told, most(searcher)))
-    assert all(space.allows(space.checked(trial.params)) for trial in rest)
+    assert all(space.allows(space.check(trial.params)) for trial in rest)
     if searcher.restores_exactly:
         assert rest == trials(searcher, score)
 
@@ -81,8 +81,8 @@ class SearcherInSpaces(ABC):
         make, space = self._in, conditional_space()
         asked = trials(make(space), score)
         for trial in asked:
-            assert space.checked(trial.params) == trial.params
-            assert list(space.checked(trial.params)) == list(trial.params)
+            assert space.check(trial.params) == trial.params
+            assert list(space.check(trial.params)) == list(trial.params)
         assert {trial.params["optimizer"] for trial in asked} == {"sgd", "adam", "ftrl"}
         assert trials(make(space), score) == asked
         _check_restoring(make, space)
@@ -91,7 +91,7 @@ class SearcherInSpaces(ABC):
         make, space = self._in, constrained_space()
         asked = trials(make(space), score)
         for trial in asked:
-            assert space.allows(space.checked(trial.params))
+            assert space.allows(space.check(trial.params))
         assert len(asked) == most(make(space))
         assert len({tuple(trial.params.items()) for trial in asked}) > len(asked) / 3
         assert trials(make(space), score) == asked
@@ -121,7 +121,7 @@ class SearcherInSpaces(ABC):
         asked = trials(searcher, score)
         assert [dict(trial.params) for trial in asked[:3]] == initial
         assert len(asked) == most(make(space))
-        assert all(space.allows(space.checked(trial.params)) for trial in asked)
+        assert all(space.allows(space.check(trial.params)) for trial in asked)
         for trial in asked[3:]:  # what is promoted is what was asked first
             if trial.rung and trial.parent:
                 parent = next(t for t in asked if t.id == trial.parent)
@@ -138,14 +138,14 @@ class SearcherInSpaces(ABC):
     def test_warm_start(self) -> None:
         """Whoever learns proposes other trials than without, and goes on after a restart."""
         make, space = self._in, conditional_space()
-        known = [Known(params, float(len(str(params)))) for params in some(space, 30)]
+        known = [KnownResult(params, float(len(str(params)))) for params in some(space, 30)]
         searcher = make(space)
         learns = searcher.start_from((), known)
         asked = trials(searcher, score)
         assert (asked != trials(make(space), score)) is learns
         assert len(asked) == most(make(space))
         for trial in asked:
-            assert space.checked(trial.params) == trial.params
+            assert space.check(trial.params) == trial.params
         _check_restoring(make, space, known=known)
         with pytest.raises(InvalidArgumentError, match="another searcher"):
             make(space).restore(searcher.state())
@@ -160,7 +160,7 @@ class SearcherInSpaces(ABC):
             return float(-((params["x"] - 0.9) ** 2) - (params["y"] - 0.9) ** 2)
 
         searcher = self._in(space)
-        learns = searcher.start_from((), [Known(p, objective(p)) for p in drawn.values()])
+        learns = searcher.start_from((), [KnownResult(p, objective(p)) for p in drawn.values()])
         first = [r.trial for r in drive(searcher, objective, n_trials=14)]
         near = np.mean([-objective(trial.params) < 0.1 for trial in first])
         assert near > 0.3 or not learns

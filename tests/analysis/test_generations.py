@@ -10,7 +10,7 @@ from sparkexp.analysis.generations import Evolution, by_value
 from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.objective import Objective
 from sparkexp.search import EvolutionSearcher, HybridSearcher, ShadeSearcher, SurrogateSearcher
-from sparkexp.search.registry import shows_elite
+from sparkexp.search.registry import shows_best
 from sparkexp.space import Float, Space
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -140,8 +140,8 @@ def test_the_population_of_an_adaptive_evolution_is_the_one_that_it_keeps(kind, 
 def test_an_elite_is_the_best_trials_so_far(kind):
     space = Space({"a": Float(0, 1), "b": Float(0, 1)})
     searcher = kind(space, "max", popsize=6, n_trials=60, seed=5)
-    assert shows_elite(searcher.name) and not shows_elite("shade")
-    evolution = Evolution([X], MAX, 6, searcher.order_matters, elite=searcher.shows_elite)
+    assert shows_best(searcher.name) and not shows_best("shade")
+    evolution = Evolution([X], MAX, 6, searcher.order_matters, best_trials=searcher.shows_best)
     ended: list[TrialResult] = []
     while (asked := searcher.ask()) is not None:
         value = None if asked.params["b"] > 0.9 else asked.params["a"] + asked.params["b"]

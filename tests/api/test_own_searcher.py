@@ -141,7 +141,7 @@ def used() -> ClimbingSearcher:
     return searcher
 
 
-def begun() -> ClimbingSearcher:
+def apply_warm_start() -> ClimbingSearcher:
     searcher = new()
     searcher.start_from([{"x": 0.5, "units": 1}])
     return searcher
@@ -151,7 +151,7 @@ def begun() -> ClimbingSearcher:
     ("searcher", "options", "said"),
     [
         (used(), {}, "was used before .1 trials asked"),
-        (begun(), {}, "was used before"),
+        (apply_warm_start(), {}, "was used before"),
         (new(), {"n_trials": 3}, "leave n_trials and seed out"),
         (new(), {"seed": 3}, "leave n_trials and seed out"),
         (new(direction="min"), {}, r"the same direction, got \['min'\] and \['max'\]"),

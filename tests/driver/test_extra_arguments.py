@@ -29,7 +29,7 @@ class Seeds(ListSearcher):
 def run(train, tmp_path) -> Result:
     search = Search(Seeds([{"x": 10}, {"x": 10}]))
     options = {"engine": "inline", "progress": False, "logdir": tmp_path / "run"}
-    return start_search(None, train, search, Options.checked(options))
+    return start_search(None, train, search, Options.check(options))
 
 
 def test_the_train_function_gets_them(tmp_path):

@@ -17,10 +17,10 @@ from sparkexp.errors import InvalidArgumentError
 
 
 def test_defaults():
-    options = Options.checked({})
+    options = Options.check({})
     assert options == Options()
     assert (options.engine, options.isolation, options.progress) == ("spark", "fork", True)
-    assert options.place() is None
+    assert options.resolve_logdir() is None
 
 
 def test_the_typed_dict_names_the_same_options():
@@ -36,7 +36,7 @@ def test_a_row_is_complete(row):
 
 
 def test_a_run_s_record():
-    options = Options.checked({"metric": ("a", "b"), "max_trials": np.int64(3), "timeout": 5})
+    options = Options.check({"metric": ("a", "b"), "max_trials": np.int64(3), "timeout": 5})
     assert options.to_json() == {
         "metric": ["a", "b"],
         "parallelism": None,
@@ -53,16 +53,16 @@ def test_a_run_s_record():
         "keep": "all",
     }
     rule = MedianRule(min_trials=2, warmup=1)
-    assert Options.checked({"prune": rule}).to_json()["prune"] == {"min_trials": 2, "warmup": 1}
+    assert Options.check({"prune": rule}).to_json()["prune"] == {"min_trials": 2, "warmup": 1}
 
 
 def test_instances_of_engines_and_pruning_rules():
     engine, rule = InlineEngine(), MedianRule(3, 1)
-    options = Options.checked({"engine": engine, "prune": rule})
+    options = Options.check({"engine": engine, "prune": rule})
     assert options.engine is engine and options.prune is rule
     assert not options.one_by_one
     with pytest.raises(InvalidArgumentError, match="handed over as an instance"):
-        Options.checked({"engine": InlineEngine})
+        Options.check({"engine": InlineEngine})
 
 
 NAMES = (
@@ -116,7 +116,7 @@ def test_values_are_taken_over(tmp_path):
         "py_files": [str(helper)],
         "progress": False,
     }
-    options = Options.checked(given)
+    options = Options.check(given)
     assert {name: getattr(options, name) for name in given} == given
 
 
@@ -160,7 +160,7 @@ def test_values_are_taken_over(tmp_path):
 )
 def test_what_breaks_a_rule_is_named(given, words):
     with pytest.raises(InvalidArgumentError) as caught:
-        Options.checked(given)
+        Options.check(given)
     assert words in str(caught.value)
 
 
@@ -181,12 +181,12 @@ def test_a_logdir_becomes_an_absolute_path(tmp_path, monkeypatch, given, path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
     expected = path.format(cwd=tmp_path, home="/home/somebody")
-    assert Options.checked({"logdir": given}).place() == str(Path(expected))
+    assert Options.check({"logdir": given}).resolve_logdir() == str(Path(expected))
 
 
 @pytest.mark.parametrize("given", ["s3://bucket/run/", "memory://run", "hdfs://host:8020/run"])
 def test_a_logdir_may_be_a_url(given):
-    assert Options.checked({"logdir": given}).place() == given.rstrip("/")
+    assert Options.check({"logdir": given}).resolve_logdir() == given.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,12 @@ def test_a_logdir_may_be_a_url(given):
 )
 def test_a_logdir_that_is_no_place(given):
     with pytest.raises(InvalidArgumentError, match="logdir.* must be a .*path.*, got|URL must"):
-        Options.checked({"logdir": given}).place()
+        Options.check({"logdir": given}).resolve_logdir()
 
 
 def test_the_home_of_somebody_unknown():
     with pytest.raises(InvalidArgumentError, match="logdir: .*got '~nobody-of-this-name/runs'"):
-        Options.checked({"logdir": "~nobody-of-this-name/runs"}).place()
+        Options.check({"logdir": "~nobody-of-this-name/runs"}).resolve_logdir()
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])

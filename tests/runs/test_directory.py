@@ -198,5 +198,5 @@ def test_a_directory_that_cannot_be_locked_is_named(tmp_path):
     run = create_run(tmp_path / "run", {"name": "x"})
     run.paths.lock.mkdir()
     with pytest.raises(RunDirectoryError, match=r"run' can't be written: Is a directory\."):
-        with run.locked():
+        with run.lock():
             pass

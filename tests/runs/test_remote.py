@@ -42,7 +42,7 @@ def result(number: int) -> TrialResult:
 def killed(place: str, *numbers: int) -> None:
     """Leave a run as a driver does that is killed after its last pass."""
     run = create_run(place, SETTINGS)
-    with pytest.raises(ZeroDivisionError), run.locked():
+    with pytest.raises(ZeroDivisionError), run.lock():
         run._finish = lambda: None  # type: ignore[attr-defined]
         for number in numbers:
             run.record(result(number))
@@ -52,12 +52,14 @@ def killed(place: str, *numbers: int) -> None:
 
 def test_a_run_is_all_there_when_its_driver_has_ended(place, there, cache):
     run = create_run(place, SETTINGS)
-    with run.locked():
+    with run.lock():
         run.record(result(0))
         run.save_searcher({"n_asked": 1})
         (run.trial_directory("trials/trial-00000") / "events").write_text("lost")
-        assert run.place == place
-        assert run.trial_place("trials/trial-00000", 1) == f"{place}/trials/trial-00000/attempt-1"
+        assert run.location == place
+        assert (
+            run.trial_location("trials/trial-00000", 1) == f"{place}/trials/trial-00000/attempt-1"
+        )
     found = {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()}
     state = {"experiment.json", "searcher.json", "records/trial-00000.json"}
     assert found == {*state, "trials/trial-00000/events"}
@@ -65,7 +67,7 @@ def test_a_run_is_all_there_when_its_driver_has_ended(place, there, cache):
         local_copy_of(place).parent / "driver.lock"
     ]
     opened = open_run(place)
-    assert (opened.settings, opened.place) == (SETTINGS, place)
+    assert (opened.settings, opened.location) == (SETTINGS, place)
     assert opened.results() == [result(0)]
     assert opened.searcher_state() == {"n_asked": 1}
 
@@ -95,7 +97,7 @@ def test_what_a_killed_driver_has_not_sent_is_found_on_its_machine(place, there)
     assert not (there / "records/trial-00001.json").exists()
     assert open_run(place).results() == [result(0), result(1)]
     again = open_run(place)
-    with again.locked():
+    with again.lock():
         assert again.results() == [result(0), result(1)]
     assert (there / "records/trial-00001.json").exists()
     assert not (there / "driver.lock").exists()
@@ -106,12 +108,12 @@ def test_another_machine_goes_on_with_what_was_sent(place, tmp_path, monkeypatch
     with monkeypatch.context() as elsewhere:
         other_machine(elsewhere, tmp_path)
         run = open_run(place)
-        with run.locked():
+        with run.lock():
             assert run.results() == [result(0)]
             run.record(result(1))
     # And the copy of the first machine counts no more, though it isn't thrown away.
     assert open_run(place).results() == [result(0), result(1)]
-    with open_run(place).locked():
+    with open_run(place).lock():
         pass
     (aside,) = local_copy_of(place).parent.glob("run.*")
     assert (aside / "records/trial-00000.json").exists()
@@ -119,20 +121,20 @@ def test_another_machine_goes_on_with_what_was_sent(place, tmp_path, monkeypatch
 
 def test_a_driver_at_work_keeps_others_out(place, tmp_path, monkeypatch):
     run = create_run(place, SETTINGS)
-    with run.locked():
+    with run.lock():
         with pytest.raises(RunDirectoryError, match="another process works on 'local"):
-            with open_run(place).locked():
+            with open_run(place).lock():
                 pass
         other_machine(monkeypatch, tmp_path)
         monkeypatch.setattr(driver_lock, "STALE_S", 30.0)
         with pytest.raises(RunDirectoryError, match=rf"process {os.getpid()} on .* works on"):
-            with open_run(place).locked():
+            with open_run(place).lock():
                 pass
 
 
 def test_a_driver_that_was_taken_for_dead_sends_nothing_more(place, there):
     run = create_run(place, SETTINGS)
-    with pytest.raises(RunDirectoryError, match="another one has taken over"), run.locked():
+    with pytest.raises(RunDirectoryError, match="another one has taken over"), run.lock():
         (there / "driver.lock").write_text(json.dumps({"id": "other", "host": "h", "pid": 1}))
         run.record(result(0))
         run._thread._wake.set()
@@ -149,7 +151,7 @@ def test_a_storage_that_stays_away_leaves_the_copy(place, there, monkeypatch):
 
     monkeypatch.setattr(remote_run, "END_TIMEOUT_S", 0.3)
     run = create_run(place, SETTINGS)
-    with pytest.raises(StorageError, match="could not be written for") as caught, run.locked():
+    with pytest.raises(StorageError, match="could not be written for") as caught, run.lock():
         shutil.rmtree(there)
         there.write_text("in its place")
         run.record(result(0))
@@ -158,7 +160,7 @@ def test_a_storage_that_stays_away_leaves_the_copy(place, there, monkeypatch):
     assert open_run(scratch).results() == [result(0)]
     there.unlink()
     RemoteFiles(place).write("driver.lock", json.dumps({"id": run._lock.id}).encode())
-    with open_run(place).locked():
+    with open_run(place).lock():
         pass
     assert (there / "records/trial-00000.json").exists()
     assert not Path(scratch).exists()

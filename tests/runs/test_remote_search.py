@@ -175,4 +175,4 @@ def test_a_run_is_read_by_a_file_uri(tmp_path):
         progress=False,
     )  # fmt: skip
     assert result.logdir == str(tmp_path / "a run")
-    assert open_run(f"file://{tmp_path}/a%20run").place == str(tmp_path / "a run")
+    assert open_run(f"file://{tmp_path}/a%20run").location == str(tmp_path / "a run")

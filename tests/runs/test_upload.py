@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from sparkexp.errors import StorageError
-from sparkexp.results.artifacts import load_artifact
+from sparkexp.results.stored_artifacts import load_artifact
 from sparkexp.runs.upload import Upload, UploadThread
 from sparkexp.storage.remote_files import RemoteFiles, check_writable
 

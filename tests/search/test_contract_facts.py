@@ -40,7 +40,7 @@ def test_it_runs_every_configuration_once_unless_it_repeats(searcher):
     several = RepeatingSearcher(searcher, ["max"], 3, 2)
     assert (several.repeats, several.confirm, several.inner) == (3, 2, searcher)
     assert several.generations == searcher.generations and several.popsize == searcher.popsize
-    assert several.rungs == searcher.rungs and several.shows_elite == searcher.shows_elite
+    assert several.rungs == searcher.rungs and several.shows_best == searcher.shows_best
     assert several.plan_rows() == searcher.plan_rows()
 
 

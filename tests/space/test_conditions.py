@@ -50,7 +50,7 @@ def test_the_axes_are_flat_and_the_configurations_have_what_is_there():
 )
 def test_a_configuration_has_exactly_what_is_there(params, message):
     with pytest.raises(SpaceError, match=message):
-        space().checked(params)
+        space().check(params)
 
 
 def test_nested_and_shared_names():
@@ -67,7 +67,7 @@ def test_nested_and_shared_names():
         }
     )
     assert nested.names == ("a", "b", "c", "decay")
-    assert nested.described()[3] == ("decay", "float in [0.0, 1.0], if a is 1 or 2")
+    assert nested.describe()[3] == ("decay", "float in [0.0, 1.0], if a is 1 or 2")
     found = [list(nested.decode(np.array([u, v, 0.0, 0.0]))) for u in (0, 0.5, 1) for v in (0, 1)]
     assert found == [
         ["a", "b", "c", "decay"],
@@ -171,7 +171,7 @@ def test_any_space_there_and_back(space, seed):
     assert Space.from_json(json.loads(json.dumps(space.to_json()))) == space
     for genome in np.random.default_rng(seed).random((5, space.n_dims)):
         params = space.decode(genome)
-        assert list(space.checked(params)) == list(params)
+        assert list(space.check(params)) == list(params)
         assert set(space.always) <= set(params) <= set(space.names)
         for name, value in params.items():
             assert type(value) in (int, float, str, bool)

@@ -24,8 +24,8 @@ def test_no_point_decodes_to_what_is_not_allowed():
         assert params["a"] + 0.5 < params["b"]
         if space.admits(genome):
             assert params == Space(UNIT).decode(genome)
-            assert space.repaired(genome) is genome
-        assert space.decode(space.repaired(genome)) == params
+            assert space.repair(genome) is genome
+        assert space.decode(space.repair(genome)) == params
 
 
 def test_random_points_are_drawn_anew_and_not_moved():
@@ -136,4 +136,4 @@ def test_any_space_with_a_constraint(space, seed):
     for genome in rng.random((5, space.n_dims)):
         params = constrained.decode(genome)
         assert where(params)
-        assert constrained.checked(params) == params
+        assert constrained.check(params) == params

@@ -58,7 +58,7 @@ class Diary(Tracker):
         return Notes()
 
     def started(self, search, run, resumed):
-        self.calls.append(("started", run.place, resumed))
+        self.calls.append(("started", run.location, resumed))
 
     def trial_known(self, result):
         self.calls.append(("known", result.trial.id))

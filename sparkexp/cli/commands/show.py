@@ -37,7 +37,7 @@ def _run(arguments: argparse.Namespace) -> int:
     results = [Result.of_run(run) for run in runs]
     texts = [_failures(result) if arguments.failures else str(result) for result in results]
     if len(runs) > 1:
-        texts = [f"{run.place}\n{text}" for run, text in zip(runs, texts, strict=True)]
+        texts = [f"{run.location}\n{text}" for run, text in zip(runs, texts, strict=True)]
     print("\n\n".join(texts))
     return 0
 
@@ -55,7 +55,7 @@ def _write_csv(runs: Sequence[RunDirectory]) -> None:
     frames = []
     for run in runs:
         frame = Result.of_run(run).to_pandas()
-        frame.insert(0, "run", run.place)
+        frame.insert(0, "run", run.location)
         frames.append(frame.astype(object))
     pd.concat(frames, ignore_index=True).to_csv(sys.stdout, index=False)
 

@@ -32,7 +32,7 @@ class LateSession:
         self._master = master
         self._built: SparkSession | None = None
 
-    def started(self) -> SparkSession:
+    def start(self) -> SparkSession:
         """Return the session of this process; the first call builds it if there is none.
 
         Raises

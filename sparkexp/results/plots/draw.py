@@ -28,7 +28,7 @@ def draw(
     axes: Sequence[Axis],
     objectives: Sequence[Objective],
     backend: Backend = "matplotlib",
-    elite: bool = False,
+    best_trials: bool = False,
 ) -> Any:
     """Return a figure of a search.
 
@@ -44,7 +44,7 @@ def draw(
         The objectives.
     backend : {'matplotlib', 'plotly'}
         The library that draws.
-    elite : bool
+    best_trials : bool
         Whether the population of a generation is shown as the best trials so far.
 
     Raises
@@ -71,7 +71,7 @@ def draw(
         "parallel": kinds.parallel,
         "slice": kinds.slices,
         "importance": kinds.importance,
-        "generations": functools.partial(kinds.generations, elite=elite),
+        "generations": functools.partial(kinds.generations, best_trials=best_trials),
         "front": kinds.front,
     }
     panels = makers[kind](results, axes, objectives)

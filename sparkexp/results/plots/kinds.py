@@ -184,7 +184,7 @@ def generations(
     results: Sequence[TrialResult],
     axes: Sequence[Axis],
     objectives: Sequence[Objective],
-    elite: bool = False,
+    best_trials: bool = False,
 ) -> list[Panel]:
     """Return three panels by generation: best, mean and worst; diversity; accepted children."""
     if len(objectives) > 1:
@@ -193,7 +193,7 @@ def generations(
             f"{len(objectives)}. Plot 'front'."
         )
     objective = objectives[0]
-    closed = close_generations(results, axes, objective, elite)
+    closed = close_generations(results, axes, objective, best_trials)
     figures = [(g.number, g.scalars(objective)) for g in closed if g.values]
     if not figures:
         raise InvalidArgumentError(
@@ -223,7 +223,7 @@ def generations(
 
 
 def close_generations(
-    results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective, elite: bool
+    results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective, best_trials: bool
 ) -> list[Generation]:
     """Return the generations of a search that has ended; see `Evolution`."""
     results = by_proposal(results)
@@ -231,7 +231,7 @@ def close_generations(
     asynchronous = _generations_overlap(results)
     if asynchronous:
         results = sorted(results, key=lambda r: r.ended)
-    evolution = Evolution(axes, objective, popsize or None, asynchronous, elite)
+    evolution = Evolution(axes, objective, popsize or None, asynchronous, best_trials)
     for result in results:
         evolution.add(result)
     evolution.finish()

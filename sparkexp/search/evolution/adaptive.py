@@ -15,7 +15,7 @@ import numpy as np
 from sparkexp.checks import as_direction, as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
-from sparkexp.search.base import Known, SeededSearcher
+from sparkexp.search.base import KnownResult, SeededSearcher
 from sparkexp.search.evolution.breeding import Breeder, Child
 from sparkexp.search.evolution.population import MIN_MEMBERS, NOBODY, Member, Population
 from sparkexp.search.evolution.variation import Vector, latin_hypercube
@@ -122,7 +122,7 @@ class AdaptiveSearcher(SeededSearcher):
         points = [*map(self.space.encode, initial), *self._initial[len(initial) :]]
         self._initial = np.array(points)
 
-    def _know(self, known: Sequence[Known]) -> bool:
+    def _know(self, known: Sequence[KnownResult]) -> bool:
         """Let the best of what is known be the members."""
         points = [self.space.encode(each.params) for each in known]
         losses = [self._objective.loss(each.value) for each in known]
@@ -141,7 +141,7 @@ class AdaptiveSearcher(SeededSearcher):
         if self.mode == "generational" and number >= self._end_of_block():
             return None
         child = self._child(number)
-        child = replace(child, genome=self.space.repaired(child.genome))
+        child = replace(child, genome=self.space.repair(child.genome))
         params = self.space.decode(child.genome)
         self._seen.add(_digest(params))
         self._children[number] = child

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from sparkexp.checks import as_direction
 from sparkexp.objective import Objective
-from sparkexp.search.base import Known
+from sparkexp.search.base import KnownResult
 from sparkexp.search.evolution.generational import GenerationalSearcher
 from sparkexp.search.evolution.population import NOBODY, Member, Population
 from sparkexp.space import Space
@@ -89,7 +89,7 @@ class EvolutionSearcher(GenerationalSearcher):
         """Return the settings for the record, as a dict that `json` can write."""
         return {"direction": self.direction, **super().settings()}
 
-    def _know(self, known: Sequence[Known]) -> bool:
+    def _know(self, known: Sequence[KnownResult]) -> bool:
         """Let the best of what is known hold the slots; the first generation competes with it."""
         ranked = sorted(known, key=lambda each: self._objective.loss(each.value))
         for slot, best in enumerate(ranked[: self.popsize]):

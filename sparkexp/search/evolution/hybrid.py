@@ -57,7 +57,7 @@ class HybridSearcher(AdaptiveSearcher):
     """
 
     name: ClassVar[str] = "hybrid"
-    shows_elite = True
+    shows_best = True
 
     def _new_breeder(self) -> Breeder:
         model = ModelBreeder(self._rng, self._population, self.space)

@@ -11,7 +11,7 @@ from sparkexp.analysis.dominance import selected
 from sparkexp.checks import as_direction
 from sparkexp.objective import Objective
 from sparkexp.search.evolution.generational import GenerationalSearcher
-from sparkexp.search.evolution.population import Population, unlisted
+from sparkexp.search.evolution.population import Population, losses_from_lists
 from sparkexp.space import Space
 from sparkexp.trial import Direction, TrialResult
 
@@ -86,5 +86,5 @@ class ParetoEvolutionSearcher(GenerationalSearcher):
 
     def _survive(self, numbers: Sequence[int], noted: list[list[float | None]]) -> None:
         """Let the less dominated half of parents and children survive."""
-        self._population.add(self._candidates, unlisted(noted), numbers)
+        self._population.add(self._candidates, losses_from_lists(noted), numbers)
         self._population.keep(selected(self._population.losses, self.popsize))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sparkexp.search.evolution.variation import Vector
 from sparkexp.trial import Trial
 
-__all__ = ["MIN_MEMBERS", "NOBODY", "Member", "Population", "listed", "unlisted"]
+__all__ = ["MIN_MEMBERS", "NOBODY", "Member", "Population", "losses_to_lists", "losses_from_lists"]
 
 # Who breeds takes two members that differ from each other and from the child's parent.
 MIN_MEMBERS = 4
@@ -136,7 +136,7 @@ class Population:
         """Return the members as a dict that `json` can write."""
         return {
             "genomes": self.genomes.tolist(),
-            "losses": listed(self.losses),
+            "losses": losses_to_lists(self.losses),
             "holders": list(self.holders),
         }
 
@@ -144,12 +144,12 @@ class Population:
         """Take over what `state` returned."""
         n = len(state["genomes"])
         self.genomes = np.reshape(state["genomes"], (n, self.genomes.shape[1]))
-        self.losses = unlisted(state["losses"]).reshape(n, *self.losses.shape[1:])
+        self.losses = losses_from_lists(state["losses"]).reshape(n, *self.losses.shape[1:])
         # States of earlier versions name no trials where there are several objectives.
         self.holders = list(state.get("holders", [NOBODY] * n))
 
 
-def listed(losses: Vector) -> list[Any]:
+def losses_to_lists(losses: Vector) -> list[Any]:
     """Return losses as lists that `json` can write: None where they are infinite."""
     found = losses.astype(object)
     found[~np.isfinite(losses)] = None
@@ -157,7 +157,7 @@ def listed(losses: Vector) -> list[Any]:
     return rows
 
 
-def unlisted(losses: Sequence[Any]) -> Vector:
-    """Return what `listed` was given."""
+def losses_from_lists(losses: Sequence[Any]) -> Vector:
+    """Return what `losses_to_lists` was given."""
     found = np.array(losses, dtype=float)
     return np.where(np.isnan(found), np.inf, found)

@@ -15,12 +15,12 @@ from sparkexp.search.evolution.population import MIN_MEMBERS, Member, Population
 from sparkexp.search.evolution.variation import (
     Vector,
     below,
-    crossed,
+    binomial_crossover,
     current_to_best,
     distinct,
     halfway_back,
     unordered,
-    voted,
+    vote,
 )
 from sparkexp.space import Space
 from sparkexp.trial import Direction
@@ -42,7 +42,7 @@ class ShadeSearcher(AdaptiveSearcher):
     A child is ``x + F (x_best - x) + F (x_a - x_b)``: x_best is one of the best quarter, x_b may
     be a member that gave way to its child lately. F and CR are drawn near those that made
     children better. Genes that leave the unit cube go half way back; unordered choices are put to
-    the vote (`variation.voted`); a configuration that was proposed before is bred anew.
+    the vote (`variation.vote`); a configuration that was proposed before is bred anew.
 
     Two things are ours, for budgets of a few dozen trials. In the last quarter of `n_trials` four
     of five children are ``x_best + F (x_a - x_b)`` with the best member as their parent, of which
@@ -172,8 +172,8 @@ class ShadeBreeder(Breeder):
         x, best = members[slot], members[aim]
         a, b = self._step(slot)
         donor = halfway_back(current_to_best(x, best, a, b, weight), x)
-        donor = voted(rng, donor, [x, best, a, b], self._unordered)
-        return Child(crossed(rng, x, donor, crossover), slot, weight, crossover)
+        donor = vote(rng, donor, [x, best, a, b], self._unordered)
+        return Child(binomial_crossover(rng, x, donor, crossover), slot, weight, crossover)
 
     def _step(self, slot: int) -> tuple[Vector, Vector]:
         """Return two points of which the difference is a step, the first one a member."""

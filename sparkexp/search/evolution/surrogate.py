@@ -16,13 +16,13 @@ from sparkexp.search.evolution.result_model import ResultModel
 from sparkexp.search.evolution.variation import (
     Vector,
     below,
-    crossed,
+    binomial_crossover,
     current_to_best,
     distinct,
     halfway_back,
     rand_1,
     unordered,
-    voted,
+    vote,
 )
 from sparkexp.space import Space
 
@@ -90,7 +90,7 @@ class SurrogateSearcher(AdaptiveSearcher):
 
     name: ClassVar[str] = "surrogate"
     # Members in poor places stay: once children gather in the best one, nobody challenges them.
-    shows_elite = True
+    shows_best = True
 
     def _new_breeder(self) -> Breeder:
         return ModelBreeder(self._rng, self._population, self.space)
@@ -171,6 +171,6 @@ def candidates(
             donor, parents = current_to_best(x, good, a, b, weight), [x, good, a, b]
         else:
             donor, parents = rand_1(good, a, b, weight), [good, a, b]
-        donor = voted(rng, halfway_back(donor, x), parents, choices)
-        found.append(crossed(rng, x, donor, crossover))
+        donor = vote(rng, halfway_back(donor, x), parents, choices)
+        found.append(binomial_crossover(rng, x, donor, crossover))
     return np.array(found)

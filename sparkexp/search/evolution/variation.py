@@ -17,7 +17,7 @@ __all__ = [
     "Vector",
     "below",
     "cauchy",
-    "crossed",
+    "binomial_crossover",
     "current_to_best",
     "distinct",
     "halfway_back",
@@ -26,9 +26,9 @@ __all__ = [
     "rand_1",
     "rand_1_bin",
     "rand_1_bin_child",
-    "reflected",
+    "reflect",
     "unordered",
-    "voted",
+    "vote",
 ]
 
 Vector = NDArray[np.float64]
@@ -88,7 +88,7 @@ def current_to_best(x: Vector, best: Vector, a: Vector, b: Vector, weight: float
     return x + weight * (best - x) + weight * (a - b)
 
 
-def reflected(genome: Vector) -> Vector:
+def reflect(genome: Vector) -> Vector:
     """Fold a genome back into the unit cube, at its walls as often as it takes.
 
     Clipping instead would heap up trials on the bounds.
@@ -114,7 +114,9 @@ def halfway_back(genome: Vector, parent: Vector) -> Vector:
     return np.where(genome > 1.0, (1.0 + parent) / 2.0, low)
 
 
-def crossed(rng: np.random.Generator, parent: Vector, donor: Vector, probability: float) -> Vector:
+def binomial_crossover(
+    rng: np.random.Generator, parent: Vector, donor: Vector, probability: float
+) -> Vector:
     """Return the parent with each gene of the donor's at a probability, and one at any rate.
 
     Storn and Price 1997, eq. 4: the binomial crossover.
@@ -143,7 +145,7 @@ def rand_1_bin_child(
 ) -> Vector:
     """Return a child of a parent and three others, of shape ``(3, n_dims)``: DE/rand/1/bin."""
     a, b, c = others
-    return crossed(rng, parent, reflected(rand_1(a, b, c, weight)), probability)
+    return binomial_crossover(rng, parent, reflect(rand_1(a, b, c, weight)), probability)
 
 
 def unordered(space: Space) -> list[tuple[int, int]]:
@@ -161,7 +163,7 @@ def unordered(space: Space) -> list[tuple[int, int]]:
     ]
 
 
-def voted(
+def vote(
     rng: np.random.Generator,
     donor: Vector,
     parents: list[Vector],

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sparkexp.checks import as_float, as_int
-from sparkexp.search.evolution.population import Member, Population, listed
+from sparkexp.search.evolution.population import Member, Population, losses_to_lists
 from sparkexp.search.evolution.variation import Vector, distinct, rand_1_bin_child
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.hyperband import bracket_sizes, halved
@@ -216,7 +216,9 @@ class DehbSearcher(RungSearcher):
         return {
             **super()._state(),
             "genomes": [population.genomes.tolist() for population in self._populations],
-            "held": [listed(self._objective.loss_sign * p.losses) for p in self._populations],
+            "held": [
+                losses_to_lists(self._objective.loss_sign * p.losses) for p in self._populations
+            ],
             "turn": list(self._turn),
             "asked": [list(asked) for asked in self._asked],
             "told": [list(told) for told in self._told],

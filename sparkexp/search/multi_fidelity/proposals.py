@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.search.evolution.variation import current_to_best, reflected
+from sparkexp.search.evolution.variation import current_to_best, reflect
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.space import Space
 from sparkexp.trial import ParamValue
@@ -155,7 +155,7 @@ class EvolutionProposals(Proposals):
         target, a, b = parents[np.argsort(keys, kind="stable")[:3]]
         lead = parents[int(pick * max(1, round(self.best_share * len(best))))]
         f = 0.4 + 0.6 * weight
-        donor = reflected(current_to_best(target, lead, a, b, f))
+        donor = reflect(current_to_best(target, lead, a, b, f))
         chosen = taken < self.crossover
         chosen[int(forced * self._space.n_dims)] = True
         return np.where(chosen, donor, target).tolist(), 1

@@ -149,7 +149,7 @@ class RungSearcher(Searcher):
                 point, cohort = self._draw(configuration, rung)
                 if self.space is not None and self._has_genomes:
                     # As it is trained: children are bred of it, and a model learns of it.
-                    point = self.space.repaired(np.array(point)).tolist()
+                    point = self.space.repair(np.array(point)).tolist()
             self._points.append(point)
             self._cohorts.append(cohort)
         self._trials[rung][configuration] = number

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sparkexp.search.base import Known
+from sparkexp.search.base import KnownResult
 from sparkexp.search.evolution.population import MIN_MEMBERS
 from sparkexp.search.evolution.result_model import ResultModel, telling
 from sparkexp.search.evolution.surrogate import candidates
@@ -117,7 +117,7 @@ class SurrogateAshaSearcher(AshaSearcher):
             return None, 0  # nobody is promoted before these have begun
         return super()._next()
 
-    def _know(self, known: Sequence[Known]) -> bool:
+    def _know(self, known: Sequence[KnownResult]) -> bool:
         """Learn them as full trainings."""
         for each in known:
             point = self._placed(self.space.encode(each.params), self.fidelity.top)
@@ -144,7 +144,7 @@ class SurrogateAshaSearcher(AshaSearcher):
             # Their order is all that counts.
             losses = list(map(float, range(len(members))))
             children = candidates(self._rng, members, losses, self._choices)
-            children = np.array([self.space.repaired(child) for child in children])
+            children = np.array([self.space.repair(child) for child in children])
             at_top = np.column_stack([children, np.ones(len(children))])
             for point in self._model.ranked(at_top, self._pending()):
                 if not self._is_known(point[:-1]):

@@ -98,7 +98,7 @@ class SearchViews:
         if search.has_population:
             self._evolution = Evolution(
                 self._axes, self._objective, search.popsize, search.asynchronous,
-                search.shows_elite,
+                search.shows_best,
             )  # fmt: skip
         self._results: list[TrialResult] = []
         self._by_id: dict[str, TrialResult] = {}

@@ -6,7 +6,7 @@ import pytest
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search import EvolutionSearcher, RandomSearcher
-from sparkexp.search.evolution.variation import reflected
+from sparkexp.search.evolution.variation import reflect
 from sparkexp.space import Float, Space
 
 from ..driving import drive, result, trials
@@ -75,7 +75,7 @@ def test_children_follow_the_equations():
         for slot, child in enumerate(children):
             others = [k for k in range(6) if k != slot]
             donors = [
-                reflected(holders[a] + 0.4 * (holders[b] - holders[c]))
+                reflect(holders[a] + 0.4 * (holders[b] - holders[c]))
                 for a in others
                 for b in others
                 for c in others

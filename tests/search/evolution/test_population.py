@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from sparkexp.search import EvolutionSearcher, ParetoEvolutionSearcher
-from sparkexp.search.evolution.population import NOBODY, Member, Population, listed, unlisted
+from sparkexp.search.evolution.population import (
+    NOBODY,
+    Member,
+    Population,
+    losses_from_lists,
+    losses_to_lists,
+)
 from sparkexp.space import Space
 from sparkexp.trial import Trial
 
@@ -62,8 +68,11 @@ def test_it_takes_over_a_state(population):
 
 def test_losses_go_through_json():
     losses = np.array([[1.5, np.inf], [-0.0, 5e-324]])
-    assert listed(losses) == [[1.5, None], [0.0, 5e-324]]
-    assert unlisted(json.loads(json.dumps(listed(losses)))).tolist() == losses.tolist()
+    assert losses_to_lists(losses) == [[1.5, None], [0.0, 5e-324]]
+    assert (
+        losses_from_lists(json.loads(json.dumps(losses_to_lists(losses)))).tolist()
+        == losses.tolist()
+    )
 
 
 def as_in_0_1_0(state, direction):

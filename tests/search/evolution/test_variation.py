@@ -3,17 +3,17 @@ import pytest
 
 from sparkexp.search.evolution.variation import (
     below,
+    binomial_crossover,
     cauchy,
-    crossed,
     current_to_best,
     distinct,
     halfway_back,
     latin_hypercube,
     normal,
     rand_1,
-    reflected,
+    reflect,
     unordered,
-    voted,
+    vote,
 )
 from sparkexp.space import Choice, Float, Int, Space
 
@@ -34,12 +34,12 @@ class Fixed:
 
 
 def test_reflection():
-    assert reflected(np.array([-0.25, 1.25, 2.25, -1.5, 3.75, -2.0])) == pytest.approx(
+    assert reflect(np.array([-0.25, 1.25, 2.25, -1.5, 3.75, -2.0])) == pytest.approx(
         [0.25, 0.75, 0.25, 0.5, 0.25, 0.0]
     )
     inside = np.array([0.0, 1e-300, 0.1, 1 - 2**-53, 1.0])
-    assert np.array_equal(reflected(inside), inside)
-    outside = reflected(np.array([-1e-300, 1 + 2**-52, 2.0 - 2**-52]))
+    assert np.array_equal(reflect(inside), inside)
+    outside = reflect(np.array([-1e-300, 1 + 2**-52, 2.0 - 2**-52]))
     assert np.all((outside >= 0) & (outside <= 1))
 
 
@@ -91,10 +91,10 @@ def test_normal_and_cauchy_have_their_quantiles(rng):
 
 def test_crossover_is_the_share_of_donor_genes(rng):
     parent, donor = np.zeros(20), np.ones(20)
-    shares = [crossed(rng, parent, donor, 0.3).mean() for _ in range(2000)]
+    shares = [binomial_crossover(rng, parent, donor, 0.3).mean() for _ in range(2000)]
     assert np.mean(shares) == pytest.approx((1 + 0.3 * 19) / 20, abs=0.01)
-    assert all(crossed(rng, parent, donor, 0.0).sum() == 1 for _ in range(100))
-    assert crossed(rng, parent, donor, 1.0).sum() == 20
+    assert all(binomial_crossover(rng, parent, donor, 0.0).sum() == 1 for _ in range(100))
+    assert binomial_crossover(rng, parent, donor, 1.0).sum() == 20
 
 
 def test_unordered_choices_are_put_to_the_vote(rng):
@@ -112,7 +112,7 @@ def test_unordered_choices_are_put_to_the_vote(rng):
     assert axes == [(1, 4), (5, 3)]
     donor = np.full(6, 0.77)
     parents = [np.full(6, 0.05), np.full(6, 0.05), np.full(6, 0.4)]
-    results = np.array([voted(rng, donor, parents, axes) for _ in range(4000)])
+    results = np.array([vote(rng, donor, parents, axes) for _ in range(4000)])
     assert np.all(results[:, [0, 2, 3, 4]] == 0.77)
     # 0.9 of two thirds are the first's; any of the four at 0.1.
     assert np.mean(results[:, 1] == 0.05) == pytest.approx(0.9 * 2 / 3, abs=0.03)

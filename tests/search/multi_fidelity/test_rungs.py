@@ -15,7 +15,7 @@ from sparkexp.search import (
     RungSearcher,
     SurrogateAshaSearcher,
 )
-from sparkexp.search.base import Known
+from sparkexp.search.base import KnownResult
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.hyperband import bracket_sizes
 from sparkexp.space import Float, Int, Space
@@ -231,15 +231,15 @@ def test_a_model_promotes_one_of_the_root_of_eta():
 
 
 def test_a_model_takes_an_earlier_search_as_full_trainings():
-    def begun(known):
+    def apply_warm_start(known):
         searcher = SurrogateAshaSearcher(LINE, "min", 30, "epochs", 1, 9, popsize=4, seed=5)
         assert searcher.start_from([], known) == bool(known)
         return [x(t.params) for t in trials(searcher, lambda params: 0.5) if t.rung == 0][4:]
 
     # All equal in this search: what it looks for can come from the earlier one alone.
     spread = [{"x": k / 20, "k": 1 + k % 9} for k in range(21)]
-    known = [Known(params, x(params)) for params in spread]
-    warm, cold = begun(known), begun([])
+    known = [KnownResult(params, x(params)) for params in spread]
+    warm, cold = apply_warm_start(known), apply_warm_start([])
     assert sum(warm) / len(warm) < 0.2 < sum(cold) / len(cold)
 
 
@@ -284,11 +284,11 @@ def test_looking_at_what_is_next_changes_nothing():
 
 
 def test_until_there_are_parents_an_evolution_is_a_random_search():
-    def begun(proposals):
+    def apply_warm_start(proposals):
         searcher = AshaSearcher(LINE, "min", 40, "epochs", 1, 27, proposals=proposals, seed=3)
         return [t.params for t in trials(searcher, x) if t.rung == 0][:27]
 
-    assert begun("evolution") == begun("random")
+    assert apply_warm_start("evolution") == apply_warm_start("random")
 
 
 def test_a_grid_is_tried_whole_and_in_random_order():

@@ -13,10 +13,10 @@ from typing import Any
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.train_imports import referred_modules
 
-__all__ = ["probe_of"]
+__all__ = ["import_check"]
 
 
-def probe_of(train: Train) -> Callable[..., float]:
+def import_check(train: Train) -> Callable[..., float]:
     """Return a function that imports what a train function needs, and prints what it found.
 
     It carries the train function along, so that loading the one loads the other, and takes the
@@ -25,11 +25,11 @@ def probe_of(train: Train) -> Callable[..., float]:
     Parameters
     ----------
     train : Callable
-        The train function; the probe never calls it.
+        The train function; never called here.
     """
     modules = [name for name in referred_modules(train) if name not in ("__main__", "builtins")]
 
-    def probe(*data: Any, **params: Any) -> float:
+    def check(*data: Any, **params: Any) -> float:
         print(f"{train!r} was loaded on {socket.gethostname()}")
         print(f"Python {platform.python_version()} at {sys.executable}")
         for name in modules:
@@ -37,7 +37,7 @@ def probe_of(train: Train) -> Callable[..., float]:
             print(f"{name} {_version(name)}".rstrip())
         return float(len(modules))
 
-    return probe
+    return check
 
 
 def _version(module: str) -> str:

@@ -13,7 +13,7 @@ from sparkexp.search import (
     ShadeSearcher,
     SurrogateSearcher,
 )
-from sparkexp.search.evolution.choice import EvolutionCall
+from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 
