@@ -158,7 +158,7 @@ class RunDirectory:
 
 @contextmanager
 def hold_file_lock(path: Path, location: str) -> Iterator[None]:
-    """Lock a run by a file; see `RunDirectory.locked`."""
+    """Lock a run by a file; see `RunDirectory.lock`."""
     try:
         file = path.open("a")
     except OSError as error:
