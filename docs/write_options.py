@@ -17,7 +17,7 @@ from pathlib import Path
 from sparkexp.api.dry_run import DRY_ROWS
 from sparkexp.api.fidelity_options import FIDELITY_ROWS, SEARCH_ROWS
 from sparkexp.api.resume import RESUME_ROWS
-from sparkexp.driver.option_row import Row, option_text
+from sparkexp.driver.option_row import Row, format_options
 from sparkexp.driver.options import ROWS
 
 ROOT = Path(__file__).parent.parent
@@ -102,7 +102,7 @@ def typed_dicts() -> str:
     """Return the module with the dicts of options."""
     found = HEAD
     for name, (base, first, rows) in DICTS.items():
-        text = option_text(rows.values()).replace("\n", "\n    ")
+        text = format_options(rows.values()).replace("\n", "\n    ")
         found += f"\n\nclass {name}({base}, total=False):\n"
         found += f'    """{first}\n\n    Parameters\n    ----------\n    {text}\n    """\n\n'
         found += "".join(f"    {row.name}: {row.annotation}\n" for row in rows.values())

@@ -1,4 +1,4 @@
-"""Checks of arguments: rule, value got, way out."""
+"""Checks of arguments; an error names the rule, the value, and a way out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["as_direction", "as_float", "as_int", "as_objectives"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
-    """Return a whole number as an int. It may be one of numpy; a bool is not a number."""
+    """Return a whole number as an int. Numbers of numpy are accepted; a bool is not a number."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         if at_least <= value <= MAX_INT:
             return int(value)

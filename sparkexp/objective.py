@@ -1,4 +1,4 @@
-"""What a search optimises, and the one place that knows what "better" means."""
+"""What a search optimises; this is the only module that knows what "better" means."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 from sparkexp.trial import Direction
 
-__all__ = ["Objective", "objectives_of", "returned_values"]
+__all__ = ["Objective", "objectives_of", "select_values"]
 
 
 @dataclass(frozen=True)
 class Objective:
     """A number that a trial returns, and whether it is to be large or small.
 
-    A search has one or several of them, a tuple that is never empty.
+    A search has one or several objectives, in a tuple that is never empty.
 
     Parameters
     ----------
     name : str, optional
-        The entry of the dict that the train function returns; None where it returns a number.
+        The entry of the dict that the train function returns; None if it returns a number.
     direction : {'max', 'min'}
         Which value is the best.
 
@@ -57,7 +57,7 @@ class Objective:
         return -1.0 if self.maximised else 1.0
 
     def loss(self, value: float | None) -> float:
-        """Return the value as a loss, of which less is better; infinity where there is none."""
+        """Return the value as a loss: less is better, and None becomes infinity."""
         return math.inf if value is None else self.loss_sign * value
 
     def better(self, value: float, other: float) -> bool:
@@ -85,9 +85,9 @@ def objectives_of(
     Parameters
     ----------
     metric : str, sequence of str or None
-        Their names; none where the only one has none.
+        The names; None if the only objective has no name.
     directions : sequence of {'max', 'min'}
-        Of each.
+        The direction of each objective.
 
     Examples
     --------
@@ -100,10 +100,10 @@ def objectives_of(
     return tuple(Objective(*pair) for pair in zip(names, directions, strict=True))
 
 
-def returned_values(
+def select_values(
     objectives: Sequence[Objective], metrics: Mapping[str, float]
 ) -> tuple[float, ...]:
-    """Return the values of several objectives from what was returned; none if one is missing."""
+    """Return the values of several objectives; empty if one is missing or there is only one."""
     names = [each.name for each in objectives if each.name is not None]
     several = len(objectives) > 1 and all(name in metrics for name in names)
     return tuple(metrics[name] for name in names) if several else ()

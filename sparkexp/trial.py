@@ -1,4 +1,4 @@
-"""What crosses module borders: a trial, and what became of it."""
+"""Trials and their results."""
 
 from __future__ import annotations
 
@@ -37,24 +37,22 @@ class Trial:
     generation : int, optional
         Generation of an evolutionary search, from 0 (the initial population).
     parent : str, optional
-        Id of the trial that this one competes with; where trials have rungs, of the one whose
-        configuration it goes on with.
+        Id of the trial that this one competes with. If trials have rungs: id of the trial whose
+        configuration this one trains further.
     parent_value : float, optional
-        The parent's objective, where it was known when the trial was started; no part of what the
-        trial is.
+        The parent's value, if it was known when the trial started; not compared by ``==``.
     rung : int, optional
         In a multi-fidelity search: how often the configuration was promoted, from 0.
     checkpoint : str, optional
-        Directory of the trial whose checkpoints this one goes on from; no part of what the trial
-        is.
+        Directory of the trial whose checkpoints this one goes on from; not compared by ``==``.
     extra : Mapping[str, int | float | str | bool]
-        Further arguments for the train function, which are not searched: how many epochs, which
-        seed.
+        Further arguments for the train function that are not searched, such as the number of
+        epochs or the seed.
     repetition : int, optional
-        Which run of its configuration it is, from 0, where each has several.
+        Number of this run of its configuration, from 0, if each configuration has several.
     tracking : Mapping[str, Mapping[str, str]]
-        What the driver's trackers tell those on the executor, by the tracker's position; no part
-        of what the trial is.
+        What the driver's trackers tell those on the executor, by the tracker's position; not
+        compared by ``==``.
 
     Examples
     --------
@@ -90,7 +88,7 @@ class Trial:
         return f"{group}/trial-{self.number:05d}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the trial is as a dict that `json` can write; the constructor takes it."""
+        """Return the trial as a dict that `json` can write; ``Trial(**record)`` reads it."""
         return {
             "number": self.number,
             "params": dict(self.params),
@@ -104,7 +102,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What became of a trial.
+    """The result of a trial.
 
     Parameters
     ----------
@@ -113,21 +111,21 @@ class TrialResult:
     state : State
         How it ended.
     value : float, optional
-        The objective, as the train function returned it, the first of several; None where there
-        is none (a failure, or a function that returns nothing).
+        The objective that the train function returned, the first if there are several; None for a
+        failed trial, and for a function that returns nothing.
     metrics : Mapping[str, float]
         All numbers that the train function returned.
     error : str, optional
         Why it failed: the traceback, or a sentence.
     submitted, started, ended : float
-        Unix times in seconds: handed to the engine, the first line of the train function (on the
-        executor's clock), and its end. 0 where it never got there.
+        Unix times in seconds: when the engine got the trial, when the train function began (on the
+        executor's clock), and when it ended. 0 if that never happened.
     host, gpu : str
-        Where it ran; the value of ``CUDA_VISIBLE_DEVICES``, empty without a GPU.
+        The host that ran it, and the value of ``CUDA_VISIBLE_DEVICES``, empty without a GPU.
     executor : str
         The id of its executor, as Spark's pages show it; empty in a local session.
     attempt : int
-        0, or more where an executor was lost and the trial was run again.
+        How often the trial was run again because an executor was lost, from 0.
     logdir : str
         The directory of the attempt that counts.
     reused_from : str, optional
@@ -137,13 +135,13 @@ class TrialResult:
     imported : tuple of str
         Heavy modules that the train function imported; later trials start with them loaded.
     warnings : tuple of str
-        What went wrong around the trial without changing its value, such as unwritable logs.
+        Problems that did not change the trial's value, such as logs that can't be written.
     continued : bool
         Whether the trial found checkpoints of an earlier trial of its configuration.
     values : tuple of float
-        All objectives, where there are several and it succeeded.
+        All objectives, if there are several and the trial succeeded.
     kept : str
-        Where its files are, as ``host:path``, if they could not be sent to the log directory.
+        The place of its files, as ``host:path``, if they couldn't be sent to the log directory.
     """
 
     trial: Trial
@@ -173,7 +171,7 @@ class TrialResult:
 
     @property
     def seconds(self) -> float:
-        """Seconds that the train function ran; 0 where it never started."""
+        """Seconds that the train function ran; 0 if it never started."""
         return max(0.0, self.ended - self.started) if self.started else 0.0
 
     @property
@@ -195,7 +193,7 @@ class TrialResult:
 
     @property
     def went_wrong(self) -> bool:
-        """Whether it failed or was cancelled; a pruned trial has done neither."""
+        """Whether the trial failed or was cancelled; a pruned trial did neither."""
         return self.state in (State.FAILED, State.CANCELLED)
 
     def to_json(self) -> dict[str, Any]:
@@ -216,7 +214,7 @@ class TrialResult:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If the record isn't one of ours.
+            If `to_json` did not write the record.
         """
         return cls(
             **{

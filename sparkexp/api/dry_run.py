@@ -1,4 +1,4 @@
-"""A search is tried out without training anything."""
+"""Dry runs: a search is tried out without training anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.api.evolutionary_search import evolutionary_search
 from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName
-from sparkexp.api.keywords import LEFT_OUT, given_keywords, public_call
+from sparkexp.api.keywords import LEFT_OUT, collect_keywords, public_call
 from sparkexp.api.launch import launch
 from sparkexp.api.random_search import random_search
 from sparkexp.api.search import search as search_with
@@ -97,9 +97,9 @@ def dry_run(
     call : Callable
         `launch`, `search`, `evolutionary_search` or `random_search`.
     *args
-        Its arguments: session, train function, search space and so on.
+        The arguments of the call: session, train function, search space and so on.
     spark, train, args_dict, search_dict, direction, n_trials, searcher, popsize, generations
-        The same by keyword, as far as the search has them.
+        The same by keyword, if the call has them.
     crossover, mutation, variant, mode, seed
         Likewise.
 
@@ -113,7 +113,7 @@ def dry_run(
     Raises
     ------
     SparkexpError
-        What the search itself would raise.
+        The errors that the search itself would raise.
 
     Examples
     --------
@@ -124,7 +124,7 @@ def dry_run(
     <function train at ...
     {}
     """
-    given = given_keywords(locals(), (*OWN, *DRY_ROWS))
+    given = collect_keywords(locals(), (*OWN, *DRY_ROWS))
     if call not in (launch, search_with, evolutionary_search, random_search):
         raise InvalidArgumentError(
             "dry_run tries out launch, search, evolutionary_search or random_search, got "

@@ -1,4 +1,4 @@
-"""Search with differential evolution."""
+"""Differential evolution."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_options
+from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, check_options
 from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_objectives
 from sparkexp.driver.options import EngineName
@@ -77,7 +77,7 @@ def evolutionary_search(
 ) -> Result:
     """Search with differential evolution, each configuration a trial.
 
-    A configuration that comes again isn't run again.
+    A configuration that is proposed again isn't run again.
 
     Parameters
     ----------
@@ -89,10 +89,10 @@ def evolutionary_search(
     search_dict : dict
         Two numbers are the bounds of a parameter, in either order: whole ones if both are ints.
         Strings, bools, and more or fewer than two values are choices. `Float`, `Int` and `Choice`
-        say more (``log=``, ``step=``).
+        have further settings (``log=``, ``step=``).
     direction : {'max', 'min'} or a list of these
-        Whether to maximise or to minimise; with several metrics, each of them, and who survives
-        is decided by dominance and crowding (NSGA-II).
+        Whether to maximise or to minimise; with several metrics, a list with one entry for each.
+        Dominance and crowding (NSGA-II) then decide which members survive.
     popsize : int, optional
         Size of the population, at least 4; by default 10, or what suits the variant.
     generations : int, optional
@@ -100,19 +100,19 @@ def evolutionary_search(
         ``max_trials`` leaves room for. The budget is ``popsize * (generations + 1)`` trials, or
         ``max_trials`` where one of the two is left out.
     crossover : float, optional
-        Probability in [0, 1] that a gene comes from the donor (CR), by default 0.7. One always
-        does.
+        Probability in [0, 1] that a gene comes from the donor (CR), by default 0.7. At least one
+        gene always does.
     mutation : float, optional
         Weight of the difference of two members in the donor (F), in (0, 2], by default 0.5.
     variant : {'classic', 'shade', 'surrogate', 'hybrid'}, optional
-        ``'classic'``: DE/rand/1/bin, which a call gets that gives `crossover` or `mutation`.
-        ``'shade'`` adapts both to what succeeds. ``'surrogate'`` tries the children that a model
-        of all results promises most of. ``'hybrid'`` does that at first, and goes on as SHADE. By
-        default the best for the budget is chosen, and the plan says which.
+        ``'classic'`` is DE/rand/1/bin; it is the default if `crossover` or `mutation` is given.
+        ``'shade'`` adapts both to what succeeds. ``'surrogate'`` tries the children that are the
+        best by a model of all results. ``'hybrid'`` does that at first, and goes on as SHADE. By
+        default the best variant for the budget is chosen, and the plan names it.
     mode : {'asynchronous', 'generational'}, optional
         ``'asynchronous'``: each result counts at once, and no slot waits; the default of all
-        variants but the classic one. ``'generational'``: a generation counts when all of it has
-        ended, so that the seed decides everything, in whatever order trials end.
+        variants but the classic one. ``'generational'``: a generation counts when all of its
+        trials have ended, so the seed decides everything, in whatever order trials end.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out.
 
@@ -135,9 +135,9 @@ def evolutionary_search(
     Notes
     -----
     With ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, and there
-    are no variants: a model of all results picks children and those that train longer
-    (``'surrogate-asha'``), unless ``search=`` names another. `crossover` and `mutation` are
-    settings of ``'dehb'``, which a call gets that gives one of them.
+    are no variants. A model of all results picks the children and the configurations that train
+    longer (``'surrogate-asha'``), unless ``search=`` names another search. `crossover` and
+    `mutation` are settings of ``'dehb'``, which is the default if one of them is given.
 
     References
     ----------
@@ -154,7 +154,7 @@ def evolutionary_search(
     >>> len(result), round(result.best.params['x'], 2)
     (104, 0.3)
     """
-    halving, checked = chosen_options(locals())
+    halving, checked = check_options(locals())
     space = Space.from_search_dict(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     call = EvolutionCall(
@@ -172,9 +172,9 @@ def evolutionary_search(
     )
     if halving is not None:
         halving.check_objectives(objectives)
-        searcher, why = halving.evolution(call)
+        searcher, why = halving.make_evolution(call)
     else:
         searcher, why = call.searcher() if len(objectives) == 1 else call.pareto(objectives)
     notes = (why,) if why else ()
-    what = Search(searcher, objectives, space, notes=notes)
-    return start_search(spark, train, what, checked)
+    spec = Search(searcher, objectives, space, notes=notes)
+    return start_search(spark, train, spec, checked)

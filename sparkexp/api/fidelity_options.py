@@ -1,4 +1,4 @@
-"""Multi-fidelity searches of the calls: options that say how long trials train."""
+"""The options of multi-fidelity searches, which say how long trials train."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sparkexp.api.keywords import given_keywords
-from sparkexp.driver.option_checks import anything
+from sparkexp.api.keywords import collect_keywords
+from sparkexp.driver.option_checks import accept_any
 from sparkexp.driver.option_row import option, rows_of
 from sparkexp.driver.options import ROWS, Options
 from sparkexp.errors import InvalidArgumentError
@@ -26,14 +26,14 @@ from sparkexp.search.multi_fidelity.proposals import Kind
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue
 
-__all__ = ["FIDELITY_ROWS", "SEARCH_ROWS", "FidelityTable", "Halving", "chosen_options"]
+__all__ = ["FIDELITY_ROWS", "SEARCH_ROWS", "FidelityTable", "Halving", "check_options"]
 
 HalvingName = Literal["asha", "hyperband", "surrogate-asha", "dehb"]
 
 
 @dataclass(frozen=True)
 class FidelityTable:
-    """The options of a search whose bad configurations train for a short while only.
+    """The options of a search that trains bad configurations for a short time only.
 
     Every trial gets a further argument, such as ``epochs``: first a small one, and the best
     configurations get further trials with larger ones. `checkpoint_dir` lets them go on where
@@ -43,7 +43,7 @@ class FidelityTable:
     fidelity: str | None = option(
         None,
         "str",
-        anything,
+        accept_any,
         "The argument of the train function that says how long it trains, such as ``'epochs'``.",
         "Every trial gets it: first a small one, and the best configurations get further trials "
         "with larger ones. `checkpoint_dir` lets them go on where their last trial has ended.",
@@ -51,39 +51,40 @@ class FidelityTable:
     min: int | None = option(
         None,
         "int",
-        anything,
-        "What a configuration's first trial gets, by default 1.",
+        accept_any,
+        "The fidelity of a configuration's first trial, by default 1.",
     )
     max: int | None = option(
         None,
         "int",
-        anything,
-        "What full fidelity is, by default 27.",
+        accept_any,
+        "The full fidelity, by default 27.",
         "The best trial of a search is the best one with `max`.",
     )
     eta: float | None = option(
         None,
         "float",
-        anything,
-        "How many times as much a promoted configuration gets: at least 1.5, by default 3.",
-        "About one of eta configurations is promoted, or with a model one of ``sqrt(eta)``.",
+        accept_any,
+        "The factor by which each promotion raises the fidelity: at least 1.5, by default 3.",
+        "About one in eta configurations is promoted; with a model, about one in ``sqrt(eta)``.",
     )
     search: HalvingName | None = option(
         None,
         "{'asha', 'hyperband', 'surrogate-asha', 'dehb'}",
-        anything,
+        accept_any,
         "How configurations are promoted.",
-        "``'asha'``, the default but of an evolution, promotes without waiting for other trials. "
-        "``'hyperband'`` also starts configurations on higher rungs, for the case that short "
-        "trainings mislead. Evolutions only: ``'surrogate-asha'``, their default, has a model of "
-        "the results of all rungs, which picks children and promotions, and promotes one of "
-        "``sqrt(eta)``; ``'dehb'`` has a population on each rung.",
+        "``'asha'``, the default of all searches but evolutions, promotes without waiting for "
+        "other trials. ``'hyperband'`` also starts configurations on higher rungs, since short "
+        "trainings may mislead. Only evolutions have the other two. ``'surrogate-asha'``, their "
+        "default, fits a model to the results of all rungs; the model picks children and "
+        "promotions, and one in ``sqrt(eta)`` is promoted. ``'dehb'`` has a population on each "
+        "rung.",
     )
 
 
 @dataclass(frozen=True)
 class Halving:
-    """What the options of a multi-fidelity search say.
+    """The checked options of a multi-fidelity search.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class Halving:
     fidelity: Fidelity
     search: HalvingName | None
 
-    def searcher(
+    def make_searcher(
         self,
         proposals: Kind,
         space: Space | None,
@@ -107,12 +108,12 @@ class Halving:
         configurations: Sequence[Mapping[str, ParamValue]] | None = None,
         seed: int | None = None,
     ) -> RungSearcher:
-        """Return the searcher: ASHA where no other is named.
+        """Return the searcher: ASHA if no other is named.
 
         Raises
         ------
         InvalidArgumentError
-            If it is an evolution, which has proposals of its own.
+            If `search` names an evolution, which proposes its own configurations.
         """
         if self.search in ("dehb", "surrogate-asha"):
             raise InvalidArgumentError(
@@ -124,20 +125,20 @@ class Halving:
             space,
             direction,
             n_configurations,
-            **self._ladder,
+            **self._rung_settings,
             proposals=proposals,
             popsize=popsize,
             configurations=configurations,
             seed=seed,
         )
 
-    def evolution(self, call: EvolutionCall) -> tuple[Searcher, str]:
-        """Return the evolution, and in words why it was chosen: empty if the call says it all.
+    def make_evolution(self, call: EvolutionCall) -> tuple[Searcher, str]:
+        """Return the evolution, and why it was chosen; the reason is empty if the call names it.
 
         Raises
         ------
         InvalidArgumentError
-            If the call says what belongs to another evolution.
+            If the call has arguments of another evolution.
         """
         if call.variant is not None or call.mode is not None:
             raise InvalidArgumentError(
@@ -145,11 +146,11 @@ class Halving:
                 f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
             )
         plain, n = call.classic(), call.budget
-        weighed = not (call.crossover is None and call.mutation is None)
-        if self.search == "dehb" or (self.search is None and weighed):
+        has_weights = not (call.crossover is None and call.mutation is None)
+        if self.search == "dehb" or (self.search is None and has_weights):
             why = "" if self.search else "search 'dehb', which has crossover and mutation"
-            return self._dehb(call, n, plain.crossover, plain.mutation), why
-        if weighed:
+            return self._make_dehb(call, n, plain.crossover, plain.mutation), why
+        if has_weights:
             raise InvalidArgumentError(
                 f"search={self.search!r} has no crossover and mutation, got "
                 f"crossover={call.crossover!r}, mutation={call.mutation!r}. Leave them out, or "
@@ -157,76 +158,76 @@ class Halving:
             )
         if self.search in (None, "surrogate-asha"):
             why = "search 'surrogate-asha': a model picks children and promotions"
-            return self._surrogate(call, n, plain.popsize), "" if self.search else why
-        searcher = self.searcher(
+            return self._make_surrogate(call, n, plain.popsize), "" if self.search else why
+        searcher = self.make_searcher(
             "evolution", call.space, call.direction, n, popsize=plain.popsize, seed=call.seed
         )
         return searcher, ""
 
-    def _surrogate(self, call: EvolutionCall, n: int, popsize: int) -> RungSearcher:
-        """Return the searcher that has a model of the results of all rungs."""
+    def _make_surrogate(self, call: EvolutionCall, n: int, popsize: int) -> RungSearcher:
+        """Return the searcher that fits a model to the results of all rungs."""
         return SurrogateAshaSearcher(
-            call.space, call.direction, n, **self._ladder, popsize=popsize, seed=call.seed
+            call.space, call.direction, n, **self._rung_settings, popsize=popsize, seed=call.seed
         )
 
-    def _dehb(
+    def _make_dehb(
         self, call: EvolutionCall, n: int, crossover: float, mutation: float
     ) -> RungSearcher:
         """Return the searcher that has a population on each rung."""
         return DehbSearcher(
-            call.space, call.direction, n, **self._ladder, crossover=crossover, mutation=mutation,
-            seed=call.seed,
+            call.space, call.direction, n, **self._rung_settings, crossover=crossover,
+            mutation=mutation, seed=call.seed,
         )  # fmt: skip
 
     def check_objectives(self, objectives: Sequence[Objective]) -> None:
-        """Refuse several objectives: what is promoted is decided by one."""
+        """Refuse several objectives: one of them decides which configurations are promoted."""
         if len(objectives) > 1:
             raise InvalidArgumentError(
-                "fidelity goes with one metric, by which configurations are promoted, got "
+                "fidelity goes with one metric, which decides what is promoted, got "
                 f"{len(objectives)}. Leave fidelity or the other metrics out."
             )
 
     @property
-    def _ladder(self) -> dict[str, Any]:
+    def _rung_settings(self) -> dict[str, Any]:
         return self.fidelity.settings()
 
 
 FIDELITY_ROWS = rows_of(FidelityTable)
-# What every call that starts a search takes.
+# The options of every call that starts a search.
 SEARCH_ROWS = {**FIDELITY_ROWS, **ROWS}
 
 
-def chosen_options(arguments: Mapping[str, Any]) -> tuple[Halving | None, Options]:
-    """Return what the options of a call say.
+def check_options(arguments: Mapping[str, Any]) -> tuple[Halving | None, Options]:
+    """Check the options of a call, and return them.
 
     Parameters
     ----------
     arguments : Mapping[str, Any]
-        The call's ``locals()``, before it has others.
+        The ``locals()`` of the call, before it defines other variables.
 
     Returns
     -------
     Halving or None
-        None where the options name no fidelity.
+        The multi-fidelity options; None if no fidelity is named.
     Options
-        All others.
+        All other options.
 
     Raises
     ------
     InvalidArgumentError
-        If one breaks its rule, or there is no fidelity to which they belong.
+        If an option breaks its rule, or a multi-fidelity option comes without ``fidelity``.
 
     Examples
     --------
-    >>> halving, others = chosen_options({'fidelity': 'epochs', 'max': 9, 'progress': False})
+    >>> halving, others = check_options({'fidelity': 'epochs', 'max': 9, 'progress': False})
     >>> halving.fidelity.levels, others.progress
     ((1, 3, 9), False)
     """
-    halving = _halving(given_keywords(arguments, FIDELITY_ROWS))
-    return halving, Options.check(given_keywords(arguments, ROWS))
+    halving = _check_halving(collect_keywords(arguments, FIDELITY_ROWS))
+    return halving, Options.check(collect_keywords(arguments, ROWS))
 
 
-def _halving(options: Mapping[str, Any]) -> Halving | None:
+def _check_halving(options: Mapping[str, Any]) -> Halving | None:
     given = {name: value for name, value in options.items() if value is not None}
     search = given.pop("search", None)
     if search is not None and search not in get_args(HalvingName):

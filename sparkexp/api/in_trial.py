@@ -1,4 +1,4 @@
-"""What a train function calls while it runs as a trial."""
+"""The functions that a train function calls while it runs as a trial."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["artifact_dir", "checkpoint_dir", "logdir", "report", "save_model"]
 
 
 def artifact_dir() -> str:
-    """Return the directory for files that are to be kept with the trial, made by the first call.
+    """Return the directory for files to keep with the trial; the first call makes it.
 
-    To be called in a train function. ``result.best.load_artifact(name)`` reads them, and the
-    option ``keep=`` says of how many trials they stay.
+    Call it in a train function. ``result.best.load_artifact(name)`` reads the files, and the
+    option ``keep=`` says how many trials keep theirs.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def artifact_dir() -> str:
 def save_model(model: Any, name: str = "model") -> str:
     """Save a Keras model with the trial, and return the file.
 
-    To be called in a train function. ``result.best_model()`` loads it.
+    Call it in a train function. ``result.best_model()`` loads it.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def save_model(model: Any, name: str = "model") -> str:
     EnvironmentUnfitError
         If no trial runs in this process.
     InvalidArgumentError
-        If it is no Keras model, or the name is none of a file.
+        If `model` is no Keras model, or `name` can't be a file name.
     OSError
         If the file can't be written.
 
@@ -73,19 +73,19 @@ def save_model(model: Any, name: str = "model") -> str:
 
 
 def checkpoint_dir() -> str:
-    """Return the directory of the configuration's checkpoints, to save to and to go on from.
+    """Return the directory of the configuration's checkpoints, for saving and loading.
 
-    To be called in a train function. In a multi-fidelity search, the trial of a promoted
-    configuration finds there what its trial with fewer epochs left; else it is empty. Whatever
-    the trial writes, earlier trials keep theirs. Checkpoints are kept when the train function
-    returns; a trial that fails leaves none.
+    Call it in a train function. In a multi-fidelity search, the trial of a promoted
+    configuration finds there the checkpoints of its trial with fewer epochs; else the directory
+    is empty. What the trial writes doesn't change the checkpoints of earlier trials. Checkpoints
+    are kept when the train function returns; a trial that fails leaves none.
 
     Raises
     ------
     EnvironmentUnfitError
         If no trial runs in this process.
     OSError
-        If the directory can't be made, or earlier checkpoints not be copied.
+        If the directory can't be made, or earlier checkpoints can't be copied.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def checkpoint_dir() -> str:
 def logdir() -> str:
     """Return the directory of the running trial, for ``tf.keras.callbacks.TensorBoard``.
 
-    To be called in a train function.
+    Call it in a train function.
 
     Raises
     ------
@@ -122,16 +122,16 @@ def logdir() -> str:
 
 
 def report(step: int, **metrics: float) -> None:
-    """Write metrics of the running trial to TensorBoard, where they show at once.
+    """Write metrics of the running trial to TensorBoard, which shows them at once.
 
-    To be called in a train function, say once per epoch.
+    Call it in a train function, say once per epoch.
 
     Parameters
     ----------
     step : int
-        At least 0, growing.
+        A number of at least 0 that grows from call to call.
     **metrics : float
-        Numbers by name; what isn't finite is left out with a warning.
+        Numbers by name; a number that isn't finite is left out with a warning.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the users' calls share: real keywords, their texts, and a word about unknown ones."""
+"""What the public calls share: keywords, their descriptions, and errors for unknown ones."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from sparkexp.driver.option_row import Row, option_text
-from sparkexp.driver.unknown_option import unknown_option
+from sparkexp.driver.option_row import Row, format_options
+from sparkexp.driver.unknown_option import describe_unknown_option
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["LEFT_OUT", "given_keywords", "public_call", "with_option_text"]
+__all__ = ["LEFT_OUT", "add_option_text", "collect_keywords", "public_call"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# They come first in every call, by place: nobody means them by a keyword with a typing error.
-PLACES = ("spark", "train")
+# They are positional in every call, so no misspelt keyword means them.
+POSITIONAL = ("spark", "train")
 
 
 class _LeftOut:
@@ -25,19 +25,19 @@ class _LeftOut:
         return "LEFT_OUT"
 
 
-# The default of a keyword where it makes a difference whether it is given.
+# The default of a keyword if leaving it out differs from every value.
 LEFT_OUT: Any = _LeftOut()
 
 
-def given_keywords(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Return the arguments of these names but for those that were left out.
+def collect_keywords(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the arguments with these names, without those that were left out.
 
     Parameters
     ----------
     arguments : Mapping[str, Any]
-        All arguments of a call by their names: its ``locals()``, before it has others.
+        All arguments of a call by name: its ``locals()``, before it defines other variables.
     names : iterable of str
-        Those that are wanted, if the call has them.
+        The names to return; a name that the call doesn't have is skipped.
     """
     found = {name: arguments[name] for name in names if name in arguments}
     return {name: value for name, value in found.items() if value is not LEFT_OUT}
@@ -46,47 +46,48 @@ def given_keywords(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[s
 def public_call(
     rows: Mapping[str, Row], refused: Mapping[str, str] | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Complete a call that has the options of a table among its keywords.
+    """Return a decorator for a call that has the options of a table among its keywords.
 
-    Its docstring gets the table's texts, and an unknown keyword is our error, which names the
-    nearest one. The keywords themselves stand in the call's source, where editors look for them;
-    ``python -m docs.write_options`` writes them from the table.
+    It adds the descriptions of the options to the call's docstring. It also checks keywords: an
+    unknown one raises `InvalidArgumentError`, which names the nearest. The keywords themselves are
+    in the call's source, where editors find them; ``python -m docs.write_options`` writes them
+    from the table.
 
     Parameters
     ----------
     rows : Mapping[str, Row]
         The options.
     refused : Mapping[str, str], optional
-        Messages about keywords that the call doesn't have for a reason.
+        Messages for keywords that the call refuses for a reason.
     """
 
-    def completed(call: Callable[P, R]) -> Callable[P, R]:
+    def complete(call: Callable[P, R]) -> Callable[P, R]:
         parameters = inspect.signature(call).parameters
-        names = [name for name in parameters if name not in PLACES]
+        names = [name for name in parameters if name not in POSITIONAL]
 
         @functools.wraps(call)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        def call_checked(*args: P.args, **kwargs: P.kwargs) -> R:
             for name in kwargs:
                 if name not in parameters:
-                    message = unknown_option(name, names, f"{call.__name__} has")
+                    message = describe_unknown_option(name, names, f"{call.__name__} has")
                     raise InvalidArgumentError((refused or {}).get(name, message))
             return call(*args, **kwargs)
 
         doc = inspect.getdoc(call)
         if doc is not None:  # Python was not started with -OO
-            checked.__doc__ = with_option_text(doc, [r for n, r in rows.items() if n in names])
-        return checked
+            call_checked.__doc__ = add_option_text(doc, [r for n, r in rows.items() if n in names])
+        return call_checked
 
-    return completed
+    return complete
 
 
-def with_option_text(doc: str, rows: Iterable[Row]) -> str:
-    """Return a docstring whose section Parameters ends with what the table says of options.
+def add_option_text(doc: str, rows: Iterable[Row]) -> str:
+    """Return a docstring with the descriptions of options added to its section Parameters.
 
     Examples
     --------
     >>> doc = chr(10).join(['Do it.', '', 'Parameters', '---', 'x : int', '', 'Returns', '---'])
-    >>> print(with_option_text(doc, [Row('depth', 'int', 3, print, 'int', 'How deep.')]))
+    >>> print(add_option_text(doc, [Row('depth', 'int', 3, print, 'int', 'How deep.')]))
     Do it.
     <BLANKLINE>
     Parameters
@@ -99,4 +100,4 @@ def with_option_text(doc: str, rows: Iterable[Row]) -> str:
     ---
     """
     head, returns, tail = doc.partition("\n\nReturns\n---")
-    return f"{head}\n{option_text(rows)}{returns}{tail}"
+    return f"{head}\n{format_options(rows)}{returns}{tail}"

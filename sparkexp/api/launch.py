@@ -1,4 +1,4 @@
-"""Grid search: all combinations, or trials named one by one."""
+"""Grid search over all combinations, or over a list of configurations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_options
+from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, check_options
 from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_objectives
 from sparkexp.driver.options import EngineName
@@ -78,11 +78,12 @@ def launch(
         Returns a number, or a dict of numbers of which ``metric=`` names the one to compare, or
         nothing. It runs on an executor, in a process of its own.
     args_dict : dict or list of dict, optional
-        A dict of lists is their Cartesian product, the last name varying fastest; a value that is
-        no list is the same in all trials. A list of dicts are the trials one by one. None runs
-        the function once, without arguments.
+        A dict of lists means their Cartesian product, the last name varying fastest; a value that
+        is no list is the same in all trials. A list of dicts has one dict for each trial. None
+        runs the function once, without arguments.
     direction : {'max', 'min'} or a list of these
-        Which value is the best; with several metrics, of each of them.
+        Whether the largest or the smallest value is the best; with several metrics, a list with
+        one entry for each.
 
     Returns
     -------
@@ -107,21 +108,21 @@ def launch(
     >>> len(result), result.best.params
     (6, {'x': 3, 'y': 7})
     """
-    halving, checked = chosen_options(locals())
-    searcher, space = _listed(args_dict, checked.where)
+    halving, checked = check_options(locals())
+    searcher, space = _parse_args_dict(args_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     needs_values = halving is not None
     if halving is not None:
         halving.check_objectives(objectives)
         listed = None if space is not None else searcher.settings()["configurations"]
         direction = objectives[0].direction
-        searcher = halving.searcher("grid", space, direction, configurations=listed, seed=0)
-    what = Search(searcher, objectives, space, needs_values, reuse=False)
-    return start_search(spark, train, what, checked)
+        searcher = halving.make_searcher("grid", space, direction, configurations=listed, seed=0)
+    spec = Search(searcher, objectives, space, needs_values, reuse=False)
+    return start_search(spark, train, spec, checked)
 
 
-def _listed(args_dict: object, where: Where | None) -> tuple[Searcher, Space | None]:
-    """Return the searcher, and the space if there is one."""
+def _parse_args_dict(args_dict: object, where: Where | None) -> tuple[Searcher, Space | None]:
+    """Return the searcher for `args_dict`, and its space if there is one."""
     if isinstance(args_dict, Mapping):
         space = Space.from_grid_dict(args_dict, where)
         return GridSearcher(space), space
@@ -132,7 +133,7 @@ def _listed(args_dict: object, where: Where | None) -> tuple[Searcher, Space | N
         )
     if where is not None:
         raise InvalidArgumentError(
-            "where goes with a dict of lists; of a list of configurations, or none, leave out "
-            "what you don't want yourself."
+            "where needs a dict of lists. Leave it out, and leave unwanted configurations out of "
+            "the list yourself."
         )
     return ListSearcher([{}] if args_dict is None else args_dict), None

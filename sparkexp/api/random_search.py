@@ -1,4 +1,4 @@
-"""Search at random."""
+"""Random search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, chosen_options
+from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, check_options
 from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import EngineName
@@ -107,13 +107,15 @@ def random_search(
     >>> len(result), result.best.value > 0.8
     (20, True)
     """
-    halving, checked = chosen_options(locals())
+    halving, checked = check_options(locals())
     space = Space.from_search_dict(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
-    n_trials = as_int("n_trials", n_trials, at_least=1)  # to the searcher, None is no end
+    n_trials = as_int("n_trials", n_trials, at_least=1)  # None would mean no end
     searcher: Searcher = RandomSearcher(space, n_trials, seed)
     if halving is not None:
         halving.check_objectives(objectives)
-        searcher = halving.searcher("random", space, objectives[0].direction, n_trials, seed=seed)
-    what = Search(searcher, objectives, space)
-    return start_search(spark, train, what, checked)
+        searcher = halving.make_searcher(
+            "random", space, objectives[0].direction, n_trials, seed=seed
+        )
+    spec = Search(searcher, objectives, space)
+    return start_search(spark, train, spec, checked)

@@ -1,4 +1,4 @@
-"""Runs that are on disk: read them, or go on with them."""
+"""Reads runs from disk, or resumes them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.keywords import LEFT_OUT, given_keywords, public_call
+from sparkexp.api.keywords import LEFT_OUT, collect_keywords, public_call
 from sparkexp.driver.options import ROWS, EngineName, Options
-from sparkexp.driver.pruning_rule import PruningRule, resumed_rule
+from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "resume"]
 
-# What is recorded has its default from the run.
+# A recorded option has its default from the run.
 RESUME_ROWS = {
     name: dataclasses.replace(row, default=None) if row.recorded else row
     for name, row in ROWS.items()
@@ -72,11 +72,12 @@ def resume(
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
 
-    Trials that ended are not run again; those that ran are. A generational search ends with the
-    result that it would have had without the interruption.
+    Trials that had ended are not run again; trials that were running are. A generational search
+    ends with the result that it would have had without the interruption.
 
-    Options that are left out are those of the interrupted search, but for ``timeout``, ``where``,
-    ``data``, ``engine``, ``py_files`` and ``progress``, which hold for one process.
+    An option that is left out has the value of the interrupted search. The exceptions are
+    ``timeout``, ``where``, ``data``, ``engine``, ``py_files`` and ``progress``, which hold for one
+    process.
 
     Parameters
     ----------
@@ -87,19 +88,19 @@ def resume(
     logdir : str or path
         The log directory of the run, a path or a URL.
     searcher : optuna.samplers.BaseSampler or Searcher, optional
-        The sampler, if it was one of Optuna's, or a searcher of your own, a new one with the same
-        settings: a log directory can't hold them. A sampler is told all trials that ended, and
-        goes on from there; a searcher goes on from its state.
+        For a search with a sampler of Optuna or a searcher of your own: a new one with the same
+        settings, since a log directory can't hold them. A sampler is told all trials that ended,
+        and goes on from there; a searcher goes on from its saved state.
 
     Returns
     -------
     Result
-        All trials, those of the earlier process too.
+        All trials, including those of the earlier process.
 
     Raises
     ------
     RunDirectoryError
-        If there is no run, it is damaged, another version wrote it, or its driver still works.
+        If there is no run, it is damaged, another version wrote it, or its driver still runs.
     StorageError
         If its storage can't be reached.
     TrainFunctionError, InvalidArgumentError, EnvironmentUnfitError
@@ -117,10 +118,10 @@ def resume(
     >>> len(resume(None, train, 'example', engine='inline', progress=False, max_trials=None))
     3
     """
-    options = given_keywords(locals(), RESUME_ROWS)
+    options = collect_keywords(locals(), RESUME_ROWS)
     run = _open(logdir)
     try:
-        constraint = _where(run, options.get("where"))
+        constraint = _check_where(run, options.get("where"))
         _check_searcher(run, searcher, constraint)
         search = Search.from_json(run.settings, constraint, searcher)
         recorded = dict(run.settings["options"])
@@ -133,13 +134,13 @@ def resume(
             f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
             "new search."
         )
-    checked = Options.check({**resumed_rule(recorded, options), **options})
+    checked = Options.check({**drop_own_rule(recorded, options), **options})
     search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)
 
 
-def _where(run: RunDirectory, given: Where | None) -> Where | None:
-    """Return the constraint that the search had, which only the user has."""
+def _check_where(run: RunDirectory, given: Where | None) -> Where | None:
+    """Check that a constraint is given if, and only if, the search had one; return it."""
     had = bool(run.settings.get("where"))
     if had and given is None:
         raise InvalidArgumentError(
@@ -177,7 +178,7 @@ def _check_sampler(run: RunDirectory, given: object) -> None:
 
 
 def load(logdir: str | os.PathLike[str]) -> Result:
-    """Return the result of a run from its log directory, of one that still runs, too.
+    """Return the result of a run from its log directory, also while the run goes on.
 
     Parameters
     ----------
@@ -202,7 +203,7 @@ def load(logdir: str | os.PathLike[str]) -> Result:
 
 
 def _open(logdir: str | os.PathLike[str]) -> RunDirectory:
-    place = Options.check({"logdir": logdir}).resolve_logdir()
-    if place is None:
+    location = Options.check({"logdir": logdir}).resolve_logdir()
+    if location is None:
         raise InvalidArgumentError("logdir must name the log directory of a run, got None.")
-    return open_run(place)
+    return open_run(location)

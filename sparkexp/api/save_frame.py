@@ -16,18 +16,18 @@ __all__ = ["save_frame"]
 def save_frame(frame: DataFrame, place: str | os.PathLike[str], *, overwrite: bool = False) -> str:
     """Write a Spark DataFrame as Parquet, once, for train functions to read.
 
-    To be called on the driver; the executors write, each its partitions. Train functions get the
-    address and read it with `sparkexp.storage.dataset`.
+    Call it on the driver; each executor writes its partitions. Train functions get the address
+    and read the data with `sparkexp.storage.dataset`.
 
     Parameters
     ----------
     frame : DataFrame
-        Of a classic or a Connect session.
+        A DataFrame of a classic or a Connect session.
     place : str or path
         A new directory: a URL such as ``hdfs:///data/train`` or ``s3://bucket/train``, or a path
         that lies on the same disk for the driver and all executors.
     overwrite : bool
-        Whether what an earlier call wrote there is replaced.
+        Whether to replace the data that an earlier call wrote there.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def save_frame(frame: DataFrame, place: str | os.PathLike[str], *, overwrite: bo
     Raises
     ------
     InvalidArgumentError
-        If it is no DataFrame, or one without rows.
+        If `frame` is no Spark DataFrame, or has no rows.
     StorageError
         If the place is in use or can't be written to.
 
@@ -52,8 +52,8 @@ def save_frame(frame: DataFrame, place: str | os.PathLike[str], *, overwrite: bo
     """
     if not all(hasattr(frame, name) for name in ("mapInArrow", "sparkSession", "schema")):
         raise InvalidArgumentError(
-            f"frame must be a Spark DataFrame, got {type(frame).__name__}. Of one of pandas "
-            "spark.createDataFrame(frame) makes one."
+            f"frame must be a Spark DataFrame, got {type(frame).__name__}. Convert a DataFrame of "
+            "pandas with spark.createDataFrame(frame)."
         )
     from sparkexp.engine.transfer.frames import write_frame
 

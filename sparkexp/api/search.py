@@ -1,4 +1,4 @@
-"""Search with the searcher of one's choice."""
+"""Search with a searcher of the user's choice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.fidelity_options import SEARCH_ROWS, Halving, HalvingName, chosen_options
+from sparkexp.api.fidelity_options import SEARCH_ROWS, Halving, HalvingName, check_options
 from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import EngineName
@@ -92,18 +92,16 @@ def search(
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
         ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
         a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
-        (``pip install 'sparkexp[optuna]'``); or an instance of a `Searcher` of your own, which
-        was not used before.
+        (``pip install 'sparkexp[optuna]'``); or a new instance of a `Searcher` of your own.
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them.
     n_trials : int, optional
-        Trials of the search; a configuration that comes again is one of them, but is not run
-        again. By default ``max_trials``, one of which has to be there unless it is a grid. With
-        ``fidelity=`` it is the number of configurations; those that are promoted have further
-        trials.
+        Trials of the search; a configuration that is proposed again counts, but is not run again.
+        By default ``max_trials``. One of the two is needed, except for a grid. With ``fidelity=``
+        it is the number of configurations; those that are promoted have further trials.
     seed : int, optional
-        Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna brings
-        its own, and a searcher of your own both this and `n_trials`.
+        Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna has its
+        own seed, and a searcher of your own has its own seed and number of trials.
 
     Returns
     -------
@@ -128,49 +126,49 @@ def search(
     >>> len(result), result.best.value > 0.9
     (16, True)
     """
-    halving, checked = chosen_options(locals())
+    halving, checked = check_options(locals())
     grid = searcher == "grid"
     parse = Space.from_grid_dict if grid else Space.from_search_dict
     space = parse(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     if isinstance(searcher, Searcher):
-        what = _with_own(searcher, space, objectives, (n_trials, seed, checked.max_trials))
-        return start_search(spark, train, what, checked)
-    n = _n_configurations(grid, n_trials, seed, None if halving else checked.n_configurations)
+        spec = _build_own_search(searcher, space, objectives, (n_trials, seed, checked.max_trials))
+        return start_search(spark, train, spec, checked)
+    n = _count_configurations(grid, n_trials, seed, None if halving else checked.n_configurations)
     why = ""
     if halving is not None:
-        chosen, why = _halved(searcher, halving, space, objectives, n, seed)
+        chosen, why = _make_halving_searcher(searcher, halving, space, objectives, n, seed)
     elif searcher == "evolution" and len(objectives) == 1:
         call = EvolutionCall(
             space, objectives[0].direction, max_trials=n, seed=seed, one_by_one=checked.one_by_one
         )
         chosen, why = call.searcher()
     else:
-        chosen = _searcher(searcher, space, [each.direction for each in objectives], n, seed)
+        chosen = _make_searcher(searcher, space, [each.direction for each in objectives], n, seed)
     notes = (why,) if why else ()
-    what = Search(chosen, objectives, space, reuse=not grid, notes=notes)
-    return start_search(spark, train, what, checked)
+    spec = Search(chosen, objectives, space, reuse=not grid, notes=notes)
+    return start_search(spark, train, spec, checked)
 
 
-def _n_configurations(
+def _count_configurations(
     grid: bool, n_trials: int | None, seed: int | None, by_default: int | None
 ) -> int | None:
-    """Return the number of configurations; a grid has its own."""
+    """Return the number of configurations, checked; None for a grid without a limit."""
     if grid and (n_trials, seed) != (None, None):
         raise InvalidArgumentError(
-            "A grid has its combinations for trials, and nothing random: leave n_trials and seed "
-            "out. max_trials= ends it early."
+            "A grid runs all of its combinations, and nothing in it is random: leave n_trials and "
+            "seed out. max_trials= ends it early."
         )
     n = by_default if n_trials is None else as_int("n_trials", n_trials, at_least=1)
     if not grid and n is None:
         raise InvalidArgumentError(
-            "A search has to know how many trials it has: say n_trials=50 or max_trials=50. With "
-            "fidelity= say n_trials=50, the number of configurations."
+            "A search needs a number of trials: give n_trials=50 or max_trials=50. With fidelity= "
+            "give n_trials=50, the number of configurations."
         )
     return n
 
 
-def _halved(
+def _make_halving_searcher(
     given: object,
     halving: Halving,
     space: Space,
@@ -178,46 +176,46 @@ def _halved(
     n_trials: int | None,
     seed: int | None,
 ) -> tuple[Searcher, str]:
-    """Return the multi-fidelity search, and in words why it was chosen."""
+    """Return the searcher of a multi-fidelity search, and why it was chosen."""
     halving.check_objectives(objectives)
     direction = objectives[0].direction
     if given == "evolution":
         call = EvolutionCall(space, direction, max_trials=n_trials, seed=seed)
-        return halving.evolution(call)
+        return halving.make_evolution(call)
     if given == "random":
-        return halving.searcher("random", space, direction, n_trials, seed=seed), ""
+        return halving.make_searcher("random", space, direction, n_trials, seed=seed), ""
     if given == "grid":
-        return halving.searcher("grid", space, direction, seed=0), ""
+        return halving.make_searcher("grid", space, direction, seed=0), ""
     raise InvalidArgumentError(
         "With fidelity= the searcher is 'evolution', 'random' or 'grid', got "
         f"{given!r}. Leave fidelity out, or choose one of these."
     )
 
 
-def _with_own(
+def _build_own_search(
     searcher: Searcher,
     space: Space,
     objectives: tuple[Objective, ...],
     numbers: tuple[int | None, int | None, int | None],
 ) -> Search:
-    """Return the search of a searcher that the user has constructed."""
+    """Return the search with a searcher that the user constructed."""
     n_trials, seed, max_trials = numbers
     if (n_trials, seed) != (None, None):
         raise InvalidArgumentError(
-            f"A searcher of your own has its number of trials and its seed itself: leave n_trials "
+            "A searcher of your own sets its number of trials and its seed itself: leave n_trials "
             f"and seed out, and give them to {type(searcher).__name__}(…). max_trials= ends the "
             "search early."
         )
     check_searcher(searcher, space, [each.direction for each in objectives])
     if searcher.n_trials is None and max_trials is None:
         raise InvalidArgumentError(
-            f"A search has to know how many trials it has, and this {type(searcher).__name__} "
-            "knows no end: say max_trials=50."
+            f"A search needs a number of trials, and this {type(searcher).__name__} has none: "
+            "give max_trials=50."
         )
     return Search(searcher, objectives, space, own_searcher=own_class(searcher))
 
 
-def _searcher(
+def _make_searcher(
     given: object,
     space: Space,
     directions: Sequence[Direction],

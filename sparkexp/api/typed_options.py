@@ -31,7 +31,8 @@ class ResumeOptions(TypedDict, total=False):
         Trials at the same time, at least 1. By default as many as the executors can run, also when
         executors come or go meanwhile.
     trial_timeout : float, optional
-        Seconds that a trial may run; then it is killed, with all that it started, and has FAILED.
+        Seconds that a trial may run; then it is killed, with all processes that it started, and
+        its state is FAILED.
     timeout : float, optional
         Seconds for the whole search; then the running trials are ended, and the result so far is
         returned.
@@ -58,13 +59,14 @@ class ResumeOptions(TypedDict, total=False):
         p['low'] < p['high']``. A grid leaves out the others. A search that has a constraint is
         resumed with the same one, since the log directory can't hold a function.
     data : object, optional
-        What every trial needs: it becomes the first argument of the train function, with one copy
+        Data for every trial: it becomes the first argument of the train function, with one copy
         for all trials on a host. Arrays, a pandas or Spark DataFrame, or any object that can be
-        pickled. Arrays are mapped into memory; what a trial changes in them, no other trial sees.
+        pickled. Arrays are mapped into memory; other trials don't see what a trial changes in
+        them.
     engine : {'spark', 'inline'} or Engine, default 'spark'
         Where trials run: ``'inline'`` runs them one after another in this process, for debugging.
-        The session may be None then. An instance of a class below `sparkexp.engine.Engine` runs
-        them its own way.
+        The session may then be None. An instance of a subclass of `sparkexp.engine.Engine` runs
+        them in its own way.
     isolation : {'fork', 'spawn', 'none'}, default 'fork'
         The process of a trial: ``'fork'`` forks it from a worker that has the heavy modules
         loaded, ``'spawn'`` starts it anew (for what can't be forked), ``'none'`` runs the trial in
@@ -78,16 +80,17 @@ class ResumeOptions(TypedDict, total=False):
         Which trials are ended early: with ``'median'`` those whose `report` curve is worse than
         the curves of others. That is: a trial whose best value so far is worse than the median of
         the means so far of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded,
-        and after 3 reports of its own; ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its
+        and after 3 reports of its own; ``{'min_trials': 5, 'warmup': 3}`` sets other numbers. Its
         state is then PRUNED, and the last value that it reported counts. The train function has to
         report `metric`, or one metric only.
     keep : {'all', 'best'} or int, default 'all'
-        Whose artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
-        best one, or of so many of the best. With several objectives, those of the Pareto front
-        stay at least. The artifacts of other trials are removed when better ones have ended.
+        Which artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
+        best one, or of this many of the best. With several objectives, at least those of the
+        Pareto front stay. The artifacts of other trials are removed when better trials have ended.
     trackers : list of {'tensorboard'} and Tracker, default ('tensorboard',)
-        Who follows the search: TensorBoard by its name, instances of trackers of your own, or
-        several of them. An empty list is nobody; the run's records are kept all the same.
+        The trackers that follow the search: TensorBoard by its name, instances of trackers of your
+        own, or several of them. With an empty list there are none; the run's records are kept all
+        the same.
     """
 
     metric: str | Sequence[str] | None
@@ -124,9 +127,9 @@ class RunOptions(ResumeOptions, total=False):
         such as ``s3://bucket/run`` or ``hdfs://namenode:8020/run``. By default
         ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.
     dry_run : bool, default False
-        Whether only to show the plan, and to try on one executor whether the train function
-        arrives there and finds its modules. It is not called, and nothing is left on disk. The
-        result has one trial, whose ``output`` names the modules and their versions.
+        Whether only to show the plan, and to check on one executor that the train function can be
+        loaded with its modules. It is not called, and nothing is left on disk. The result has one
+        trial, whose ``output`` names the modules and their versions.
     initial : list of dict, optional
         Configurations that are tried first, such as the one in use.
     warm_start : Result or path, optional
@@ -160,19 +163,19 @@ class FidelityOptions(RunOptions, total=False):
         Every trial gets it: first a small one, and the best configurations get further trials with
         larger ones. `checkpoint_dir` lets them go on where their last trial has ended.
     min : int, optional
-        What a configuration's first trial gets, by default 1.
+        The fidelity of a configuration's first trial, by default 1.
     max : int, optional
-        What full fidelity is, by default 27. The best trial of a search is the best one with
-        `max`.
+        The full fidelity, by default 27. The best trial of a search is the best one with `max`.
     eta : float, optional
-        How many times as much a promoted configuration gets: at least 1.5, by default 3. About one
-        of eta configurations is promoted, or with a model one of ``sqrt(eta)``.
+        The factor by which each promotion raises the fidelity: at least 1.5, by default 3. About
+        one in eta configurations is promoted; with a model, about one in ``sqrt(eta)``.
     search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}, optional
-        How configurations are promoted. ``'asha'``, the default but of an evolution, promotes
-        without waiting for other trials. ``'hyperband'`` also starts configurations on higher
-        rungs, for the case that short trainings mislead. Evolutions only: ``'surrogate-asha'``,
-        their default, has a model of the results of all rungs, which picks children and
-        promotions, and promotes one of ``sqrt(eta)``; ``'dehb'`` has a population on each rung.
+        How configurations are promoted. ``'asha'``, the default of all searches but evolutions,
+        promotes without waiting for other trials. ``'hyperband'`` also starts configurations on
+        higher rungs, since short trainings may mislead. Only evolutions have the other two.
+        ``'surrogate-asha'``, their default, fits a model to the results of all rungs; the model
+        picks children and promotions, and one in ``sqrt(eta)`` is promoted. ``'dehb'`` has a
+        population on each rung.
     """
 
     fidelity: str | None

@@ -1,1 +1,1 @@
-"""One search from a checked call to its `Result`."""
+"""Runs one search, from a checked call to its `Result`."""

@@ -1,4 +1,4 @@
-"""Which trials' artifacts stay while a search goes on: bounds what big models take on disk."""
+"""Removes artifacts during a search, which bounds the disk space that big models take."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ logger = logging.getLogger(__name__)
 class ArtifactRetention:
     """Removes the artifacts of trials that are not among the best.
 
-    A trial is judged when it has ended, a configuration that runs several times when all of its
-    runs have. What has been removed never comes back: later trials only add better ones. Running
-    and cancelled trials are left alone (Spark may need seconds to end one).
+    A trial is judged when it has ended. A configuration with several runs is judged when all of
+    them have ended. A trial that is removed can't be among the best later, since later trials only
+    add better ones. Running and cancelled trials are left alone (Spark may need seconds to end
+    one).
 
     Parameters
     ----------
     n : int
         Configurations whose artifacts stay, at least 1. With several objectives the whole Pareto
-        front stays, and what follows it up to `n`.
+        front stays, and configurations of the next fronts up to `n` in all.
     objectives : sequence of Objective
         What is optimised.
     run : RunDirectory
-        Where the artifacts lie.
+        Holds the artifacts.
     records : Records
-        What is removed belongs to trials whose records are written.
+        Nothing is removed while a trial's record is not yet written.
     repeats : int
         Runs of every configuration.
     confirm : int
-        How many of the best are run again at the end; so many stay until then.
+        How many of the best are run again at the end; at least this many stay until then.
     """
 
     def __init__(
@@ -60,43 +61,43 @@ class ArtifactRetention:
         self._alive: list[TrialResult] = []
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Take note of a trial that ended, and remove what is not to stay."""
-        # One that reused another's result has nothing of its own.
+        """Add a trial that ended, and remove the artifacts that are no longer among the best."""
+        # A trial that reused another's result has no artifacts of its own.
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._alive.append(result)
         if not earlier and self._records.complete:
             self._remove(max(self._n, self._confirm), final=False)
 
     def finish(self) -> None:
-        """Remove what stayed only until the best were confirmed."""
+        """Remove the artifacts that stayed only until the best were confirmed."""
         if self._records.complete:
             self._remove(self._n, final=True)
 
     def _remove(self, n: int, *, final: bool) -> None:
         groups = grouped_runs(self._alive)
-        open_ones = [] if final else [g for g in groups if len(g) < self._repeats]
+        unfinished = [] if final else [g for g in groups if len(g) < self._repeats]
         done = [group for group in groups if final or len(group) >= self._repeats]
-        # Of a function that returns nothing, no trial is better than another.
+        # If the function returns nothing, no trial is better than another.
         unvalued = [r for g in done for r in g if r.succeeded and r.value is None]
         valued = [c for g in done if (c := configuration_of(g)) is not None]
-        staying = {r.trial.number for g in open_ones for r in g}
+        staying = {r.trial.number for g in unfinished for r in g}
         staying |= {r.trial.number for r in unvalued}
-        staying |= {r.trial.number for c in self._best(valued, n) for r in c.runs}
+        staying |= {r.trial.number for c in self._select_best(valued, n) for r in c.runs}
         for result in self._alive:
             if result.trial.number not in staying:
                 self._run.drop_artifacts(result)
         self._alive = [r for r in self._alive if r.trial.number in staying]
 
-    def _best(self, found: list[Configuration], n: int) -> list[Configuration]:
+    def _select_best(self, found: list[Configuration], n: int) -> list[Configuration]:
         if len(self._objectives) > 1:
-            return self._best_of_several(found, n)
-        # As the result names its best: those confirmed first, of these the highest rung.
+            return self._select_front(found, n)
+        # The order of `Result.best`: most runs first, then the highest rung, then the best value.
         order = sorted(
             found, key=lambda c: (-c.n_ended, -c.rung, self._objectives[0].loss(c.value))
         )
         return order[:n]
 
-    def _best_of_several(self, found: list[Configuration], n: int) -> list[Configuration]:
+    def _select_front(self, found: list[Configuration], n: int) -> list[Configuration]:
         found = [c for c in found if len(c.values) == len(self._objectives)]
         if not found:
             return []

@@ -1,4 +1,4 @@
-"""Who hears of a trial's end, in which order, and what happens when one of them fails."""
+"""Tells the consumers, in a fixed order, that a trial ended; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ logger = logging.getLogger(__name__)
 
 
 class TrialConsumer(Protocol):
-    """Something that hears of every trial that ended."""
+    """Something that is told of every trial that ended."""
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Take in a trial that ended.
+        """Process a trial that ended.
 
         Parameters
         ----------
         result : TrialResult
-            What became of it; of a cancelled one, too.
+            The result; cancelled trials have one, too.
         earlier : bool
-            Whether an earlier process ran and recorded it.
+            Whether an earlier process ran the trial and recorded it.
         """
 
 
 class Consumers:
     """Tells consumers of every trial that ended, one after another.
 
-    The order is that of `run_search`: the trial's warnings (`HostHealth`), its record (`Records`),
-    then what may rely on the record (`ArtifactRetention`), what decides on other trials (`Pruner`,
-    `Limits`), and at last what shows it (`Progress`, `Trackers`).
+    `run_search` sets the order. First come the trial's warnings (`HostHealth`) and its record
+    (`Records`). Then come those that rely on the record (`ArtifactRetention`), those that decide
+    on other trials (`Pruner`, `Limits`), and those that show the trial (`Progress`, `Trackers`).
 
-    An exception of one is logged, once for each consumer, and costs nothing else: the others hear
-    of the trial, and it hears of the next one.
+    If a consumer raises an exception, it is logged, once for each consumer. The other consumers
+    are still told of the trial, and the one that failed is told of the next trial.
 
     Parameters
     ----------
     consumers : sequence of TrialConsumer
-        In the order in which they hear of a trial.
+        In the order in which they are told of a trial.
     """
 
     def __init__(self, consumers: Sequence[TrialConsumer] = ()) -> None:
@@ -49,7 +49,7 @@ class Consumers:
         self._failed: set[int] = set()
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Tell all of them."""
+        """Tell all consumers."""
         for k, consumer in enumerate(self._consumers):
             try:
                 consumer.trial_ended(result, earlier)
@@ -58,6 +58,6 @@ class Consumers:
                     self._failed.add(k)
                     name = type(consumer).__name__
                     logger.warning(
-                        "%s could not take in %s. The search goes on (said once).",
+                        "%s could not process %s. The search goes on (this is logged once).",
                         name, result.trial.id, exc_info=True,
                     )  # fmt: skip

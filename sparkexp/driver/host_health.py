@@ -1,4 +1,4 @@
-"""Hosts and executors on which trials keep failing that succeed elsewhere."""
+"""Finds hosts and executors on which trials fail more often than on others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ __all__ = ["HostHealth"]
 
 logger = logging.getLogger(__name__)
 
-# Failures at a place before it is suspected, and how much more often than elsewhere they come.
+# A host or executor is suspected from so many failures on, if its failure rate is so many times
+# the rate of the others.
 MIN_FAILURES = 3
 MIN_RATIO = 3.0
 ALL = "all hosts"
 
 
 class HostHealth:
-    """Counts failures by executor and by host, and complains once of each that stands out.
+    """Counts failures by executor and by host, and warns once of each that stands out.
 
     An executor is compared with the others of its host, a host with the others of the cluster.
 
@@ -26,10 +27,10 @@ class HostHealth:
     --------
     >>> from sparkexp.trial import Trial
     >>> hosts = HostHealth()
-    >>> def ended(host, state):
-    ...     return hosts.complaints(TrialResult(Trial(0, {}), state, host=host, executor='1'))
+    >>> def end_trial(host, state):
+    ...     return hosts.check(TrialResult(Trial(0, {}), state, host=host, executor='1'))
     >>> for _ in range(4):
-    ...     _ = ended('good', State.SUCCEEDED), ended('bad', State.FAILED)
+    ...     _ = end_trial('good', State.SUCCEEDED), end_trial('bad', State.FAILED)
     >>> hosts.suspects
     {'host bad'}
     """
@@ -41,19 +42,19 @@ class HostHealth:
         self.suspects: set[str] = set()
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Log the trial's warnings, and what there is to say of its place for the first time."""
+        """Log the trial's warnings, and those about its executor and host."""
         if earlier or result.state is State.CANCELLED:
             return
-        for warning in (*result.warnings, *self.complaints(result)):
+        for warning in (*result.warnings, *self.check(result)):
             logger.warning("%s: %s", result.trial.id, warning)
 
-    def complaints(self, result: TrialResult) -> list[str]:
-        """Take note of a result, and return what there is to say of its place for the first time.
+    def check(self, result: TrialResult) -> list[str]:
+        """Count a result, and return a warning if its executor or host newly stands out.
 
         Parameters
         ----------
         result : TrialResult
-            A trial that ended; reused and cancelled ones tell nothing.
+            A trial that ended; reused and cancelled trials are not counted.
         """
         if not result.host or result.reused_from is not None or result.state is State.CANCELLED:
             return []
@@ -73,19 +74,19 @@ class HostHealth:
         return []
 
     def _stands_out(self, place: str, among: str) -> bool:
-        here, here_of, there, there_of = self._counts(place, among)
+        here, here_of, there, there_of = self._count_failures(place, among)
         if here < MIN_FAILURES or there_of < MIN_FAILURES or here_of > 2 * here:
             return False
         return here / here_of >= MIN_RATIO * there / there_of
 
-    def _counts(self, place: str, among: str) -> tuple[int, int, int, int]:
-        """Return the trials that failed and ended at a place, and at the others."""
+    def _count_failures(self, place: str, among: str) -> tuple[int, int, int, int]:
+        """Return how many trials failed and how many ended: at a place, then at the others."""
         here, here_of = self._failed[place], self._ended[place]
         return here, here_of, self._failed[among] - here, self._ended[among] - here_of
 
     def _suspect(self, place: str, named: str, among: str) -> str:
         self.suspects.add(place)
-        here, here_of, there, there_of = self._counts(place, among)
+        here, here_of, there, there_of = self._count_failures(place, among)
         return (
             f"Trials keep failing on {named}: {here} of {here_of}, elsewhere {there} of "
             f"{there_of}. Look at the errors there, or take it out of the cluster."

@@ -1,4 +1,4 @@
-"""Ctrl-C during a search: at once while it waits, a moment later while it keeps books."""
+"""Ctrl-C during a search: it works at once, or after the records are written."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """Takes over SIGINT for the length of a search, in the main thread only.
+    """Handles SIGINT during a search, in the main thread only.
 
     Spark's own handler would cancel every job of the session, other people's too. A second
-    Ctrl-C leaves at once, whatever is going on.
+    Ctrl-C ends the search at once, even inside a shielded block.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Interrupts:
         self._before: Any = None
 
     def __enter__(self) -> Interrupts:
-        # Where it is ignored, as under nohup, it stays ignored.
+        # If SIGINT is ignored, as under nohup, it stays ignored.
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
@@ -39,7 +39,7 @@ class Interrupts:
 
     @contextmanager
     def shield(self) -> Iterator[None]:
-        """Put the first Ctrl-C off until the end of the block."""
+        """Delay the first Ctrl-C until the end of the block."""
         self._shielded = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""When a search ends before its searcher is done."""
+"""The limits that end a search before its searcher is done."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ __all__ = ["Limits"]
 
 @dataclass
 class Limits:
-    """The ends that the user set; without any, a search runs until its searcher is done.
+    """The limits that the user set; without any, a search runs until its searcher is done.
 
     Parameters
     ----------
     objective : Objective
-        What is optimised, the first of several.
+        What is optimised; with several objectives, the first.
     timeout_s : float, optional
-        Seconds from now.
+        Seconds that the search may take from now on.
     max_failures : int, optional
         How many trials may fail; one more failure ends the search.
     target : float, optional
-        A value that is good enough; with repeats, a mean of all of them.
+        A value that is good enough; with repeats, the mean of a configuration must reach it.
     max_trials : int, optional
-        Trials to run at most; reused ones don't count.
+        The largest number of trials to run; trials with a reused result don't count.
     repeats : int
         Runs of a configuration.
 
     Examples
     --------
-    >>> Limits(Objective('accuracy', 'max'), target=0.9).reached() is None
+    >>> Limits(Objective('accuracy', 'max'), target=0.9).stop_reason() is None
     True
     """
 
@@ -58,14 +58,14 @@ class Limits:
         return max(0.0, self._started + self.timeout_s - time.monotonic())
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Take note of a trial that ended."""
+        """Count a trial that ended."""
         self._n_failed += result.state is State.FAILED and result.reused_from is None
         whole = self._runs.add(result)
         if self._good_enough is None and whole is not None and self._is_good_enough(whole):
             self._good_enough = whole
 
-    def reached(self) -> str | None:
-        """Return why the search is to end, if it is."""
+    def stop_reason(self) -> str | None:
+        """Return why the search has to end; None if it goes on."""
         if self.max_failures is not None and self._n_failed > self.max_failures:
             return f"{self._n_failed} trials failed (max_failures={self.max_failures})"
         if self._good_enough is not None:

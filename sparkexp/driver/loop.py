@@ -1,4 +1,4 @@
-"""The search loop: asks the searcher, keeps the engine's slots full, tells what came back."""
+"""The search loop: asks the searcher for trials, keeps the slots full, hands on the results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SearchLoop:
     """One search from its first trial to its last.
 
     A configuration that was evaluated before, or is being evaluated, isn't run again: the
-    searcher is told the earlier value, and the result says whose it is.
+    searcher is told the value of the other trial, and the result names that trial.
 
     Parameters
     ----------
@@ -39,24 +39,24 @@ class SearchLoop:
     engine : Engine
         Runs them.
     run : RunDirectory
-        Where the trials' directories are.
+        Holds the trials' directories.
     consumers : Consumers
-        Hear of every trial that ended, after the searcher.
+        Are told of every trial that ended, after the searcher.
     limits : Limits
         End the search before the searcher is done.
     interrupts : Interrupts
-        Put Ctrl-C off while books are kept.
+        Delay Ctrl-C while results are recorded.
     progress : Progress
         Shows how many trials run.
     trackers : Trackers
-        Hear of every trial that starts.
+        Are told of every trial that starts.
     reuse : bool
         Whether equal configurations share a value.
     recorded : iterable of TrialResult
-        Trials that ended in an earlier process: a trial that is asked again with the same number
-        and parameters gets its recorded result.
+        Trials that ended in an earlier process. If the searcher proposes a trial with the same
+        number and parameters again, it gets the recorded result.
     pruner : Pruner, optional
-        Names running trials that are to be ended.
+        Names the running trials that have to end early.
     """
 
     def __init__(
@@ -99,22 +99,22 @@ class SearchLoop:
         for result in recorded:
             number = result.trial.number
             if number < n_asked and number not in asked_again:
-                self._keep(result, earlier=True)  # the searcher's saved state knows it
+                self._keep(result, earlier=True)  # the searcher's saved state has it
             elif result.state is not State.CANCELLED:
                 self._recorded[number] = result
 
     def run(self) -> str | None:
-        """Run the search and return why it ended before the searcher was done, if it did."""
-        while (stopped := self._limits.reached()) is None:
+        """Run the search; return why it ended early, or None if the searcher is done."""
+        while (stopped := self._limits.stop_reason()) is None:
             self._run.check()
             with self._interrupts.shield():
                 self._fill_slots()
             self._progress.show(min(len(self._running), self._engine.slots))
             if not self._running:
-                return None if self._searcher.done else self._out_of_trials()
+                return None if self._searcher.done else self._explain_end()
             self._prune()
-            self._trackers.look(list(self._running.values()))
-            ended = self._engine.wait(self._patience_s())
+            self._trackers.send_reports(list(self._running.values()))
+            ended = self._engine.wait(self._choose_wait_s())
             with self._interrupts.shield():
                 for result in ended:
                     self._end(result)
@@ -129,30 +129,30 @@ class SearchLoop:
     def cancel(self) -> None:
         """End the running trials and record them as cancelled, unless they ended meanwhile.
 
-        The searcher is not told: a search that is taken up again runs them anew.
+        The searcher is not told of cancelled trials: a resumed search runs them again.
         """
         self._engine.cancel()
         deadline = time.monotonic() + CANCEL_S
         while self._running and (left := deadline - time.monotonic()) > 0:
             for result in self._engine.wait(left):
                 if result.state is State.CANCELLED:
-                    self._cancelled(result)
+                    self._record_cancelled(result)
                 else:
                     self._end(result)
         for trial in list(self._running.values()):
-            self._cancelled(TrialResult(trial, State.CANCELLED, ended=time.time()))
+            self._record_cancelled(TrialResult(trial, State.CANCELLED, ended=time.time()))
 
     def _prune(self, at_once: bool = False) -> None:
-        """End the running trials that are not worth going on."""
+        """End the running trials that the pruner names."""
         if self._pruner is not None:
             for trial in self._pruner.look(list(self._running.values()), at_once=at_once):
                 self._engine.stop(trial)
 
-    def _pruned(self, result: TrialResult) -> TrialResult:
-        """Return the result of a trial that was ended early as such: its last value counts."""
+    def _mark_pruned(self, result: TrialResult) -> TrialResult:
+        """Return a result as PRUNED, with its last value, if the pruner ended the trial."""
         if self._pruner is None or result.state is not State.CANCELLED:
             return result
-        if not self._pruner.has_ended(result.trial):
+        if not self._pruner.has_named(result.trial):
             return result
         return replace(
             result,
@@ -163,14 +163,14 @@ class SearchLoop:
             logdir=self._run.trial_location(result.trial.id, result.attempt),
         )
 
-    def _patience_s(self) -> float:
-        """Return how long to wait for a result before looking at slots and clock again."""
+    def _choose_wait_s(self) -> float:
+        """Return how many seconds to wait for a result before checking slots and time again."""
         left = self._limits.seconds_left()
         return POLL_S if left is None else min(POLL_S, left)
 
     def _fill_slots(self) -> None:
         ahead = 0 if self._searcher.order_matters else self._engine.ahead
-        while len(self._running) < self._engine.slots + ahead and not self._spent():
+        while len(self._running) < self._engine.slots + ahead and not self._is_spent():
             trial = self._searcher.ask()
             if trial is None:
                 return
@@ -179,27 +179,27 @@ class SearchLoop:
             if recorded is not None and recorded.trial == trial:
                 self._tell(recorded)
             elif key in self._evaluated:
-                self._tell(_reused(self._evaluated[key], trial))
+                self._tell(_reuse_result(self._evaluated[key], trial))
             elif key in self._running:
                 self._twins[key].append(trial)
             else:
                 self._running[key] = trial
-                self._engine.submit(self._trackers.submitted(self._informed(trial)))
+                self._engine.submit(self._trackers.announce(self._add_parent(trial)))
 
-    def _informed(self, trial: Trial) -> Trial:
-        """Tell the trial what it is to beat (for its row in the table) or goes on from."""
+    def _add_parent(self, trial: Trial) -> Trial:
+        """Return the trial with its parent's value (for its row in the table) or checkpoints."""
         if trial.parent is None:
             return trial
         if trial.rung is not None:
             return replace(trial, checkpoint=self._directories.get(trial.parent))
         return replace(trial, parent_value=self._values.get(trial.parent))
 
-    def _spent(self) -> bool:
+    def _is_spent(self) -> bool:
         limit = self._limits.max_trials
         return limit is not None and self._n_run + len(self._running) >= limit
 
-    def _out_of_trials(self) -> str | None:
-        return f"max_trials={self._limits.max_trials} were run" if self._spent() else None
+    def _explain_end(self) -> str | None:
+        return f"max_trials={self._limits.max_trials} were run" if self._is_spent() else None
 
     def _key(self, trial: Trial) -> Hashable:
         if not self._reuse:
@@ -207,27 +207,27 @@ class SearchLoop:
         return params_key(trial.arguments), trial.repetition
 
     def _end(self, result: TrialResult) -> None:
-        """Take in a trial that came back, and those that waited for its value."""
+        """Process a trial that ended, and the trials that waited for its value."""
         key = self._key(result.trial)
         del self._running[key]
-        result = self._pruned(result)
+        result = self._mark_pruned(result)
         self._tell(result)
         for twin in self._twins.pop(key, []):
-            self._tell(_reused(result, twin))
+            self._tell(_reuse_result(result, twin))
 
-    def _cancelled(self, result: TrialResult) -> None:
+    def _record_cancelled(self, result: TrialResult) -> None:
         key = self._key(result.trial)
         del self._running[key]
         self._twins.pop(key, None)
         self._keep(result)
 
     def _tell(self, result: TrialResult) -> None:
-        """Let the searcher learn from a trial, then everybody else."""
+        """Tell a result to the searcher, then to the consumers."""
         self._searcher.tell(result)
         self._keep(result)
 
     def _keep(self, result: TrialResult, earlier: bool = False) -> None:
-        """Note what later trials need of this one, and tell the consumers."""
+        """Store what later trials need from this one, and tell the consumers."""
         self._results.append(result)
         self._values[result.trial.id] = result.value
         if result.trial.rung is not None and result.succeeded:
@@ -236,13 +236,13 @@ class SearchLoop:
             self._directories[result.trial.id] = directory
         if result.reused_from is None and result.state is not State.CANCELLED:
             self._n_run += 1
-            if result.logdir:  # else it was lost with its executor, which says nothing of it
+            if result.logdir:  # else it was lost with its executor, whatever its configuration
                 self._evaluated.setdefault(self._key(result.trial), result)
         self._consumers.trial_ended(result, earlier)
 
 
-def _reused(result: TrialResult, trial: Trial) -> TrialResult:
-    """Return the result of a trial whose configuration another one evaluated."""
+def _reuse_result(result: TrialResult, trial: Trial) -> TrialResult:
+    """Return the result for a trial whose configuration another trial evaluated."""
     return replace(
         result,
         trial=trial,

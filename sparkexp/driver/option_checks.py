@@ -1,4 +1,4 @@
-"""The rules that options have to satisfy: each takes a name and a value, and returns the value."""
+"""Checks of options: each takes a name and a value, and returns the value or raises."""
 
 from __future__ import annotations
 
@@ -13,84 +13,84 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.tracking import Tracker
 
 __all__ = [
-    "anything",
-    "checked_engine",
-    "checked_files",
-    "checked_gpus",
-    "checked_keep",
-    "checked_metric",
-    "checked_prune",
-    "checked_trackers",
-    "choice",
-    "number",
-    "optional",
-    "seconds",
-    "switch",
-    "text",
-    "whole",
+    "accept_any",
+    "allow_none",
+    "check_bool",
+    "check_engine",
+    "check_files",
+    "check_gpus",
+    "check_keep",
+    "check_metric",
+    "check_number",
+    "check_prune",
+    "check_seconds",
+    "check_text",
+    "check_trackers",
+    "require_choice",
+    "require_int",
 ]
 
 Check = Callable[[str, Any], Any]
 
 
-def optional(check: Check) -> Check:
-    """Return the check that lets None pass as well."""
+def allow_none(check: Check) -> Check:
+    """Return a check that also accepts None."""
     return lambda name, value: None if value is None else check(name, value)
 
 
-def whole(at_least: int) -> Check:
-    """Return the check of a whole number."""
+def require_int(at_least: int) -> Check:
+    """Return a check that a value is a whole number of at least `at_least`."""
     return lambda name, value: as_int(name, value, at_least=at_least)
 
 
-def choice(literal: Any) -> Check:
-    """Return the check of a `Literal`: one of its values."""
+def require_choice(literal: Any) -> Check:
+    """Return a check that a value is one of those of a `Literal`."""
     known = get_args(literal)
-    return lambda name, value: _one_of(name, value, known)
+    return lambda name, value: _check_choice(name, value, known)
 
 
-def anything(name: str, value: object) -> object:
-    """Let everything pass: it is checked where it is used."""
+def accept_any(name: str, value: object) -> object:
+    """Accept any value: it is checked where it is used."""
     return value
 
 
-def seconds(name: str, value: object) -> float:
-    """Check a number above 0."""
+def check_seconds(name: str, value: object) -> float:
+    """Check that a value is a number above 0."""
     return as_float(name, value, low=0, above=True)
 
 
-def number(name: str, value: object) -> float:
-    """Check a number."""
+def check_number(name: str, value: object) -> float:
+    """Check that a value is a number."""
     return as_float(name, value)
 
 
-def switch(name: str, value: object) -> object:
-    """Check True or False."""
-    return _one_of(name, value, (True, False))
+def check_bool(name: str, value: object) -> object:
+    """Check that a value is True or False."""
+    return _check_choice(name, value, (True, False))
 
 
-def text(name: str, value: object) -> str:
-    """Check a text that isn't empty."""
+def check_text(name: str, value: object) -> str:
+    """Check that a value is a text that isn't empty."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgumentError(f"{name} must be a text that isn't empty, got {value!r}.")
     return value
 
 
-def checked_metric(name: str, value: Any) -> str | Sequence[str]:
-    """Check one metric, or several that differ."""
+def check_metric(name: str, value: Any) -> str | Sequence[str]:
+    """Check that a value is one metric, or a list of several different ones."""
     if isinstance(value, (list, tuple)) and len(value) > 1 and _differ(value):
         for each in value:
-            text(name, each)
+            check_text(name, each)
         return value
     if isinstance(value, (list, tuple)):
         raise InvalidArgumentError(
             f"{name} must be a text, or a list of at least two different ones, got {value!r}."
         )
-    return text(name, value)
+    return check_text(name, value)
 
 
-def checked_gpus(name: str, value: object) -> float:
-    """Check an amount of GPUs that Spark can give a task."""
+def check_gpus(name: str, value: object) -> float:
+    """Check that a value is an amount of GPUs that Spark can give a task."""
     amount = as_float(name, value, low=0, above=True)
     if amount > 0.5 and amount != int(amount):
         raise InvalidArgumentError(
@@ -100,13 +100,13 @@ def checked_gpus(name: str, value: object) -> float:
     return amount
 
 
-def checked_engine(name: str, value: object) -> object:
-    """Check the name of an engine, or an engine."""
+def check_engine(name: str, value: object) -> object:
+    """Check that a value is an engine or the name of one."""
     if isinstance(value, Engine) or value in ("spark", "inline"):
         return value
     if isinstance(value, type) and issubclass(value, Engine):
         raise InvalidArgumentError(
-            f"{name} must be handed over as an instance, got the class {value.__name__}. Write "
+            f"{name} must be an instance, got the class {value.__name__}. Write "
             f"{name}={value.__name__}()."
         )
     raise InvalidArgumentError(
@@ -115,14 +115,14 @@ def checked_engine(name: str, value: object) -> object:
     )
 
 
-def checked_prune(name: str, value: object) -> object:
-    """Check a pruning rule, its name or its settings."""
+def check_prune(name: str, value: object) -> object:
+    """Check that a value is a pruning rule, or the name or the settings of one."""
     as_rule(value)
     return value
 
 
-def checked_trackers(name: str, value: object) -> Sequence[str | Tracker]:
-    """Check names and instances of trackers."""
+def check_trackers(name: str, value: object) -> Sequence[str | Tracker]:
+    """Check that a value is a list of trackers and names of trackers."""
     if isinstance(value, (list, tuple)) and all(
         isinstance(each, Tracker) or each == "tensorboard" for each in value
     ):
@@ -133,8 +133,8 @@ def checked_trackers(name: str, value: object) -> Sequence[str | Tracker]:
     )
 
 
-def checked_keep(name: str, value: object) -> str | int:
-    """Check of how many trials the artifacts stay."""
+def check_keep(name: str, value: object) -> str | int:
+    """Check that a value says how many trials keep their artifacts."""
     if not isinstance(value, str):
         return as_int(name, value, at_least=1)
     if value not in ("all", "best"):
@@ -145,8 +145,8 @@ def checked_keep(name: str, value: object) -> str | int:
     return value
 
 
-def checked_files(name: str, value: object) -> Sequence[str]:
-    """Check files of code."""
+def check_files(name: str, value: object) -> Sequence[str]:
+    """Check that a value is a list of existing files of code."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidArgumentError(
             f"{name} must be a list of files, got {value!r}. Write {name}=['helpers.py']."
@@ -164,7 +164,7 @@ def _differ(values: Sequence[object]) -> bool:
     return all(value not in values[:k] for k, value in enumerate(values))
 
 
-def _one_of(name: str, value: object, known: tuple[object, ...]) -> object:
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> object:
     if value not in known:
         listed = " or ".join(map(repr, known))
         raise InvalidArgumentError(f"{name} must be {listed}, got {value!r}.")

@@ -1,4 +1,4 @@
-"""What is written once about an option: its default, its rule, its words, and who takes it."""
+"""A row of the table of options: default, check, description, and which calls take it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Row", "option", "option_text", "rows_of"]
+__all__ = ["Row", "format_options", "option", "rows_of"]
 
-# Takes the name and the value of an option; returns the value as Python's own, or refuses it.
+# Takes the name and the value of an option; returns the value as a Python type, or raises.
 Check = Callable[[str, Any], Any]
-# A docstring's lines of 99 columns, in a function and below a name.
+# Lines of a docstring have 99 columns, less the indents of a function and of a description.
 TEXT_COLUMNS = 91
 
 
 @dataclass(frozen=True)
 class Row:
-    """An option, as the table has it.
+    """An option: a row of the table.
 
     Parameters
     ----------
@@ -31,19 +31,19 @@ class Row:
     check : Callable
         Takes name and value, and returns the value or raises `InvalidArgumentError`.
     kind : str
-        Its type in words, as a docstring has it.
+        Its type in words, as docstrings show it.
     sentence : str
         What it does, in one sentence: for docstrings, the command line and the README.
     more : str
-        What docstrings say beside.
+        Further sentences, for docstrings only.
     recorded : bool
-        Whether a resumed search takes it over from the run's record.
+        Whether a resumed search reads it from the run's record.
     resumed : bool
-        Whether `resume` takes it; the others say how a search begins.
+        Whether `resume` takes it; the other options say how a search begins.
     default_words : str
-        The default in the README, where the value says too little.
+        The default in the README, in words, where the value alone is not clear.
     page : str
-        The document that says more.
+        The page of the documentation that explains it.
     """
 
     name: str
@@ -60,20 +60,20 @@ class Row:
 
     @property
     def shown_default(self) -> str:
-        """The default as it is written; empty where it says nothing."""
+        """The default as source text; empty for None and an empty tuple."""
         return "" if self.default is None or self.default == () else repr(self.default)
 
 
 def option(
-    default: object, kind: str, check: Check, sentence: str, more: str = "", **is_: Any
+    default: object, kind: str, check: Check, sentence: str, more: str = "", **properties: Any
 ) -> Any:
     """Return the field of a dataclass that is an option; see `Row` for the parameters."""
-    words = {"kind": kind, "check": check, "sentence": sentence, "more": more, **is_}
+    words = {"kind": kind, "check": check, "sentence": sentence, "more": more, **properties}
     return dataclasses.field(default=default, metadata=words)
 
 
 def rows_of(table: type[Any]) -> dict[str, Row]:
-    """Return the rows of a dataclass whose fields are options, by name and in their order.
+    """Return the rows of a dataclass whose fields are options, by name, in order.
 
     Examples
     --------
@@ -89,16 +89,16 @@ def rows_of(table: type[Any]) -> dict[str, Row]:
     }
 
 
-def option_text(rows: Iterable[Row]) -> str:
-    """Return what a docstring says about options, in the form of numpydoc."""
-    return "\n".join(f"{row.name} : {_kind(row)}\n{_paragraph(row)}" for row in rows)
+def format_options(rows: Iterable[Row]) -> str:
+    """Return the lines that describe options in a docstring, in the form of numpydoc."""
+    return "\n".join(f"{row.name} : {_format_kind(row)}\n{_format_paragraph(row)}" for row in rows)
 
 
-def _kind(row: Row) -> str:
+def _format_kind(row: Row) -> str:
     return f"{row.kind}, {f'default {row.shown_default}' if row.shown_default else 'optional'}"
 
 
-def _paragraph(row: Row) -> str:
+def _format_paragraph(row: Row) -> str:
     return textwrap.fill(
         f"{row.sentence} {row.more}".rstrip(),
         TEXT_COLUMNS + 4,

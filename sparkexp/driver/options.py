@@ -1,4 +1,4 @@
-"""The table of options: what all searches take by keyword, and what follows from it."""
+"""The table of options: the keywords that all searches take, and what is derived from them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sparkexp.driver.option_checks import (
-    anything,
-    checked_engine,
-    checked_files,
-    checked_gpus,
-    checked_keep,
-    checked_metric,
-    checked_prune,
-    checked_trackers,
-    choice,
-    number,
-    optional,
-    seconds,
-    switch,
-    text,
-    whole,
+    accept_any,
+    allow_none,
+    check_bool,
+    check_engine,
+    check_files,
+    check_gpus,
+    check_keep,
+    check_metric,
+    check_number,
+    check_prune,
+    check_seconds,
+    check_text,
+    check_trackers,
+    require_choice,
+    require_int,
 )
 from sparkexp.driver.option_row import Row, option, rows_of
-from sparkexp.driver.pruning_rule import PruningRule, recorded_rule
-from sparkexp.driver.unknown_option import unknown_option
+from sparkexp.driver.pruning_rule import PruningRule, rule_to_json
+from sparkexp.driver.unknown_option import describe_unknown_option
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.search.repeating import affordable
@@ -43,14 +43,14 @@ EngineName = Literal["spark", "inline"]
 class Options:
     """The options of a search, checked; each field is a row of the table.
 
-    After a change here, ``python -m docs.write_options`` writes the signatures of the calls and
-    the README's table anew.
+    After a change here, run ``python -m docs.write_options``: it updates the signatures of the
+    calls and the README's table.
     """
 
     metric: str | Sequence[str] | None = option(
         None,
         "str or list of str",
-        optional(checked_metric),
+        allow_none(check_metric),
         "Where the train function returns a dict: the entry to optimise, or a list of several, "
         "with a direction for each.",
         "With several, the best trials are ``result.front``.",
@@ -59,7 +59,7 @@ class Options:
     name: str | None = option(
         None,
         "str",
-        optional(text),
+        allow_none(check_text),
         "Name of the run.",
         "By default that of the train function.",
         resumed=False,
@@ -68,7 +68,7 @@ class Options:
     logdir: str | os.PathLike[str] | None = option(
         None,
         "str or path",
-        anything,
+        accept_any,
         "Directory of the run: a path under which all executors see the same directory, or a URL "
         "such as ``s3://bucket/run`` or ``hdfs://namenode:8020/run``.",
         "By default ``sparkexp-runs/<name>-<date>-<time>-<id>`` below the working directory.",
@@ -79,7 +79,7 @@ class Options:
     parallelism: int | None = option(
         None,
         "int",
-        optional(whole(1)),
+        allow_none(require_int(1)),
         "Trials at the same time, at least 1.",
         "By default as many as the executors can run, also when executors come or go meanwhile.",
         recorded=True,
@@ -88,29 +88,29 @@ class Options:
     trial_timeout: float | None = option(
         None,
         "float",
-        optional(seconds),
-        "Seconds that a trial may run; then it is killed, with all that it started, and has "
-        "FAILED.",
+        allow_none(check_seconds),
+        "Seconds that a trial may run; then it is killed, with all processes that it started, and "
+        "its state is FAILED.",
         recorded=True,
     )
     timeout: float | None = option(
         None,
         "float",
-        optional(seconds),
+        allow_none(check_seconds),
         "Seconds for the whole search; then the running trials are ended, and the result so far "
         "is returned.",
     )
     max_failures: int | None = option(
         None,
         "int",
-        optional(whole(0)),
+        allow_none(require_int(0)),
         "How many trials may fail; one more failure ends the search.",
         recorded=True,
     )
     target: float | None = option(
         None,
         "float",
-        optional(number),
+        allow_none(check_number),
         "A value that is good enough: the search ends when a trial reaches it, or with `repeats` "
         "when the mean of a configuration does.",
         recorded=True,
@@ -118,14 +118,14 @@ class Options:
     max_trials: int | None = option(
         None,
         "int",
-        optional(whole(1)),
+        allow_none(require_int(1)),
         "The largest number of trials to run.",
         recorded=True,
     )
     max_retries: int = option(
         2,
         "int",
-        whole(0),
+        require_int(0),
         "How often a trial is run again after its executor was lost.",
         "A trial that fails in the train function itself is never run again.",
         recorded=True,
@@ -133,7 +133,7 @@ class Options:
     cpus_per_trial: int | None = option(
         None,
         "int",
-        optional(whole(1)),
+        allow_none(require_int(1)),
         "Cores of a trial, by default ``spark.task.cpus``.",
         recorded=True,
         default_words="the session's",
@@ -141,7 +141,7 @@ class Options:
     gpus_per_trial: float | None = option(
         None,
         "float",
-        optional(checked_gpus),
+        allow_none(check_gpus),
         "GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default "
         "``spark.task.resource.gpu.amount``.",
         recorded=True,
@@ -150,7 +150,7 @@ class Options:
     limit_threads: bool = option(
         True,
         "bool",
-        switch,
+        check_bool,
         "Whether TensorFlow and OpenMP get only as many threads as the trial has cores.",
         "False leaves them to their own defaults, which take all cores of the machine.",
         recorded=True,
@@ -158,7 +158,7 @@ class Options:
     where: Where | None = option(
         None,
         "Callable",
-        anything,
+        accept_any,
         "Takes a configuration as a dict and tells whether it may be tried, such as "
         "``lambda p: p['low'] < p['high']``.",
         "A grid leaves out the others. A search that has a constraint is resumed with the same "
@@ -167,25 +167,25 @@ class Options:
     data: object = option(
         None,
         "object",
-        anything,
-        "What every trial needs: it becomes the first argument of the train function, with one "
-        "copy for all trials on a host.",
+        accept_any,
+        "Data for every trial: it becomes the first argument of the train function, with one copy "
+        "for all trials on a host.",
         "Arrays, a pandas or Spark DataFrame, or any object that can be pickled. Arrays are "
-        "mapped into memory; what a trial changes in them, no other trial sees.",
+        "mapped into memory; other trials don't see what a trial changes in them.",
     )
     engine: EngineName | Engine = option(
         "spark",
         "{'spark', 'inline'} or Engine",
-        checked_engine,
+        check_engine,
         "Where trials run: ``'inline'`` runs them one after another in this process, for "
         "debugging.",
-        "The session may be None then. An instance of a class below `sparkexp.engine.Engine` runs "
-        "them its own way.",
+        "The session may then be None. An instance of a subclass of `sparkexp.engine.Engine` runs "
+        "them in its own way.",
     )
     isolation: Isolation = option(
         "fork",
         "{'fork', 'spawn', 'none'}",
-        choice(Isolation),
+        require_choice(Isolation),
         "The process of a trial: ``'fork'`` forks it from a worker that has the heavy modules "
         "loaded, ``'spawn'`` starts it anew (for what can't be forked), ``'none'`` runs the trial "
         "in the worker itself (for debugging).",
@@ -194,19 +194,22 @@ class Options:
     py_files: Sequence[str] = option(
         (),
         "sequence of str",
-        checked_files,
+        check_files,
         "Further ``.py``, ``.zip`` or ``.egg`` files that the train function imports.",
         "The modules that the function itself imports are found without this.",
     )
     progress: bool = option(
-        True, "bool", switch, "Whether to show the plan before the search and the progress in it."
+        True,
+        "bool",
+        check_bool,
+        "Whether to show the plan before the search and the progress in it.",
     )
     dry_run: bool = option(
         False,
         "bool",
-        switch,
-        "Whether only to show the plan, and to try on one executor whether the train function "
-        "arrives there and finds its modules.",
+        check_bool,
+        "Whether only to show the plan, and to check on one executor that the train function can "
+        "be loaded with its modules.",
         "It is not called, and nothing is left on disk. The result has one trial, whose "
         "``output`` names the modules and their versions.",
         resumed=False,
@@ -214,14 +217,14 @@ class Options:
     initial: Sequence[Mapping[str, Any]] = option(
         (),
         "list of dict",
-        anything,
+        accept_any,
         "Configurations that are tried first, such as the one in use.",
         resumed=False,
     )
     warm_start: Any = option(
         None,
         "Result or path",
-        anything,
+        accept_any,
         "An earlier search, or its log directory: its trials in this space are told to the "
         "searcher without being run again.",
         "Evolutions and Optuna's samplers learn from them; random, Sobol and grid search do not, "
@@ -231,7 +234,7 @@ class Options:
     repeats: int = option(
         1,
         "int",
-        whole(1),
+        require_int(1),
         "Runs of every configuration, for noisy objectives: the searcher is told their mean.",
         "The runs have different seeds if the train function has an argument ``seed``.",
         resumed=False,
@@ -239,7 +242,7 @@ class Options:
     confirm: int = option(
         0,
         "int",
-        whole(0),
+        require_int(0),
         "How many of the best configurations are run ``repeats`` times more at the end, with "
         "other seeds.",
         "`Result.best` is then the one of them with the best mean of all its runs.",
@@ -248,12 +251,12 @@ class Options:
     prune: str | Mapping[str, int] | PruningRule | None = option(
         None,
         "{'median'}, dict or PruningRule",
-        checked_prune,
+        check_prune,
         "Which trials are ended early: with ``'median'`` those whose `report` curve is worse than "
         "the curves of others.",
         "That is: a trial whose best value so far is worse than the median of the means so far "
         "of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded, and after 3 "
-        "reports of its own; ``{'min_trials': 5, 'warmup': 3}`` says other numbers. Its state is "
+        "reports of its own; ``{'min_trials': 5, 'warmup': 3}`` sets other numbers. Its state is "
         "then PRUNED, and the last value that it reported counts. The train function has to "
         "report `metric`, or one metric only.",
         recorded=True,
@@ -262,36 +265,36 @@ class Options:
     keep: str | int = option(
         "all",
         "{'all', 'best'} or int",
-        checked_keep,
-        "Whose artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the "
-        "best one, or of so many of the best.",
-        "With several objectives, those of the Pareto front stay at least. The artifacts of other "
-        "trials are removed when better ones have ended.",
+        check_keep,
+        "Which artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the "
+        "best one, or of this many of the best.",
+        "With several objectives, at least those of the Pareto front stay. The artifacts of other "
+        "trials are removed when better trials have ended.",
         recorded=True,
     )
 
     trackers: Sequence[str | Tracker] = option(
         ("tensorboard",),
         "list of {'tensorboard'} and Tracker",
-        checked_trackers,
-        "Who follows the search: TensorBoard by its name, instances of trackers of your own, or "
-        "several of them.",
-        "An empty list is nobody; the run's records are kept all the same.",
+        check_trackers,
+        "The trackers that follow the search: TensorBoard by its name, instances of trackers of "
+        "your own, or several of them.",
+        "With an empty list there are none; the run's records are kept all the same.",
         default_words="`['tensorboard']`",
         page="docs/extending.md",
     )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a resumed search takes over, as a dict that `json` can write."""
+        """Return the options that a resumed search reads, as a dict that `json` can write."""
         record = {name: getattr(self, name) for name, row in ROWS.items() if row.recorded}
         if self.more_metrics:
             record["metric"] = list(self.metrics)
-        record["prune"] = recorded_rule(self.prune)
+        record["prune"] = rule_to_json(self.prune)
         return record
 
     @classmethod
     def check(cls, given: Mapping[str, Any]) -> Options:
-        """Return the options.
+        """Check the given options, and return all of them.
 
         Raises
         ------
@@ -300,46 +303,46 @@ class Options:
         """
         for name in given:
             if name not in ROWS:
-                raise InvalidArgumentError(unknown_option(name, ROWS))
+                raise InvalidArgumentError(describe_unknown_option(name, ROWS))
         options = cls(**{name: ROWS[name].check(name, value) for name, value in given.items()})
         if options.more_metrics:
             options._check_several()
         return options
 
     def _check_several(self) -> None:
-        """Refuse what goes with one metric only."""
+        """Refuse the options that work with one metric only."""
         if self.target is not None:
             raise InvalidArgumentError(
-                "target goes with one metric: with several, no trial is simply good enough. Leave "
+                "target goes with one metric: with several, no single value is good enough. Leave "
                 "it out."
             )
         if self.prune is not None:
             raise InvalidArgumentError(
-                "prune goes with one metric: with several, no trial is simply worse. Leave it out."
+                "prune goes with one metric: with several, no single curve decides. Leave it out."
             )
 
     @property
     def n_kept(self) -> int | None:
-        """Of how many trials the artifacts stay; None for all."""
+        """How many trials keep their artifacts; None for all."""
         return None if self.keep == "all" else 1 if self.keep == "best" else int(self.keep)
 
     @property
     def n_configurations(self) -> int | None:
-        """How many configurations `max_trials` suffices for, at least 1; None without a limit."""
+        """How many configurations `max_trials` allows, at least 1; None without a limit."""
         if self.max_trials is None:
             return None
         return affordable(self.max_trials, self.repeats, self.confirm)
 
     @property
     def first_metric(self) -> str | None:
-        """The metric, the first of several."""
+        """The metric; the first one if there are several."""
         if self.metric is None or isinstance(self.metric, str):
             return self.metric
         return self.metric[0]
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of the objectives; none where the only one has none."""
+        """The names of the objectives; empty if the only objective has no name."""
         return () if self.first_metric is None else (self.first_metric, *self.more_metrics)
 
     @property
@@ -350,11 +353,11 @@ class Options:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether there is one slot for sure."""
+        """Whether trials surely run one at a time."""
         return self.engine == "inline" or self.parallelism == 1
 
     def resolve_logdir(self) -> str | None:
-        """Return the log directory, an absolute path or a URL; None where it was left out.
+        """Return the log directory as an absolute path or a URL; None if it was left out.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What is shown before the first trial."""
+"""The plan that is shown before the first trial."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import shlex
 from sparkexp.engine import Engine
 from sparkexp.search.spec import Search
 
-__all__ = ["plan_text"]
+__all__ = ["format_plan"]
 
 
-def plan_text(
-    name: str, search: Search, engine: Engine, place: str, max_trials: int | None = None
+def format_plan(
+    name: str, search: Search, engine: Engine, location: str, max_trials: int | None = None
 ) -> str:
     """Return the plan of a search: what runs where, in how many waves, and how to watch it."""
     searcher, slots = search.searcher, engine.slots
@@ -25,24 +25,28 @@ def plan_text(
         (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
     ]
     rows += searcher.plan_rows()
-    waves = "" if n_trials is None else f": {_counted(_waves(search, n_trials, slots), 'wave')}"
+    waves = (
+        ""
+        if n_trials is None
+        else f": {_format_count(_count_waves(search, n_trials, slots), 'wave')}"
+    )
     rows.append(("slots", f"{slots} in {engine.where}{waves}"))
-    rows.append(("log directory", place))
-    rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(place)}"))
+    rows.append(("log directory", location))
+    rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(location)}"))
     width = max(len(key) for key, _ in rows)
-    lines = [f"{search.inner.name} search {name!r}: {_counted(n_trials, 'trial')}"]
+    lines = [f"{search.inner.name} search {name!r}: {_format_count(n_trials, 'trial')}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
     lines += [f"  note: {note}" for note in (*search.notes, *engine.notes)]
     return "\n".join(lines)
 
 
-def _counted(n: int | None, noun: str) -> str:
+def _format_count(n: int | None, noun: str) -> str:
     return f"{'any number of' if n is None else n} {noun}{'' if n == 1 else 's'}"
 
 
-def _waves(search: Search, n_trials: int, slots: int) -> int:
-    """Return how often the slots are filled, if all trials take the same time."""
+def _count_waves(search: Search, n_trials: int, slots: int) -> int:
+    """Return how often the slots are filled if all trials take the same time."""
     waits = search.generations is not None and not search.searcher.order_matters
     n_parts = (search.generations or 0) + 1 if waits else 1
     return n_parts * math.ceil(n_trials / n_parts / slots)

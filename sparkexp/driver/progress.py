@@ -1,4 +1,4 @@
-"""What a search shows in a terminal: the plan, then how far it is."""
+"""Shows the plan of a search, then its progress, in a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Progress"]
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 10.0
-# Up to so many trials each gets a line of its own where there is no terminal.
+# Without a terminal, each trial gets its own line if there are at most this many.
 EVERY_TRIAL_UP_TO = 30
 
 
@@ -29,9 +29,9 @@ class Progress:
     Parameters
     ----------
     n_trials : int, optional
-        Trials of the whole search, at most.
+        The largest number of trials of the whole search.
     objectives : sequence of Objective
-        The objectives.
+        What is optimised.
     enabled : bool
         False shows nothing.
     stream : TextIO, optional
@@ -57,13 +57,13 @@ class Progress:
         self._n_pruned = 0
         self._last_line = float("-inf")
 
-    def plan(self, text: str) -> None:
+    def show_plan(self, text: str) -> None:
         """Show the plan before the first trial."""
         if self._enabled:
             self._write(text.rstrip())
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Take in a trial that ended, to be shown with the next `show`."""
+        """Count a trial that ended; the next `show` shows it."""
         if not self._enabled:
             return
         self._n_new += 1
@@ -89,12 +89,12 @@ class Progress:
                 self._update_bar(new, n_running)
             except (OSError, ValueError) as error:
                 self._go_quiet(error)
-        elif new and self._line_is_due(n_running):
+        elif new and self._is_line_due(n_running):
             self._last_line = time.monotonic()
-            self._write(self._line(n_running))
+            self._write(self._format_line(n_running))
 
     def close(self) -> None:
-        """Leave the last state on the screen and release the line."""
+        """Close the progress bar; its last state stays on the screen."""
         if self._bar is not None:
             try:
                 self._bar.close()
@@ -103,7 +103,7 @@ class Progress:
             self._bar = None
 
     def _write(self, text: str) -> None:
-        """Write a line above the bar; a console that is gone doesn't end the search."""
+        """Write a line above the bar; a closed console doesn't end the search."""
         stream = self._stream
         assert stream is not None
         encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -126,49 +126,51 @@ class Progress:
             return
         self._n_failed += 1
         if self._n_failed == 1 and result.error:
-            # The first one is often the reason of all others: nobody should have to wait for it.
+            # All failures often have the same reason, so the first one is shown at once.
             self._write(f"{result.trial.id} failed: {result.reason}")
 
     def _update_bar(self, n_new: int, n_running: int) -> None:
         bar = self._bar = self._bar or tqdm(
             total=self._n_trials, file=self._stream, unit="trial", dynamic_ncols=True
         )
-        bar.set_postfix_str(self._state(n_running), refresh=False)
+        bar.set_postfix_str(self._format_state(n_running), refresh=False)
         bar.update(n_new)
         bar.refresh()
 
-    def _line_is_due(self, n_running: int) -> bool:
+    def _is_line_due(self, n_running: int) -> bool:
         if self._n_trials is not None and self._n_trials <= EVERY_TRIAL_UP_TO:
             return True
         return n_running == 0 or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
 
-    def _line(self, n_running: int) -> str:
+    def _format_line(self, n_running: int) -> str:
         total = "" if self._n_trials is None else f" of {self._n_trials}"
-        return f"{self._n_shown}{total} trials done, {self._state(n_running)}"
+        return f"{self._n_shown}{total} trials done, {self._format_state(n_running)}"
 
-    def _state(self, n_running: int) -> str:
+    def _format_state(self, n_running: int) -> str:
         parts = [f"{n_running} running", f"{self._n_failed} failed"]
         if self._n_pruned:
             parts.append(f"{self._n_pruned} pruned")
         for standings in self._standings:
             if standings.best is not None and standings.value is not None:
-                parts.append(self._best(standings.objective, standings.value, standings.best))
+                parts.append(
+                    self._format_best(standings.objective, standings.value, standings.best)
+                )
         return ", ".join(parts)
 
-    def _best(self, objective: Objective, value: float, best: Configuration) -> str:
+    def _format_best(self, objective: Objective, value: float, best: Configuration) -> str:
         if len(self._objectives) > 1:  # no configuration is the best in all of them
             return f"best {objective.label} {value:.4g}"
         runs = f" in {best.n_ended} runs" * (best.n_ended > 1)
-        params = ", ".join(f"{k}={_short(v)}" for k, v in best.runs[0].trial.params.items())
+        params = ", ".join(f"{k}={_format_value(v)}" for k, v in best.runs[0].trial.params.items())
         return f"best {value:.4g}{runs} ({params})"
 
 
-def _short(value: int | float | str | bool) -> str:
+def _format_value(value: int | float | str | bool) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _is_live(stream: TextIO | None) -> bool:
-    """Tell whether a line can be overwritten: in a terminal, and in a notebook's output."""
+    """Tell whether a line can be overwritten, as in a terminal or a notebook."""
     return (
         stream is not None and stream.isatty() or type(stream).__module__.startswith("ipykernel")
     )

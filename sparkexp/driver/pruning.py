@@ -1,4 +1,4 @@
-"""Looks at the curves of running trials, and ends those that a rule says are to be ended."""
+"""Reads the curves of running trials, and finds those that a rule wants to end early."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["Pruner"]
 
 logger = logging.getLogger(__name__)
 
-# Whatever the number of running trials, looking at their files takes this share of a second.
+# Reading curves takes at most about this share of the time, however many trials run.
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_PER_LOOK = 0.02
 
 
 class Pruner:
-    """Looks at the curves of running trials and says which are to be ended.
+    """Reads the curves of running trials, and names those that a rule wants to end.
 
     Parameters
     ----------
     rule : PruningRule
-        Decides.
+        Decides which trials end.
     objective : Objective
         What is optimised.
     run : RunDirectory
-        Where the trials' curves are.
+        Holds the trials' curves.
     """
 
     def __init__(self, rule: PruningRule, objective: Objective, run: RunDirectory) -> None:
@@ -47,7 +47,7 @@ class Pruner:
         self._turn = 0
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Take in a trial that has ended."""
+        """Add the curve of a trial that succeeded to those that others are compared with."""
         number = result.trial.number
         self._curves.pop(number, None)
         if result.state is State.SUCCEEDED and result.reused_from is None:
@@ -57,17 +57,17 @@ class Pruner:
                 self._others.append(curve)
 
     def look(self, running: Sequence[Trial], *, at_once: bool = False) -> list[Trial]:
-        """Return running trials that are to be ended, each once.
+        """Return the running trials that have to end, each once.
 
-        It takes the same time for any number of trials: what there is no time for is looked at
-        the next time.
+        A call takes a limited time, however many trials run. The next call goes on with the
+        trials that this one had no time for.
 
         Parameters
         ----------
         running : sequence of Trial
             The trials that run.
         at_once : bool
-            Whether to look although it has just been done.
+            Whether to look even if the last look was a moment ago.
         """
         now = time.monotonic()
         if not running or (now < self._next_look and not at_once):
@@ -76,7 +76,7 @@ class Pruner:
         found = []
         for k in range(len(running)):
             trial = running[(self._turn + k) % len(running)]
-            if self._is_to_end(trial.number):
+            if self._should_end(trial.number):
                 self._ended.add(trial.number)
                 found.append(trial)
             if time.monotonic() - now > SECONDS_PER_LOOK:
@@ -84,16 +84,16 @@ class Pruner:
                 break
         return found
 
-    def has_ended(self, trial: Trial) -> bool:
+    def has_named(self, trial: Trial) -> bool:
         """Tell whether `look` has named this trial."""
         return trial.number in self._ended
 
     def last_value(self, trial: Trial) -> float | None:
-        """Return what a running trial has reported last."""
+        """Return the last value that a running trial reported; None if there is none."""
         curve = self._curves.get(trial.number)
         return curve.values[-1] if curve and curve.points else None
 
-    def _is_to_end(self, number: int) -> bool:
+    def _should_end(self, number: int) -> bool:
         if number in self._ended:
             return False
         try:
@@ -104,14 +104,14 @@ class Pruner:
             return False
         self._seen[number] = changed
         curve = self._curves[number] = self._read(number)
-        return self._ask(curve) if curve.points else False
+        return self._ask_rule(curve) if curve.points else False
 
-    def _ask(self, curve: Curve) -> bool:
+    def _ask_rule(self, curve: Curve) -> bool:
         if self._rule is None:
             return False
         try:
             return self._rule.should_prune(curve, self._others, self._objective)
-        except Exception:  # the user's code: it must not cost the search
+        except Exception:  # an error of the user's rule must not end the search
             logger.warning(
                 "%r has raised an error: the search goes on without pruning.", self._rule,
                 exc_info=True,

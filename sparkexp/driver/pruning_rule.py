@@ -1,4 +1,4 @@
-"""Rules that say from curves which running trials are not worth going on."""
+"""Rules that decide from the trials' curves which running trials end early."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sparkexp.context.curve import Point
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 
-__all__ = ["Curve", "MedianRule", "PruningRule", "as_rule", "recorded_rule", "resumed_rule"]
+__all__ = ["Curve", "MedianRule", "PruningRule", "as_rule", "rule_to_json", "drop_own_rule"]
 
-# The key by which a record names a rule that it can't hold.
+# The key of the class name in a record, for a rule that the record can't hold.
 OWN_RULE = "rule"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a trial has reported of its objective.
+    """The values of its objective that a trial has reported.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Curve:
         return tuple(value for _, value in self.points)
 
     def mean_until(self, step: int) -> float | None:
-        """Return the mean of the values up to a step; None where there are none."""
+        """Return the mean of the values up to a step; None if there are none."""
         n = bisect_right(self.steps, step)
         return self._means[n - 1] if n else None
 
@@ -63,28 +63,28 @@ class Curve:
 
 
 class PruningRule(abc.ABC):
-    """Says from a trial's curve whether the trial is to be ended early.
+    """Decides from a trial's curve whether the trial ends early.
 
-    The contract, for whoever drives a rule: `should_prune` is called in the driver's loop, for
-    each running trial whenever it has reported something new. A trial for which it returned True
-    is ended and not asked about again.
+    What the driver promises: it calls `should_prune` in its loop, for each running trial, whenever
+    that trial has reported something new. If it returns True, the trial is ended, and the rule is
+    not asked about it again. The other curves are the same objects in all calls, and cache what
+    they have computed (`Curve.mean_until`). A rule that raises is not asked again: the search goes
+    on without it.
 
-    For whoever writes one: the answer depends on the arguments and the rule's settings alone. It
-    has to be fast, since the driver does nothing else meanwhile. The other curves are the same
-    objects from call to call, and keep what they computed once (`Curve.mean_until`). A rule that
-    raises is not asked again: the search goes on without it.
+    What a rule promises: its answer depends on the arguments and its own settings alone. It is
+    fast, since the driver does nothing else meanwhile.
     """
 
     @abc.abstractmethod
     def should_prune(self, curve: Curve, others: Sequence[Curve], objective: Objective) -> bool:
-        """Tell whether a trial is to be ended.
+        """Tell whether a trial has to end.
 
         Parameters
         ----------
         curve : Curve
-            What the trial has reported, at least once.
+            The curve of the trial, with at least one point.
         others : sequence of Curve
-            Those of the trials that succeeded, in the order in which they ended.
+            The curves of the trials that succeeded, in the order in which they ended.
         objective : Objective
             What is optimised.
         """
@@ -100,9 +100,9 @@ class MedianRule(PruningRule):
     Parameters
     ----------
     min_trials : int
-        So many trials have to have succeeded before any is ended.
+        Number of trials that must have succeeded before any trial is ended.
     warmup : int
-        So many reports of each trial are waited for.
+        Number of reports of a trial before it can be ended.
 
     References
     ----------
@@ -123,7 +123,7 @@ class MedianRule(PruningRule):
     warmup: int = 3
 
     def should_prune(self, curve: Curve, others: Sequence[Curve], objective: Objective) -> bool:
-        """Tell whether a trial is to be ended: see `PruningRule`."""
+        """Tell whether a trial has to end; see `PruningRule`."""
         if len(curve.points) < max(1, self.warmup) or len(others) < max(1, self.min_trials):
             return False
         step = curve.steps[-1]
@@ -132,12 +132,12 @@ class MedianRule(PruningRule):
             return False
         median, best = statistics.median(means), objective.best(curve.values)
         if math.isclose(best, median, rel_tol=1e-9):
-            return False  # means of equal values differ in a last digit
+            return False  # means of equal values may differ in the last digit
         return objective.better(median, best)
 
 
 def as_rule(given: object) -> PruningRule | None:
-    """Return the rule that `prune=` names, or is.
+    """Return the rule that `prune=` names or holds.
 
     Raises
     ------
@@ -163,12 +163,12 @@ def as_rule(given: object) -> PruningRule | None:
     return MedianRule(**checked)
 
 
-def recorded_rule(given: object) -> object:
-    """Return what the record says of `prune=`: a median rule's numbers, of another its class.
+def rule_to_json(given: object) -> object:
+    """Return the value of `prune=` for the record: the numbers of a median rule, or a class name.
 
     Examples
     --------
-    >>> recorded_rule('median'), recorded_rule(MedianRule())
+    >>> rule_to_json('median'), rule_to_json(MedianRule())
     ('median', {'min_trials': 5, 'warmup': 3})
     """
     if type(given) is MedianRule:
@@ -176,20 +176,20 @@ def recorded_rule(given: object) -> object:
     return {OWN_RULE: type(given).__name__} if isinstance(given, PruningRule) else given
 
 
-def resumed_rule(recorded: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recorded options of a search without a rule that the record can't hold.
+def drop_own_rule(recorded: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return recorded options without a pruning rule that the record couldn't hold.
 
     Parameters
     ----------
     recorded : Mapping[str, Any]
         The options as they were recorded.
     options : Mapping[str, Any]
-        Those that the search is resumed with.
+        The options that `resume` was called with.
 
     Raises
     ------
     InvalidArgumentError
-        If there is such a rule, and it isn't handed over again.
+        If there is such a rule, and `options` have no `prune`.
     """
     rule = recorded.get("prune")
     if not isinstance(rule, Mapping) or OWN_RULE not in rule:

@@ -1,4 +1,4 @@
-"""Writes what became of the trials, and what the searcher knows by then."""
+"""Writes the results of trials and the state of the searcher."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 class Records:
-    """Keeps the run's directory up to date; what can't be written is tried again.
+    """Keeps the run's directory up to date; a write that fails is tried again.
 
     Parameters
     ----------
     run : RunDirectory
-        Where to write.
+        The directory to write to.
     searcher : Searcher
         Its state is written after each trial.
     """

@@ -1,4 +1,4 @@
-"""From a checked call to a `Result`: engine, run directory, plan, loop."""
+"""Runs a checked search: engine, run directory, plan, loop, `Result`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
 from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.options import Options
-from sparkexp.driver.plan import plan_text
+from sparkexp.driver.plan import format_plan
 from sparkexp.driver.progress import Progress
 from sparkexp.driver.pruning import Pruner
 from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.records import Records
-from sparkexp.driver.trackers import Trackers, trial_trackers
-from sparkexp.driver.train_function import file_name, function_name, where_defined
+from sparkexp.driver.trackers import Trackers, make_trial_trackers
+from sparkexp.driver.train_function import file_name, function_name, locate_function
 from sparkexp.engine import (
     Engine,
     InlineEngine,
@@ -49,15 +49,15 @@ from sparkexp.trial import State, Trial
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["DEFAULT_ROOT", "default_root", "run_search"]
+__all__ = ["DEFAULT_ROOT", "choose_logdir", "run_search"]
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_ROOT = "sparkexp-runs"
-# Places that an error names.
+# The largest number of places that an error names.
 MAX_LISTED = 10
-# Unless the user set them: without the first, one trial takes all memory of a GPU that others
-# share; the second keeps TensorFlow's start-up messages out of every trial's log.
+# Variables that are set if the user hasn't set them. Without the first, one trial takes all
+# memory of a GPU that others share. The second keeps TensorFlow's start-up messages out of logs.
 TRIAL_ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "TF_CPP_MIN_LOG_LEVEL": "1"}
 
 
@@ -78,27 +78,26 @@ def run_search(
     train : Callable
         The train function, checked against the space.
     search : Search
-        What to do.
+        The search.
     options : Options
-        How to do it.
+        Its options.
     run : RunDirectory, optional
-        The run that is taken up again; by default a new one.
-
+        The run to resume; by default a new one.
     planned : Search, optional
-        What the plan shows; by default the search itself.
+        The search that the plan shows; by default the search itself.
 
     Raises
     ------
     SearchInterrupted
         After Ctrl-C; it carries the result so far.
     SessionLostError
-        If the Spark session ends meanwhile; likewise.
+        If the Spark session ends meanwhile; it carries the result so far.
     StorageError
-        If the log directory is a URL that can't be written; at the end, likewise.
+        If the log directory is a URL that can't be written; at the end, it carries the result.
     """
     name = run.settings["name"] if run else options.name or function_name(train)
-    place = run.location if run else options.resolve_logdir() or str(default_root(name))
-    settings = run.settings if run else _settings(name, train, search, options)
+    location = run.location if run else options.resolve_logdir() or str(choose_logdir(name))
+    settings = run.settings if run else _collect_settings(name, train, search, options)
     description = search.describe(
         name,
         prunes=options.prune is not None,
@@ -109,33 +108,33 @@ def run_search(
     template = TrialTask(
         trial=Trial(0, {}),
         train=train,
-        logdir=place,
+        logdir=location,
         objectives=search.objectives,
         needs_value=search.needs_values,
         isolation=options.isolation,
         timeout_s=options.trial_timeout,
         max_retries=options.max_retries,
         environment=TRIAL_ENVIRONMENT,
-        trackers=trial_trackers(trackers, description),
+        trackers=make_trial_trackers(trackers, description),
         reads_reports=reads_reports,
     )
-    # From here on Ctrl-C is ours: Spark's handler would cancel all jobs of the session.
-    with Interrupts() as interrupts, _engine(spark, options) as engine:
+    # From here on we handle Ctrl-C: Spark's handler would cancel all jobs of the session.
+    with Interrupts() as interrupts, _build_engine(spark, options) as engine:
         engine.prepare(template, options.data)
-        # And from here on there may be something on disk.
+        # From here on there may be files on disk.
         resumed = run is not None
-        run = run or create_run(place, settings)
+        run = run or create_run(location, settings)
         result = None
         try:
             with run.lock(curves=reads_reports):
-                plan = plan_text(name, planned or search, engine, place, options.max_trials)
-                following = Trackers(trackers, description, run, resumed)
-                driver = _Driver(search, description, options, engine, run, following)
+                plan = format_plan(name, planned or search, engine, location, options.max_trials)
+                running_trackers = Trackers(trackers, description, run, resumed)
+                driver = _Driver(search, description, options, engine, run, running_trackers)
                 result = driver.run(interrupts, plan)
         except StorageError as error:
             if result is None:
                 raise
-            raise _unsent(error, result) from error
+            raise _attach_result(error, result) from error
         return result
 
 
@@ -157,7 +156,7 @@ class _Driver:
         self._engine = engine
         self._run = run
         self._trackers = trackers
-        n_trials = _at_most(search.searcher.n_trials, options.max_trials)
+        n_trials = _find_limit(search.searcher.n_trials, options.max_trials)
         self._progress = Progress(n_trials, search.objectives, options.progress)
         self._limits = Limits(
             search.objectives[0],
@@ -179,15 +178,15 @@ class _Driver:
 
     def run(self, interrupts: Interrupts, plan: str) -> Result:
         """Run the search to its end; see `run_search`."""
-        loop = self._loop(interrupts)
-        self._progress.plan(plan)
+        loop = self._build_loop(interrupts)
+        self._progress.show_plan(plan)
         outcome: Outcome = "failed"
         try:
             stopped = loop.run()
             outcome = "complete" if stopped is None else "limit"
             if self._search.searcher.done and self._retention is not None:
                 self._retention.finish()
-            return self._result(loop, stopped)
+            return self._build_result(loop, stopped)
         except KeyboardInterrupt:
             outcome = "interrupted"
             loop.cancel()
@@ -196,19 +195,19 @@ class _Driver:
                 f"The search was interrupted after {n_ended} trials. They are in "
                 f"{self._run.location!r}: experiment.resume(spark, train, logdir) goes on."
             )
-            interrupted.result = self._result(loop, "interrupted")
+            interrupted.result = self._build_result(loop, "interrupted")
             raise interrupted from None
         except SessionLostError as error:
             outcome = "interrupted"
             loop.cancel()
-            error.result = self._result(loop, "the Spark session ended")
+            error.result = self._build_result(loop, "the Spark session ended")
             raise
         finally:
             self._trackers.close(outcome)
             self._progress.close()
 
-    def _loop(self, interrupts: Interrupts) -> SearchLoop:
-        """Return the loop, with all that earlier processes have recorded."""
+    def _build_loop(self, interrupts: Interrupts) -> SearchLoop:
+        """Return the loop, with the results that earlier processes recorded."""
         searcher, recorded = self._search.searcher, self._run.results()
         if state := self._run.searcher_state():
             if searcher.knows_only(state, {r.trial.number for r in recorded}):
@@ -218,7 +217,7 @@ class _Driver:
                     "Records are missing in %s: the search is replayed from those that are there, "
                     "and the trials without one are run again.", self._run.paths.records
                 )  # fmt: skip
-        # In this order each of them hears of a trial; see `Consumers`.
+        # They are told of a trial in this order; see `Consumers`.
         consumers: list[TrialConsumer | None] = [
             HostHealth(), self._records, self._retention, self._pruner, self._limits,
             self._progress, self._trackers,
@@ -237,13 +236,13 @@ class _Driver:
             pruner=self._pruner,
         )
 
-    def _result(self, loop: SearchLoop, stopped: str | None) -> Result:
+    def _build_result(self, loop: SearchLoop, stopped: str | None) -> Result:
         trials = tuple(loop.results())
         return Result(trials, self._run.location, self._description, stopped)
 
 
-def _engine(spark: SparkSession | None, options: Options) -> Engine:
-    """Return the engine that `engine=` names, or is."""
+def _build_engine(spark: SparkSession | None, options: Options) -> Engine:
+    """Return the engine that `engine=` names or holds."""
     if isinstance(options.engine, Engine):
         return options.engine
     if options.engine == "inline":
@@ -264,39 +263,39 @@ def _engine(spark: SparkSession | None, options: Options) -> Engine:
     return SparkEngine(spark, resources, tuple(options.py_files))
 
 
-def _unsent(error: StorageError, result: Result) -> StorageError:
-    """Return the error of a search whose log directory went away, with all that there is."""
+def _attach_result(error: StorageError, result: Result) -> StorageError:
+    """Return the error with the result, and with the places where trials' files are kept."""
     kept = [trial.kept for trial in result.trials if trial.kept]
-    places = f" The trials' files are kept at {_listed(kept)}." if kept else ""
+    places = f" The trials' files are kept at {_join_locations(kept)}." if kept else ""
     found = StorageError(f"{error}{places}")
     found.result = result
     return found
 
 
-def _listed(places: list[str]) -> str:
+def _join_locations(places: list[str]) -> str:
     more = f" and {len(places) - MAX_LISTED} more places" if len(places) > MAX_LISTED else ""
     return ", ".join(places[:MAX_LISTED]) + more
 
 
-def _at_most(n_trials: int | None, limit: int | None) -> int | None:
+def _find_limit(n_trials: int | None, limit: int | None) -> int | None:
     return min((n for n in (n_trials, limit) if n is not None), default=None)
 
 
-def default_root(name: str) -> Path:
-    """Return a log directory for a run that nobody else is about to create."""
-    # The last part: other threads and drivers may start in the same second.
+def choose_logdir(name: str) -> Path:
+    """Return a new log directory for a run; no other process chooses the same one."""
+    # The random part is needed: other threads and drivers may start in the same second.
     when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     return Path(DEFAULT_ROOT, f"{file_name(name)}-{when}").absolute()
 
 
-def _settings(
+def _collect_settings(
     name: str, train: Callable[..., Any], search: Search, options: Options
 ) -> dict[str, Any]:
     return {
         "sparkexp_version": __version__,
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "name": name,
-        "train": where_defined(train),
+        "train": locate_function(train),
         **search.to_json(),
         "options": options.to_json(),
     }

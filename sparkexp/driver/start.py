@@ -1,4 +1,4 @@
-"""Starts a search whose arguments are parsed, or tries it out without training anything."""
+"""Starts a search whose arguments are checked, or a dry run of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.driver.options import Options
-from sparkexp.driver.run import default_root, run_search
+from sparkexp.driver.run import choose_logdir, run_search
 from sparkexp.driver.train_function import check_train, function_name, takes
 from sparkexp.driver.warm_start import apply_warm_start, repeat_trials
 from sparkexp.engine import import_check
@@ -41,11 +41,11 @@ def start_search(
     train : Callable
         The train function.
     search : Search
-        What to do.
+        The search.
     options : Options
-        How to do it.
+        Its options.
     run : RunDirectory, optional
-        The run that is taken up again; by default a new one.
+        The run to resume; by default a new one.
 
     Raises
     ------
@@ -54,10 +54,12 @@ def start_search(
     """
     if run is None:
         search = repeat_trials(apply_warm_start(search, options), options, takes(train, "seed"))
-    passed = search.names()
-    ever = {name for names in passed for name in names} if search.space is not None else set()
-    for names in passed:
-        check_train(train, names, options.data is not None, ever - set(names))
+    name_sets = search.names()
+    all_names = (
+        {name for names in name_sets for name in names} if search.space is not None else set()
+    )
+    for names in name_sets:
+        check_train(train, names, options.data is not None, all_names - set(names))
     if options.dry_run:
         return _try_out(spark, train, search, options)
     return run_search(spark, train, search, options, run)
@@ -70,21 +72,21 @@ def _try_out(
     first = search.searcher.ask()
     searcher = ListSearcher([first.params if first is not None else {}])
     one = Search(searcher, search.objectives[:1], needs_values=False, reuse=False)
-    wanted = options.resolve_logdir() or str(default_root(options.name or function_name(train)))
-    # Beside the log directory, on the same storage; what is there already is none of our business.
+    wanted = options.resolve_logdir() or str(choose_logdir(options.name or function_name(train)))
+    # Beside the log directory, on the same storage; existing files there are not touched.
     parent, _, name = wanted.rpartition("/")
-    if parent.endswith(":/"):  # a bucket has no place beside it
+    if parent.endswith(":/"):  # there is nothing beside a bucket
         parent, name = wanted, "run"
-    place = f"{parent}/.{name}-dry-run-{uuid.uuid4().hex[:8]}"
-    with remove_at_end(place):
+    location = f"{parent}/.{name}-dry-run-{uuid.uuid4().hex[:8]}"
+    with remove_at_end(location):
         quiet = dataclasses.replace(
-            options, dry_run=False, metric=None, logdir=place, initial=(), warm_start=None
+            options, dry_run=False, metric=None, logdir=location, initial=(), warm_start=None
         )
         result = run_search(spark, import_check(train), one, quiet, planned=search)
         (trial,) = result.trials
-        said = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output
+        output = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output
     return dataclasses.replace(
         result,
-        trials=(dataclasses.replace(trial, output=said),),
+        trials=(dataclasses.replace(trial, output=output),),
         stopped="a dry run: the train function was not called",
     )

@@ -1,4 +1,4 @@
-"""The trackers of a search on the driver, each in a thread of its own."""
+"""The trackers of a search on the driver, each in its own thread."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from sparkexp.storage.filesystems import is_remote
 from sparkexp.tracking import Outcome, Report, Tracker, TrialTracker
 from sparkexp.trial import State, Trial, TrialResult
 
-__all__ = ["Trackers", "trial_trackers"]
+__all__ = ["Trackers", "make_trial_trackers"]
 
 logger = logging.getLogger(__name__)
 
-# How long a trial's start waits for what a tracker has to say to it.
-ANSWER_S = 2.0
+# How long the start of a trial waits for a tracker's answer.
+ANSWER_TIMEOUT_S = 2.0
 SECONDS_BETWEEN_REPORTS = 10.0
 # How long the end of a search waits for its trackers, all together.
-PATIENCE_S = 60.0
+CLOSE_TIMEOUT_S = 60.0
 
 
-def trial_trackers(
+def make_trial_trackers(
     trackers: Sequence[Tracker], search: SearchDescription
 ) -> tuple[TrialTracker, ...]:
-    """Return what follows the trials on their executors, one for each tracker."""
+    """Return the parts of the trackers that run on the executors, one for each tracker."""
     found = []
     for tracker in trackers:
         try:
             made = tracker.trial_tracker(search)
         except Exception:
-            _say_off(tracker, "trial_tracker")
+            _warn_off(tracker, "trial_tracker")
             made = None
         found.append(made or TrialTracker())
     return tuple(found)
 
 
 class Trackers:
-    """Hands on to all trackers what happens in a search; none of them holds it up.
+    """Tells all trackers what happens in a search; none of them can hold the search up.
 
     Parameters
     ----------
     trackers : sequence of Tracker
-        Any number.
+        The trackers, any number.
     search : SearchDescription
         The search.
     run : RunDirectory
@@ -77,30 +77,31 @@ class Trackers:
         self._next_reading = 0.0
         self._results: list[TrialResult] = []
         self._standings = Standings(search.objectives[0])
-        self._ended_of: Counter[int] = Counter()
+        self._n_ended: Counter[int] = Counter()
         self._tell("started", search, run, resumed)
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Tell of a trial that ended, and of the generation that it completes."""
+        """Tell the trackers of a trial that ended, and of the generation that it completes."""
         self._results.append(result)
         self._standings.add(result)
         if earlier:
             self._tell("trial_known", result)
         else:
-            self._tell("trial_ended", result, self._reports_of(result.trial), self._left(result))
+            read = self._make_report_reader(result.trial)
+            self._tell("trial_ended", result, read, self._find_artifacts(result))
         if result.state is not State.CANCELLED:
-            self._count(result, earlier)
+            self._count_generation(result, earlier)
 
-    def submitted(self, trial: Trial) -> Trial:
-        """Return a trial that is about to start, with what the trackers tell it."""
+    def announce(self, trial: Trial) -> Trial:
+        """Tell the trackers that a trial is about to start; return it with their answers."""
         given: dict[str, Mapping[str, str]] = {}
         for k, thread in enumerate(self._threads):
             if answer := thread.ask("trial_submitted", trial):
                 given[str(k)] = answer
         return replace(trial, tracking=given) if given else trial
 
-    def look(self, running: Sequence[Trial]) -> None:
-        """Tell what the running trials have reported, each ten seconds."""
+    def send_reports(self, running: Sequence[Trial]) -> None:
+        """Tell the trackers what the running trials have reported, every ten seconds at most."""
         now = time.monotonic()
         if not self._readers or now < self._next_reading:
             return
@@ -111,9 +112,9 @@ class Trackers:
                     thread.tell("trial_reported", trial, reports)
 
     def close(self, outcome: Outcome) -> None:
-        """Tell how the search ended, and wait a while until the trackers have taken it in."""
+        """Tell the trackers how the search ended, and wait for them up to a time limit."""
         self._tell("finished", tuple(self._results), outcome)
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + CLOSE_TIMEOUT_S
         for thread in self._threads:
             thread.close(until)
 
@@ -121,16 +122,16 @@ class Trackers:
         for thread in self._threads:
             thread.tell(method, *arguments)
 
-    def _count(self, result: TrialResult, earlier: bool) -> None:
+    def _count_generation(self, result: TrialResult, earlier: bool) -> None:
         generation, popsize = result.trial.generation, self._search.popsize
         if generation is None or popsize is None:
             return
-        self._ended_of[generation] += 1
-        if self._ended_of[generation] == popsize * self._search.repeats and not earlier:
+        self._n_ended[generation] += 1
+        if self._n_ended[generation] == popsize * self._search.repeats and not earlier:
             best = self._standings.best
             self._tell("generation_ended", generation, None if best is None else best.runs[0])
 
-    def _reports_of(self, trial: Trial) -> Callable[[], Sequence[Report]]:
+    def _make_report_reader(self, trial: Trial) -> Callable[[], Sequence[Report]]:
         def read() -> Sequence[Report]:
             if not self._readers:
                 return []
@@ -139,7 +140,7 @@ class Trackers:
 
         return read
 
-    def _left(self, result: TrialResult) -> str | None:
+    def _find_artifacts(self, result: TrialResult) -> str | None:
         if not result.logdir or result.reused_from is not None:
             return None
         if is_remote(result.logdir):
@@ -149,7 +150,7 @@ class Trackers:
 
 
 class _TrackerThread:
-    """Calls a tracker's methods one after another, beside the search."""
+    """Calls the methods of a tracker one after another, in its own thread."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
@@ -164,31 +165,31 @@ class _TrackerThread:
         self._thread.start()
 
     def tell(self, method: str, *arguments: object) -> Future[Any]:
-        """Have a method called; what it returns can be waited for."""
+        """Queue a call of a method; return a future of its result."""
         called: Future[Any] = Future()
         self._calls.put((method, arguments, called))
         return called
 
     def ask(self, method: str, *arguments: object) -> Mapping[str, str]:
-        """Have a method called, and return its answer, if that comes in time."""
+        """Queue a call of a method; return its answer, or nothing if it comes too late."""
         if not self._answers:
             return {}
         called = self.tell(method, *arguments)
         if self._late is not None and not self._late.done():
             return {}
         try:
-            answer: Mapping[str, str] = called.result(ANSWER_S) or {}
+            answer: Mapping[str, str] = called.result(ANSWER_TIMEOUT_S) or {}
         except Late:
             self._late = called
             logger.warning(
                 "The tracker %s has not answered for %g s: trials start without it until it does.",
-                type(self.tracker).__name__, ANSWER_S,
+                type(self.tracker).__name__, ANSWER_TIMEOUT_S,
             )  # fmt: skip
             return {}
         return {str(name): str(value) for name, value in answer.items()}
 
     def close(self, until: float) -> None:
-        """Have the tracker closed, and wait for it."""
+        """Close the tracker, and wait for that until the given time at most."""
         left = max(0.0, until - time.monotonic())
         closed = self.tell("close", left)
         self._calls.put(None)
@@ -197,8 +198,8 @@ class _TrackerThread:
             unsent = closed.result(max(0.0, until - time.monotonic()))
         except Late:
             logger.warning(
-                "The tracker %s is still at work after %g s; what it hasn't taken in by now is "
-                "lost to it. The trials' records are complete.", name, PATIENCE_S
+                "The tracker %s is still at work after %g s; it loses what it hasn't processed by "
+                "now. The trials' records are complete.", name, CLOSE_TIMEOUT_S
             )  # fmt: skip
             return
         if unsent:
@@ -213,11 +214,11 @@ class _TrackerThread:
                     result = getattr(self.tracker, method)(*arguments)
             except Exception:
                 self._is_off = True
-                _say_off(self.tracker, method)
+                _warn_off(self.tracker, method)
             called.set_result(result)
 
 
-def _say_off(tracker: Tracker, method: str) -> None:
+def _warn_off(tracker: Tracker, method: str) -> None:
     logger.warning(
         "The tracker %s failed in %s and gets no more calls; the search goes on.",
         type(tracker).__name__, method, exc_info=True,

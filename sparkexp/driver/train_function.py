@@ -1,4 +1,4 @@
-"""Whether a train function can be called with the names of a search space."""
+"""Checks that a train function can be called with the names of a search space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkexp.errors import TrainFunctionError
 
 MAX_NAME_CHARS = 60
 
-__all__ = ["check_train", "file_name", "function_name", "takes", "where_defined"]
+__all__ = ["check_train", "file_name", "function_name", "takes", "locate_function"]
 
 
 def check_train(
@@ -30,14 +30,14 @@ def check_train(
     names : iterable of str
         The names that every trial passes.
     takes_data : bool
-        Whether the first argument is given by position.
+        Whether the data is passed as the first positional argument.
     sometimes : collection of str
-        Names that other trials pass: what is said where they are missing.
+        Names that only other trials pass; the error asks for a default of these.
 
     Raises
     ------
     TrainFunctionError
-        If it is no function, or names are unknown or missing; the message names them.
+        If it is no function, or has unknown or missing arguments; the message names them.
 
     Examples
     --------
@@ -61,9 +61,9 @@ you mean 'learning_rate'?). ...
     try:
         parameters = list(inspect.signature(train).parameters.values())
     except (TypeError, ValueError):
-        return  # functions of C have none: the trial shows what is wrong
+        return  # functions in C have no signature: the trial shows what is wrong
     if takes_data:
-        parameters = _without_data(parameters)
+        parameters = _drop_data(parameters)
     given = set(names)
     keyword = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -77,20 +77,20 @@ you mean 'learning_rate'?). ...
         and (p.kind is p.POSITIONAL_ONLY or p.name not in given)
     )
     if unknown or missing:
-        raise TrainFunctionError(_complaint(unknown, missing, known, sometimes))
+        raise TrainFunctionError(_describe_mismatch(unknown, missing, known, sometimes))
 
 
-def _without_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+def _drop_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
     first = parameters[0] if parameters else None
     if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
         raise TrainFunctionError(
-            "With data= the train function gets the data as its first argument, and it has none "
-            "by position. Write def train(data, …)."
+            "With data= the train function gets the data as its first positional argument, but it "
+            "has none. Write def train(data, …)."
         )
     return parameters if first.kind is first.VAR_POSITIONAL else parameters[1:]
 
 
-def _complaint(
+def _describe_mismatch(
     unknown: list[str], missing: list[str], known: set[str], sometimes: Collection[str]
 ) -> str:
     parts = []
@@ -136,16 +136,17 @@ def function_name(train: Callable[..., object]) -> str:
     return file_name(str(getattr(inner, "__name__", type(inner).__name__)))
 
 
-def where_defined(train: Callable[..., object]) -> str | None:
-    """Return from where a function can be imported again, such as ``/path/to/train.py:train``.
+def locate_function(train: Callable[..., object]) -> str | None:
+    """Return the file and name to import a function from, such as ``/path/to/train.py:train``.
 
-    None of a function inside of another, of a notebook, or of a script, which would run again.
+    Return None for a function inside another one, in a notebook, or in a script: importing a
+    script would run it again.
 
     Examples
     --------
-    >>> str(where_defined(where_defined)).rpartition('/')[2]
-    'train_function.py:where_defined'
-    >>> where_defined(lambda x: x) is None
+    >>> str(locate_function(locate_function)).rpartition('/')[2]
+    'train_function.py:locate_function'
+    >>> locate_function(lambda x: x) is None
     True
     """
     name = getattr(train, "__qualname__", "")
@@ -159,7 +160,7 @@ def where_defined(train: Callable[..., object]) -> str | None:
 
 
 def file_name(name: str) -> str:
-    """Return what of a name is fit for a file name.
+    """Return a name without the characters that don't belong in a file name.
 
     Examples
     --------

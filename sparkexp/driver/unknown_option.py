@@ -1,4 +1,4 @@
-"""What is said about an option that there isn't: the nearest one, and all that there are."""
+"""The message for an unknown option: it names the nearest option, and all others."""
 
 from __future__ import annotations
 
@@ -6,72 +6,74 @@ import difflib
 import os
 from collections.abc import Collection
 
-__all__ = ["nearest", "unknown_option"]
+__all__ = ["describe_unknown_option", "find_nearest"]
 
-# Share of letters in common from which a name is taken for another one with a slip of the pen,
-# and for one that was meant, where no word begins alike.
+# Shares of equal letters. From the first on, a name counts as a typing error of another one. From
+# the second on, it counts as similar, if no word begins alike.
 SLIP, ALIKE = 0.8, 0.7
-# Letters with which two words begin alike, and their least share of the shorter word.
+# Two words begin alike if their first letters are equal: at least this many, and at least this
+# share of the shorter word.
 LETTERS, SHARE = 3, 0.4
-# They stand before many names, and tell none of them.
+# Words that are in too many names to tell them apart.
 EVERYWHERE = {"max", "min", "n", "num", "number", "of", "per", "trial"}
 
 
-def unknown_option(name: str, names: Collection[str], owner: str = "There is") -> str:
+def describe_unknown_option(name: str, names: Collection[str], owner: str = "There is") -> str:
     """Return the message for an option that a call doesn't have.
 
     Parameters
     ----------
     name : str
-        The option.
+        The unknown option.
     names : collection of str
-        Those that the call has.
+        The options that the call has.
     owner : str
-        Begins the sentence: the call with its verb.
+        The start of the sentence: the call and its verb.
 
     Examples
     --------
-    >>> unknown_option('sed', ['direction', 'seed'], 'random_search has')
+    >>> describe_unknown_option('sed', ['direction', 'seed'], 'random_search has')
     "random_search has no option 'sed'. Did you mean 'seed'? The options are: direction, seed."
     """
-    meant = nearest(name, names)
-    hint = f" Did you mean {meant!r}?" if meant else ""
+    guess = find_nearest(name, names)
+    hint = f" Did you mean {guess!r}?" if guess else ""
     return f"{owner} no option {name!r}.{hint} The options are: {', '.join(names)}."
 
 
-def nearest(name: str, names: Collection[str]) -> str | None:
-    """Return the name that was probably meant; None where none is near.
+def find_nearest(name: str, names: Collection[str]) -> str | None:
+    """Return the name that was probably meant; None if no name is near.
 
-    A slip of the pen is the likeliest, then a word that begins alike, then any likeness.
+    A typing error is tried first, then a word that begins alike, then any similarity.
 
     Examples
     --------
     >>> names = ['direction', 'popsize', 'isolation', 'cpus_per_trial', 'generations']
-    >>> [nearest(name, names) for name in ('directon', 'population', 'cpus', 'iterations', 'lr')]
+    >>> given = ('directon', 'population', 'cpus', 'iterations', 'lr')
+    >>> [find_nearest(name, names) for name in given]
     ['direction', 'popsize', 'cpus_per_trial', 'generations', None]
     """
     given = name.lower()
     slips = difflib.get_close_matches(given, names, n=1, cutoff=SLIP)
     if slips:
         return slips[0]
-    shared = {known: _shared(given, known) for known in names}
-    best = max(names, key=lambda known: shared[known], default=None)
-    if best is not None and shared[best] > 0:
+    overlaps = {known: _measure_overlap(given, known) for known in names}
+    best = max(names, key=lambda known: overlaps[known], default=None)
+    if best is not None and overlaps[best] > 0:
         return best
     alike = difflib.get_close_matches(given, names, n=1, cutoff=ALIKE)
     return alike[0] if alike else None
 
 
-def _shared(given: str, known: str) -> float:
-    """Return how much of two names is one word, or the same beginning of one: 0 to 1."""
+def _measure_overlap(given: str, known: str) -> float:
+    """Return how much of two names is a common word or beginning of a word, from 0 to 1."""
     best = 0
-    for mine in _words(given):
-        for theirs in _words(known):
+    for mine in _split_words(given):
+        for theirs in _split_words(known):
             n = len(os.path.commonprefix([mine, theirs]))
             if n >= LETTERS and n >= SHARE * min(len(mine), len(theirs)):
                 best = max(best, n)
     return 2 * best / (len(given) + len(known))
 
 
-def _words(name: str) -> list[str]:
+def _split_words(name: str) -> list[str]:
     return [word for word in name.split("_") if word not in EVERYWHERE]

@@ -1,4 +1,4 @@
-"""What a search begins with: points that are tried first, and what an earlier one found."""
+"""The start of a search: configurations to try first, and results of an earlier search."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ __all__ = ["apply_warm_start", "repeat_trials"]
 
 
 def apply_warm_start(search: Search, options: Options) -> Search:
-    """Return the search with ``initial`` and ``warm_start`` of the options told to its searcher.
+    """Tell the searcher the options ``initial`` and ``warm_start``, and return the new search.
 
     Raises
     ------
     SpaceError, InvalidArgumentError
-        If a configuration isn't one of the space, or there is nothing to warm it with.
+        If a configuration is not in the space, or the earlier search has none in it.
     RunDirectoryError
-        If ``warm_start`` is no run.
+        If ``warm_start`` is not the log directory of a run.
     """
     if not options.initial and options.warm_start is None:
         return search
     if search.space is None:
         raise InvalidArgumentError(
-            "initial and warm_start go with a search space; a list of configurations is tried as "
-            "it is. Put what is to be tried first at its head."
+            "initial and warm_start need a search space; a list of configurations is run as it "
+            "is. Put the configurations to try first at the head of the list."
         )
-    initial = tuple(_initial(search.space, options.initial))
-    known, notes = _known(search, options.warm_start)
+    initial = tuple(_check_initial(search.space, options.initial))
+    known, notes = _load_known_results(search, options.warm_start)
     used = search.searcher.start_from(initial, known)
     if known and not used:
         notes = [f"a {search.searcher.name} search does not learn: warm_start changes nothing"]
@@ -49,7 +49,7 @@ def apply_warm_start(search: Search, options: Options) -> Search:
 
 
 def repeat_trials(search: Search, options: Options, takes_seed: bool) -> Search:
-    """Return the search with ``repeats`` and ``confirm`` of the options.
+    """Return the search with the options ``repeats`` and ``confirm`` applied.
 
     Raises
     ------
@@ -60,8 +60,8 @@ def repeat_trials(search: Search, options: Options, takes_seed: bool) -> Search:
         return search
     if search.searcher.extras:
         raise InvalidArgumentError(
-            "repeats and confirm go with trials that train to the end: in a search whose trials "
-            f"train for {', '.join(search.searcher.extras)}, leave them out."
+            "repeats and confirm need trials that train to the end: in a search with fidelity="
+            f"{', '.join(map(repr, search.searcher.extras))}, leave them out."
         )
     drawn = int(np.random.SeedSequence().generate_state(1)[0])
     searcher = RepeatingSearcher(
@@ -76,7 +76,7 @@ def repeat_trials(search: Search, options: Options, takes_seed: bool) -> Search:
     return dataclasses.replace(search, searcher=searcher)
 
 
-def _initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
+def _check_initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
     if not isinstance(given, Sequence) or isinstance(given, str):
         raise InvalidArgumentError(
             f"initial must be a list of configurations, got {given!r}. Write "
@@ -92,40 +92,40 @@ def _initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
         yield checked
 
 
-def _known(search: Search, given: Any) -> tuple[tuple[KnownResult, ...], list[str]]:
-    """Return what an earlier search says of configurations of this space, and a note on it."""
+def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, ...], list[str]]:
+    """Return the results of an earlier search in this space, and a note on them."""
     assert search.space is not None
     if given is None:
         return (), []
     if isinstance(given, (str, os.PathLike)):
-        place = Options.check({"logdir": given}).resolve_logdir()
-        assert place is not None
-        given = Result.of_run(open_run(place))
+        location = Options.check({"logdir": given}).resolve_logdir()
+        assert location is not None
+        given = Result.of_run(open_run(location))
     if not isinstance(given, Result):
         raise InvalidArgumentError(
             f"warm_start must be the Result of a search or its log directory, got {given!r}."
         )
     if len(search.objectives) > 1 or len(given.objectives) > 1:
         raise InvalidArgumentError(
-            "warm_start goes with one metric, here and in the search it comes from. Leave it out."
+            "warm_start goes with one metric, in this search and in the earlier one. Leave it out."
         )
     direction = search.objectives[0].direction
     if given.direction != direction:
         raise InvalidArgumentError(
             f"warm_start must have the direction of this search, {direction!r}, got "
-            f"{given.direction!r}: its values would be taken for the opposite of what they are."
+            f"{given.direction!r}: its best values would count as the worst. Leave it out."
         )
     grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)
-    # Of rungs the highest: what a short training gave is no value of this search.
+    # Only the highest rung counts: the value of a short training says too little.
     top = max((r.trial.rung or 0 for r in given.trials if r.succeeded), default=0)
     for result in given.trials:
         if result.value is not None and result.succeeded and (result.trial.rung or 0) == top:
             grouped[params_key(result.trial.params)].append(result)
     known = []
     for group in grouped.values():
-        params = _in_space(search.space, group[0].trial.params)
+        params = _fit_to_space(search.space, group[0].trial.params)
         if params is not None:
-            known.append(KnownResult(params, _mean(group)))
+            known.append(KnownResult(params, _average_last(group)))
     if not known:
         raise InvalidArgumentError(
             f"warm_start must have trials in this space, got none of {len(given.trials)}: names "
@@ -134,7 +134,7 @@ def _known(search: Search, given: Any) -> tuple[tuple[KnownResult, ...], list[st
     return tuple(known), [f"{len(known)} of {len(grouped)} configurations known from warm_start"]
 
 
-def _in_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:
+def _fit_to_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:
     try:
         checked = space.check(params)
     except SpaceError:
@@ -142,11 +142,13 @@ def _in_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, Param
     return checked if space.allows(checked) else None
 
 
-def _mean(group: Sequence[TrialResult]) -> float:
-    """Return the mean of what a configuration gave in its last state: most epochs, any seed."""
+def _average_last(group: Sequence[TrialResult]) -> float:
+    """Return a configuration's mean value over all seeds, with the arguments of its last trial."""
 
-    def state(result: TrialResult) -> Hashable:
+    def drop_seed(result: TrialResult) -> Hashable:
         return params_key({k: v for k, v in result.trial.extra.items() if k != "seed"})
 
-    values = [r.value for r in group if r.value is not None and state(r) == state(group[-1])]
+    values = [
+        r.value for r in group if r.value is not None and drop_seed(r) == drop_seed(group[-1])
+    ]
     return sum(values) / len(values)

@@ -211,7 +211,7 @@ def test_it_is_the_search_of_its_siblings():
             "the searcher is 'evolution', 'random' or 'grid', ",
         ),
         ({"searcher": "shade", "n_trials": 9}, "got 'shade'. Leave fidelity out"),
-        ({"max_trials": 9}, "say n_trials=50, the number of configurations"),
+        ({"max_trials": 9}, "give n_trials=50, the number of configurations"),
         ({"n_trials": 9, "metric": ["a", "b"], "direction": ["max", "min"]}, "goes with one met"),
         ({"searcher": "random", "n_trials": 9, "search": "dehb"}, "call evolutionary_search"),
     ],

@@ -159,7 +159,7 @@ def apply_warm_start() -> ClimbingSearcher:
         (NamelessSearcher(SPACE, 3), {}, "a name of its own.*got ''"),
         (InheritingSearcher(SPACE, 3), {}, "the name of RandomSearcher"),
         (EndlessSearcher(SPACE, 3), {}, "what JSON can hold"),
-        (RandomSearcher(SPACE), {}, "knows no end: say max_trials"),
+        (RandomSearcher(SPACE), {}, "has none: give max_trials"),
         (RepeatingSearcher(new(), ["max"]), {}, "with repeats= and confirm="),
         (ClimbingSearcher, {"n_trials": 3}, "handed over as an instance"),
     ],

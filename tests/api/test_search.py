@@ -66,7 +66,7 @@ def test_a_grid():
     [
         ({"searcher": "annealing", "n_trials": 3}, "searcher must be one of 'grid', 'random'"),
         ({"searcher": 3, "n_trials": 3}, "got 3"),
-        ({"searcher": "random"}, "say n_trials=50 or max_trials=50"),
+        ({"searcher": "random"}, "give n_trials=50 or max_trials=50"),
         ({"searcher": "evolution", "n_trials": 0}, "at least 1, got 0"),
         ({"searcher": TPESampler(), "n_trials": 3, "seed": 1}, r"write TPESampler\(seed=1\)"),
         ({"searcher": GridSampler({}), "n_trials": 3}, "searcher='grid'"),

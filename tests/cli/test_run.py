@@ -147,7 +147,7 @@ def test_several_objectives(function, folder):
         (["--search", "evolution", "--popsize", 3], "popsize is a whole number of at least 4"),
         (["--search", "evolution", "--popsize", "many"], "popsize is a whole number"),
         (["--search", "evolutoin"], "--search must be one of grid, random, evolution"),
-        (["--search", "sobol"], "say n_trials=50 or max_trials=50"),
+        (["--search", "sobol"], "give n_trials=50 or max_trials=50"),
         (["--search", "asha"], "belongs to a search with fidelity="),
         (["--direction", "up"], "direction must be 'max' or 'min', got 'up'"),
         (["--timeout", "1h"], "timeout is a number above 0, got '1h'"),
@@ -185,7 +185,7 @@ def test_the_help_has_the_words_of_the_docstrings(capsys):
     assert "--popsize N Size of the population, at least 4" in out
     assert "--trial-timeout X Seconds that a trial may run" in out
     assert "--seed N Makes the search repeatable" in out
-    assert "--max N What full fidelity is, by default 27" in out
+    assert "--max N The full fidelity, by default 27" in out
     for name, row in {**FIDELITY_ROWS, **ROWS}.items():
         if name not in ("data", "search"):
             words = row.sentence.replace("`", "").removesuffix(".")

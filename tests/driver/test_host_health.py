@@ -7,14 +7,14 @@ from sparkexp.trial import State, Trial, TrialResult
 
 
 def heard(places: list[tuple[str, str]], bad: set[tuple[str, str]], rounds: int = 6) -> list[str]:
-    """Return the complaints when trials go around the places, and fail on the bad ones."""
+    """Return the warnings when trials go around the places, and fail on the bad ones."""
     health = HostHealth()
     said = []
     for number in range(rounds * len(places)):
         host, executor = place = places[number % len(places)]
         state = State.FAILED if place in bad else State.SUCCEEDED
         result = TrialResult(Trial(number, {}), state, host=host, executor=executor)
-        said += health.complaints(result)
+        said += health.check(result)
     return said
 
 

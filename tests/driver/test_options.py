@@ -11,7 +11,7 @@ from sparkexp.api.typed_options import RunOptions
 from sparkexp.checks import as_direction
 from sparkexp.driver.options import ROWS, Options
 from sparkexp.driver.pruning_rule import MedianRule
-from sparkexp.driver.unknown_option import nearest
+from sparkexp.driver.unknown_option import find_nearest
 from sparkexp.engine import InlineEngine
 from sparkexp.errors import InvalidArgumentError
 
@@ -61,7 +61,7 @@ def test_instances_of_engines_and_pruning_rules():
     options = Options.check({"engine": engine, "prune": rule})
     assert options.engine is engine and options.prune is rule
     assert not options.one_by_one
-    with pytest.raises(InvalidArgumentError, match="handed over as an instance"):
+    with pytest.raises(InvalidArgumentError, match="must be an instance"):
         Options.check({"engine": InlineEngine})
 
 
@@ -96,11 +96,11 @@ NAMES = (
     ],
 )
 def test_the_option_that_was_meant(given, meant):
-    assert nearest(given, NAMES) == meant
+    assert find_nearest(given, NAMES) == meant
 
 
 def test_no_option_is_near_where_there_are_none():
-    assert nearest("seed", []) is None
+    assert find_nearest("seed", []) is None
 
 
 def test_values_are_taken_over(tmp_path):

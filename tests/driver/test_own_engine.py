@@ -88,5 +88,5 @@ def test_it_serves_one_search(tmp_path, make):
 
 
 def test_a_class_is_no_engine():
-    with pytest.raises(InvalidArgumentError, match="handed over as an instance"):
+    with pytest.raises(InvalidArgumentError, match="must be an instance"):
         experiment.launch(None, train, {"x": [0.5]}, engine=ForkEngine)

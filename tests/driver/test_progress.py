@@ -37,7 +37,7 @@ def ended(number, value=None, error=None, **params) -> TrialResult:
 def test_a_line_per_trial_of_a_small_search():
     stream = io.StringIO()
     progress = Progress(3, MAX, stream=stream)
-    progress.plan("the plan\n")
+    progress.show_plan("the plan\n")
     results = []
     show(progress, results, 2)
     results.append(ended(0, 0.5, lr=0.12345, opt="adam"))
@@ -109,7 +109,7 @@ def test_a_search_without_end_has_no_total():
 def test_disabled_shows_nothing():
     stream = Terminal()
     progress = Progress(2, MAX, enabled=False, stream=stream)
-    progress.plan("the plan")
+    progress.show_plan("the plan")
     show(progress, [ended(0, error="E")], 0)
     progress.close()
     assert stream.getvalue() == ""
@@ -117,7 +117,7 @@ def test_disabled_shows_nothing():
 
 def test_standard_error_is_the_default(capsys):
     progress = Progress(1, MAX)
-    progress.plan("the plan")
+    progress.show_plan("the plan")
     captured = capsys.readouterr()
     assert captured.err == "the plan\n" and captured.out == ""
 
@@ -164,7 +164,7 @@ def test_showing_is_cheap():
 def test_the_stream_may_be_replaced_before_the_search(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    Progress(1, MAX).plan("the plan")
+    Progress(1, MAX).show_plan("the plan")
     assert stream.getvalue() == "the plan\n"
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import sparkexp
 from sparkexp import experiment
-from sparkexp.driver.run import default_root
+from sparkexp.driver.run import choose_logdir
 from sparkexp.errors import (
     EnvironmentUnfitError,
     InvalidArgumentError,
@@ -621,7 +621,7 @@ def test_searches_of_the_same_second_have_directories_of_their_own():
     results = [experiment.launch(None, lambda x: x, {"x": [1]}, **QUIET) for _ in range(5)]
     assert len({result.logdir for result in results}) == 5
     # The searches may take more than a second; these don't.
-    assert len({default_root("x") for _ in range(20)}) == 20
+    assert len({choose_logdir("x") for _ in range(20)}) == 20
 
 
 def test_a_logdir_that_holds_another_run(tmp_path):

@@ -59,7 +59,9 @@ def test_a_grid_begins_with_what_is_said():
     assert found == [(0.2, 1), (0.1, 1), (0.1, 2), (0.2, 2)]
     with pytest.raises(SpaceError, match="0.3 is not one of"):
         experiment.launch(None, train, grid, initial=[{"x": 0.3, "units": 1}], **HOW)
-    with pytest.raises(InvalidArgumentError, match="Put what is to be tried first at its head"):
+    with pytest.raises(
+        InvalidArgumentError, match="Put the configurations to try first at the head"
+    ):
         experiment.launch(None, train, [{"x": 0.1, "units": 1}], initial=[{}], **HOW)
 
 

@@ -89,7 +89,7 @@ def test_raising_later_is_not_satisfied(caplog):
 
 
 def test_a_list_is_not_filtered():
-    with pytest.raises(InvalidArgumentError, match="where goes with a dict of lists"):
+    with pytest.raises(InvalidArgumentError, match="where needs a dict of lists"):
         experiment.launch(None, lambda a: a, [{"a": 1}], where=bool, engine="inline")
 
 

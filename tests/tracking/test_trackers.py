@@ -203,8 +203,8 @@ def test_one_that_raises_costs_a_warning(method, tmp_path, caplog, monkeypatch):
 
 
 def test_one_that_hangs_holds_nothing_up(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("sparkexp.driver.trackers.ANSWER_S", 0.1)
-    monkeypatch.setattr("sparkexp.driver.trackers.PATIENCE_S", 0.5)
+    monkeypatch.setattr("sparkexp.driver.trackers.ANSWER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("sparkexp.driver.trackers.CLOSE_TIMEOUT_S", 0.5)
     released = threading.Event()
 
     class Hanging(Diary):

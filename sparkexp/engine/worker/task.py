@@ -18,7 +18,7 @@ from sparkexp.engine.worker.executor_id import executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
 from sparkexp.engine.worker.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.objective import returned_values
+from sparkexp.objective import select_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.tracking import AttemptTrackers
@@ -196,7 +196,7 @@ def _result(
         state=outcome.state,
         value=outcome.value,
         metrics=outcome.metrics,
-        values=returned_values(task.objectives, outcome.metrics),
+        values=select_values(task.objectives, outcome.metrics),
         error=outcome.error,
         started=outcome.started,
         ended=outcome.ended,
