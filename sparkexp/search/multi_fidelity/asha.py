@@ -67,50 +67,54 @@ class AshaSearcher(ProposingSearcher):
         """Return how many trials train for how long, at most."""
         counts = [self.n_configurations]
         for _ in range(self.fidelity.top):
-            counts.append(self._share(counts[-1], complete=True))
+            counts.append(self._count_promotions(counts[-1], complete=True))
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
-    def starts(self) -> dict[int, int]:
+    def count_starts(self) -> dict[int, int]:
         """Return how many of them are a configuration's first trial: those of the bottom."""
         return {self.fidelity.min: self.n_configurations}
 
-    def _share(self, n: int, *, complete: bool = False) -> int:
+    def _count_promotions(self, n: int, *, complete: bool = False) -> int:
         """Return how many of n results may be promoted, one more where the last are in."""
-        return math.ceil(n / self._one_of) if complete else math.floor(n / self._one_of)
+        return (
+            math.ceil(n / self._results_per_promotion)
+            if complete
+            else math.floor(n / self._results_per_promotion)
+        )
 
     @property
-    def _one_of(self) -> float:
+    def _results_per_promotion(self) -> float:
         """Of how many results one is promoted."""
         return self.fidelity.eta
 
     def _next(self) -> tuple[int | None, int] | None:
-        promotions = list(self._promotions())
+        promotions = list(self._find_promotions())
         if promotions:
             return promotions[-1]
         return (None, 0) if len(self._points) < self.n_configurations else None
 
-    def _promotions(self) -> Iterator[tuple[int, int]]:
+    def _find_promotions(self) -> Iterator[tuple[int, int]]:
         """Yield the configuration of each rung that has earned a promotion, and where to."""
         complete = len(self._points) == self.n_configurations  # nothing more comes from below
         for rung in range(self.fidelity.top):
             told = self._values[rung]
             complete = complete and len(told) == len(self._trials[rung])
-            if len(self._trials[rung + 1]) < self._share(len(told), complete=complete):
-                waiting = self._waiting(rung, complete)
-                if waiting is not None:
-                    yield waiting, rung + 1
+            if len(self._trials[rung + 1]) < self._count_promotions(len(told), complete=complete):
+                configuration = self._find_promotable(rung, complete)
+                if configuration is not None:
+                    yield configuration, rung + 1
                     complete = False
 
-    def _waiting(self, rung: int, complete: bool) -> int | None:
+    def _find_promotable(self, rung: int, complete: bool) -> int | None:
         """Return the best of a cohort that has earned it; of any, where a rest is given away."""
         above = self._trials[rung + 1]
         rest = None
         for cohort in range(self._proposals.n_cohorts):
             told = [c for c in self._values[rung] if self._cohorts[c] == cohort]
-            best = next((c for c in self._ranked(rung, told) if c not in above), None)
+            best = next((c for c in self._rank(rung, told) if c not in above), None)
             if best is None:
                 continue
-            if sum(c in above for c in told) < self._share(len(told)):
+            if sum(c in above for c in told) < self._count_promotions(len(told)):
                 return best
             rest = best if rest is None else rest
         return rest if complete else None

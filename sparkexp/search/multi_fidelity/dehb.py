@@ -11,7 +11,7 @@ from sparkexp.checks import as_float, as_int
 from sparkexp.search.evolution.population import Member, Population, losses_to_lists
 from sparkexp.search.evolution.variation import Vector, distinct, rand_1_bin_child
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
-from sparkexp.search.multi_fidelity.hyperband import bracket_sizes, halved
+from sparkexp.search.multi_fidelity.hyperband import bracket_sizes, halve
 from sparkexp.search.multi_fidelity.proposals import Point, Proposals, RandomProposals
 from sparkexp.search.multi_fidelity.rungs import RungSearcher
 from sparkexp.space import Space
@@ -88,7 +88,7 @@ class DehbSearcher(RungSearcher):
         self._random = RandomProposals(space)
         self._sizes = [bracket_sizes(self.fidelity, r) for r in range(self.fidelity.top + 1)]
         if self.n_configurations < self._sizes[0][0]:
-            self._sizes[0] = halved(self.n_configurations, self.fidelity, 0)
+            self._sizes[0] = halve(self.n_configurations, self.fidelity, 0)
         # Of every rung: drawn points without a result, until trials hold their places.
         self._populations = [
             Population(self._rng.random((sizes[0], space.n_dims))) for sizes in self._sizes
@@ -121,7 +121,7 @@ class DehbSearcher(RungSearcher):
             bracket += 1
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
-    def starts(self) -> dict[int, int]:
+    def count_starts(self) -> dict[int, int]:
         """Return how many of them are a configuration's first trial."""
         promoted = (0, *self._sizes[0][1:])
         counts = zip(self.plan().items(), promoted, strict=True)
@@ -141,11 +141,11 @@ class DehbSearcher(RungSearcher):
     def _next(self) -> tuple[int | None, int] | None:
         if self._n_asked == self.n_trials:
             return None
-        bracket, step = self._job()
+        bracket, step = self._find_job()
         rung = bracket % len(self._sizes) + step
-        return (self._promotion(rung) if bracket == 0 and step else None), rung
+        return (self._find_promotion(rung) if bracket == 0 and step else None), rung
 
-    def _job(self) -> tuple[int, int]:
+    def _find_job(self) -> tuple[int, int]:
         """Return the first bracket with something to try, and on which of its rungs."""
         for bracket, (asked, told) in enumerate(zip(self._asked, self._told, strict=True)):
             sizes = self._sizes[bracket % len(self._sizes)]
@@ -156,14 +156,14 @@ class DehbSearcher(RungSearcher):
                     break
         return len(self._asked), 0
 
-    def _promotion(self, rung: int) -> int | None:
+    def _find_promotion(self, rung: int) -> int | None:
         """Return the best configuration of the first bracket that is to go on to this rung."""
         first_bracket = range(self._sizes[0][0])
-        ranked = self._ranked(rung - 1, first_bracket)
+        ranked = self._rank(rung - 1, first_bracket)
         return next((c for c in ranked if c not in self._trials[rung]), None)
 
     def _propose(self, number: int) -> Trial | None:
-        bracket, step = self._job()
+        bracket, step = self._find_job()
         if bracket == len(self._asked):
             sizes = self._sizes[bracket % len(self._sizes)]
             self._asked.append([0] * len(sizes))
@@ -182,9 +182,11 @@ class DehbSearcher(RungSearcher):
         if bracket < len(self._sizes) and step == 0:
             return self._populations[rung].genomes[slot].tolist(), 0
         size = self._sizes[bracket % len(self._sizes)][step]
-        return self._child(rung, slot, self._parents(rung, size if step else None)).tolist(), 0
+        return self._make_child(
+            rung, slot, self._select_parents(rung, size if step else None)
+        ).tolist(), 0
 
-    def _parents(self, rung: int, n_best: int | None) -> Vector:
+    def _select_parents(self, rung: int, n_best: int | None) -> Vector:
         """Return the best n of the rung below, or this rung's population; at least three."""
         if n_best is None:
             return self._populations[rung].genomes
@@ -196,7 +198,7 @@ class DehbSearcher(RungSearcher):
         everyone = [population.genomes for population in self._populations]
         return np.concatenate([ranked, *everyone])[:3]
 
-    def _child(self, rung: int, slot: int, parents: Vector) -> Vector:
+    def _make_child(self, rung: int, slot: int, parents: Vector) -> Vector:
         """Return a target's child: DE/rand/1/bin."""
         others = parents[distinct(self._rng, len(parents), 3)]
         target = self._populations[rung].genomes[slot]

@@ -69,7 +69,7 @@ class Fidelity:
         object.__setattr__(self, "eta", int(eta) if eta == int(eta) else eta)
         object.__setattr__(self, "min", least)
         object.__setattr__(self, "max", most)
-        object.__setattr__(self, "levels", tuple(_levels(least, most, eta)))
+        object.__setattr__(self, "levels", tuple(_compute_levels(least, most, eta)))
 
     @property
     def top(self) -> int:
@@ -81,7 +81,7 @@ class Fidelity:
         return {"fidelity": self.name, "min": self.min, "max": self.max, "eta": self.eta}
 
 
-def _levels(least: int, most: int, eta: float) -> list[int]:
+def _compute_levels(least: int, most: int, eta: float) -> list[int]:
     levels = [least]
     k = 1
     while (level := round(least * eta**k)) < most:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.proposing_searcher import ProposingSearcher
 
-__all__ = ["Bracket", "HyperbandSearcher", "bracket_sizes", "halved"]
+__all__ = ["Bracket", "HyperbandSearcher", "bracket_sizes", "halve"]
 
 
 def bracket_sizes(fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
@@ -27,10 +27,10 @@ def bracket_sizes(fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
     """
     s = fidelity.top - first_rung
     n = math.ceil(len(fidelity.levels) / (s + 1) * fidelity.eta**s)
-    return halved(n, fidelity, first_rung)
+    return halve(n, fidelity, first_rung)
 
 
-def halved(n: int, fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
+def halve(n: int, fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
     """Return how many of n configurations come to each rung, from their first one on."""
     rungs = range(fidelity.top - first_rung + 1)
     # A little more than the quotient: 27 / 3 is 9 for any eta near 3.
@@ -108,7 +108,7 @@ class HyperbandSearcher(ProposingSearcher):
                 counts[rung] += size
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
-    def starts(self) -> dict[int, int]:
+    def count_starts(self) -> dict[int, int]:
         """Return how many of them are a configuration's first trial."""
         counts = dict.fromkeys(self.fidelity.levels, 0)
         for bracket in self._brackets:
@@ -119,19 +119,19 @@ class HyperbandSearcher(ProposingSearcher):
         for bracket in self._brackets:
             if len(self._points) < bracket.end:
                 return None, bracket.first_rung
-            found = self._promotion(bracket)
+            found = self._find_promotion(bracket)
             if found is not None:
                 return found
         return None
 
-    def _promotion(self, bracket: Bracket) -> tuple[int, int] | None:
+    def _find_promotion(self, bracket: Bracket) -> tuple[int, int] | None:
         """Return a configuration of a bracket that waits for its next rung, and this rung."""
         members = list(range(bracket.first, bracket.end))
         for rung, size in enumerate(bracket.sizes[1:], bracket.first_rung + 1):
             values = self._values[rung - 1]
             if not all(member in values for member in members):
                 return None
-            members = self._ranked(rung - 1, members)[:size]
+            members = self._rank(rung - 1, members)[:size]
             for member in members:
                 if member not in self._trials[rung]:
                     return member, rung
@@ -145,7 +145,7 @@ def _brackets(n: int, fidelity: Fidelity) -> Iterator[Bracket]:
         for first_rung in range(fidelity.top + 1):
             sizes = bracket_sizes(fidelity, first_rung)
             if first + sizes[0] > n:
-                sizes = halved(n - first, fidelity, first_rung)
+                sizes = halve(n - first, fidelity, first_rung)
             yield Bracket(first_rung, first, sizes)
             first += sizes[0]
             if first == n:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["packed", "packed_mapping", "unpacked", "unpacked_mapping"]
+__all__ = ["pack", "pack_mapping", "unpack", "unpack_mapping"]
 
 Packed = Mapping[str, Any] | Sequence[Any]
 # Little-endian, whatever the machine is.
 FLOAT, WHOLE = "<f8", "<i4"
 
 
-def packed(numbers: Sequence[Any]) -> dict[str, Any]:
+def pack(numbers: Sequence[Any]) -> dict[str, Any]:
     """Return numbers as a dict that `json` can write: exactly, and in a fraction of the time.
 
     Parameters
@@ -27,10 +27,10 @@ def packed(numbers: Sequence[Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> record = packed([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    >>> record = pack([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
     >>> record["type"], record["shape"]
     ('<f8', [3, 2])
-    >>> unpacked(record).tolist()
+    >>> unpack(record).tolist()
     [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]
     """
     array = np.asarray(numbers)
@@ -39,32 +39,32 @@ def packed(numbers: Sequence[Any]) -> dict[str, Any]:
     return {"type": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
-def unpacked(record: Packed) -> NDArray[Any]:
-    """Return what `packed` was given, as an array; or the list in a state of earlier versions."""
+def unpack(record: Packed) -> NDArray[Any]:
+    """Return what `pack` was given, as an array; or the list in a state of earlier versions."""
     if not isinstance(record, Mapping):
         return np.array(record)
     data = base64.b64decode(record["data"])
     return np.frombuffer(data, record["type"]).reshape(record["shape"])
 
 
-def packed_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
-    """Return a mapping as a list that `json` can write, in its order; see `packed`.
+def pack_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
+    """Return a mapping as a list that `json` can write, in its order; see `pack`.
 
     Its values are whole numbers, or floats and None.
 
     Examples
     --------
-    >>> unpacked_mapping(packed_mapping({7: 0.5, 3: None}))
+    >>> unpack_mapping(pack_mapping({7: 0.5, 3: None}))
     {7: 0.5, 3: None}
     """
     values = [math.nan if value is None else value for value in found.values()]
-    return [packed(list(found)), packed(values)]
+    return [pack(list(found)), pack(values)]
 
 
-def unpacked_mapping(records: Sequence[Any]) -> dict[int, Any]:
-    """Return what `packed_mapping` was given; or the pairs in a state of earlier versions."""
+def unpack_mapping(records: Sequence[Any]) -> dict[int, Any]:
+    """Return what `pack_mapping` was given; or the pairs in a state of earlier versions."""
     if not records or not isinstance(records[0], Mapping):
         return dict(records)
-    keys, values = (unpacked(record).tolist() for record in records)
+    keys, values = (unpack(record).tolist() for record in records)
     known = (None if value != value else value for value in values)  # the one that isn't itself
     return dict(zip(keys, known, strict=True))

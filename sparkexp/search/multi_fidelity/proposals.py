@@ -22,7 +22,7 @@ __all__ = [
     "Point",
     "Proposals",
     "RandomProposals",
-    "proposals_of",
+    "make_proposals",
 ]
 
 Kind = Literal["random", "grid", "evolution"]
@@ -164,7 +164,7 @@ class EvolutionProposals(Proposals):
         return self._space.decode(np.array(point))
 
 
-def proposals_of(
+def make_proposals(
     kind: object,
     space: Space | None,
     configurations: Sequence[Mapping[str, ParamValue]] | None,

@@ -9,7 +9,7 @@ from typing import Any
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
-from sparkexp.search.multi_fidelity.proposals import Kind, Proposals, proposals_of
+from sparkexp.search.multi_fidelity.proposals import Kind, Proposals, make_proposals
 from sparkexp.search.multi_fidelity.rungs import RungSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue
@@ -58,9 +58,9 @@ class ProposingSearcher(RungSearcher):
     ) -> None:
         super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
         self.popsize = as_int("popsize", popsize, at_least=4)
-        self._proposals = proposals_of(proposals, space, configurations, self.popsize, self.seed)
+        self._proposals = make_proposals(proposals, space, configurations, self.popsize, self.seed)
         self._listed = configurations
-        self.n_configurations = _bounded(n_configurations, self._proposals)
+        self.n_configurations = _check_n_configurations(n_configurations, self._proposals)
 
     @property
     def proposals(self) -> Proposals:
@@ -89,7 +89,7 @@ class ProposingSearcher(RungSearcher):
         }
 
 
-def _bounded(n: int | None, proposals: Proposals) -> int:
+def _check_n_configurations(n: int | None, proposals: Proposals) -> int:
     if n is None and proposals.n_points is None:
         raise InvalidArgumentError("n_configurations says how many to draw, got None: give 40.")
     there_are = proposals.n_points

@@ -14,10 +14,10 @@ from sparkexp.objective import Objective
 from sparkexp.search.base import Searcher
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.packing import (
-    packed,
-    packed_mapping,
-    unpacked,
-    unpacked_mapping,
+    pack,
+    pack_mapping,
+    unpack,
+    unpack_mapping,
 )
 from sparkexp.search.multi_fidelity.proposals import Point, Proposals
 from sparkexp.space import Space
@@ -98,13 +98,13 @@ class RungSearcher(Searcher):
         """Return how many trials train for how long, by the levels of the fidelity."""
 
     @abstractmethod
-    def starts(self) -> dict[int, int]:
+    def count_starts(self) -> dict[int, int]:
         """Return how many of them are a configuration's first trial."""
 
     def planned_cost(self) -> int:
         """Return what the planned trials train in sum, where those that are promoted go on."""
         levels = self.fidelity.levels
-        trials, starts = self.plan(), self.starts()
+        trials, starts = self.plan(), self.count_starts()
         below = dict(zip(levels, (0, *levels), strict=False))
         return sum(
             level * n - below[level] * (n - starts.get(level, 0)) for level, n in trials.items()
@@ -154,17 +154,17 @@ class RungSearcher(Searcher):
             self._cohorts.append(cohort)
         self._trials[rung][configuration] = number
         self._configurations[number] = configuration
-        return self._trial(number, configuration, rung)
+        return self._make_trial(number, configuration, rung)
 
     def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
         """Return a new configuration, which starts on this rung, and its cohort."""
-        return self.proposals.propose(configuration, self._rng, self._leaders)
+        return self.proposals.propose(configuration, self._rng, self._find_leaders)
 
-    def _leaders(self, n: int) -> list[Point]:
+    def _find_leaders(self, n: int) -> list[Point]:
         """Return the n best configurations that were trained to the end."""
-        return [self._points[c] for c in self._ranked(self.fidelity.top)[:n]]
+        return [self._points[c] for c in self._rank(self.fidelity.top)[:n]]
 
-    def _trial(self, number: int, configuration: int, rung: int) -> Trial:
+    def _make_trial(self, number: int, configuration: int, rung: int) -> Trial:
         below = self._trials[rung - 1].get(configuration) if rung else None
         parent = None if below is None else Trial(below, {}, rung=rung - 1).id
         params = self.proposals.decode(self._points[configuration])
@@ -180,7 +180,7 @@ class RungSearcher(Searcher):
         value = None if told is None else float(told)
         self._values[rung][self._configurations[result.trial.number]] = value
 
-    def _ranked(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
+    def _rank(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
         """Return the configurations that have a value on a rung, the best first."""
         values, sign = self._values[rung], self._objective.loss_sign
         told = ((values[c], c) for c in (values if among is None else among) if c in values)
@@ -191,16 +191,16 @@ class RungSearcher(Searcher):
         # Written after every trial, and there may be tens of thousands of configurations.
         return {
             "rng": self._rng.bit_generator.state,
-            "points": packed(self._points),
-            "cohorts": packed(self._cohorts),
-            "trials": [packed_mapping(found) for found in self._trials],
-            "values": [packed_mapping(found) for found in self._values],
+            "points": pack(self._points),
+            "cohorts": pack(self._cohorts),
+            "trials": [pack_mapping(found) for found in self._trials],
+            "values": [pack_mapping(found) for found in self._values],
         }
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = memory["rng"]
-        self._points = unpacked(memory["points"]).tolist()
-        self._cohorts = unpacked(memory["cohorts"]).tolist()
-        self._trials = [unpacked_mapping(found) for found in memory["trials"]]
-        self._values = [unpacked_mapping(found) for found in memory["values"]]
+        self._points = unpack(memory["points"]).tolist()
+        self._cohorts = unpack(memory["cohorts"]).tolist()
+        self._trials = [unpack_mapping(found) for found in memory["trials"]]
+        self._values = [unpack_mapping(found) for found in memory["values"]]
         self._configurations = {n: c for found in self._trials for c, n in found.items()}

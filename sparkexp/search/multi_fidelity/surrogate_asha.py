@@ -108,7 +108,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         return {key: value for key, value in super().settings().items() if key != "proposals"}
 
     @property
-    def _one_of(self) -> float:
+    def _results_per_promotion(self) -> float:
         return math.sqrt(self.fidelity.eta)
 
     def _next(self) -> tuple[int | None, int] | None:
@@ -120,7 +120,7 @@ class SurrogateAshaSearcher(AshaSearcher):
     def _know(self, known: Sequence[KnownResult]) -> bool:
         """Learn them as full trainings."""
         for each in known:
-            point = self._placed(self.space.encode(each.params), self.fidelity.top)
+            point = self._add_fidelity(self.space.encode(each.params), self.fidelity.top)
             self._model.learn(point, self._objective.loss(each.value))
             self._seen.add(params_key(each.params))
         return True
@@ -131,7 +131,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         point = self._points[self._configurations[result.trial.number]]
         if result.state is State.PRUNED:
             return  # its value is of no rung
-        self._model.learn(self._placed(point, rung), self._objective.loss(result.value))
+        self._model.learn(self._add_fidelity(point, rung), self._objective.loss(result.value))
         self._model.fit()  # now, so that looking at what would be next changes nothing
 
     # New configurations.
@@ -139,33 +139,35 @@ class SurrogateAshaSearcher(AshaSearcher):
     def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
         if configuration < len(self._initial):
             return self._initial[configuration].tolist(), 0
-        members = self._members()
+        members = self._select_members()
         if len(members) >= MIN_MEMBERS:
             # Their order is all that counts.
             losses = list(map(float, range(len(members))))
             children = candidates(self._rng, members, losses, self._choices)
             children = np.array([self.space.repair(child) for child in children])
             at_top = np.column_stack([children, np.ones(len(children))])
-            for point in self._model.ranked(at_top, self._pending()):
+            for point in self._model.ranked(at_top, self._get_open_points()):
                 if not self._is_known(point[:-1]):
                     return point[:-1].tolist(), 0
         return self._rng.random(self.space.n_dims).tolist(), 0
 
-    def _members(self) -> Vector:
+    def _select_members(self) -> Vector:
         """Return the configurations of which most is expected, of shape ``(n, n_dims)``."""
         told = [c for c, value in self._values[0].items() if value is not None]
-        known = [self._placed(self.space.encode(k.params), self.fidelity.top) for k in self._known]
-        points = np.array([self._top(c) for c in self._few(0, told)] + known)
+        known = [
+            self._add_fidelity(self.space.encode(k.params), self.fidelity.top) for k in self._known
+        ]
+        points = np.array([self._get_top_point(c) for c in self._select_compared(0, told)] + known)
         if not len(points):
             return points
         order = np.argsort(self._model.expected(points), kind="stable")
         members: Vector = points[order[: self.popsize], :-1]
         return members
 
-    def _pending(self) -> list[Vector]:
+    def _get_open_points(self) -> list[Vector]:
         """Return the points of the open trials."""
         return [
-            self._placed(self._points[self._configurations[trial.number]], trial.rung or 0)
+            self._add_fidelity(self._points[self._configurations[trial.number]], trial.rung or 0)
             for trial in self.open_trials()
         ]
 
@@ -177,18 +179,18 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     # Promotions.
 
-    def _waiting(self, rung: int, complete: bool) -> int | None:
+    def _find_promotable(self, rung: int, complete: bool) -> int | None:
         """Return the configuration that promises most, of those not promoted yet."""
         above = self._trials[rung + 1]
         values = self._values[rung]
-        waiting = [c for c, value in values.items() if value is not None and c not in above]
-        if not waiting:
+        unpromoted = [c for c, value in values.items() if value is not None and c not in above]
+        if not unpromoted:
             return None
-        few = self._few(rung, waiting)
-        tops = np.array([self._top(c) for c in few])
+        few = self._select_compared(rung, unpromoted)
+        tops = np.array([self._get_top_point(c) for c in few])
         return few[int(np.argmin(self._model.expected(tops, OPTIMISM)))]
 
-    def _few(self, rung: int, configurations: Sequence[int]) -> list[int]:
+    def _select_compared(self, rung: int, configurations: Sequence[int]) -> list[int]:
         """Return the best of many configurations of a rung, and others."""
         values = np.array([self._values[rung][c] for c in configurations])
         losses = self._objective.loss_sign * values
@@ -196,12 +198,12 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     # Points of the model: a configuration, and how far up it was trained.
 
-    def _placed(self, point: Point, rung: int) -> Vector:
+    def _add_fidelity(self, point: Point, rung: int) -> Vector:
         return np.append(point, rung / self.fidelity.top)
 
-    def _top(self, configuration: int) -> Vector:
+    def _get_top_point(self, configuration: int) -> Vector:
         for point in self._points[len(self._tops) :]:
-            self._tops.append(self._model.plain(self._placed(point, self.fidelity.top)))
+            self._tops.append(self._model.plain(self._add_fidelity(point, self.fidelity.top)))
         return self._tops[configuration]
 
     # What is saved.

@@ -8,10 +8,10 @@ import pytest
 
 from sparkexp.search import AshaSearcher
 from sparkexp.search.multi_fidelity.packing import (
-    packed,
-    packed_mapping,
-    unpacked,
-    unpacked_mapping,
+    pack,
+    pack_mapping,
+    unpack,
+    unpack_mapping,
 )
 from sparkexp.space import Float, Int, Space
 
@@ -28,20 +28,20 @@ def through_json(record):
     "numbers", [[], [0.1, -0.0, 5e-324, 1.7e308], [[0.1, 0.2], [0.3, 0.4]], [3, 1, 2**31 - 1]]
 )
 def test_numbers_come_back(numbers):
-    back = unpacked(through_json(packed(numbers))).tolist()
+    back = unpack(through_json(pack(numbers))).tolist()
     assert repr(back) == repr(numbers)
 
 
 @pytest.mark.parametrize("found", [{}, {5: 1, 2: 7}, {5: 0.5, 2: None}, {5: None}])
 def test_mappings_come_back(found):
-    back = unpacked_mapping(through_json(packed_mapping(found)))
+    back = unpack_mapping(through_json(pack_mapping(found)))
     assert repr(back) == repr(found)
 
 
 def test_lists_of_earlier_versions_are_read():
-    assert unpacked([[0.1, 0.2], [0.3, 0.4]]).tolist() == [[0.1, 0.2], [0.3, 0.4]]
-    assert unpacked_mapping([[5, 0.5], [2, None]]) == {5: 0.5, 2: None}
-    assert unpacked_mapping([]) == {}
+    assert unpack([[0.1, 0.2], [0.3, 0.4]]).tolist() == [[0.1, 0.2], [0.3, 0.4]]
+    assert unpack_mapping([[5, 0.5], [2, None]]) == {5: 0.5, 2: None}
+    assert unpack_mapping([]) == {}
 
 
 @pytest.mark.parametrize("scale", [1, 10**12, 2**70])
