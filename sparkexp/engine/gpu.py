@@ -13,10 +13,10 @@ from sparkexp.errors import EnvironmentUnfitError
 
 __all__ = [
     "VISIBLE_DEVICES",
-    "gpus_there",
-    "is_there",
+    "list_gpus",
+    "is_present",
     "local_gpus",
-    "pinned",
+    "pin_gpus",
     "share_out",
     "visible_devices",
 ]
@@ -79,7 +79,7 @@ def local_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return tuple(line.strip() for line in done.stdout.splitlines() if line.strip())
 
 
-def gpus_there(devices: Path = Path("/dev")) -> tuple[str, ...]:
+def list_gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:
     """Return the GPUs of this machine by index and by name, whatever may be visible of them.
 
     They are those that ``nvidia-smi -L`` lists, with the parts of divided ones (MIG); where that
@@ -101,7 +101,7 @@ def gpus_there(devices: Path = Path("/dev")) -> tuple[str, ...]:
     return tuple(index or name for index, name in found)
 
 
-def is_there(device: str, there: Sequence[str]) -> bool:
+def is_present(device: str, there: Sequence[str]) -> bool:
     """Tell whether a device is among those that are there.
 
     Parameters
@@ -109,12 +109,12 @@ def is_there(device: str, there: Sequence[str]) -> bool:
     device : str
         An index, or a name, which may be shortened as CUDA allows it.
     there : sequence of str
-        What `gpus_there` returned.
+        What `list_gpus` returned.
 
     Examples
     --------
     >>> there = ['0', 'GPU-8c1b-11', '1', 'GPU-9d2c-22']
-    >>> [is_there(device, there) for device in ('1', '2', 'GPU-9d', 'GPU-7')]
+    >>> [is_present(device, there) for device in ('1', '2', 'GPU-9d', 'GPU-7')]
     [True, False, True, False]
     """
     if device.isdecimal():
@@ -164,7 +164,7 @@ def share_out(
 
 
 @contextmanager
-def pinned(devices: str | None) -> Iterator[None]:
+def pin_gpus(devices: str | None) -> Iterator[None]:
     """Set ``CUDA_VISIBLE_DEVICES`` for a while; None changes nothing."""
     if devices is None:
         yield

@@ -50,8 +50,8 @@ class InlineEngine(Engine):
         trial, submitted = self._queue.popleft()
         if self._cancelled or trial.number in self._stopped:
             return [TrialResult(trial, State.CANCELLED, submitted=submitted)]
-        watched = functools.partial(self._reported, trial)
-        task = replace(self._task, trial=trial, on_report=watched)
+        on_report = functools.partial(self._stop_on_report, trial)
+        task = replace(self._task, trial=trial, on_report=on_report)
         try:
             result = run_attempt(task)
         except BaseException:  # Ctrl-C: it is still there, to be cancelled
@@ -62,7 +62,7 @@ class InlineEngine(Engine):
     def stop(self, trial: Trial) -> None:
         self._stopped.add(trial.number)
 
-    def _reported(self, trial: Trial) -> None:
+    def _stop_on_report(self, trial: Trial) -> None:
         """End the running trial, if somebody stops it when it reports."""
         if self.on_report is not None:
             self.on_report()

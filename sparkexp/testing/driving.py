@@ -19,12 +19,12 @@ __all__ = [
     "discrete_space",
     "drive",
     "mixed_space",
-    "most",
-    "negated",
-    "next_trial",
+    "get_n_trials",
+    "negate_score",
+    "ask_trial",
     "result",
     "score",
-    "some",
+    "draw_configurations",
     "trials",
 ]
 
@@ -45,7 +45,7 @@ def drive(
     n_trials: int = 10_000,
     in_flight: int = 1,
     shuffle_seed: int | None = None,
-    waiting: Sequence[Trial] = (),
+    open_trials: Sequence[Trial] = (),
 ) -> list[TrialResult]:
     """Ask and tell until it is done, and return the results in the order of the trials' numbers.
 
@@ -61,23 +61,23 @@ def drive(
         Trials that are asked before a result is told.
     shuffle_seed : int, optional
         With one, results arrive in any order.
-    waiting : sequence of Trial
+    open_trials : sequence of Trial
         Trials that were asked before.
     """
     shuffled = np.random.default_rng(shuffle_seed)
-    waiting = list(waiting)
+    open_trials = list(open_trials)
     results: list[TrialResult] = []
     while len(results) < n_trials:
-        while len(waiting) < in_flight:
+        while len(open_trials) < in_flight:
             trial = searcher.ask()
             if trial is None:
                 break
-            waiting.append(trial)
-        if not waiting:
+            open_trials.append(trial)
+        if not open_trials:
             assert searcher.done, "nothing to propose, nothing in flight, and not done"
             break
-        k = 0 if shuffle_seed is None else int(shuffled.integers(len(waiting)))
-        trial = waiting.pop(k)
+        k = 0 if shuffle_seed is None else int(shuffled.integers(len(open_trials)))
+        trial = open_trials.pop(k)
         results.append(result(trial, objective(trial.params)))
         searcher.tell(results[-1])
     return sorted(results, key=lambda r: r.trial.number)
@@ -123,7 +123,7 @@ def score(params: Mapping[str, Any]) -> float | None:
     return -sum((float(v) - 0.3) ** 2 for v in params.values() if not isinstance(v, str))
 
 
-def negated(params: Mapping[str, Any]) -> float | None:
+def negate_score(params: Mapping[str, Any]) -> float | None:
     """Return the negative of `score`."""
     value = score(params)
     return None if value is None else -value
@@ -160,21 +160,21 @@ def constrained_space() -> Space:
     )
 
 
-def some(space: Space, n: int, seed: int = 1) -> list[dict[str, ParamValue]]:
+def draw_configurations(space: Space, n: int, seed: int = 1) -> list[dict[str, ParamValue]]:
     """Return so many different configurations of a space."""
     drawn = np.random.default_rng(seed).random((50, space.n_dims))
     found = {params_key(params): params for params in map(space.decode, drawn)}
     return list(found.values())[:n]
 
 
-def most(searcher: Searcher) -> int:
+def get_n_trials(searcher: Searcher) -> int:
     """Return the number of trials at most, which there has to be here."""
     n_trials = searcher.n_trials
     assert n_trials is not None, "make_searcher returns a searcher with an end"
     return n_trials
 
 
-def next_trial(searcher: Searcher) -> Trial:
+def ask_trial(searcher: Searcher) -> Trial:
     """Return the next trial, which there has to be."""
     trial = searcher.ask()
     assert trial is not None, "there is a trial to be asked"

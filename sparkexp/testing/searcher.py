@@ -16,11 +16,11 @@ from sparkexp.errors import InvalidArgumentError
 from sparkexp.search import RandomSearcher, Searcher
 from sparkexp.space import Choice, Float, Int, Space
 from sparkexp.testing.driving import (
+    ask_trial,
     drive,
+    get_n_trials,
     mixed_space,
-    most,
-    negated,
-    next_trial,
+    negate_score,
     result,
     score,
     trials,
@@ -83,8 +83,8 @@ class SearcherContract(SearcherInSpaces):
         searcher = self._make()
         asked = trials(searcher, score)
         assert [trial.number for trial in asked] == list(range(len(asked)))
-        assert len(asked) <= most(searcher)
-        assert len(asked) == most(searcher) or has_rungs(searcher)
+        assert len(asked) <= get_n_trials(searcher)
+        assert len(asked) == get_n_trials(searcher) or has_rungs(searcher)
         assert len({trial.id for trial in asked}) == len(asked)
 
     def test_same_seed_same_sequence(self) -> None:
@@ -121,7 +121,7 @@ class SearcherContract(SearcherInSpaces):
     def test_whoever_lets_order_matter_never_waits(self) -> None:
         searcher = self._make()
         if searcher.order_matters and not has_rungs(searcher):
-            assert None not in [searcher.ask() for _ in range(most(searcher))]
+            assert None not in [searcher.ask() for _ in range(get_n_trials(searcher))]
             assert searcher.ask() is None and searcher.done
 
     def test_state_restores_the_same_next_asks(self) -> None:
@@ -148,14 +148,14 @@ class SearcherContract(SearcherInSpaces):
                     assert rest[: len(missing)] == missing
                     continue
                 assert [t for t in rest if t.number < n_told + len(asked)] == missing
-                assert rest == trials(searcher, score, in_flight=3, waiting=missing)
+                assert rest == trials(searcher, score, in_flight=3, open_trials=missing)
                 if not searcher.order_matters:
                     assert rest == [t for t in expected[n_told:] if t not in told_late]
                 assert restored.done
 
     def test_restored_searcher_takes_results_without_asking_again(self) -> None:
         searcher = self._make()
-        first, second, third = (next_trial(searcher) for _ in range(3))
+        first, second, third = (ask_trial(searcher) for _ in range(3))
         restored = self._make()
         restored.restore(searcher.state())
         restored.tell(result(second, 1.0))
@@ -175,9 +175,9 @@ class SearcherContract(SearcherInSpaces):
         searcher = self._make()
         results = drive(searcher, lambda params: None, in_flight=4)
         if has_rungs(searcher):  # nothing is promoted then
-            assert len(results) <= most(searcher)
+            assert len(results) <= get_n_trials(searcher)
         else:
-            assert len(results) == most(searcher)
+            assert len(results) == get_n_trials(searcher)
         assert searcher.done and searcher.ask() is None
 
     def test_extreme_values_do_no_harm(self) -> None:
@@ -189,7 +189,7 @@ class SearcherContract(SearcherInSpaces):
 
     def test_max_f_is_min_of_minus_f(self) -> None:
         assert trials(self._make(direction="max"), score) == trials(
-            self._make(direction="min"), negated
+            self._make(direction="min"), negate_score
         )
 
     def test_one_value_ranges(self) -> None:
@@ -204,7 +204,7 @@ class SearcherContract(SearcherInSpaces):
         searcher = self._make()
         assert not searcher.done
         asked = trials(searcher, score, in_flight=7)
-        assert len(asked) <= most(searcher)
+        assert len(asked) <= get_n_trials(searcher)
         assert searcher.done
         assert [searcher.ask(), searcher.ask()] == [None, None]
 
@@ -213,14 +213,16 @@ class SearcherContract(SearcherInSpaces):
         searcher = self._make()
         drive(searcher, score, n_trials=n_trials - 1)
         assert not searcher.done
-        last = next_trial(searcher)
-        assert searcher.done or n_trials < most(searcher)  # it may not know that it was the last
+        last = ask_trial(searcher)
+        assert searcher.done or n_trials < get_n_trials(
+            searcher
+        )  # it may not know that it was the last
         searcher.tell(result(last, None))
         assert searcher.done and searcher.ask() is None
 
     def test_each_result_is_told_once(self) -> None:
         searcher = self._make()
-        trial = next_trial(searcher)
+        trial = ask_trial(searcher)
         with pytest.raises(InvalidArgumentError, match="another than the one asked"):
             searcher.tell(result(Trial(0, {"other": 1}), 1.0))
         searcher.tell(result(trial, 1.0))

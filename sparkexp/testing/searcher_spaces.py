@@ -17,10 +17,10 @@ from sparkexp.space import Float, Int, Space
 from sparkexp.testing.driving import (
     conditional_space,
     constrained_space,
+    draw_configurations,
     drive,
-    most,
+    get_n_trials,
     score,
-    some,
     trials,
 )
 from sparkexp.trial import Direction, params_key
@@ -46,7 +46,7 @@ def _check_restoring(
     drive(searcher, score, n_trials=n_told)
     later.restore(json.loads(json.dumps(searcher.state())))
     rest = trials(later, score)
-    assert [trial.number for trial in rest] == list(range(n_told, most(searcher)))
+    assert [trial.number for trial in rest] == list(range(n_told, get_n_trials(searcher)))
     assert all(space.allows(space.check(trial.params)) for trial in rest)
     if searcher.restores_exactly:
         assert rest == trials(searcher, score)
@@ -74,11 +74,11 @@ class SearcherInSpaces(ABC):
             With 15 to 60 trials, so that there is something to see and it doesn't take long.
         """
 
-    def _in(self, space: Space) -> Searcher:
+    def _make_in(self, space: Space) -> Searcher:
         return self.make_searcher(space, "max", SEED)
 
     def test_conditional_parameters(self) -> None:
-        make, space = self._in, conditional_space()
+        make, space = self._make_in, conditional_space()
         asked = trials(make(space), score)
         for trial in asked:
             assert space.check(trial.params) == trial.params
@@ -88,11 +88,11 @@ class SearcherInSpaces(ABC):
         _check_restoring(make, space)
 
     def test_where(self) -> None:
-        make, space = self._in, constrained_space()
+        make, space = self._make_in, constrained_space()
         asked = trials(make(space), score)
         for trial in asked:
             assert space.allows(space.check(trial.params))
-        assert len(asked) == most(make(space))
+        assert len(asked) == get_n_trials(make(space))
         assert len({tuple(trial.params.items()) for trial in asked}) > len(asked) / 3
         assert trials(make(space), score) == asked
         _check_restoring(make, space)
@@ -104,14 +104,14 @@ class SearcherInSpaces(ABC):
             return int(params["a"] * params["b"])
 
         space = Space({"a": Int(1, 20), "b": Int(1, 20)}, where=lambda p: product(p) == 36)
-        asked = trials(self._in(space), score)
+        asked = trials(self._make_in(space), score)
         assert asked and all(product(t.params) == 36 for t in asked)
 
     @pytest.mark.parametrize(
         "space", [conditional_space(), constrained_space()], ids=["tree", "where"]
     )
     def test_initial(self, space: Space) -> None:
-        make, initial = self._in, some(space, 3)
+        make, initial = self._make_in, draw_configurations(space, 3)
         searcher = make(space)
         if searcher._max_initial() == 0:  # a list, or the places of a grid
             with pytest.raises(InvalidArgumentError, match="begins with at most 0"):
@@ -120,7 +120,7 @@ class SearcherInSpaces(ABC):
         searcher.start_from(initial)
         asked = trials(searcher, score)
         assert [dict(trial.params) for trial in asked[:3]] == initial
-        assert len(asked) == most(make(space))
+        assert len(asked) == get_n_trials(make(space))
         assert all(space.allows(space.check(trial.params)) for trial in asked)
         for trial in asked[3:]:  # what is promoted is what was asked first
             if trial.rung and trial.parent:
@@ -131,19 +131,22 @@ class SearcherInSpaces(ABC):
 
     def test_too_many_initial(self) -> None:
         space = conditional_space()
-        searcher = self._in(space)
+        searcher = self._make_in(space)
         with pytest.raises(InvalidArgumentError, match="Leave some out"):
-            searcher.start_from(some(space, 1) * 200)
+            searcher.start_from(draw_configurations(space, 1) * 200)
 
     def test_warm_start(self) -> None:
         """Whoever learns proposes other trials than without, and goes on after a restart."""
-        make, space = self._in, conditional_space()
-        known = [KnownResult(params, float(len(str(params)))) for params in some(space, 30)]
+        make, space = self._make_in, conditional_space()
+        known = [
+            KnownResult(params, float(len(str(params))))
+            for params in draw_configurations(space, 30)
+        ]
         searcher = make(space)
         learns = searcher.start_from((), known)
         asked = trials(searcher, score)
         assert (asked != trials(make(space), score)) is learns
-        assert len(asked) == most(make(space))
+        assert len(asked) == get_n_trials(make(space))
         for trial in asked:
             assert space.check(trial.params) == trial.params
         _check_restoring(make, space, known=known)
@@ -159,7 +162,7 @@ class SearcherInSpaces(ABC):
         def objective(params: Mapping[str, Any]) -> float:
             return float(-((params["x"] - 0.9) ** 2) - (params["y"] - 0.9) ** 2)
 
-        searcher = self._in(space)
+        searcher = self._make_in(space)
         learns = searcher.start_from((), [KnownResult(p, objective(p)) for p in drawn.values()])
         first = [r.trial for r in drive(searcher, objective, n_trials=14)]
         near = np.mean([-objective(trial.params) < 0.1 for trial in first])

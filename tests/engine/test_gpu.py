@@ -8,9 +8,9 @@ import pytest
 
 from sparkexp.engine.gpu import (
     VISIBLE_DEVICES,
-    gpus_there,
+    list_gpus,
     local_gpus,
-    pinned,
+    pin_gpus,
     share_out,
     visible_devices,
 )
@@ -109,26 +109,26 @@ def test_no_gpus_to_share():
 
 
 @pytest.mark.parametrize("before", [None, "7"])
-def test_pinned_restores_what_was(monkeypatch, before):
+def test_pin_gpus_restores_what_was(monkeypatch, before):
     monkeypatch.delenv(VISIBLE_DEVICES, raising=False)
     if before is not None:
         monkeypatch.setenv(VISIBLE_DEVICES, before)
-    with pytest.raises(KeyError), pinned("0,1"):
+    with pytest.raises(KeyError), pin_gpus("0,1"):
         assert os.environ[VISIBLE_DEVICES] == "0,1"
         raise KeyError
     assert os.environ.get(VISIBLE_DEVICES) == before
-    with pinned(""):
+    with pin_gpus(""):
         assert os.environ[VISIBLE_DEVICES] == ""
-    with pinned(None):
+    with pin_gpus(None):
         assert os.environ.get(VISIBLE_DEVICES) == before
 
 
 @pytest.mark.parametrize("before", [None, "7"])
-def test_pinned_bears_a_train_function_that_unsets_it(monkeypatch, before):
+def test_pin_gpus_allows_a_train_function_that_unsets_it(monkeypatch, before):
     monkeypatch.delenv(VISIBLE_DEVICES, raising=False)
     if before is not None:
         monkeypatch.setenv(VISIBLE_DEVICES, before)
-    with pinned("0"):
+    with pin_gpus("0"):
         del os.environ[VISIBLE_DEVICES]
     assert os.environ.get(VISIBLE_DEVICES) == before
 
@@ -151,14 +151,14 @@ def test_gpus_that_nvidia_smi_lists_are_there(tmp_path, monkeypatch):
     (program := tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho '{LISTED}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    names = [name.partition("-")[2][:4] for name in gpus_there() if not name.isdecimal()]
+    names = [name.partition("-")[2][:4] for name in list_gpus() if not name.isdecimal()]
     assert names == ["5d5b", "c6d4", "11aa"]
-    assert [name for name in gpus_there() if name.isdecimal()] == ["0", "1"]
+    assert [name for name in list_gpus() if name.isdecimal()] == ["0", "1"]
 
 
 def test_gpus_with_device_files_are_there(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
-    assert gpus_there(tmp_path) == ("2", "10")
-    assert gpus_there(tmp_path / "none") == ()
+    assert list_gpus(tmp_path) == ("2", "10")
+    assert list_gpus(tmp_path / "none") == ()

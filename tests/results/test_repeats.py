@@ -209,7 +209,7 @@ def test_the_contract_with_every_searcher(name, confirm):
         assert rest[: len(still_open)] == still_open
         assert [t.number for t in rest] == list(range(n_told, n_told + len(rest)))
         if searcher.restores_exactly:
-            assert rest == trials(searcher, score, in_flight=3, waiting=still_open)
+            assert rest == trials(searcher, score, in_flight=3, open_trials=still_open)
 
 
 def test_with_several_objectives():

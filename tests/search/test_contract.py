@@ -13,7 +13,13 @@ from optuna.samplers import TPESampler
 import sparkexp.search
 from sparkexp.search import Searcher
 from sparkexp.testing import SearcherContract
-from sparkexp.testing.driving import conditional_space, constrained_space, score, some, trials
+from sparkexp.testing.driving import (
+    conditional_space,
+    constrained_space,
+    draw_configurations,
+    score,
+    trials,
+)
 from sparkexp.trial import params_key
 
 from . import driving
@@ -84,7 +90,7 @@ def test_second_process_same_sequence():
 )
 @pytest.mark.parametrize("name", SETUPS)
 def test_who_begins_with_nothing_and_what_a_grid_makes_of_it(name, space):
-    make, initial = SETUPS[name][0], some(space, 3)
+    make, initial = SETUPS[name][0], draw_configurations(space, 3)
     searcher = make(space)
     if searcher._max_initial() == 0:  # a list, or the places of a grid
         assert searcher.name in ("list", "asha")

@@ -17,9 +17,9 @@ PINNING = (
     MEET
     + """
 def train(k):
-    from sparkexp.engine.worker.executor_id import executor_id
+    from sparkexp.engine.worker.executor_id import find_executor_id
     with open(os.path.join(experiment.logdir(), "seen.json"), "w") as file:
-        json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), executor_id()], file)
+        json.dump([os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES"), find_executor_id()], file)
     meet(4)
     return k
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.engine.gpu import VISIBLE_DEVICES, gpus_there, is_there, visible_devices
+from sparkexp.engine.gpu import VISIBLE_DEVICES, is_present, list_gpus, visible_devices
 from sparkexp.engine.spark.connect import is_connect
 from sparkexp.engine.spark.slots import SlotCount, check_session, is_local
 from sparkexp.engine.transfer.shipping import ship
-from sparkexp.engine.worker.executor_id import executor_id
+from sparkexp.engine.worker.executor_id import find_executor_id
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.runs.logdir_probe import LogdirProbe, Visit, visit_probe
 
@@ -202,10 +202,10 @@ def _make_look(names: tuple[str, ...], probe: LogdirProbe | None) -> Callable[[i
 def _inspect_here(context: Any, names: tuple[str, ...], probe: LogdirProbe | None) -> Sighting:
     gpu = context.resources().get("gpu")
     announced = tuple(gpu.addresses) if gpu else ()
-    there = gpus_there()
+    there = list_gpus()
     return Sighting(
         host=socket.gethostname(),
-        executor=executor_id(),
+        executor=find_executor_id(),
         python=platform.python_version(),
         executable=sys.executable,
         packages={name: package_version(name) for name in names},
@@ -221,7 +221,7 @@ def _find_absent(announced: tuple[str, ...], there: tuple[str, ...]) -> tuple[st
         devices = visible_devices(announced, os.environ.get(VISIBLE_DEVICES)).split(",")
     except EnvironmentUnfitError:
         return announced  # the worker may not see these devices
-    return tuple(device for device in devices if device and not is_there(device, there))
+    return tuple(device for device in devices if device and not is_present(device, there))
 
 
 def package_version(name: str) -> str | None:

@@ -14,9 +14,9 @@ from sparkexp.engine.spark.connect import is_connect
 from sparkexp.engine.worker.task import (
     ORDER,
     RESULT_SCHEMA,
-    order_of,
-    spark_function,
-    without_order,
+    extract_order,
+    make_spark_function,
+    remove_order,
 )
 from sparkexp.trial import Trial, TrialResult
 
@@ -57,8 +57,8 @@ class TrialJobs:
         """Run a trial and return its result; raise Spark's error if the job fails."""
         with self._tag_jobs(self._own_tag(task.trial), f"sparkexp {task.trial.id}"):
             if self._by_property:
-                self._spark.sparkContext.setLocalProperty(ORDER, json.dumps(order_of(task)))
-                frame = self._frame_for_all(without_order(task))
+                self._spark.sparkContext.setLocalProperty(ORDER, json.dumps(extract_order(task)))
+                frame = self._frame_for_all(remove_order(task))
             else:
                 frame = self._frame(task)
             rows = frame.collect()
@@ -97,7 +97,7 @@ class TrialJobs:
         # One row in one partition. Other ways to make it can put several trials into one task. All
         # trials have the same range, since Spark compiles its bounds into the job's code.
         rows = self._spark.range(0, 1, 1, 1)
-        return rows.mapInArrow(spark_function(task), RESULT_SCHEMA, profile=self._profile)
+        return rows.mapInArrow(make_spark_function(task), RESULT_SCHEMA, profile=self._profile)
 
     @contextmanager
     def _tag_jobs(self, own: str, description: str) -> Iterator[None]:

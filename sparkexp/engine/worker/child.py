@@ -42,24 +42,24 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         The attempt's directory.
     """
     try:
-        train = task.train if callable(task.train) else _load(task.train)
-        trackers = _trackers(task)
+        train = task.train if callable(task.train) else _load_train(task.train)
+        trackers = _load_trackers(task)
         if task.data is not None:
             train = functools.partial(train, read_data(Path(task.data)))
     except Exception as error:
-        return failure(_load_error(error))
+        return failure(_describe_load_error(error))
     warnings: tuple[str, ...] = ()
     outcome = None
     try:
-        reporter = Reporter(trackers, _curve(task), task.on_report)
+        reporter = Reporter(trackers, _open_curve(task), task.on_report)
         with (
-            _environment(task.tracking_environment),
+            _set_environment(task.tracking_environment),
             activate(directory, reporter, task.trial.checkpoint) as current,
         ):
             outcome = call_train(train, task.trial.arguments, task.objectives, task.needs_value)
             outcome = replace(outcome, continued=current.checkpoints.continued)
             if outcome.state is State.SUCCEEDED:
-                outcome = _with_checkpoints(outcome, current.checkpoints)
+                outcome = _commit_checkpoints(outcome, current.checkpoints)
     except OSError as error:  # the reporter's last flush
         if outcome is None:
             raise
@@ -68,7 +68,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
 
 
-def _trackers(task: TrialTask) -> AttemptTrackers:
+def _load_trackers(task: TrialTask) -> AttemptTrackers:
     if isinstance(task.attempt, AttemptTrackers):
         return task.attempt
     loaded: AttemptTrackers = pickle.loads(task.attempt) if task.attempt else AttemptTrackers()
@@ -76,7 +76,7 @@ def _trackers(task: TrialTask) -> AttemptTrackers:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def _set_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for a while."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -90,7 +90,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _curve(task: TrialTask) -> CurveFile | None:
+def _open_curve(task: TrialTask) -> CurveFile | None:
     if not task.reads_reports:
         return None
     path = RunPaths(Path(task.logdir)).curve(task.trial.number)
@@ -99,7 +99,7 @@ def _curve(task: TrialTask) -> CurveFile | None:
     return CurveFile(path)
 
 
-def _with_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:
+def _commit_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:
     """Keep the checkpoints for later trials; a full disk doesn't cost the result."""
     try:
         checkpoints.commit()
@@ -145,14 +145,14 @@ def die_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _load(pickled: bytes) -> Callable[..., object]:
+def _load_train(pickled: bytes) -> Callable[..., object]:
     import cloudpickle
 
     train: Callable[..., object] = cloudpickle.loads(pickled)
     return train
 
 
-def _load_error(error: Exception) -> str:
+def _describe_load_error(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return (
             f"The data for the trials lies in {error.filename}, and executors on this host don't "

@@ -6,13 +6,13 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["executor_id"]
+__all__ = ["find_executor_id"]
 
 # Above a worker are pyspark's daemon and the executor; a wrapper or two may stand between.
 MAX_ANCESTORS = 6
 
 
-def executor_id() -> str:
+def find_executor_id() -> str:
     """Return the id of the executor above this process, as Spark's pages show it.
 
     It is in the command line of the executor's Java process on standalone, YARN and Kubernetes

@@ -107,7 +107,7 @@ def serve(worker: socket.socket) -> NoReturn:
         _close_other_sockets(worker.fileno())
         wake_in = _wake_on_child_exit()
         requests = worker.makefile("rb")
-        while (request := _next(requests)) is not None:
+        while (request := _read_request(requests)) is not None:
             worker.sendall(TAKEN)
             report = _run(request, worker, wake_in)
             if report is None:
@@ -120,7 +120,7 @@ def serve(worker: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _next(requests: BinaryIO) -> Request | None:
+def _read_request(requests: BinaryIO) -> Request | None:
     try:
         request: Request = pickle.load(requests)
     except (EOFError, pickle.UnpicklingError):  # its end, or that of half a request
@@ -131,7 +131,7 @@ def _next(requests: BinaryIO) -> Request | None:
 def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None:
     """Run a trial and return how it ended; None if the worker died meanwhile."""
     task = request.task
-    _look_like(request)
+    _adopt_environment(request)
     if task.isolation == "fork":
         _preload(task)
     result_in, result_out = os.pipe()
@@ -148,7 +148,7 @@ def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None
         _kill_descendants(child)
 
 
-def _look_like(request: Request) -> None:
+def _adopt_environment(request: Request) -> None:
     """Take over what a fork of the worker would have: Spark changes it from task to task."""
     for name in os.environ.keys() - request.environ.keys():
         del os.environ[name]
@@ -249,10 +249,10 @@ def _watch(
             os.read(wake_in, CHUNK)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            return Report(outcome + _rest(result_in), status, timed_out=False)
+            return Report(outcome + _read_rest(result_in), status, timed_out=False)
 
 
-def _rest(fd: int) -> bytes:
+def _read_rest(fd: int) -> bytes:
     """Return what lies in a pipe, without waiting for more."""
     os.set_blocking(fd, False)
     data = b""
@@ -275,7 +275,7 @@ def _kill_descendants(child: int) -> None:
                 pass
         except ChildProcessError:
             return  # orphans are handed to this process: without a child nothing is left
-        for pid in _descendants(os.getpid()):
+        for pid in _find_descendants(os.getpid()):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -295,7 +295,7 @@ def _kill_group(child: int) -> None:
         pass
 
 
-def _descendants(root: int) -> list[int]:
+def _find_descendants(root: int) -> list[int]:
     """Return the processes below one, from /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):

@@ -34,13 +34,13 @@ def import_check(train: Train) -> Callable[..., float]:
         print(f"Python {platform.python_version()} at {sys.executable}")
         for name in modules:
             importlib.import_module(name)
-            print(f"{name} {_version(name)}".rstrip())
+            print(f"{name} {_find_version(name)}".rstrip())
         return float(len(modules))
 
     return check
 
 
-def _version(module: str) -> str:
+def _find_version(module: str) -> str:
     for distribution in importlib.metadata.packages_distributions().get(module, [])[:1]:
         return importlib.metadata.version(distribution)
     return ""

@@ -89,7 +89,7 @@ def call_train(
     error: str | None = None
     try:
         returned = train(**params)
-        value, metrics, error = _objective_of(returned, objectives, needs_value)
+        value, metrics, error = _split_returned(returned, objectives, needs_value)
     except KeyboardInterrupt:
         raise
     except TrialStopped:
@@ -97,7 +97,7 @@ def call_train(
     except BaseException as raised:  # SystemExit and the like end the trial, not the worker
         if isinstance(raised, ModuleNotFoundError):
             raised.add_note(MISSING_MODULE.format(python=sys.executable))
-        error = _traceback_of(raised)
+        error = _format_traceback(raised)
     return Outcome(
         state=State.SUCCEEDED if error is None else State.FAILED,
         value=value if error is None else None,
@@ -105,13 +105,13 @@ def call_train(
         error=error,
         started=started,
         ended=time.time(),
-        imported=_heavy_of(
+        imported=_find_heavy(
             itertools.islice(reversed(sys.modules), len(sys.modules) - n_before), before
         ),
     )
 
 
-def _heavy_of(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
+def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
     """Return what is worth importing before the next trial: heavy modules, and late parts of them.
 
     Parameters
@@ -127,7 +127,7 @@ def _heavy_of(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
     return tuple(reversed([name for name in names if name in HEAVY_MODULES] + parts))
 
 
-def _traceback_of(raised: BaseException) -> str:
+def _format_traceback(raised: BaseException) -> str:
     """Return the traceback from the user's first line on, the end of it if it is very long."""
     # The first frame is call_train's own, which tells the user nothing.
     own = raised.__traceback__
@@ -140,7 +140,7 @@ def _traceback_of(raised: BaseException) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _objective_of(
+def _split_returned(
     returned: Any, objectives: Sequence[Objective], needs_value: bool
 ) -> tuple[float | None, dict[str, float], str | None]:
     """Split what was returned into the objective, all metrics, and what is wrong with them."""
@@ -149,7 +149,7 @@ def _objective_of(
             return None, {}, None
         return None, {}, "The train function returned nothing. Return the metric to optimise."
     if not isinstance(returned, Mapping):
-        number = _number(returned)
+        number = _convert_number(returned)
         if number is None:
             return (
                 None,
@@ -164,17 +164,17 @@ def _objective_of(
             return None, {}, f"The train function must return a dict of {names}, got a number."
         name = objectives[0].name
         metrics = {name: number} if name and math.isfinite(number) else {}
-        return number, metrics, _not_finite(number)
-    return _objective_of_dict(returned, objectives, needs_value)
+        return number, metrics, _check_finite(number)
+    return _split_returned_dict(returned, objectives, needs_value)
 
 
-def _objective_of_dict(
+def _split_returned_dict(
     returned: Mapping[Any, Any], objectives: Sequence[Objective], needs_value: bool
 ) -> tuple[float | None, dict[str, float], str | None]:
     metrics: dict[str, float] = {}
     finite: dict[str, float] = {}  # what JSON and TensorBoard can hold
     for name, entry in returned.items():
-        number = _number(entry)
+        number = _convert_number(entry)
         if number is None or not isinstance(name, str):
             return (
                 None,
@@ -196,22 +196,22 @@ def _objective_of_dict(
         )
         return None, finite, error if needs_value else None
     for name in (metric, *(each.name for each in objectives[1:] if each.name)):
-        wrong = _wrong_with(name, metrics)
+        wrong = _find_problem(name, metrics)
         if wrong is not None:
             return metrics.get(metric), finite, wrong
     return metrics[metric], finite, None
 
 
-def _wrong_with(metric: str, metrics: Mapping[str, float]) -> str | None:
+def _find_problem(metric: str, metrics: Mapping[str, float]) -> str | None:
     if metric not in metrics:
         return (
             f"The train function returned no {metric!r} but {', '.join(map(repr, metrics))}. "
             "Return it, or name another entry with metric=."
         )
-    return _not_finite(metrics[metric])
+    return _check_finite(metrics[metric])
 
 
-def _number(value: Any) -> float | None:
+def _convert_number(value: Any) -> float | None:
     """Return a number as a float: Python's, numpy's, or an array or tensor of no dimensions."""
     if isinstance(value, bool):
         return None
@@ -227,7 +227,7 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _not_finite(number: float) -> str | None:
+def _check_finite(number: float) -> str | None:
     return None if math.isfinite(number) else f"The train function returned {number}."
 
 

@@ -65,7 +65,7 @@ class Guardian:
         if not line.endswith(b"\n"):
             self.close()
             return failure("The process that supervised the trial was killed.", started)
-        return _outcome(Report.from_line(line), task.timeout_s, started)
+        return _make_outcome(Report.from_line(line), task.timeout_s, started)
 
     def close(self) -> None:
         """End the guardian, and a trial that it runs; wait until nothing is left of them."""
@@ -102,7 +102,7 @@ class Guardian:
 _guardian = Guardian()
 
 
-def _outcome(report: Report, timeout_s: float | None, started: float) -> Outcome:
+def _make_outcome(report: Report, timeout_s: float | None, started: float) -> Outcome:
     if report.timed_out:
         return failure(f"timed out after {timeout_s:g} s", started)
     if report.outcome:
@@ -115,7 +115,7 @@ def _outcome(report: Report, timeout_s: float | None, started: float) -> Outcome
             else ""
         )
         return failure(
-            f"The trial's process was killed by signal {number}{_signal_name(number)}.{hint}",
+            f"The trial's process was killed by signal {number}{_format_signal(number)}.{hint}",
             started,
         )
     return failure(
@@ -125,7 +125,7 @@ def _outcome(report: Report, timeout_s: float | None, started: float) -> Outcome
     )
 
 
-def _signal_name(number: int) -> str:
+def _format_signal(number: int) -> str:
     try:
         return f" ({signal.Signals(number).name})"
     except ValueError:  # most real-time signals have none

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.base import TrialTask
-from sparkexp.engine.gpu import VISIBLE_DEVICES, pinned, visible_devices
+from sparkexp.engine.gpu import VISIBLE_DEVICES, pin_gpus, visible_devices
 from sparkexp.engine.transfer.remote_trial import run_with_remote_logdir
 from sparkexp.engine.worker.child import run_here
-from sparkexp.engine.worker.executor_id import executor_id
+from sparkexp.engine.worker.executor_id import find_executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
 from sparkexp.engine.worker.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ORDER",
     "RESULT_SCHEMA",
-    "order_of",
+    "extract_order",
     "run_attempt",
-    "spark_function",
-    "without_order",
+    "make_spark_function",
+    "remove_order",
 ]
 
 RESULT_SCHEMA = "result string"
@@ -46,7 +46,7 @@ TAIL_LINES = 50
 TAIL_BYTES = 16_000
 
 
-def order_of(task: TrialTask) -> dict[str, Any]:
+def extract_order(task: TrialTask) -> dict[str, Any]:
     """Return what sets a task apart from those of other trials, for `json` to write."""
     return {
         "trial": task.trial.to_json(),
@@ -60,12 +60,12 @@ def order_of(task: TrialTask) -> dict[str, Any]:
     }
 
 
-def without_order(task: TrialTask) -> TrialTask:
+def remove_order(task: TrialTask) -> TrialTask:
     """Return what a task shares with those of other trials."""
     return replace(task, trial=NO_TRIAL, gpus=None, first_attempt=0)
 
 
-def _ordered(task: TrialTask, order: str | None) -> TrialTask:
+def _apply_order(task: TrialTask, order: str | None) -> TrialTask:
     if order is None or task.trial != NO_TRIAL:
         return task
     given = json.loads(order)
@@ -74,7 +74,7 @@ def _ordered(task: TrialTask, order: str | None) -> TrialTask:
     return replace(task, trial=trial, gpus=gpus, first_attempt=given["first_attempt"])
 
 
-def spark_function(
+def make_spark_function(
     task: TrialTask,
 ) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
     """Return the function that Spark maps over one row to run a trial on an executor.
@@ -82,7 +82,7 @@ def spark_function(
     Parameters
     ----------
     task : TrialTask
-        The trial; or, `without_order`, that of all trials, whose jobs carry the rest as `ORDER`.
+        The trial; or, `remove_order`, that of all trials, whose jobs carry the rest as `ORDER`.
     """
 
     def run_on_executor(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -92,24 +92,24 @@ def spark_function(
         for _ in batches:
             pass  # a worker whose input was not read to its end is not used again
         context = TaskContext.get()
-        here = _ordered(task, context.getLocalProperty(ORDER))
+        here = _apply_order(task, context.getLocalProperty(ORDER))
         here = replace(here, modules=tuple(SparkFiles.get(name) for name in task.modules))
         attempt = here.first_attempt + context.attemptNumber()
         if attempt > task.max_retries:
-            result = _given_up(here, attempt)
+            result = _give_up(here, attempt)
         else:
-            result = run_attempt(here, attempt, _addresses(context))
+            result = run_attempt(here, attempt, _read_gpu_addresses(context))
         yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
 
     return run_on_executor
 
 
-def _addresses(context: TaskContext) -> tuple[str, ...]:
+def _read_gpu_addresses(context: TaskContext) -> tuple[str, ...]:
     gpu = context.resources().get("gpu")
     return tuple(gpu.addresses) if gpu else ()
 
 
-def _given_up(task: TrialTask, attempt: int) -> TrialResult:
+def _give_up(task: TrialTask, attempt: int) -> TrialResult:
     """Return the result of a trial that took its executor along, or lost it, every time."""
     error = (
         f"The trial was started {attempt} times, and each time its executor or its worker process "
@@ -122,7 +122,7 @@ def _given_up(task: TrialTask, attempt: int) -> TrialResult:
         error=error,
         attempt=attempt - 1,
         host=socket.gethostname(),
-        executor=executor_id(),
+        executor=find_executor_id(),
     )
 
 
@@ -152,20 +152,20 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     task = replace(task, trackers=(), attempt=trackers, tracking_environment=environment)
     warnings += trackers.taken_warnings()
     try:
-        devices = _devices(task, addresses)
-        with pinned(devices):
+        devices = _choose_devices(task, addresses)
+        with pin_gpus(devices):
             gpu = os.environ.get(VISIBLE_DEVICES, "")
-            outcome = _run(task, str(directory), paths)
+            outcome = _run_train(task, str(directory), paths)
     except EnvironmentUnfitError as error:
         gpu, outcome = "", failure(str(error))
-    result = _result(task, outcome, attempt, str(directory), gpu, warnings)
+    result = _make_result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
-        result = replace(result, output=_tail(paths.output(directory)))
+        result = replace(result, output=_read_tail(paths.output(directory)))
     trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.taken_warnings()))
 
 
-def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
+def _run_train(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
     if task.isolation == "none":
         return run_here(task, directory)
     import cloudpickle
@@ -174,7 +174,7 @@ def _run(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
     return run_isolated(task, directory, paths.output(Path(directory)))
 
 
-def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
+def _choose_devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
     """Return the trial's ``CUDA_VISIBLE_DEVICES``; None leaves it as it is."""
     if task.gpus is not None:
         return ",".join(task.gpus)
@@ -183,7 +183,7 @@ def _devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
     return None
 
 
-def _result(
+def _make_result(
     task: TrialTask,
     outcome: Outcome,
     attempt: int,
@@ -206,12 +206,12 @@ def _result(
         logdir=directory,
         imported=outcome.imported,
         warnings=(*warnings, *outcome.warnings),
-        executor=executor_id(),
+        executor=find_executor_id(),
         continued=outcome.continued,
     )
 
 
-def _tail(path: Path) -> str:
+def _read_tail(path: Path) -> str:
     """Return the last lines of a trial's output."""
     try:
         with path.open("rb") as file:

@@ -8,7 +8,7 @@ from sparkexp.search import HybridSearcher, ShadeSearcher, SurrogateSearcher
 from sparkexp.search.evolution import hybrid
 from sparkexp.space import Space
 
-from ..driving import drive, mixed_space, negated, score, trials
+from ..driving import drive, mixed_space, negate_score, score, trials
 from .test_classic import UNIT, rosenbrock, sphere
 from .test_surrogate import TUNED, best, tuned
 
@@ -44,7 +44,7 @@ def test_goes_on_where_it_was_after_the_change(soon, mode):
         restored.restore(json.loads(json.dumps(searcher.state())))
         assert trials(restored, score) == expected[n_told:]
     flipped = HybridSearcher(mixed_space(), "min", popsize=5, n_trials=40, mode=mode, seed=7)
-    assert trials(flipped, negated) == expected
+    assert trials(flipped, negate_score) == expected
 
 
 def test_the_evolution_takes_over(soon):
