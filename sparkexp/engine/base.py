@@ -53,20 +53,20 @@ class TrialTask:
     first_attempt : int
         Attempts that earlier Spark jobs made at the trial.
     threads : int, optional
-        Threads for numeric libraries; None leaves them their own choice.
+        Threads for numeric libraries; None leaves the choice to them.
     data : str, optional
         A file with the first argument for the train function.
     environment : Mapping[str, str]
         Environment variables set for the trial, unless they are set already.
     trackers : tuple of TrialTracker
-        What follows the trial on its executor; each attempt gets copies.
+        The trackers' parts on the executor; each attempt gets copies.
     attempt : AttemptTrackers or bytes
         These copies, once they have started, or what cloudpickle made of them: the process that
-        supervises the trial must not load what users wrote.
+        supervises the trial must not load users' code.
     tracking_environment : Mapping[str, str]
-        Environment variables that they want for the trial, whatever is set already.
+        Environment variables that the trackers set for the trial; they replace what is set.
     reads_reports : bool
-        Whether the driver wants to see what the trial reports.
+        Whether the driver reads what the trial reports.
     on_report : Callable, optional
         Called after each report; in the driver's own process only.
     """
@@ -93,9 +93,10 @@ class TrialTask:
     on_report: Callable[[], None] | None = None
 
     def with_data(self, data: object) -> TrialTask:
-        """Return the task with data as the first argument of its function, as it is in memory.
+        """Return the task with data bound as the first argument of its train function.
 
-        For engines whose trials share the driver's memory, or a copy of it. None is no data.
+        It is for engines whose trials share the driver's memory, or a copy of it. With None as
+        data, it returns the task as it is.
         """
         if data is None:
             return self
@@ -104,33 +105,33 @@ class TrialTask:
 
 
 class Engine(abc.ABC):
-    """Runs trials and hands back what became of them.
+    """Runs trials and returns their results.
 
     The contract, of which `sparkexp.testing.EngineContract` is the tests:
 
     - An engine serves one search. The driver calls `prepare` once, before anything else, and
       `close` at the end, also where `prepare` has raised. The constructor starts nothing.
     - `submit` returns at once and never raises for what a trial does. The caller keeps at most
-      `slots` trials submitted, or `ahead` more; what finds no free slot is queued.
-    - Every submitted trial comes back from `wait` exactly once, in the order in which they end.
+      `slots` plus `ahead` trials submitted; a trial that finds no free slot is queued.
+    - Every submitted trial comes back from `wait` exactly once, in the order in which trials end.
       Whatever happens to it (exception, crash, lost executor), it comes back as a `TrialResult`.
     - After `cancel`, trials that still run are ended and come back from `wait` as CANCELLED,
-      unless they ended just before. The engine takes no more.
+      unless they ended just before. The engine takes no more trials.
     - After `stop`, a trial is ended and comes back from `wait` as CANCELLED, unless it ended just
       before; the other trials run on.
     - `submit`, `wait`, `stop`, `cancel` and `close` are called by one thread.
-    - `close` does what `cancel` does, if that is still to be done, and releases everything.
+    - `close` cancels what still runs, and releases everything.
 
-    For whoever writes one: implement `_prepare`, which is given a task, and let trials run where
-    they are to run by ``run_attempt(dataclasses.replace(task, trial=trial))``. It calls the train
-    function, catches what it raises, writes the trial's files and returns its `TrialResult`. With
-    the task's `isolation` each trial gets a process of its own there; an engine that makes the
-    processes itself sets ``isolation='none'``.
+    To write one, implement `_prepare`, which is given a task, and the other abstract methods. Run
+    a trial by ``run_attempt(dataclasses.replace(task, trial=trial))``, in the place where it is to
+    run. That calls the train function, catches what it raises, writes the trial's files and
+    returns its `TrialResult`. The task's `isolation` gives each trial a process of its own there;
+    an engine that makes the processes itself sets ``isolation='none'``.
     """
 
-    #: What the plan is to say beside the number of slots.
+    #: Notes that the plan shows beside the number of slots.
     notes: tuple[str, ...] = ()
-    #: Called when a trial reports while `wait` runs it itself, so that `stop` may be called.
+    #: Called after each report of a trial that `wait` itself runs; it may call `stop`.
     on_report: Callable[[], None] | None = None
     _is_prepared = False
 
@@ -141,7 +142,7 @@ class Engine(abc.ABC):
         Parameters
         ----------
         task : TrialTask
-            What all trials have in common; its `trial` stands for those that are submitted.
+            What all trials have in common; its `trial` is only a placeholder.
         data : object, optional
             The first argument for the train function.
 
@@ -150,9 +151,9 @@ class Engine(abc.ABC):
         InvalidArgumentError
             If the engine served a search before.
         EnvironmentUnfitError
-            If trials can't run where they are to run.
+            If trials can't run in the engine's environment.
         TrainFunctionError
-            If the train function can't get there.
+            If the train function can't be sent there.
         """
         if self._is_prepared:
             raise InvalidArgumentError(
@@ -175,7 +176,7 @@ class Engine(abc.ABC):
     def ahead(self) -> int:
         """How many trials are worth queueing beside those that run.
 
-        A slot that becomes free takes one of them at once, and not after the driver heard of it.
+        A slot that becomes free takes one of them at once, without waiting for the driver.
         """
         return 0
 
@@ -190,12 +191,12 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def wait(self, timeout_s: float | None = None) -> list[TrialResult]:
-        """Return the trials that ended, at least one unless `timeout_s` passes first.
+        """Return results of trials that ended; at least one, unless `timeout_s` passes first.
 
         Raises
         ------
         SessionLostError
-            If trials can't come back any more.
+            If no more results can come.
         """
 
     @abc.abstractmethod
@@ -204,11 +205,11 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def cancel(self) -> None:
-        """End what still runs."""
+        """End all submitted trials, and take no more."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """End what still runs and release the slots."""
+        """End all submitted trials and release the slots."""
 
     def __enter__(self) -> Self:
         return self

@@ -80,7 +80,7 @@ def local_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 
 
 def list_gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:
-    """Return the GPUs of this machine by index and by name, whatever may be visible of them.
+    """Return all GPUs of this machine by index and by name, whether or not they are visible.
 
     They are those that ``nvidia-smi -L`` lists, with the parts of divided ones (MIG); where that
     is missing or fails, those that have a device file.
@@ -101,31 +101,31 @@ def list_gpus(devices: Path = Path("/dev")) -> tuple[str, ...]:
     return tuple(index or name for index, name in found)
 
 
-def is_present(device: str, there: Sequence[str]) -> bool:
-    """Tell whether a device is among those that are there.
+def is_present(device: str, present: Sequence[str]) -> bool:
+    """Tell whether a device is among the GPUs of a machine.
 
     Parameters
     ----------
     device : str
         An index, or a name, which may be shortened as CUDA allows it.
-    there : sequence of str
+    present : sequence of str
         What `list_gpus` returned.
 
     Examples
     --------
-    >>> there = ['0', 'GPU-8c1b-11', '1', 'GPU-9d2c-22']
-    >>> [is_present(device, there) for device in ('1', '2', 'GPU-9d', 'GPU-7')]
+    >>> present = ['0', 'GPU-8c1b-11', '1', 'GPU-9d2c-22']
+    >>> [is_present(device, present) for device in ('1', '2', 'GPU-9d', 'GPU-7')]
     [True, False, True, False]
     """
     if device.isdecimal():
-        return device in there
-    return any(name.startswith(device) for name in there)
+        return device in present
+    return any(name.startswith(device) for name in present)
 
 
 def share_out(
     gpus: Sequence[str], n_slots: int, per_slot: float | None = None
 ) -> list[tuple[str, ...]]:
-    """Assign GPUs to slots: shared only where there are fewer than slots, or where it is asked.
+    """Assign GPUs to slots; slots share one only if there are too few, or `per_slot` says so.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def share_out(
     n_slots : int
         Slots.
     per_slot : float, optional
-        GPUs of each slot, or the fraction of one; by default all are handed out evenly.
+        GPUs for each slot, or the fraction of one; by default all are shared out evenly.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def share_out(
 
 @contextmanager
 def pin_gpus(devices: str | None) -> Iterator[None]:
-    """Set ``CUDA_VISIBLE_DEVICES`` for a while; None changes nothing."""
+    """Set ``CUDA_VISIBLE_DEVICES`` in the ``with`` block; None changes nothing."""
     if devices is None:
         yield
         return

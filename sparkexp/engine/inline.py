@@ -1,4 +1,4 @@
-"""Trials one after another in this process: for debugging, tests and benchmarks."""
+"""Runs trials one after another in this process: for debugging, tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["InlineEngine"]
 class InlineEngine(Engine):
     """Runs each trial in the process that waits for it, so that a debugger can step in.
 
-    State that the train function leaves behind (module variables, TensorFlow's) is seen by the
-    next trial, and what kills the trial's process kills this one.
+    The next trial sees the state that a train function leaves behind (module variables, or
+    TensorFlow's). A crash of the trial is a crash of this process.
     """
 
     _task: TrialTask
@@ -54,7 +54,7 @@ class InlineEngine(Engine):
         task = replace(self._task, trial=trial, on_report=on_report)
         try:
             result = run_attempt(task)
-        except BaseException:  # Ctrl-C: it is still there, to be cancelled
+        except BaseException:  # Ctrl-C: keep the trial, so that it can be cancelled
             self._queue.appendleft((trial, submitted))
             raise
         return [replace(result, submitted=submitted)]
@@ -63,7 +63,7 @@ class InlineEngine(Engine):
         self._stopped.add(trial.number)
 
     def _stop_on_report(self, trial: Trial) -> None:
-        """End the running trial, if somebody stops it when it reports."""
+        """Pass the report on, and end the running trial if it was stopped."""
         if self.on_report is not None:
             self.on_report()
         if trial.number in self._stopped:

@@ -1,4 +1,4 @@
-"""What a searcher, an engine or a tracker promises, as tests for yours; it needs pytest.
+"""Contract tests for searchers, engines and trackers of your own; they need pytest.
 
 ::
 
@@ -8,12 +8,12 @@
         def make_searcher(self, space, direction, seed):
             return MySearcher(space, direction, n_trials=30, seed=seed)
 
-pytest collects the tests of the contract with those of your class.
+pytest collects the tests of the contract together with those of your class.
 """
 
 import pytest
 
-# Before they are imported: a failed assert then says what the values were.
+# Before the imports: only then does a failed assert show its values.
 for _part in ("driving", "engine", "searcher", "searcher_spaces", "tracker"):
     pytest.register_assert_rewrite(f"sparkexp.testing.{_part}")
 

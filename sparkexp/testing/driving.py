@@ -34,7 +34,7 @@ Objective = Callable[[Mapping[str, Any]], float | None]
 def result(trial: Trial, value: float | None) -> TrialResult:
     """Return the result of a trial; it failed if the value is None."""
     state = State.FAILED if value is None else State.SUCCEEDED
-    values = () if value is None else (value, -value)  # as a search with two objectives has
+    values = () if value is None else (value, -value)  # for searches with two objectives
     return TrialResult(trial, state, value=value, values=values)
 
 
@@ -47,22 +47,22 @@ def drive(
     shuffle_seed: int | None = None,
     open_trials: Sequence[Trial] = (),
 ) -> list[TrialResult]:
-    """Ask and tell until it is done, and return the results in the order of the trials' numbers.
+    """Ask and tell until the searcher is done, and return the results by number of the trial.
 
     Parameters
     ----------
     searcher : Searcher
         The searcher.
     objective : Callable
-        What a configuration is worth; None where it fails.
+        Returns the value of a configuration; None where it fails.
     n_trials : int
-        Results to tell at most.
+        Maximum number of results to tell.
     in_flight : int
-        Trials that are asked before a result is told.
+        Number of trials that are open at the same time.
     shuffle_seed : int, optional
-        With one, results arrive in any order.
+        If given, results are told in a random order.
     open_trials : sequence of Trial
-        Trials that were asked before.
+        Trials that were asked before and not yet told.
     """
     shuffled = np.random.default_rng(shuffle_seed)
     open_trials = list(open_trials)
@@ -84,12 +84,12 @@ def drive(
 
 
 def trials(searcher: Searcher, objective: Objective, **options: Any) -> list[Trial]:
-    """Return the trials that `drive` has asked for."""
+    """Return the trials that `drive` asks."""
     return [r.trial for r in drive(searcher, objective, **options)]
 
 
 def mixed_space(flip: bool = False) -> Space:
-    """Return every kind of parameter; with `flip` the bounds are given high first."""
+    """Return a space with every kind of parameter; with `flip`, bounds are given high first."""
 
     def bounds(low: float, high: float) -> tuple[float, float]:
         return (high, low) if flip else (low, high)
@@ -116,7 +116,7 @@ def discrete_space(flip: bool = False) -> Space:
 
 
 def score(params: Mapping[str, Any]) -> float | None:
-    """Return an objective of which a tenth of the space fails."""
+    """Return the value of a configuration; None (it fails) for a tenth of the space."""
     text = json.dumps(sorted(params.items()))
     if sum(map(ord, text)) % 10 == 0:
         return None
@@ -130,7 +130,7 @@ def negate_score(params: Mapping[str, Any]) -> float | None:
 
 
 def conditional_space() -> Space:
-    """Return a space with parameters that are there for some values of others only."""
+    """Return a space with parameters that depend on the values of others."""
     return Space(
         {
             "optimizer": Choice(
@@ -149,7 +149,7 @@ def conditional_space() -> Space:
 
 
 def constrained_space() -> Space:
-    """Return a space of which a function allows less than half."""
+    """Return a space whose `where` allows less than half of the configurations."""
     return Space(
         {
             "low": Int(1, 9),
@@ -161,21 +161,21 @@ def constrained_space() -> Space:
 
 
 def draw_configurations(space: Space, n: int, seed: int = 1) -> list[dict[str, ParamValue]]:
-    """Return so many different configurations of a space."""
+    """Return n different configurations of a space."""
     drawn = np.random.default_rng(seed).random((50, space.n_dims))
     found = {params_key(params): params for params in map(space.decode, drawn)}
     return list(found.values())[:n]
 
 
 def get_n_trials(searcher: Searcher) -> int:
-    """Return the number of trials at most, which there has to be here."""
+    """Return the maximum number of trials; fail if the searcher has none."""
     n_trials = searcher.n_trials
     assert n_trials is not None, "make_searcher returns a searcher with an end"
     return n_trials
 
 
 def ask_trial(searcher: Searcher) -> Trial:
-    """Return the next trial, which there has to be."""
+    """Return the next trial; fail if there is none."""
     trial = searcher.ask()
     assert trial is not None, "there is a trial to be asked"
     return trial

@@ -18,14 +18,14 @@ from sparkexp.trial import State, Trial, TrialResult
 __all__ = ["EngineContract", "Start", "collect"]
 
 Start = Callable[..., Engine]
-# Within this a trial has to come back that takes no time itself.
-PATIENCE_S = 120
+# A trial that takes no time itself has to come back within this time.
+MAX_WAIT_S = 120
 
 
 def collect(engine: Engine, n_trials: int) -> dict[int, TrialResult]:
-    """Wait for so many trials, and return their results by number."""
+    """Wait for n trials to end, and return their results by number."""
     results: list[TrialResult] = []
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + MAX_WAIT_S
     while len(results) < n_trials and time.monotonic() < deadline:
         results += engine.wait(timeout_s=10)
     assert len({r.trial.number for r in results}) == len(results) == n_trials
@@ -33,15 +33,15 @@ def collect(engine: Engine, n_trials: int) -> dict[int, TrialResult]:
 
 
 class EngineContract(ABC):
-    """Tests of what every engine promises: derive a test class, and implement `make_engine`."""
+    """Tests for every engine: derive a test class, and implement `make_engine`."""
 
     @abstractmethod
     def make_engine(self) -> Engine:
-        """Return a new engine, which nobody has prepared."""
+        """Return a new engine that is not prepared yet."""
 
     @pytest.fixture
     def start(self, tmp_path: Path) -> Iterator[Start]:
-        """Return what makes an engine that runs a function, and closes it after the test."""
+        """Return a function that prepares an engine for a train function; close it at the end."""
         engines: list[Engine] = []
 
         def start(train: Callable[..., Any], data: object = None, **fields: Any) -> Engine:
@@ -115,12 +115,12 @@ class EngineContract(ABC):
     def test_one_trial_is_stopped_and_the_others_run_on(
         self, start: Start, tmp_path: Path
     ) -> None:
-        begun = tmp_path / "apply_warm_start"
+        has_started = tmp_path / "has_started"
 
         def train(x: int) -> float:
             for step in range(1000 if x == 0 else 1):
                 experiment.report(step, accuracy=0.1)
-                begun.touch()
+                has_started.touch()
                 time.sleep(0.05)
             return 1.0
 
@@ -128,13 +128,13 @@ class EngineContract(ABC):
         hopeless, good, queued = (Trial(k, {"x": x}) for k, x in enumerate((0, 1, 0)))
         for trial in (hopeless, good):
             engine.submit(trial)
-        # An engine whose wait runs the trial itself is told when it reports, others meanwhile.
+        # An engine that runs trials in `wait` is told on a report, other engines between waits.
         engine.on_report = lambda: engine.stop(hopeless)
         results: list[TrialResult] = []
-        deadline, stopped = time.monotonic() + PATIENCE_S, False
+        deadline, stopped = time.monotonic() + MAX_WAIT_S, False
         while len(results) < 2 and time.monotonic() < deadline:
             results += engine.wait(timeout_s=0.1)
-            if not stopped and begun.exists():
+            if not stopped and has_started.exists():
                 stopped = True
                 if all(r.trial != hopeless for r in results):
                     engine.stop(hopeless)
@@ -142,14 +142,14 @@ class EngineContract(ABC):
         assert states == {0: State.CANCELLED, 1: State.SUCCEEDED}
 
         engine.submit(queued)
-        engine.stop(queued)  # whether or not it has begun
+        engine.stop(queued)  # whether or not it has started
         engine.submit(Trial(3, {"x": 1}))
         ended = collect(engine, 2)
         assert [ended[k].state for k in (2, 3)] == [State.CANCELLED, State.SUCCEEDED]
 
     def test_cancel_ends_what_there_is(self, start: Start) -> None:
         def train() -> float:
-            time.sleep(PATIENCE_S)
+            time.sleep(MAX_WAIT_S)
             return 1.0
 
         engine = start(train)

@@ -32,7 +32,7 @@ __all__ = ["SearcherContract"]
 
 
 class SearcherContract(SearcherInSpaces):
-    """Tests of what every searcher promises: derive a test class, and implement `make_searcher`.
+    """Tests for every searcher: derive a test class, and implement `make_searcher`.
 
     The tests search several spaces, in which some configurations fail. A searcher that can't
     search all kinds of parameters overrides `space`.
@@ -57,7 +57,7 @@ class SearcherContract(SearcherInSpaces):
         return searcher
 
     def sequence(self) -> str:
-        """Return what a searcher asks, as a text."""
+        """Return the trials that a new searcher asks, as a text."""
         return json.dumps([[t.id, t.parent, t.arguments] for t in trials(self._make(), score)])
 
     def _make(self, flip: bool = False, direction: Direction = "max") -> Searcher:
@@ -91,7 +91,7 @@ class SearcherContract(SearcherInSpaces):
         assert trials(self._make(), score) == trials(self._make(), score)
 
     def test_second_process_same_sequence(self) -> None:
-        """Nothing depends on hashes of texts or on what this process did before."""
+        """Nothing depends on the hashes of texts, or on the history of this process."""
         code = "import sys, pickle; print(pickle.load(sys.stdin.buffer).sequence())"
         import cloudpickle
 
@@ -118,7 +118,7 @@ class SearcherContract(SearcherInSpaces):
             else:
                 assert asked == expected
 
-    def test_whoever_lets_order_matter_never_waits(self) -> None:
+    def test_if_order_matters_it_never_waits(self) -> None:
         searcher = self._make()
         if searcher.order_matters and not has_rungs(searcher):
             assert None not in [searcher.ask() for _ in range(get_n_trials(searcher))]
@@ -131,7 +131,7 @@ class SearcherContract(SearcherInSpaces):
                 searcher = self._make()
                 drive(searcher, score, n_trials=n_told)
                 asked = [trial for trial in (searcher.ask() for _ in range(n_open)) if trial]
-                # Not the oldest: what was told lies between what was not.
+                # Not the oldest, so that a told trial lies between open ones.
                 told_late = asked[1:2]
                 for trial in told_late:
                     searcher.tell(result(trial, score(trial.params)))
@@ -216,7 +216,7 @@ class SearcherContract(SearcherInSpaces):
         last = ask_trial(searcher)
         assert searcher.done or n_trials < get_n_trials(
             searcher
-        )  # it may not know that it was the last
+        )  # it may not know yet that this is the last one
         searcher.tell(result(last, None))
         assert searcher.done and searcher.ask() is None
 

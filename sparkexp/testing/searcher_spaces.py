@@ -1,4 +1,4 @@
-"""What every searcher does in spaces that are more than a box, as tests."""
+"""Tests for every searcher in conditional and constrained spaces, and with a warm start."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from sparkexp.trial import Direction, params_key
 
 __all__ = ["SEED", "SearcherInSpaces", "has_rungs"]
 
-# What the contract hands to the searchers that it has made.
+# The seed of the searchers in these tests.
 SEED = 7
 
 
 def has_rungs(searcher: Searcher) -> bool:
-    """Tell whether a searcher has rungs: then it may ask fewer trials than it might."""
+    """Tell whether a searcher has rungs: then it may ask fewer trials than `n_trials`."""
     return bool(searcher.rungs)
 
 
 def _check_restoring(
-    make: Callable[[Space], Searcher], space: Space, n_told: int = 7, **begin: Any
+    make: Callable[[Space], Searcher], space: Space, n_told: int = 7, **warm_start: Any
 ) -> None:
-    """Ask and tell so many, and go on in a searcher that took over the state as JSON."""
+    """Tell n results, restore the state from JSON in a new searcher, and check that it goes on."""
     searcher, later = make(space), make(space)
     for each in (searcher, later):
-        each.start_from(**begin)
+        each.start_from(**warm_start)
     drive(searcher, score, n_trials=n_told)
     later.restore(json.loads(json.dumps(searcher.state())))
     rest = trials(later, score)
@@ -53,25 +53,25 @@ def _check_restoring(
 
 
 class SearcherInSpaces(ABC):
-    """Tests of conditional and constrained spaces, of what a search begins with and knows."""
+    """Tests of conditional and constrained spaces, of initial trials, and of known results."""
 
     @abstractmethod
     def make_searcher(self, space: Space, direction: Direction, seed: int) -> Searcher:
-        """Return a new searcher; of the same arguments, one that asks the same.
+        """Return a new searcher; with the same arguments, one that asks the same trials.
 
         Parameters
         ----------
         space : Space
-            What it searches.
+            The search space.
         direction : {'max', 'min'}
-            Which value is the best; for searchers that learn.
+            Whether the objective is maximised or minimised; for searchers that learn.
         seed : int
-            What its random numbers come from; for searchers that have some.
+            The seed; for searchers with random numbers.
 
         Returns
         -------
         Searcher
-            With 15 to 60 trials, so that there is something to see and it doesn't take long.
+            With 15 to 60 trials: enough to test it, and few enough to be fast.
         """
 
     def _make_in(self, space: Space) -> Searcher:
@@ -98,7 +98,7 @@ class SearcherInSpaces(ABC):
         _check_restoring(make, space)
 
     def test_where_that_allows_a_sliver(self) -> None:
-        """One configuration in 200, none of which a searcher is likely to draw twice."""
+        """Only 7 of 400 configurations are allowed."""
 
         def product(params: Mapping[str, Any]) -> int:
             return int(params["a"] * params["b"])
@@ -113,7 +113,7 @@ class SearcherInSpaces(ABC):
     def test_initial(self, space: Space) -> None:
         make, initial = self._make_in, draw_configurations(space, 3)
         searcher = make(space)
-        if searcher._max_initial() == 0:  # a list, or the places of a grid
+        if searcher._max_initial() == 0:  # a list, or the indices of a grid
             with pytest.raises(InvalidArgumentError, match="begins with at most 0"):
                 searcher.start_from(initial)
             return
@@ -122,7 +122,7 @@ class SearcherInSpaces(ABC):
         assert [dict(trial.params) for trial in asked[:3]] == initial
         assert len(asked) == get_n_trials(make(space))
         assert all(space.allows(space.check(trial.params)) for trial in asked)
-        for trial in asked[3:]:  # what is promoted is what was asked first
+        for trial in asked[3:]:  # a promoted trial has the params of its parent
             if trial.rung and trial.parent:
                 parent = next(t for t in asked if t.id == trial.parent)
                 assert trial.params == parent.params
@@ -136,7 +136,7 @@ class SearcherInSpaces(ABC):
             searcher.start_from(draw_configurations(space, 1) * 200)
 
     def test_warm_start(self) -> None:
-        """Whoever learns proposes other trials than without, and goes on after a restart."""
+        """A searcher that learns proposes other trials than without, and can be restored."""
         make, space = self._make_in, conditional_space()
         known = [
             KnownResult(params, float(len(str(params))))
@@ -153,8 +153,8 @@ class SearcherInSpaces(ABC):
         with pytest.raises(InvalidArgumentError, match="another searcher"):
             make(space).restore(searcher.state())
 
-    def test_what_is_known_is_what_the_search_goes_on_from(self) -> None:
-        """The best known is near 0.9, and so is what a searcher that learns tries first."""
+    def test_the_search_starts_from_the_best_known(self) -> None:
+        """The best known result is near 0.9, and so are the first trials of one that learns."""
         space = Space({"x": Float(0, 1, step=0.05), "y": Float(0, 1, step=0.1)})
         rng = np.random.default_rng(3)
         drawn = {params_key(p): p for p in map(space.decode, rng.random((60, 2)))}

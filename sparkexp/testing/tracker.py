@@ -1,4 +1,4 @@
-"""What a tracker promises, as tests."""
+"""The contract of `Tracker`, as tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE = {"x": [0.0, 1.0], "kind": ["flat", "deep", "wide"]}
 
 
 def _train(x: float, kind: str) -> dict[str, float]:
-    """Report, print, and fail for one kind; as a user's function would."""
+    """Report, print, and fail for one kind, as a user's function would."""
     for step in range(3):
         experiment.report(step, accuracy=x * step, loss=1 - x)
     print("trained", kind)
@@ -29,20 +29,20 @@ def _train(x: float, kind: str) -> dict[str, float]:
 
 
 class TrackerContract:
-    """The contract of `sparkexp.tracking.Tracker`; a class below it names the tracker."""
+    """Tests for every tracker: derive a test class, and implement `make_tracker`."""
 
     @abstractmethod
     def make_tracker(self) -> Tracker:
         """Return a new tracker."""
 
-    def follow(self, logdir: Path, **words: Any) -> experiment.Result:
+    def follow(self, logdir: Path, **changes: Any) -> experiment.Result:
         """Run a search that the tracker follows, in this process."""
         options: dict[str, Any] = {
             "metric": "accuracy",
             "popsize": 4,
             "generations": 2,
             "seed": 3,
-            **words,
+            **changes,
         }
         return experiment.evolutionary_search(
             None, _train, SPACE, crossover=0.7, mutation=0.5, logdir=logdir, engine="inline",
@@ -58,7 +58,7 @@ class TrackerContract:
         assert [record.getMessage() for record in caplog.records] == []
         assert not any(trial.warnings for trial in result.trials)
 
-    def test_it_follows_a_search_that_is_taken_up_again(
+    def test_it_follows_a_resumed_search(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         with caplog.at_level(logging.WARNING, "sparkexp"):
@@ -88,7 +88,7 @@ class TrackerContract:
         part = self.make_tracker().trial_tracker(SearchDescription("a search"))
         assert part is None or cloudpickle.loads(cloudpickle.dumps(part)) is not None
 
-    def test_it_closes_in_time_though_nothing_began(self) -> None:
-        began = time.monotonic()
+    def test_it_closes_in_time_though_nothing_started(self) -> None:
+        started = time.monotonic()
         assert self.make_tracker().close(1.0) == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5

@@ -1,4 +1,4 @@
-"""The trial's own process: everything that happens in it, up to its exit."""
+"""Runs a trial in its own process, from the start of the process to its exit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def run_here(task: TrialTask, directory: str) -> Outcome:
-    """Run the train function in this process, as the current trial.
+    """Run the train function in this process, as the current trial, and return its outcome.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def _load_trackers(task: TrialTask) -> AttemptTrackers:
 
 @contextmanager
 def _set_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while."""
+    """Set environment variables in the ``with`` block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -94,17 +94,17 @@ def _open_curve(task: TrialTask) -> CurveFile | None:
     if not task.reads_reports:
         return None
     path = RunPaths(Path(task.logdir)).curve(task.trial.number)
-    if task.on_report is not None:  # the driver looks at it after every report
+    if task.on_report is not None:  # the driver reads the file after every report
         return CurveFile(path, seconds=0)
     return CurveFile(path)
 
 
 def _commit_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:
-    """Keep the checkpoints for later trials; a full disk doesn't cost the result."""
+    """Keep the checkpoints for later trials; if that fails, add a warning to the outcome."""
     try:
         checkpoints.commit()
     except OSError as error:
-        warning = f"The checkpoints could not be kept, later trials start anew: {error}"
+        warning = f"The checkpoints could not be kept, so later trials start anew: {error}"
         return replace(outcome, warnings=(*outcome.warnings, warning))
     return outcome
 
@@ -119,11 +119,11 @@ def run_in_child(
         os.setsid()
         _restore_signals()
         warning = _redirect_output(output)
-        faulthandler.enable(file=2)  # where in Python it crashed goes into the output, too
+        faulthandler.enable(file=2)  # a crash writes its Python traceback to the output, too
         for name, value in task.environment.items():
             os.environ.setdefault(name, value)
         _limit_threads(task.threads)
-        # Before the modules that earlier searches shipped to this worker.
+        # First: earlier searches may have shipped modules of the same names to this worker.
         sys.path[:0] = task.modules
         _reseed()
         outcome = run_here(task, directory)
@@ -134,7 +134,7 @@ def run_in_child(
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     finally:
-        # Not sys.exit: the exit handlers belong to the worker that this process was forked from.
+        # Not sys.exit: the exit handlers belong to the process that this one was forked from.
         _flush()
         os._exit(code)
 
@@ -172,7 +172,7 @@ def _describe_load_error(error: Exception) -> str:
 
 
 def _restore_signals() -> None:
-    """Undo what the worker set, so that the train function starts as in a new process."""
+    """Restore the signal handlers of a new process."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -180,7 +180,7 @@ def _restore_signals() -> None:
 
 
 def _redirect_output(output: Path) -> str | None:
-    """Send stdout and stderr, of C code too, to the trial's log; return what went wrong."""
+    """Send stdout and stderr, also of C code, to the trial's log; return a warning or None."""
     warning = None
     try:
         fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -190,7 +190,7 @@ def _redirect_output(output: Path) -> str | None:
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)
-    # New objects: the worker may have put its own in the place of sys.stdout.
+    # New objects, since the worker may have replaced sys.stdout by one of its own.
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
     return warning
@@ -212,7 +212,7 @@ def _limit_threads(threads: int | None) -> None:
 
 def _reseed() -> None:
     """Give numpy's global generator fresh entropy: forks of one worker would share its state."""
-    # Loaded by the worker, that is; else it seeds itself, and loading it takes 10 ms.
+    # Only if it is loaded: otherwise it seeds itself later, and loading it takes 10 ms.
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
 
@@ -222,6 +222,6 @@ def _flush() -> None:
         try:
             stream.flush()
         except (OSError, ValueError):
-            pass  # the disk is full, or the train function closed it: nobody is left to tell
-    # What C code printed waits in a buffer of its own, which os._exit drops.
+            pass  # the disk is full, or the train function closed it; nothing can be done
+    # C code prints to a buffer of its own, which os._exit would drop.
     ctypes.CDLL(None).fflush(None)

@@ -1,4 +1,4 @@
-"""Which executor a trial runs on."""
+"""Finds out which executor a trial runs on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MAX_ANCESTORS = 6
 def find_executor_id() -> str:
     """Return the id of the executor above this process, as Spark's pages show it.
 
-    It is in the command line of the executor's Java process on standalone, YARN and Kubernetes
-    masters. Empty where there is none (a local session) and where there is no ``/proc``.
+    The id is in the command line of the executor's Java process on standalone, YARN and Kubernetes
+    masters. It is empty if there is no executor (a local session) or no ``/proc``.
     """
     pid = os.getppid()
     try:

@@ -1,19 +1,19 @@
-"""The process that makes the trials' processes, watches over them, and buries what they leave.
+"""The guardian: a process that starts the trials' processes, watches them, and cleans up.
 
 ::
 
     worker ──fork──► guardian ──fork──► child: train(**params)        once more for every trial
                         │
-                        ├ holds the heavy modules, so that children are born with them
+                        ├ has the heavy modules loaded, so that its children have them at once
                         ├ enforces the time limit
                         ├ learns how the child ended (outcome, exit status, signal)
                         ├ notices when the worker dies
                         └ kills every process that the trial left behind, then reports
 
-One guardian serves a worker for all its life. It is a process and not the worker itself, so that
-the trial's processes are ended also when the worker is killed: Spark cancels a task by killing its
-worker. On Linux it is the reaper of orphans below it, which makes even daemons of the trial its
-children. It runs no code of the user's and does not unpickle the train function.
+A worker has one guardian for all its life. The guardian is a process of its own, so that it can
+end the trial's processes even when the worker is killed: Spark cancels a task by killing its
+worker. On Linux it adopts orphans below it (a subreaper), so that even daemons of the trial become
+its children. It runs no code of the user and does not unpickle the train function.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ __all__ = ["TAKEN", "Report", "Request", "fork", "serve"]
 
 PR_SET_CHILD_SUBREAPER = 36
 CHUNK = 1 << 16
-MAX_POLL_S = 86_400.0  # the milliseconds of 25 days are more than poll takes
-# What the guardian answers at once to a request.
+MAX_POLL_S = 86_400.0  # poll takes at most 25 days, in milliseconds
+# The guardian's immediate answer to a request.
 TAKEN = b"taken\n"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A trial to run, and what the worker's process looks like at that moment."""
+    """A trial to run, and the environment of the worker's process at that moment."""
 
     task: TrialTask
     directory: str
@@ -84,18 +84,18 @@ class Report:
 def fork() -> int:
     """Fork this process, as `os.fork` does."""
     with warnings.catch_warnings():
-        # Spark's worker has an idle thread of Arrow's, which a fork is allowed to lose.
+        # Spark's worker has an idle thread of Arrow, which the fork may lose.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
 def serve(worker: socket.socket) -> NoReturn:
-    """Run the trials that the worker asks for, until it ends; then leave the process.
+    """Run the trials that the worker requests, until the worker ends; then exit.
 
     Parameters
     ----------
     worker : socket.socket
-        Takes pickled requests; gives `TAKEN` and a report's line for each.
+        Brings pickled requests; takes `TAKEN` and a report's line for each.
     """
     code = 1
     try:
@@ -123,7 +123,7 @@ def serve(worker: socket.socket) -> NoReturn:
 def _read_request(requests: BinaryIO) -> Request | None:
     try:
         request: Request = pickle.load(requests)
-    except (EOFError, pickle.UnpicklingError):  # its end, or that of half a request
+    except (EOFError, pickle.UnpicklingError):  # the worker ended, perhaps amid a request
         return None
     return request
 
@@ -149,7 +149,7 @@ def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None
 
 
 def _adopt_environment(request: Request) -> None:
-    """Take over what a fork of the worker would have: Spark changes it from task to task."""
+    """Take over the worker's environment and search path: Spark changes them for each task."""
     for name in os.environ.keys() - request.environ.keys():
         del os.environ[name]
     for name, value in request.environ.items():
@@ -159,12 +159,12 @@ def _adopt_environment(request: Request) -> None:
 
 
 def _preload(task: TrialTask) -> None:
-    """Import the heavy modules here, so that the trials' processes are born with them."""
-    # The first is what every trial's process loads the train function with.
+    """Import the heavy modules here, so that the trials' processes have them at once."""
+    # Every trial's process loads the train function with cloudpickle.
     missing = [m for m in ("cloudpickle", *task.preload) if m not in sys.modules]
     if not missing:
         return
-    # TensorFlow reads what it is to say at its start when it is imported.
+    # TensorFlow reads its log settings when it is imported.
     added = {name: v for name, v in task.environment.items() if name not in os.environ}
     os.environ.update(added)
     for module in missing:
@@ -174,7 +174,7 @@ def _preload(task: TrialTask) -> None:
             continue  # the trial imports it itself, or shows the error as its own
     for name in added:
         os.environ.pop(name, None)
-    # Objects that the collector leaves alone stay on pages that all children share.
+    # Objects that the collector does not touch stay on pages that all children share.
     gc.collect()
     gc.freeze()
 
@@ -185,7 +185,7 @@ def _become_trial(request: Request, result_out: int) -> NoReturn:
     if task.isolation == "spawn":
         from sparkexp.engine.worker import spawned
 
-        payload = tempfile.TemporaryFile()  # without a name: nothing is left of it
+        payload = tempfile.TemporaryFile()  # without a name, so no file is left
         pickle.dump(sys.path, payload)
         pickle.dump((task, directory, str(output)), payload)
         payload.seek(0)
@@ -211,7 +211,7 @@ def _close_other_sockets(own: int) -> None:
             if fd != own and stat.S_ISSOCK(os.fstat(fd).st_mode):
                 os.close(fd)
         except OSError:
-            pass  # the descriptor of the listing itself
+            pass  # the descriptor of the directory listing, closed by now
 
 
 def _wake_on_child_exit() -> int:
@@ -227,7 +227,7 @@ def _wake_on_child_exit() -> int:
 def _watch(
     child: int, result_in: int, alive_in: int, wake_in: int, timeout_s: float | None
 ) -> Report | None:
-    """Wait for the child's end and return what it left; None if the worker died meanwhile."""
+    """Wait until the child ends and return its report; None if the worker died meanwhile."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     poll = select.poll()
     for fd in (result_in, alive_in, wake_in):
@@ -243,7 +243,7 @@ def _watch(
         if result_in in events:
             data = os.read(result_in, CHUNK)
             outcome += data
-            if not data:  # its end; a process of the trial may hold it open after the child
+            if not data:  # the end; another process of the trial may keep the pipe open
                 poll.unregister(result_in)
         if wake_in in events:
             os.read(wake_in, CHUNK)
@@ -253,7 +253,7 @@ def _watch(
 
 
 def _read_rest(fd: int) -> bytes:
-    """Return what lies in a pipe, without waiting for more."""
+    """Return the data in a pipe, without waiting for more."""
     os.set_blocking(fd, False)
     data = b""
     try:
@@ -265,7 +265,7 @@ def _read_rest(fd: int) -> bytes:
 
 
 def _kill_descendants(child: int) -> None:
-    """Kill all that the trial started, until nothing is left to wait for."""
+    """Kill all processes that the trial started, and wait until none is left."""
     if sys.platform != "linux":
         _kill_group(child)
         return
@@ -274,7 +274,7 @@ def _kill_descendants(child: int) -> None:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
-            return  # orphans are handed to this process: without a child nothing is left
+            return  # this process adopts orphans, so without a child none is left
         for pid in _find_descendants(os.getpid()):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -284,7 +284,7 @@ def _kill_descendants(child: int) -> None:
 
 
 def _kill_group(child: int) -> None:
-    """Kill the child's session leader's group: all there is without Linux's reaper."""
+    """Kill the child's process group: without a subreaper, other processes are not known."""
     try:
         os.killpg(child, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -296,14 +296,14 @@ def _kill_group(child: int) -> None:
 
 
 def _find_descendants(root: int) -> list[int]:
-    """Return the processes below one, from /proc."""
+    """Return the processes below a process, from /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdecimal():
             try:
                 stat = Path("/proc", name, "stat").read_bytes()
             except OSError:
-                continue  # it ended while we looked
+                continue  # it has just ended
             # The name in parentheses may hold anything; the parent is the second field after it.
             parent = int(stat[stat.rindex(b")") + 1 :].split()[1])
             children.setdefault(parent, []).append(int(name))

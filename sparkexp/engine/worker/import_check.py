@@ -1,4 +1,4 @@
-"""Whether a train function could run on an executor, found out without running it."""
+"""Checks that an executor can import what a train function needs, without running it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["import_check"]
 def import_check(train: Train) -> Callable[..., float]:
     """Return a function that imports what a train function needs, and prints what it found.
 
-    It carries the train function along, so that loading the one loads the other, and takes the
-    same arguments. It returns the number of modules.
+    It takes the same arguments as the train function and returns the number of modules. It refers
+    to the train function, so that whoever unpickles it unpickles the train function, too.
 
     Parameters
     ----------
     train : Callable
-        The train function; never called here.
+        The train function; it is not called.
     """
     modules = [name for name in referred_modules(train) if name not in ("__main__", "builtins")]
 

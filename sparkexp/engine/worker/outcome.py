@@ -1,4 +1,4 @@
-"""Calls the train function and makes plain data of whatever it does."""
+"""Calls the train function and returns its outcome as plain data."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ MISSING_MODULE = (
 
 
 class TrialStopped(BaseException):
-    """Ends a train function from within; no ``except Exception`` of it is in the way."""
+    """Ends a train function from within; its ``except Exception`` does not catch it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the train function did, as far as its own process can tell."""
+    """The result of a train function, as far as its own process can tell."""
 
     state: State
     value: float | None = None
@@ -68,7 +68,7 @@ def call_train(
     objectives: Sequence[Objective] = (Objective(),),
     needs_value: bool = True,
 ) -> Outcome:
-    """Call the train function and return what it did; only interrupts are raised.
+    """Call the train function and return its outcome; raise interrupts only.
 
     Parameters
     ----------
@@ -112,15 +112,15 @@ def call_train(
 
 
 def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
-    """Return what is worth importing before the next trial: heavy modules, and late parts of them.
+    """Return modules to import before the next trial: heavy ones, and submodules loaded late.
 
     Parameters
     ----------
     loaded : iterable of str
-        Modules that were loaded, the last first. (Not all of `sys.modules`: to touch every name
-        copies pages that a fork shares, 12 ms of them.)
+        Modules that the trial loaded, the last first. (Not all of `sys.modules`: touching every
+        name copies memory pages that a fork shares, which takes 12 ms.)
     before : set of str
-        Heavy modules that had been there.
+        Heavy modules that were loaded before.
     """
     names = [name for name in loaded if name.partition(".")[0] in HEAVY_MODULES]
     parts = [name for name in names if name.partition(".")[0] in before]
@@ -128,7 +128,7 @@ def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
 
 
 def _format_traceback(raised: BaseException) -> str:
-    """Return the traceback from the user's first line on, the end of it if it is very long."""
+    """Return the traceback from the user's first frame on; if very long, only its end."""
     # The first frame is call_train's own, which tells the user nothing.
     own = raised.__traceback__
     text = "".join(
@@ -143,7 +143,7 @@ def _format_traceback(raised: BaseException) -> str:
 def _split_returned(
     returned: Any, objectives: Sequence[Objective], needs_value: bool
 ) -> tuple[float | None, dict[str, float], str | None]:
-    """Split what was returned into the objective, all metrics, and what is wrong with them."""
+    """Split a returned value into the objective, all metrics, and an error message or None."""
     if returned is None:
         if not needs_value and objectives[0].name is None:
             return None, {}, None
@@ -189,16 +189,16 @@ def _split_returned_dict(
             finite[name] = number
     metric = objectives[0].name or (next(iter(metrics)) if len(metrics) == 1 else None)
     if metric is None:
-        # A grid loses nothing without an objective: its metrics are kept.
+        # A grid needs no objective: its metrics are kept.
         error = (
             f"The train function returned a dict of {', '.join(map(repr, metrics)) or 'nothing'}. "
             "Name the entry to optimise, for example metric='accuracy'."
         )
         return None, finite, error if needs_value else None
     for name in (metric, *(each.name for each in objectives[1:] if each.name)):
-        wrong = _find_problem(name, metrics)
-        if wrong is not None:
-            return metrics.get(metric), finite, wrong
+        problem = _find_problem(name, metrics)
+        if problem is not None:
+            return metrics.get(metric), finite, problem
     return metrics[metric], finite, None
 
 
@@ -212,12 +212,12 @@ def _find_problem(metric: str, metrics: Mapping[str, float]) -> str | None:
 
 
 def _convert_number(value: Any) -> float | None:
-    """Return a number as a float: Python's, numpy's, or an array or tensor of no dimensions."""
+    """Return a number, or an array or tensor of no dimensions, as a float; otherwise None."""
     if isinstance(value, bool):
         return None
     if not isinstance(value, numbers.Real):
-        # Arrays and tensors: one element and no dimensions, else float() would guess. It would
-        # take numpy's bools, complex numbers and texts, too.
+        # Arrays and tensors must have no dimensions. float() would also take others with one
+        # element, and numpy's bools, complex numbers and texts.
         kind = getattr(getattr(value, "dtype", None), "kind", "f")
         if getattr(value, "shape", None) != () or kind in "bcSU":
             return None
@@ -232,7 +232,7 @@ def _check_finite(number: float) -> str | None:
 
 
 def _describe(value: Any) -> str:
-    """Name a value's type, and its shape or length, without asking its own repr."""
+    """Describe a value by its type and shape, without calling its repr."""
     shape = getattr(value, "shape", None)
     suffix = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
     return f"{type(value).__module__}.{type(value).__qualname__}{suffix}"

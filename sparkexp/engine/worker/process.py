@@ -1,4 +1,4 @@
-"""A process per trial, as the worker sees it: asks the guardian, and tells how the trial ended."""
+"""The worker's side of a trial's process: asks the guardian for it, and returns its outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Guardian", "run_isolated"]
 
 
 def run_isolated(task: TrialTask, directory: str, output: Path) -> Outcome:
-    """Run a trial in a process of its own and return what became of it.
+    """Run a trial in a process of its own and return its outcome.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ def run_isolated(task: TrialTask, directory: str, output: Path) -> Outcome:
 class Guardian:
     """The worker's end of the process that makes the trials' processes.
 
-    The process is made for the first trial, and anew where it is gone.
+    The process is started for the first trial, and again if it has ended.
     """
 
     def __init__(self) -> None:
-        self._owner = 0  # the process whose guardian it is; a fork of that one needs its own
+        self._owner = 0  # the worker's process; a fork of it needs a guardian of its own
         self._pid = 0
 
     def run(self, task: TrialTask, directory: str, output: Path) -> Outcome:
@@ -52,7 +52,7 @@ class Guardian:
             if self._owner != os.getpid():
                 self._open()
             if not self._ask(data):
-                # An earlier trial, or the user, may have killed it: the trial has not started.
+                # An earlier trial or the user may have killed it. The trial has not started yet.
                 self.close()
                 self._open()
                 self._ask(data)
@@ -68,7 +68,7 @@ class Guardian:
         return _make_outcome(Report.from_line(line), task.timeout_s, started)
 
     def close(self) -> None:
-        """End the guardian, and a trial that it runs; wait until nothing is left of them."""
+        """End the guardian and the trial that it runs, and wait until both have ended."""
         if self._owner != os.getpid():
             return
         self._owner = 0
@@ -77,10 +77,10 @@ class Guardian:
         os.waitpid(self._pid, 0)
 
     def _open(self) -> None:
-        # Spark's worker collects garbage after each task, and a slot waits meanwhile: 30 ms, were
-        # it to look at all that pandas and Arrow brought along.
+        # Spark's worker collects garbage after each task, while the slot waits. That would take
+        # 30 ms with the objects of pandas and Arrow, which this exempts.
         gc.freeze()
-        # It ends with this process, which is how the guardian learns of that.
+        # The socket closes when this process ends: so the guardian notices.
         self._socket, there = socket.socketpair()
         self._pid = fork()
         if self._pid == 0:

@@ -1,4 +1,4 @@
-"""The first lines of a trial's process that was started anew (``isolation='spawn'``)."""
+"""Starts a trial in a new interpreter (``isolation='spawn'``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def command(payload_fd: int, result_fd: int) -> list[str]:
     result_fd : int
         Descriptor that takes the outcome.
     """
-    # The path comes first: where the package was shipped, only that makes it importable.
+    # The path comes first: a package that was shipped can be imported only with it.
     code = (
         "import pickle, sys; file = open(int(sys.argv[1]), 'rb'); sys.path[:] = pickle.load(file);"
         " from sparkexp.engine.worker.spawned import main; main(file, int(sys.argv[2]))"
@@ -31,7 +31,7 @@ def command(payload_fd: int, result_fd: int) -> list[str]:
 
 
 def main(payload: BinaryIO, result_fd: int) -> None:
-    """Run the trial that the rest of the payload describes, and leave the process."""
+    """Run the trial in the rest of the payload, and leave the process."""
     from sparkexp.engine.worker.child import run_in_child
 
     with payload:

@@ -1,4 +1,4 @@
-"""What an executor does with a trial; its functions are what Spark ships."""
+"""Runs an attempt at a trial on an executor; Spark ships these functions there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 RESULT_SCHEMA = "result string"
-# The property of a Spark job that says which trial it is.
+# The property of a Spark job that names its trial.
 ORDER = "sparkexp.order"
 NO_TRIAL = Trial(-1, {})
 # How much of a failed trial's output travels with its result.
@@ -47,7 +47,7 @@ TAIL_BYTES = 16_000
 
 
 def extract_order(task: TrialTask) -> dict[str, Any]:
-    """Return what sets a task apart from those of other trials, for `json` to write."""
+    """Return the part of a task that differs from trial to trial, in a form `json` can write."""
     return {
         "trial": task.trial.to_json(),
         "known": {
@@ -61,11 +61,12 @@ def extract_order(task: TrialTask) -> dict[str, Any]:
 
 
 def remove_order(task: TrialTask) -> TrialTask:
-    """Return what a task shares with those of other trials."""
+    """Return a task without that part: it is the same for all trials."""
     return replace(task, trial=NO_TRIAL, gpus=None, first_attempt=0)
 
 
 def _apply_order(task: TrialTask, order: str | None) -> TrialTask:
+    """Put the part that `extract_order` returned back into a task that lacks it."""
     if order is None or task.trial != NO_TRIAL:
         return task
     given = json.loads(order)
@@ -82,7 +83,8 @@ def make_spark_function(
     Parameters
     ----------
     task : TrialTask
-        The trial; or, `remove_order`, that of all trials, whose jobs carry the rest as `ORDER`.
+        A trial's whole task, or what `remove_order` left of it: then the job carries the rest in
+        its property `ORDER`.
     """
 
     def run_on_executor(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -90,7 +92,7 @@ def make_spark_function(
         from pyspark import SparkFiles, TaskContext
 
         for _ in batches:
-            pass  # a worker whose input was not read to its end is not used again
+            pass  # Spark does not reuse a worker that left some of its input unread
         context = TaskContext.get()
         here = _apply_order(task, context.getLocalProperty(ORDER))
         here = replace(here, modules=tuple(SparkFiles.get(name) for name in task.modules))
@@ -110,11 +112,11 @@ def _read_gpu_addresses(context: TaskContext) -> tuple[str, ...]:
 
 
 def _give_up(task: TrialTask, attempt: int) -> TrialResult:
-    """Return the result of a trial that took its executor along, or lost it, every time."""
+    """Return the result of a trial that lost its executor or worker in every attempt."""
     error = (
         f"The trial was started {attempt} times, and each time its executor or its worker process "
-        f"was lost (max_retries={task.max_retries}). Look for memory: executors that take more "
-        "than they asked for are killed."
+        f"was lost (max_retries={task.max_retries}). Check the memory: executors that take "
+        "more than they asked for are killed."
     )
     return TrialResult(
         task.trial,
@@ -127,7 +129,7 @@ def _give_up(task: TrialTask, attempt: int) -> TrialResult:
 
 
 def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = ()) -> TrialResult:
-    """Run one attempt at a trial here, with its GPUs, its directory and its event files.
+    """Run one attempt at a trial here, with its GPUs, directory and trackers.
 
     Parameters
     ----------
@@ -175,7 +177,7 @@ def _run_train(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:
 
 
 def _choose_devices(task: TrialTask, addresses: tuple[str, ...]) -> str | None:
-    """Return the trial's ``CUDA_VISIBLE_DEVICES``; None leaves it as it is."""
+    """Return the trial's ``CUDA_VISIBLE_DEVICES``; None if it is to stay as it is."""
     if task.gpus is not None:
         return ",".join(task.gpus)
     if addresses:

@@ -14,11 +14,11 @@ __all__ = ["AshaSearcher"]
 class AshaSearcher(ProposingSearcher):
     """Asynchronous successive halving.
 
-    Whenever a slot is free, the highest rung that has earned a promotion promotes its best
-    configuration that was not promoted yet; if none has, a new configuration starts at the
-    bottom. A rung earns one promotion for every eta results, and the last one when nothing more
-    comes from below, so that the number of trials is known beforehand. (The paper promotes
-    whatever is among the best of 1/eta when it arrives, which are some more.)
+    Whenever a slot is free, the highest rung that has a promotion left promotes its best
+    configuration that was not promoted yet. If no rung has one left, a new configuration starts
+    on the lowest rung. A rung gets one promotion for every eta results, and one for the remainder
+    when no more results can come, so that the number of trials is known beforehand. (The paper
+    promotes a configuration as soon as it is among the best 1/eta, which promotes some more.)
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ class AshaSearcher(ProposingSearcher):
     direction : {'max', 'min'}
         Whether more or less is better.
     n_configurations : int, optional
-        Configurations that start at the bottom, at least 1; all of a grid or list by default.
+        Configurations that start on the lowest rung, at least 1; all of a grid or list by default.
     fidelity, min, max, eta
         See `Fidelity`.
     proposals : {'random', 'grid', 'evolution'}
         Where configurations come from.
     popsize : int
-        Parents of an evolution, at least 4.
+        Number of parents for ``proposals='evolution'``, at least 4.
     configurations : sequence of Mapping, optional
-        The list, where there is no space.
+        The configurations, if there is no space.
     seed : int, optional
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
 
@@ -64,18 +64,21 @@ class AshaSearcher(ProposingSearcher):
     name: ClassVar[str] = "asha"
 
     def plan(self) -> dict[int, int]:
-        """Return how many trials train for how long, at most."""
+        """Return the maximum number of trials for each level of the fidelity."""
         counts = [self.n_configurations]
         for _ in range(self.fidelity.top):
             counts.append(self._count_promotions(counts[-1], complete=True))
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
     def count_starts(self) -> dict[int, int]:
-        """Return how many of them are a configuration's first trial: those of the bottom."""
+        """Return how many trials of each level are the first one of their configuration."""
         return {self.fidelity.min: self.n_configurations}
 
     def _count_promotions(self, n: int, *, complete: bool = False) -> int:
-        """Return how many of n results may be promoted, one more where the last are in."""
+        """Return how many of n results may be promoted.
+
+        The quotient is rounded down, or up where the rung is complete.
+        """
         return (
             math.ceil(n / self._results_per_promotion)
             if complete
@@ -84,7 +87,7 @@ class AshaSearcher(ProposingSearcher):
 
     @property
     def _results_per_promotion(self) -> float:
-        """Of how many results one is promoted."""
+        """The number of results for each promotion."""
         return self.fidelity.eta
 
     def _next(self) -> tuple[int | None, int] | None:
@@ -94,8 +97,8 @@ class AshaSearcher(ProposingSearcher):
         return (None, 0) if len(self._points) < self.n_configurations else None
 
     def _find_promotions(self) -> Iterator[tuple[int, int]]:
-        """Yield the configuration of each rung that has earned a promotion, and where to."""
-        complete = len(self._points) == self.n_configurations  # nothing more comes from below
+        """Yield the configuration that each rung may promote now, and the rung above."""
+        complete = len(self._points) == self.n_configurations  # no more will start
         for rung in range(self.fidelity.top):
             told = self._values[rung]
             complete = complete and len(told) == len(self._trials[rung])
@@ -106,9 +109,13 @@ class AshaSearcher(ProposingSearcher):
                     complete = False
 
     def _find_promotable(self, rung: int, complete: bool) -> int | None:
-        """Return the best of a cohort that has earned it; of any, where a rest is given away."""
+        """Return the configuration that a rung promotes next; None if there is none.
+
+        It is the best of the first cohort that has a promotion left. If none has and the rung is
+        complete, the remainder goes to the first cohort that has a configuration left.
+        """
         above = self._trials[rung + 1]
-        rest = None
+        remainder = None
         for cohort in range(self._proposals.n_cohorts):
             told = [c for c in self._values[rung] if self._cohorts[c] == cohort]
             best = next((c for c in self._rank(rung, told) if c not in above), None)
@@ -116,5 +123,5 @@ class AshaSearcher(ProposingSearcher):
                 continue
             if sum(c in above for c in told) < self._count_promotions(len(told)):
                 return best
-            rest = best if rest is None else rest
-        return rest if complete else None
+            remainder = best if remainder is None else remainder
+        return remainder if complete else None

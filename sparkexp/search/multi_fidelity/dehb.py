@@ -21,13 +21,14 @@ __all__ = ["DehbSearcher"]
 
 
 class DehbSearcher(RungSearcher):
-    """DEHB: a population per rung; the parents of a rung's trials are the best of the one below.
+    """DEHB: each rung has a population, and its parents are the best of the rung below.
 
     The first bracket is successive halving of random configurations, which go on training as they
-    are promoted. In the later ones every trial is a new configuration: a target of the rung's own
-    population, crossed with a mutant of the best of the rung below (of its own population on a
-    bracket's first rung; the first round of brackets starts from random ones). It replaces the
-    target if it is at least as good. Slots that a bracket leaves free go to the next one.
+    are promoted. In later brackets every trial is a new configuration: a crossover of a target
+    from the rung's own population with a mutant. The mutant's parents are the best of the rung
+    below; on a bracket's first rung they are the rung's own population. (In the first round of
+    brackets, the first rung of each takes random configurations.) The new configuration replaces
+    the target if it is at least as good. Slots that a bracket leaves free go to the next one.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class DehbSearcher(RungSearcher):
     direction : {'max', 'min'}
         Whether more or less is better.
     n_configurations : int
-        Configurations to try on any rung, at least 1.
+        New configurations on all rungs together, at least 1.
     fidelity, min, max, eta
         See `Fidelity`.
     crossover : float
@@ -89,15 +90,15 @@ class DehbSearcher(RungSearcher):
         self._sizes = [bracket_sizes(self.fidelity, r) for r in range(self.fidelity.top + 1)]
         if self.n_configurations < self._sizes[0][0]:
             self._sizes[0] = halve(self.n_configurations, self.fidelity, 0)
-        # Of every rung: drawn points without a result, until trials hold their places.
+        # One per rung. The members are random points without a result, until trials replace them.
         self._populations = [
             Population(self._rng.random((sizes[0], space.n_dims))) for sizes in self._sizes
         ]
         self._turn = [0] * len(self._sizes)
-        # Per bracket that was begun: trials asked and told on each of its rungs.
+        # Per bracket that has started: trials asked and told on each of its rungs.
         self._asked: list[list[int]] = []
         self._told: list[list[int]] = []
-        # Of the open trials: their bracket, and the slot that they compete for.
+        # By number of an open trial: its bracket, and the slot in the population it competes for.
         self._places: dict[int, tuple[int, int]] = {}
 
     @property
@@ -110,7 +111,7 @@ class DehbSearcher(RungSearcher):
         return self.n_configurations + sum(self._sizes[0][1:])
 
     def plan(self) -> dict[int, int]:
-        """Return how many trials train for how long."""
+        """Return the number of trials for each level of the fidelity."""
         counts = [0] * len(self._sizes)
         bracket = 0
         while (left := self.n_trials - sum(counts)) > 0:
@@ -122,7 +123,7 @@ class DehbSearcher(RungSearcher):
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
     def count_starts(self) -> dict[int, int]:
-        """Return how many of them are a configuration's first trial."""
+        """Return how many trials of each level are the first one of their configuration."""
         promoted = (0, *self._sizes[0][1:])
         counts = zip(self.plan().items(), promoted, strict=True)
         return {level: n - above for (level, n), above in counts}
@@ -146,7 +147,7 @@ class DehbSearcher(RungSearcher):
         return (self._find_promotion(rung) if bracket == 0 and step else None), rung
 
     def _find_job(self) -> tuple[int, int]:
-        """Return the first bracket with something to try, and on which of its rungs."""
+        """Return the first bracket with a trial to start, and the step: 0 on its first rung."""
         for bracket, (asked, told) in enumerate(zip(self._asked, self._told, strict=True)):
             sizes = self._sizes[bracket % len(self._sizes)]
             for step, size in enumerate(sizes):
@@ -157,7 +158,7 @@ class DehbSearcher(RungSearcher):
         return len(self._asked), 0
 
     def _find_promotion(self, rung: int) -> int | None:
-        """Return the best configuration of the first bracket that is to go on to this rung."""
+        """Return the first bracket's best configuration that is not on this rung yet."""
         first_bracket = range(self._sizes[0][0])
         ranked = self._rank(rung - 1, first_bracket)
         return next((c for c in ranked if c not in self._trials[rung]), None)
@@ -187,14 +188,14 @@ class DehbSearcher(RungSearcher):
         ).tolist(), 0
 
     def _select_parents(self, rung: int, n_best: int | None) -> Vector:
-        """Return the best n of the rung below, or this rung's population; at least three."""
+        """Return the n best of the rung below, at least 3; this rung's members if n is None."""
         if n_best is None:
             return self._populations[rung].genomes
         below = self._populations[rung - 1]
         ranked = below.genomes[below.best()]
         if len(best := ranked[:n_best]) >= 3:
             return best
-        # Too few for a difference: others join, of the rung below and then of all.
+        # Too few for a difference: add others, first of the rung below, then of all rungs.
         everyone = [population.genomes for population in self._populations]
         return np.concatenate([ranked, *everyone])[:3]
 

@@ -1,4 +1,4 @@
-"""How long the trials of a multi-fidelity search train: the ladder of its rungs."""
+"""The fidelity: how long trials train on each rung of a multi-fidelity search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["Fidelity"]
 
-# A rung this close below the top would cost nearly as much and tell nearly nothing.
+# In rungs. A level closer to the top one would cost nearly as much, and add little.
 _CLOSE = 0.5
 
 
@@ -24,17 +24,17 @@ class Fidelity:
     name : str
         The argument, such as ``'epochs'``.
     min : int
-        What a configuration's first trial gets, at least 1.
+        Its value on the lowest rung, at least 1.
     max : int
-        What the trials of the top rung get: full fidelity.
+        Its value on the top rung: full fidelity.
     eta : float
-        At least 1.5: each rung has eta times the one below, and about one of eta configurations
-        is promoted to it.
+        The factor from one rung to the next, at least 1.5. About one of eta configurations is
+        promoted.
 
     Raises
     ------
     InvalidArgumentError
-        If one of them breaks its rule.
+        If an argument is not valid.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Fidelity:
                 f"min={least}, max={27 * least}."
             )
         eta = as_float("eta", self.eta, low=1.5)
-        # As it was typed: 3 stays 3 in the record, and in what is shown.
+        # A whole number is recorded and shown as 3, not as 3.0.
         object.__setattr__(self, "eta", int(eta) if eta == int(eta) else eta)
         object.__setattr__(self, "min", least)
         object.__setattr__(self, "max", most)
@@ -88,7 +88,7 @@ def _compute_levels(least: int, most: int, eta: float) -> list[int]:
         if level > levels[-1]:
             levels.append(level)
         k += 1
-    # On the scale on which rungs are one apart.
+    # The logarithm to base eta counts rungs.
     if len(levels) > 1 and math.log(most / levels[-1], eta) < _CLOSE:
         levels.pop()
     return [*levels, most]

@@ -1,4 +1,4 @@
-"""Hyperband: successive halving from several rungs on, so that slow starters have a chance."""
+"""Hyperband: successive halving with several first rungs, which gives slow starters a chance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Bracket", "HyperbandSearcher", "bracket_sizes", "halve"]
 
 
 def bracket_sizes(fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
-    """Return how many trials a bracket has on each rung, from its first one on.
+    """Return how many trials a bracket has on each rung, from `first_rung` up.
 
     Li et al. 2017, algorithm 1: n = ⌈(s_max + 1) / (s + 1) · eta^s⌉ configurations at the start
     of bracket s, and ⌊n · eta^-i⌋ after i promotions.
@@ -31,9 +31,9 @@ def bracket_sizes(fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
 
 
 def halve(n: int, fidelity: Fidelity, first_rung: int) -> tuple[int, ...]:
-    """Return how many of n configurations come to each rung, from their first one on."""
+    """Return how many of n configurations train on each rung, from `first_rung` up."""
     rungs = range(fidelity.top - first_rung + 1)
-    # A little more than the quotient: 27 / 3 is 9 for any eta near 3.
+    # Rounding errors must not cost a trial: 27 / eta is 9, however closely eta is 3.
     return tuple(max(1, math.floor(n / fidelity.eta**i + 1e-9)) for i in rungs)
 
 
@@ -44,11 +44,11 @@ class Bracket:
     Parameters
     ----------
     first_rung : int
-        Where its configurations start.
+        The rung on which its configurations start.
     first : int
         Number of its first configuration.
     sizes : tuple of int
-        Trials on each rung, from the first one on.
+        Trials on each rung, from the first one up.
     """
 
     first_rung: int
@@ -57,7 +57,7 @@ class Bracket:
 
     @property
     def end(self) -> int:
-        """The number after that of its last configuration."""
+        """The number of its last configuration, plus one."""
         return self.first + self.sizes[0]
 
 
@@ -98,10 +98,10 @@ class HyperbandSearcher(ProposingSearcher):
 
     @functools.cached_property
     def _brackets(self) -> list[Bracket]:
-        return list(_brackets(self.n_configurations, self.fidelity))
+        return list(_generate_brackets(self.n_configurations, self.fidelity))
 
     def plan(self) -> dict[int, int]:
-        """Return how many trials train for how long, at most."""
+        """Return the maximum number of trials for each level of the fidelity."""
         counts = [0] * len(self.fidelity.levels)
         for bracket in self._brackets:
             for rung, size in enumerate(bracket.sizes, bracket.first_rung):
@@ -109,7 +109,7 @@ class HyperbandSearcher(ProposingSearcher):
         return dict(zip(self.fidelity.levels, counts, strict=True))
 
     def count_starts(self) -> dict[int, int]:
-        """Return how many of them are a configuration's first trial."""
+        """Return how many trials of each level are the first one of their configuration."""
         counts = dict.fromkeys(self.fidelity.levels, 0)
         for bracket in self._brackets:
             counts[self.fidelity.levels[bracket.first_rung]] += bracket.sizes[0]
@@ -125,7 +125,7 @@ class HyperbandSearcher(ProposingSearcher):
         return None
 
     def _find_promotion(self, bracket: Bracket) -> tuple[int, int] | None:
-        """Return a configuration of a bracket that waits for its next rung, and this rung."""
+        """Return a configuration that the bracket may promote now, and the rung above."""
         members = list(range(bracket.first, bracket.end))
         for rung, size in enumerate(bracket.sizes[1:], bracket.first_rung + 1):
             values = self._values[rung - 1]
@@ -138,8 +138,8 @@ class HyperbandSearcher(ProposingSearcher):
         return None
 
 
-def _brackets(n: int, fidelity: Fidelity) -> Iterator[Bracket]:
-    """Return brackets in turn, until n configurations are in them."""
+def _generate_brackets(n: int, fidelity: Fidelity) -> Iterator[Bracket]:
+    """Yield brackets in turn, until they hold n configurations."""
     first = 0
     while first < n:
         for first_rung in range(fidelity.top + 1):

@@ -1,4 +1,4 @@
-"""Long rows of numbers in a saved state, as text that is short and quickly written."""
+"""Packs long lists of numbers of a saved state into text that is short and quick to write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOAT, WHOLE = "<f8", "<i4"
 
 
 def pack(numbers: Sequence[Any]) -> dict[str, Any]:
-    """Return numbers as a dict that `json` can write: exactly, and in a fraction of the time.
+    """Return numbers as a dict that `json` writes exactly, and in a fraction of a list's time.
 
     Parameters
     ----------
@@ -40,14 +40,17 @@ def pack(numbers: Sequence[Any]) -> dict[str, Any]:
 
 
 def unpack(record: Packed) -> NDArray[Any]:
-    """Return what `pack` was given, as an array; or the list in a state of earlier versions."""
+    """Return the numbers that `pack` was given, as an array.
+
+    It takes the plain lists of earlier versions, too.
+    """
     if not isinstance(record, Mapping):
         return np.array(record)
     data = base64.b64decode(record["data"])
     return np.frombuffer(data, record["type"]).reshape(record["shape"])
 
 
-def pack_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
+def pack_mapping(mapping: Mapping[int, Any]) -> list[dict[str, Any]]:
     """Return a mapping as a list that `json` can write, in its order; see `pack`.
 
     Its values are whole numbers, or floats and None.
@@ -57,14 +60,18 @@ def pack_mapping(found: Mapping[int, Any]) -> list[dict[str, Any]]:
     >>> unpack_mapping(pack_mapping({7: 0.5, 3: None}))
     {7: 0.5, 3: None}
     """
-    values = [math.nan if value is None else value for value in found.values()]
-    return [pack(list(found)), pack(values)]
+    values = [math.nan if value is None else value for value in mapping.values()]
+    return [pack(list(mapping)), pack(values)]
 
 
 def unpack_mapping(records: Sequence[Any]) -> dict[int, Any]:
-    """Return what `pack_mapping` was given; or the pairs in a state of earlier versions."""
+    """Return the mapping that `pack_mapping` was given.
+
+    It takes the plain lists of pairs of earlier versions, too.
+    """
     if not records or not isinstance(records[0], Mapping):
         return dict(records)
     keys, values = (unpack(record).tolist() for record in records)
-    known = (None if value != value else value for value in values)  # the one that isn't itself
-    return dict(zip(keys, known, strict=True))
+    # NaN, which is not equal to itself, stands for None.
+    restored = (None if value != value else value for value in values)
+    return dict(zip(keys, restored, strict=True))

@@ -26,11 +26,10 @@ __all__ = [
 ]
 
 Kind = Literal["random", "grid", "evolution"]
-# What a configuration is saved as: its place in the grid, or its genome.
+# A configuration as it is saved: its index in the grid, or its genome.
 Point = Any
-# Returns the n best configurations, or those that there are.
+# Returns the n best configurations, or all if there are fewer.
 Leaders = Callable[[int], Sequence[Point]]
-
 
 CHILD_EVERY = 3
 MIN_PARENTS = 4
@@ -40,23 +39,23 @@ class Proposals(ABC):
     """Draws new configurations."""
 
     kind: Kind
-    #: How many there are; None if there is no end.
+    #: The number of configurations; None if there is no limit.
     n_points: int | None = None
-    #: Configurations are compared on a rung with those of their own cohort only.
+    #: On a rung, configurations are compared only with those of their own cohort.
     n_cohorts: int = 1
 
     @abstractmethod
     def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
-        """Return the k-th configuration, as what `json` can write, and its cohort.
+        """Return the k-th configuration, in a form that `json` can write, and its cohort.
 
         Parameters
         ----------
         k : int
-            Counts the configurations from 0.
+            The number of the configuration, from 0.
         rng : numpy.random.Generator
             The searcher's own.
         leaders : Callable
-            Returns the n best of the configurations that were trained to the end.
+            Returns the n best configurations that were trained to the end.
         """
 
     @abstractmethod
@@ -88,14 +87,14 @@ class RandomProposals(Proposals):
 class GridProposals(Proposals):
     """All combinations of a grid, or all configurations of a list, in random order.
 
-    In the grid's own order neighbours would compete with each other only.
+    In the grid's own order, configurations would compete with their neighbours only.
 
     Parameters
     ----------
     fixed : GridSearcher or ListSearcher
-        Knows the configurations.
+        Holds the configurations.
     seed : int
-        Fixes the order.
+        The seed of the order.
     """
 
     kind: Kind = "grid"
@@ -116,17 +115,17 @@ class EvolutionProposals(Proposals):
     """Children of the best configurations that were trained to the end.
 
     DE/current-to-pbest/1/bin without a population of its own. Every third configuration is a
-    child; the others stay random, and are compared with random ones only. Parents from lower
-    rungs would come earlier, but where short trainings mislead, their children lead astray: they
-    are good after a short training, and push out whatever is good after a long one. This way, a
-    search is as good as one with random configurations until it is better.
+    child. The others stay random, and are compared with random ones only. Lower rungs would give
+    parents earlier. But where short trainings mislead, the children of such parents are good after
+    a short training, and displace configurations that are good after a long one. With parents from
+    the top rung, a search is as good as one with random configurations until it is better.
 
     Parameters
     ----------
     space : Space
         What is searched.
     popsize : int
-        Parents at most; until there are 4, all configurations are random.
+        Maximum number of parents. Until there are 4, all configurations are random.
 
     References
     ----------
@@ -171,12 +170,12 @@ def make_proposals(
     popsize: int,
     seed: int,
 ) -> Proposals:
-    """Return the proposals of a kind.
+    """Return proposals of the given kind.
 
     Raises
     ------
     InvalidArgumentError
-        If there is no such kind, or it can't search what is given.
+        If there is no such kind, or it can't search this space or list.
     """
     if kind == "grid":
         if space is not None:

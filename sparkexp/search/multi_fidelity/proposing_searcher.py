@@ -1,4 +1,4 @@
-"""What multi-fidelity searchers share whose configurations come from proposals."""
+"""The base class of multi-fidelity searchers that take their configurations from proposals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ProposingSearcher"]
 
 
 class ProposingSearcher(RungSearcher):
-    """A searcher of rungs that takes random, grid or evolved configurations.
+    """A multi-fidelity searcher of random, grid or evolved configurations.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ class ProposingSearcher(RungSearcher):
     direction : {'max', 'min'}
         Whether more or less is better.
     n_configurations : int, optional
-        Configurations that start, at least 1; all of a grid or list by default.
+        Configurations in all, at least 1; all of a grid or list by default.
     fidelity, min, max, eta
         See `Fidelity`.
     proposals : {'random', 'grid', 'evolution'}
         Where configurations come from.
     popsize : int
-        Parents of an evolution, at least 4.
+        Number of parents for ``proposals='evolution'``, at least 4.
     configurations : sequence of Mapping, optional
-        The list, where there is no space.
+        The configurations, if there is no space.
     seed : int, optional
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
     """
@@ -68,12 +68,12 @@ class ProposingSearcher(RungSearcher):
 
     @property
     def n_trials(self) -> int:
-        """The trials on all rungs, at most: fewer come where too many fail."""
+        """The maximum number of trials on all rungs; there are fewer if too many fail."""
         return sum(self.plan().values())
 
     @abstractmethod
     def plan(self) -> dict[int, int]:
-        """Return how many trials train for how long, at most."""
+        """Return the maximum number of trials for each level of the fidelity."""
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
@@ -91,10 +91,12 @@ class ProposingSearcher(RungSearcher):
 
 def _check_n_configurations(n: int | None, proposals: Proposals) -> int:
     if n is None and proposals.n_points is None:
-        raise InvalidArgumentError("n_configurations says how many to draw, got None: give 40.")
-    there_are = proposals.n_points
+        raise InvalidArgumentError(
+            "n_configurations says how many configurations to draw, got None: give for example 40."
+        )
+    available = proposals.n_points
     if n is None:
-        assert there_are is not None
-        return there_are
+        assert available is not None
+        return available
     n = as_int("n_configurations", n, at_least=1)
-    return n if there_are is None else min(n, there_are)
+    return n if available is None else min(n, available)

@@ -1,4 +1,4 @@
-"""What all multi-fidelity searchers keep: configurations, and their results on each rung."""
+"""The base class of multi-fidelity searchers: configurations, and their results on each rung."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class RungSearcher(Searcher):
     Every configuration has at most one trial on a rung. Its trial on the next rung is a new one,
     with the former as its parent and the next level of the fidelity as an extra argument.
 
-    For whoever writes one: implement `_next`, and `_told` for what else it keeps of a result.
+    To write one, implement `_next` and the other abstract methods. If it remembers more, extend
+    `_learn`, `_state` and `_restore`.
 
     Parameters
     ----------
@@ -68,10 +69,10 @@ class RungSearcher(Searcher):
             )
         self._points: list[Point] = []
         self._cohorts: list[int] = []
-        # Per rung: the number of each configuration's trial, and its value once it is told.
+        # Per rung, by configuration: the number of its trial, and its value once it is told.
         self._trials: list[dict[int, int]] = [{} for _ in fidelity.levels]
         self._values: list[dict[int, float | None]] = [{} for _ in fidelity.levels]
-        self._configurations: dict[int, int] = {}  # by the trial's number
+        self._configurations: dict[int, int] = {}  # by number of the trial
 
     @property
     @abstractmethod
@@ -95,14 +96,14 @@ class RungSearcher(Searcher):
 
     @abstractmethod
     def plan(self) -> dict[int, int]:
-        """Return how many trials train for how long, by the levels of the fidelity."""
+        """Return the number of trials for each level of the fidelity."""
 
     @abstractmethod
     def count_starts(self) -> dict[int, int]:
-        """Return how many of them are a configuration's first trial."""
+        """Return how many trials of each level are the first one of their configuration."""
 
     def planned_cost(self) -> int:
-        """Return what the planned trials train in sum, where those that are promoted go on."""
+        """Return the sum of training in the plan, if promoted trials go on from checkpoints."""
         levels = self.fidelity.levels
         trials, starts = self.plan(), self.count_starts()
         below = dict(zip(levels, (0, *levels), strict=False))
@@ -111,7 +112,7 @@ class RungSearcher(Searcher):
         )
 
     def plan_rows(self) -> list[tuple[str, str]]:
-        """Return how many trials train for how long, and what that costs."""
+        """Return the rows of the plan: the trials of each level, and what they cost."""
         unit = self.fidelity.name
         counts = ", ".join(f"{n} with {level}" for level, n in self.plan().items())
         full = self.n_configurations * self.fidelity.max
@@ -123,14 +124,14 @@ class RungSearcher(Searcher):
 
     @abstractmethod
     def _next(self) -> tuple[int | None, int] | None:
-        """Return the configuration to be tried next (None for a new one) and its rung.
+        """Return the next configuration (None for a new one) and its rung.
 
-        None, if there is nothing to try now. It changes nothing.
+        Return None if there is nothing to try now. The call must not change the searcher.
         """
 
     @property
     def _has_genomes(self) -> bool:
-        """Whether its points are of the unit cube, not places in a list."""
+        """Whether its points lie in the unit cube; otherwise they are indices into a list."""
         return self.space is not None and self.proposals.kind != "grid"
 
     def _max_initial(self) -> int:
@@ -148,7 +149,7 @@ class RungSearcher(Searcher):
             else:
                 point, cohort = self._draw(configuration, rung)
                 if self.space is not None and self._has_genomes:
-                    # As it is trained: children are bred of it, and a model learns of it.
+                    # Children and models are to start from the point that is really trained.
                     point = self.space.repair(np.array(point)).tolist()
             self._points.append(point)
             self._cohorts.append(cohort)
@@ -175,7 +176,7 @@ class RungSearcher(Searcher):
 
     def _learn(self, result: TrialResult) -> None:
         rung = result.trial.rung or 0
-        # One that was ended early has no value of this rung: it isn't promoted.
+        # A pruned trial has no value for this rung: its configuration isn't promoted.
         told = None if result.state is State.PRUNED else result.value
         value = None if told is None else float(told)
         self._values[rung][self._configurations[result.trial.number]] = value
@@ -188,19 +189,20 @@ class RungSearcher(Searcher):
         return [configuration for _, configuration in valued]
 
     def _state(self) -> dict[str, Any]:
-        # Written after every trial, and there may be tens of thousands of configurations.
+        # It is written after every trial, and there may be tens of thousands of configurations:
+        # hence packed.
         return {
             "rng": self._rng.bit_generator.state,
             "points": pack(self._points),
             "cohorts": pack(self._cohorts),
-            "trials": [pack_mapping(found) for found in self._trials],
-            "values": [pack_mapping(found) for found in self._values],
+            "trials": [pack_mapping(rung) for rung in self._trials],
+            "values": [pack_mapping(rung) for rung in self._values],
         }
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
         self._rng.bit_generator.state = memory["rng"]
         self._points = unpack(memory["points"]).tolist()
         self._cohorts = unpack(memory["cohorts"]).tolist()
-        self._trials = [unpack_mapping(found) for found in memory["trials"]]
-        self._values = [unpack_mapping(found) for found in memory["values"]]
-        self._configurations = {n: c for found in self._trials for c, n in found.items()}
+        self._trials = [unpack_mapping(rung) for rung in memory["trials"]]
+        self._values = [unpack_mapping(rung) for rung in memory["values"]]
+        self._configurations = {n: c for rung in self._trials for c, n in rung.items()}

@@ -1,4 +1,4 @@
-"""ASHA with a model of all results, whatever they were trained for."""
+"""ASHA with a model that learns from the results of all rungs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from sparkexp.trial import Direction, State, TrialResult, params_key
 
 __all__ = ["SurrogateAshaSearcher"]
 
-# Configurations of a rung among which the next promotion is chosen, at most: the best, and others.
+# At most so many configurations of a rung are compared for a promotion: the best, and others.
 MAX_COMPARED = 300
-# How many standard deviations a configuration may end better than predicted, to be promoted.
+# Promotions compare predictions that are better by so many standard deviations.
 OPTIMISM = 1.0
 
 
 class SurrogateAshaSearcher(AshaSearcher):
     """Asynchronous halving whose configurations are proposed, and promoted, by a model.
 
-    A Gaussian process is fitted to the results of all rungs; how far up a rung is, is one of its
-    coordinates. So it knows from a few full trainings what the many short ones are worth. A new
-    configuration is the one of 60 points, children of the best and some drawn anywhere, of which
-    most may be expected after a full training; promoted is the one of its rung of which most may
-    be expected then, which need not be the one that leads. As the proposals are good, more are
-    promoted than by `AshaSearcher`: one of ``sqrt(eta)``, 58 % where eta is 3. The first `popsize`
-    configurations are a Latin hypercube.
+    A Gaussian process is fitted to the results of all rungs; the height of the rung is one of its
+    coordinates. So it learns from a few full trainings what the many short ones are worth. For a
+    new configuration it compares 60 points, children of the best configurations and random points.
+    It takes the one with the best optimistic prediction for a full training. A rung promotes by
+    such predictions, too, so not always the configuration that leads. As the proposals are good,
+    more are promoted than by `AshaSearcher`: one of ``sqrt(eta)``, 58 % where eta is 3. The first
+    `popsize` configurations are a Latin hypercube.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ class SurrogateAshaSearcher(AshaSearcher):
     direction : {'max', 'min'}
         Whether more or less is better.
     n_configurations : int
-        Configurations that start at the bottom, at least 1.
+        Configurations that start on the lowest rung, at least 1.
     fidelity, min, max, eta
         See `Fidelity`.
     popsize : int
-        Parents of the proposals, at least 4.
+        Number of parents of the proposals, at least 4.
     seed : int, optional
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
 
@@ -97,9 +97,9 @@ class SurrogateAshaSearcher(AshaSearcher):
         self._initial = latin_hypercube(self._rng, self.popsize, space.n_dims)
         self._choices = unordered(space)
         self._model = ResultModel(space, n_more=1)
-        # The points at the top, as the model takes them; `_points` may be ahead of it.
+        # The points on the top rung, as the model takes them; it may lag behind `_points`.
         self._tops: list[Vector] = []
-        # Of the points and of what is known beforehand; `_points` may be ahead of it.
+        # Keys of the points and of the known results; it may lag behind `_points`.
         self._seen: set[Any] = set()
         self._n_seen = 0
 
@@ -114,11 +114,11 @@ class SurrogateAshaSearcher(AshaSearcher):
     def _next(self) -> tuple[int | None, int] | None:
         n_first = max(len(self._initial), len(self._planted))
         if len(self._points) < min(n_first, self.n_configurations):
-            return None, 0  # nobody is promoted before these have begun
+            return None, 0  # nothing is promoted before these have started
         return super()._next()
 
     def _know(self, known: Sequence[KnownResult]) -> bool:
-        """Learn them as full trainings."""
+        """Learn the known results as those of full trainings."""
         for each in known:
             point = self._add_fidelity(self.space.encode(each.params), self.fidelity.top)
             self._model.learn(point, self._objective.loss(each.value))
@@ -130,9 +130,9 @@ class SurrogateAshaSearcher(AshaSearcher):
         rung = result.trial.rung or 0
         point = self._points[self._configurations[result.trial.number]]
         if result.state is State.PRUNED:
-            return  # its value is of no rung
+            return  # its value belongs to no rung
         self._model.learn(self._add_fidelity(point, rung), self._objective.loss(result.value))
-        self._model.fit()  # now, so that looking at what would be next changes nothing
+        self._model.fit()  # now: `_next` must not change the model
 
     # New configurations.
 
@@ -141,7 +141,7 @@ class SurrogateAshaSearcher(AshaSearcher):
             return self._initial[configuration].tolist(), 0
         members = self._select_members()
         if len(members) >= MIN_MEMBERS:
-            # Their order is all that counts.
+            # Only their order counts.
             losses = list(map(float, range(len(members))))
             children = candidates(self._rng, members, losses, self._choices)
             children = np.array([self.space.repair(child) for child in children])
@@ -152,7 +152,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         return self._rng.random(self.space.n_dims).tolist(), 0
 
     def _select_members(self) -> Vector:
-        """Return the configurations of which most is expected, of shape ``(n, n_dims)``."""
+        """Return the points with the best predictions, of shape ``(n, n_dims)``."""
         told = [c for c, value in self._values[0].items() if value is not None]
         known = [
             self._add_fidelity(self.space.encode(k.params), self.fidelity.top) for k in self._known
@@ -180,7 +180,7 @@ class SurrogateAshaSearcher(AshaSearcher):
     # Promotions.
 
     def _find_promotable(self, rung: int, complete: bool) -> int | None:
-        """Return the configuration that promises most, of those not promoted yet."""
+        """Return the configuration with the best prediction, of those not promoted yet."""
         above = self._trials[rung + 1]
         values = self._values[rung]
         unpromoted = [c for c, value in values.items() if value is not None and c not in above]
@@ -191,12 +191,12 @@ class SurrogateAshaSearcher(AshaSearcher):
         return few[int(np.argmin(self._model.expected(tops, OPTIMISM)))]
 
     def _select_compared(self, rung: int, configurations: Sequence[int]) -> list[int]:
-        """Return the best of many configurations of a rung, and others."""
+        """Return at most `MAX_COMPARED` configurations of a rung: the best, and others."""
         values = np.array([self._values[rung][c] for c in configurations])
         losses = self._objective.loss_sign * values
         return [configurations[k] for k in telling(losses, MAX_COMPARED)]
 
-    # Points of the model: a configuration, and how far up it was trained.
+    # Points of the model: a configuration's point, and the height of its rung from 0 to 1.
 
     def _add_fidelity(self, point: Point, rung: int) -> Vector:
         return np.append(point, rung / self.fidelity.top)
