@@ -113,9 +113,9 @@ def driver(folder: Path, n_trials: int) -> dict[str, float]:
         TrialResult(t, State.SUCCEEDED, sum(t.params.values()), {"a": 1.0}, started=1.0, ended=2.0)
         for t in map(_trial, range(n_trials))
     ]
-    log.ended(results[0])  # imports
+    log.add(results[0])  # imports
     began = time.process_time()
-    times = [_timed(lambda r=r: log.ended(r)) for r in results[1:]]  # type: ignore[misc]
+    times = [_timed(lambda r=r: log.add(r)) for r in results[1:]]  # type: ignore[misc]
     at_end = _timed(lambda: log.close(True))
     cpu_s = time.process_time() - began
     files = list(folder.iterdir())

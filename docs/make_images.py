@@ -148,7 +148,7 @@ def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path
     log_scales : list of str
         Parameters that get a logarithmic axis.
     """
-    from sparkexp.results.report import report_html
+    from sparkexp.results.report import render_report
 
     run = open_run(logdir)
     target.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def take_pictures(logdir: str, target: Path, log_scales: list[str]) -> list[Path
         open_browser() as browser,
     ):
         page = Path(folder, "report.html")
-        page.write_text(report_html(run), encoding="utf-8")
+        page.write_text(render_report(run), encoding="utf-8")
         links = {link.title: link.url for link in server.links}
         _wait_until_read(server.url)
         photographer = Photographer(browser, Result.of_run(run), links, target)

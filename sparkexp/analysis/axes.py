@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sparkexp.analysis.specs import Interval, Kind, ParameterSpec
 from sparkexp.trial import ParamValue
 
-__all__ = ["Axis", "number_text", "round_ticks", "shortened"]
+__all__ = ["Axis", "format_number", "choose_round_ticks", "shorten"]
 
 _Vector = NDArray[np.float64]
 # Standard deviation of the uniform distribution on [0, 1].
 _UNIFORM_STD = 1 / math.sqrt(12)
-# Decades of a list of positive numbers from which on it is shown by its logarithm.
+# A list of positive numbers that spans so many decades is shown by its logarithm.
 _LOG_DECADES = 1.5
 
 
@@ -26,15 +26,15 @@ class Axis:
     Parameters
     ----------
     spec : ParameterSpec
-        The parameter. Numbers lie where they are (their log10, with ``log``), everything else at
-        0, 1, 2 … in the order of the domain.
+        The parameter. A number's position is the number itself (its log10, with ``log``);
+        everything else lies at 0, 1, 2 … in the order of the domain.
 
     Examples
     --------
     >>> rate = Axis(ParameterSpec('learning_rate', Interval(0.0001, 0.1), log=True))
-    >>> rate.plotted([0.001, 0.1]).tolist(), rate.unit([0.0001, 0.1]).tolist()
+    >>> rate.locate([0.001, 0.1]).tolist(), rate.scale_to_unit([0.0001, 0.1]).tolist()
     ([-3.0, -1.0], [0.0, 1.0])
-    >>> Axis(ParameterSpec('optimizer', ('adam', 'sgd'))).plotted(['sgd', 'adam']).tolist()
+    >>> Axis(ParameterSpec('optimizer', ('adam', 'sgd'))).locate(['sgd', 'adam']).tolist()
     [1.0, 0.0]
     """
 
@@ -58,52 +58,52 @@ class Axis:
 
     @property
     def varies(self) -> bool:
-        """Whether there is anything to see along this axis."""
+        """Whether the parameter has more than one value."""
         return self.spec.varies
 
     @property
     def title(self) -> str:
-        """The name of what `plotted` returns."""
+        """The name of what `locate` returns."""
         return f"{self.name} (log10)" if self.log else self.name
 
-    def plotted(self, values: Iterable[ParamValue | None]) -> _Vector:
-        """Return where the values lie; NaN where there is none."""
-        return np.array([self._plotted(value) for value in values], dtype=float)
+    def locate(self, values: Iterable[ParamValue | None]) -> _Vector:
+        """Return the positions of the values; NaN where there is none."""
+        return np.array([self._locate(value) for value in values], dtype=float)
 
-    def unit(self, values: Iterable[ParamValue | None]) -> _Vector:
-        """Return where the values lie between the ends, which are 0 and 1."""
+    def scale_to_unit(self, values: Iterable[ParamValue | None]) -> _Vector:
+        """Return the positions of the values, scaled so that the ends are 0 and 1."""
         width = self.high - self.low
-        placed = self.plotted(values)
+        placed = self.locate(values)
         return (placed - self.low) / width if width else np.where(np.isnan(placed), np.nan, 0.5)
 
-    def ticks(self, about: int = 5) -> list[tuple[float, str]]:
-        """Return positions in [0, 1] to be marked, with their labels."""
+    def choose_ticks(self, about: int = 5) -> list[tuple[float, str]]:
+        """Return the positions of the tick marks in [0, 1], with their labels."""
         if self.categories:
             last = max(1, len(self.categories) - 1)
-            return [(k / last, shortened(name)) for k, name in enumerate(self.categories)]
+            return [(k / last, shorten(name)) for k, name in enumerate(self.categories)]
         if not self.varies or self.high == self.low:
-            return [(0.5, number_text(10**self.low if self.log else self.low))]
+            return [(0.5, format_number(10**self.low if self.log else self.low))]
         if self.log:
-            marks = _log_marks(self.low, self.high, about)
+            marks = _choose_log_marks(self.low, self.high, about)
         elif not isinstance(self.spec.domain, Interval) and len(self.spec.domain) <= about + 3:
-            marks = [(float(v), number_text(float(v))) for v in self.spec.domain]
+            marks = [(float(v), format_number(float(v))) for v in self.spec.domain]
         else:
-            marks = [(v, number_text(v)) for v in round_ticks(self.low, self.high, about)]
+            marks = [(v, format_number(v)) for v in choose_round_ticks(self.low, self.high, about)]
         return [((v - self.low) / (self.high - self.low), text) for v, text in marks]
 
-    def diversity(self, values: Iterable[ParamValue | None]) -> float:
-        """Return how widely the values are spread: 1 as if drawn at random, 0 all equal.
+    def measure_diversity(self, values: Iterable[ParamValue | None]) -> float:
+        """Return how widely the values are spread: 1 if drawn at random, 0 if all are equal.
 
-        For numbers the standard deviation over that of evenly drawn ones; for choices the
-        probability that two of them differ, over the highest possible one.
+        For numbers it is their standard deviation, divided by that of uniformly drawn ones. For
+        choices it is the probability that two of them differ, divided by the highest possible one.
 
         Examples
         --------
         >>> axis = Axis(ParameterSpec('optimizer', ('adam', 'sgd')))
-        >>> axis.diversity(['adam', 'sgd']), axis.diversity(['sgd', 'sgd'])
+        >>> axis.measure_diversity(['adam', 'sgd']), axis.measure_diversity(['sgd', 'sgd'])
         (1.0, 0.0)
         """
-        placed = self.unit(values)
+        placed = self.scale_to_unit(values)
         placed = placed[np.isfinite(placed)]
         if not len(placed) or not self.varies:
             return 0.0
@@ -113,10 +113,10 @@ class Axis:
             return differ / (1 - 1 / len(self.categories))
         drawn = _UNIFORM_STD
         if not isinstance(self.spec.domain, Interval):
-            drawn = float(np.std(self.unit(self.spec.domain)))
+            drawn = float(np.std(self.scale_to_unit(self.spec.domain)))
         return float(np.std(placed)) / drawn
 
-    def _plotted(self, value: ParamValue | None) -> float:
+    def _locate(self, value: ParamValue | None) -> float:
         if value is None:
             return math.nan
         if self.categories:
@@ -129,12 +129,12 @@ class Axis:
         return float(value)
 
 
-def number_text(value: float) -> str:
-    """Return a number in as few characters as tell it.
+def format_number(value: float) -> str:
+    """Return a number as a short text, with four digits at most.
 
     Examples
     --------
-    >>> [number_text(v) for v in (3.0, 0.25, 0.00005, 12345678.0)]
+    >>> [format_number(v) for v in (3.0, 0.25, 0.00005, 12345678.0)]
     ['3', '0.25', '5e-5', '1.235e+7']
     """
     text = f"{value:.4g}"
@@ -144,24 +144,24 @@ def number_text(value: float) -> str:
     return f"{mantissa}e{exponent[0]}{exponent[1:].lstrip('0') or '0'}"
 
 
-def shortened(text: str, length: int = 18) -> str:
-    """Return the text in one line, cut where it is longer.
+def shorten(text: str, length: int = 18) -> str:
+    """Return the text in one line, cut to `length` characters.
 
     Examples
     --------
-    >>> shortened('two\\nlines'), shortened('much too long', 8), shortened('')
+    >>> shorten('two\\nlines'), shorten('much too long', 8), shorten('')
     ('two lines', 'much to…', "''")
     """
     line = " ".join(text.split()) or repr(text)
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return about so many round numbers from `low` to `high`.
+def choose_round_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return about as many round numbers from `low` to `high` as `about` says.
 
     Examples
     --------
-    >>> round_ticks(0.0, 1.0, 5)
+    >>> choose_round_ticks(0.0, 1.0, 5)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
     raw = (high - low) / max(1, about)
@@ -173,8 +173,8 @@ def round_ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(k * step, 12 - math.floor(math.log10(step))) for k in range(first, last + 1)]
 
 
-def _log_marks(low: float, high: float, about: int) -> list[tuple[float, str]]:
-    """Return powers of ten between two logarithms; with few of them, their 2 and 5 folds too."""
+def _choose_log_marks(low: float, high: float, about: int) -> list[tuple[float, str]]:
+    """Return the powers of ten between two logarithms; if few, also 2 and 5 times each."""
     folds: tuple[int, ...] = (1,)
     if high - low < 2:
         folds = (1, 2, 5)
@@ -183,4 +183,4 @@ def _log_marks(low: float, high: float, about: int) -> list[tuple[float, str]]:
     inside = [mark for mark in marks if low - 1e-9 <= mark <= high + 1e-9]
     every = max(1, math.ceil(len(inside) / (about + 2)))
     inside = inside[::every] or [low, high]
-    return [(mark, number_text(10**mark)) for mark in inside]
+    return [(mark, format_number(10**mark)) for mark in inside]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sparkexp.trial import State, TrialResult
 
-__all__ = ["FidelityCost", "comparable", "fidelity_cost", "fidelity_text"]
+__all__ = ["FidelityCost", "select_comparable", "compute_fidelity_cost", "describe_fidelity"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class FidelityCost:
     name : str
         The unit, such as ``'epochs'``.
     trained : int
-        What the trials trained.
+        What the trials have trained.
     full : int
         What all configurations would have taken at full fidelity.
     """
@@ -38,11 +38,11 @@ class FidelityCost:
         )
 
 
-def fidelity_cost(results: Sequence[TrialResult]) -> FidelityCost | None:
+def compute_fidelity_cost(results: Sequence[TrialResult]) -> FidelityCost | None:
     """Return the cost of the trials that ended; None where they have no rungs.
 
-    A trial that found its checkpoints has trained the difference to its lower rung, one that
-    didn't all of it.
+    A trial that continued from checkpoints has trained the difference to its lower rung. One that
+    found none has trained from the start.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ def fidelity_cost(results: Sequence[TrialResult]) -> FidelityCost | None:
     return FidelityCost(name, trained, n_configurations * max(levels.values()))
 
 
-def comparable(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Return trials whose values can be compared: those of the rung that has the most.
+def select_comparable(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """Return trials whose values can be compared: those of the rung with most values.
 
-    Without rungs, these are all.
+    Without rungs, all trials are returned.
     """
     rungs = Counter(r.trial.rung for r in results if r.value is not None)
     if set(rungs) <= {None}:
@@ -75,8 +75,8 @@ def comparable(results: Sequence[TrialResult]) -> list[TrialResult]:
     return [r for r in results if r.trial.rung == rung]
 
 
-def fidelity_text(results: Sequence[TrialResult]) -> str:
-    """Return what all trials of one rung were given, such as ``'epochs=9'``; else nothing."""
+def describe_fidelity(results: Sequence[TrialResult]) -> str:
+    """Return the fidelity that all trials share, such as ``'epochs=9'``; else an empty text."""
     given = [r.trial.extra for r in results if r.trial.rung == results[0].trial.rung]
     if len(given) < max(1, len(results)) or results[0].trial.rung is None:
         return ""

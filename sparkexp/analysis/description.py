@@ -23,7 +23,7 @@ class SearchDescription:
     objectives : tuple of Objective
         What is optimised, at least one.
     searcher : str
-        The name of what proposes the trials, such as ``'grid'`` or ``'surrogate'``.
+        The name of the searcher, such as ``'grid'`` or ``'surrogate'``.
     settings : Mapping[str, Any]
         Its settings.
     parameters : tuple of ParameterSpec
@@ -39,13 +39,13 @@ class SearchDescription:
     repeats : int
         Runs of every configuration.
     confirm : int
-        How many of the best run again at the end.
+        How many of the best configurations run again at the end.
     asynchronous : bool
         Whether trials enter the population one by one, in the order in which they end.
     shows_best : bool
         Whether the best trials so far are shown as the population; see `Searcher.shows_best`.
     prunes : bool
-        Whether trials may be ended early.
+        Whether trials may be ended early, by a pruning rule.
     about : str
         Markdown: what the search is, and how to repeat it.
 
@@ -78,7 +78,7 @@ class SearchDescription:
 
     @property
     def has_population(self) -> bool:
-        """Whether its generations can be followed: of several objectives there is a front."""
+        """Whether it has a population; with several objectives a front is shown instead."""
         return self.generations is not None and len(self.objectives) == 1
 
     @property

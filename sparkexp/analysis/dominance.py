@@ -1,22 +1,23 @@
-"""Several objectives at once: who dominates whom, and who is kept."""
+"""Several objectives at once: which rows dominate others, and which survive."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["crowding", "fronts", "selected"]
+__all__ = ["crowding_distances", "sort_into_fronts", "select_survivors"]
 
 _Losses = NDArray[np.float64]
 
 
-def fronts(losses: _Losses) -> list[list[int]]:
-    """Return the rows by rank: those that no row dominates, those that only these dominate, …
+def sort_into_fronts(losses: _Losses) -> list[list[int]]:
+    """Return the rows by rank: first those that no row dominates, then those that only the first
+    dominate, and so on.
 
     Parameters
     ----------
     losses : ndarray of shape (n, n_objectives)
-        What is to be small, in every column. One row dominates another if it is nowhere larger
+        Losses: less is better, in every column. One row dominates another if it is nowhere larger
         and somewhere smaller.
 
     References
@@ -26,7 +27,7 @@ def fronts(losses: _Losses) -> list[list[int]]:
 
     Examples
     --------
-    >>> fronts(np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 1.0]]))
+    >>> sort_into_fronts(np.array([[1.0, 4.0], [2.0, 5.0], [3.0, 1.0]]))
     [[0, 2], [1]]
     """
     no_worse = np.all(losses[:, None, :] <= losses[None, :, :], axis=2)
@@ -40,8 +41,8 @@ def fronts(losses: _Losses) -> list[list[int]]:
     return ranked
 
 
-def crowding(losses: _Losses) -> NDArray[np.float64]:
-    """Return how far apart the neighbours of each row are; infinite for the ends.
+def crowding_distances(losses: _Losses) -> NDArray[np.float64]:
+    """Return the distance between the neighbours of each row; infinite for the ends.
 
     References
     ----------
@@ -49,7 +50,7 @@ def crowding(losses: _Losses) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> crowding(np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]]))
+    >>> crowding_distances(np.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]]))
     array([inf,  2., inf])
     """
     distances = np.zeros(len(losses))
@@ -67,8 +68,8 @@ def crowding(losses: _Losses) -> NDArray[np.float64]:
     return distances
 
 
-def selected(losses: _Losses, n: int) -> list[int]:
-    """Return the `n` rows that survive: whole fronts, and of the last one the least crowded.
+def select_survivors(losses: _Losses, n: int) -> list[int]:
+    """Return the `n` rows that survive: whole fronts, then the least crowded of the next one.
 
     References
     ----------
@@ -76,13 +77,13 @@ def selected(losses: _Losses, n: int) -> list[int]:
 
     Examples
     --------
-    >>> selected(np.array([[0.0, 4.0], [1.0, 2.0], [1.1, 1.9], [4.0, 0.0], [5.0, 5.0]]), 3)
+    >>> select_survivors(np.array([[0.0, 4.0], [1.0, 2.0], [1.1, 1.9], [4.0, 0.0], [5.0, 5.0]]), 3)
     [0, 2, 3]
     """
     kept: list[int] = []
-    for front in fronts(losses):
+    for front in sort_into_fronts(losses):
         if len(kept) + len(front) > n:
-            distances = crowding(losses[front])
+            distances = crowding_distances(losses[front])
             order = np.argsort(-distances, kind="stable")
             front = [front[k] for k in order[: n - len(kept)]]
         kept += front

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.analysis.selection import as_good
+from sparkexp.analysis.selection import survives
 from sparkexp.objective import Objective
 from sparkexp.trial import TrialResult
 
-__all__ = ["LEADERS", "Evolution", "Generation", "by_value"]
+__all__ = ["LEADERS", "Evolution", "Generation", "sort_by_value"]
 
 LEADERS = 10
 
@@ -28,17 +28,17 @@ class Generation:
     trials : tuple of TrialResult
         What was tried.
     population : tuple of TrialResult
-        Who is left of parents and children after the selection, those without a value too. Of an
-        best_trials: the best trials so far.
+        The survivors of the selection among parents and children, those without a value too. With
+        `best_trials` of `Evolution` these are the best trials so far.
     accepted : tuple of TrialResult
         The trials that entered the population.
     leaders : tuple of TrialResult
-        The best trials up to now, ten at most, each configuration once. They need not be members:
-        a child may have taken the place of one, and another may have found no place.
+        The best trials up to now, ten at most, each configuration once. They need not be in the
+        population: a child may have replaced one, and another may never have been accepted.
     n_trials : int
         Trials up to now.
     diversity : Mapping[str, float]
-        Of the population, by parameter; see `Axis.diversity`.
+        Of the population, by parameter; see `Axis.measure_diversity`.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Generation:
         """How many of its trials took over the result of an equal one."""
         return sum(r.reused_from is not None for r in self.trials)
 
-    def scalars(self, objective: Objective) -> dict[str, float]:
+    def compute_scalars(self, objective: Objective) -> dict[str, float]:
         """Return the generation's figures, by their tags in TensorBoard."""
         figures: dict[str, float] = {}
         if values := self.values:
@@ -84,11 +84,14 @@ class Generation:
 class Evolution:
     """Follows an evolutionary search: takes its trials as they end, and closes its generations.
 
-    A generation is closed when its `popsize` trials have ended; in an asynchronous search when any
-    so many have, as it begins the next one while some of the last still run. A trial without a
-    parent joins the population while there is room, and else competes with its worst member; one
-    with a parent competes with whoever has the parent's place by then. Who is at least as good
-    gets the place.
+    A generation is closed when its `popsize` trials have ended. An asynchronous search starts a
+    generation while trials of the last one still run: there, any `popsize` trials that ended close
+    a generation.
+
+    A trial with a parent competes with its parent, or with the trial that has replaced the parent
+    meanwhile. A trial without a parent joins the population while that has fewer than `popsize`
+    members, and then competes with the worst member. A child that is at least as good replaces the
+    member that it competes with.
 
     Parameters
     ----------
@@ -98,13 +101,13 @@ class Evolution:
         What is optimised.
     popsize : int, optional
         Size of the population and of a generation. Where it is unknown, a generation is closed
-        when a trial of a later one ends, and there is always room.
+        when a trial of a later one ends, and the population has no limit.
     asynchronous : bool
-        Whether trials enter the population one by one as they end, or a generation at once in the
-        order of their numbers.
+        Whether trials enter the population one by one as they end. Otherwise a whole generation
+        enters at once, in the order of the trials' numbers.
     best_trials : bool
-        Whether the population is the best trials so far, whomever children compete with: each
-        competes with the worst member, whatever its parent. See `Searcher.shows_best`.
+        Whether the population is the best trials so far: each trial competes with the worst
+        member, whatever its parent. See `Searcher.shows_best`.
     """
 
     def __init__(
@@ -122,7 +125,7 @@ class Evolution:
         self._best_trials = best_trials
         self._open: list[TrialResult] = []
         self._population: list[TrialResult] = []
-        self._places: dict[str, int] = {}  # of all trials that were members once
+        self._indices: dict[str, int] = {}  # in the population, of all that have been members
         self._leaders: tuple[TrialResult, ...] = ()
         self._n_trials = 0
         self.closed: list[Generation] = []
@@ -136,25 +139,25 @@ class Evolution:
         if self._popsize is None and self._open and number > self._next:
             closed.append(self._close(self._open))
         self._open.append(result)
-        while self._popsize is not None and len(ready := self._lowest()) >= self._popsize:
+        while self._popsize is not None and len(ready := self._list_ready()) >= self._popsize:
             closed.append(self._close(ready))
         return closed
 
     def finish(self) -> list[Generation]:
-        """Close what is open, at the end of a search that came to its end."""
+        """Close the open generations, at the end of a complete search, and return them."""
         closed = []
         while self._open:
-            closed.append(self._close(self._lowest()))
+            closed.append(self._close(self._list_ready()))
         return closed
 
     @property
     def _next(self) -> int:
-        """Number of the open generation: the lowest one of its trials, and never one twice."""
+        """The number of the open generation: the lowest of its trials' that was not closed yet."""
         lowest = min((r.trial.generation or 0 for r in self._open), default=0)
         return max(lowest, self.closed[-1].number + 1) if self.closed else lowest
 
-    def _lowest(self) -> list[TrialResult]:
-        """Return the open trials of the open generation: all of them, if they enter one by one."""
+    def _list_ready(self) -> list[TrialResult]:
+        """Return the trials that belong to the open generation: all, if they enter one by one."""
         if self._asynchronous or self._popsize is None:
             return self._open
         return [r for r in self._open if (r.trial.generation or 0) <= self._next]
@@ -169,10 +172,10 @@ class Evolution:
         accepted = tuple(r for r in trials if self._enter(r) and r.value is not None)
         self._n_trials += len(trials)
         own = (r for r in trials if r.reused_from is None)
-        self._leaders = tuple(by_value((*self._leaders, *own), self._objective)[:LEADERS])
+        self._leaders = tuple(sort_by_value((*self._leaders, *own), self._objective)[:LEADERS])
         population = tuple(self._population)
         diversity = {
-            axis.name: axis.diversity(r.trial.params.get(axis.name) for r in population)
+            axis.name: axis.measure_diversity(r.trial.params.get(axis.name) for r in population)
             for axis in self._axes
         }
         generation = Generation(
@@ -188,29 +191,29 @@ class Evolution:
         return generation
 
     def _enter(self, child: TrialResult) -> bool:
-        """Let a trial compete for its place, and return whether it got it."""
-        place = None if self._best_trials else self._places.get(child.trial.parent or "")
-        if place is None and self._has_room:
-            place = len(self._population)
+        """Let a trial compete with a member, and return whether it entered the population."""
+        index = None if self._best_trials else self._indices.get(child.trial.parent or "")
+        if index is None and self._has_room:
+            index = len(self._population)
             self._population.append(child)
-        elif place is None:
-            place = self._worst_place()
-        if not as_good(child.value, self._population[place].value, self._objective):
+        elif index is None:
+            index = self._find_worst()
+        if not survives(child.value, self._population[index].value, self._objective):
             return False
-        self._population[place] = child
-        self._places[child.trial.id] = place
+        self._population[index] = child
+        self._indices[child.trial.id] = index
         return True
 
     @property
     def _has_room(self) -> bool:
         return self._popsize is None or len(self._population) < self._popsize
 
-    def _worst_place(self) -> int:
+    def _find_worst(self) -> int:
         return int(np.argmax([self._objective.loss(r.value) for r in self._population]))
 
 
-def by_value(results: Iterable[TrialResult], objective: Objective) -> list[TrialResult]:
-    """Return the trials that succeeded with a value, the best first: those of the highest rung."""
+def sort_by_value(results: Iterable[TrialResult], objective: Objective) -> list[TrialResult]:
+    """Return the trials that succeeded with a value, by rung from the highest, the best first."""
     valued = [r for r in results if r.succeeded and r.value is not None]
     return sorted(
         valued, key=lambda r: (-(r.trial.rung or 0), objective.loss(r.value), r.trial.number)

@@ -11,17 +11,17 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.trial import TrialResult
 
-__all__ = ["alone", "in_a_forest", "most_important"]
+__all__ = ["explain_variance", "measure_in_forest", "select_most_important"]
 
 _Vector = NDArray[np.float64]
 MAX_BINS = 8
 MIN_TRIALS = 6
-# Trials that a forest learns from at most, and its trees: 0.4 s.
+# The most trials that a forest learns from, and its trees: 0.4 s.
 MAX_LEARNT = 2000
 N_TREES = 64
 
 
-def alone(results: Sequence[TrialResult], axes: Sequence[Axis]) -> dict[str, float]:
+def explain_variance(results: Sequence[TrialResult], axes: Sequence[Axis]) -> dict[str, float]:
     """Return the share of the objective's variance that each parameter explains by itself.
 
     The effect size omega squared of a one-way analysis of variance of the objective's ranks, in
@@ -30,7 +30,7 @@ def alone(results: Sequence[TrialResult], axes: Sequence[Axis]) -> dict[str, flo
     Parameters
     ----------
     results : sequence of TrialResult
-        Those without a value are left out; below 6, nothing is said.
+        Those without a value are left out; with fewer than 6 the result is empty.
     axes : sequence of Axis
         The parameters.
 
@@ -46,16 +46,18 @@ def alone(results: Sequence[TrialResult], axes: Sequence[Axis]) -> dict[str, flo
     valued = [r for r in results if r.value is not None]
     if len(valued) < MIN_TRIALS:
         return {}
-    ranks = _ranks(np.array([r.value or 0.0 for r in valued]))
+    ranks = _rank(np.array([r.value or 0.0 for r in valued]))
     shares = {
-        axis.name: _omega_squared(axis.unit(r.trial.params.get(axis.name) for r in valued), ranks)
+        axis.name: _compute_omega_squared(
+            axis.scale_to_unit(r.trial.params.get(axis.name) for r in valued), ranks
+        )
         for axis in axes
         if axis.varies
     }
-    return _descending(shares)
+    return _sort_descending(shares)
 
 
-def in_a_forest(
+def measure_in_forest(
     results: Sequence[TrialResult], axes: Sequence[Axis], seed: int = 0
 ) -> dict[str, float]:
     """Return how much worse a random forest predicts the objective with each parameter shuffled.
@@ -63,12 +65,12 @@ def in_a_forest(
     Parameters
     ----------
     results : sequence of TrialResult
-        Those without a value are left out; below 6, nothing is said. Of more than 2,000 a random
-        sample is taken.
+        Those without a value are left out; with fewer than 6 the result is empty. Of more than
+        2,000 a random sample is taken.
     axes : sequence of Axis
         The parameters.
     seed : int
-        Of forest, sample and shuffling.
+        Seed of the forest, the sample and the shuffling.
 
     Returns
     -------
@@ -100,7 +102,8 @@ def in_a_forest(
     if len(valued) > MAX_LEARNT:
         valued = [valued[k] for k in sorted(rng.choice(len(valued), MAX_LEARNT, replace=False))]
     table = np.stack(
-        [axis.unit(r.trial.params.get(axis.name) for r in valued) for axis in varying], axis=1
+        [axis.scale_to_unit(r.trial.params.get(axis.name) for r in valued) for axis in varying],
+        axis=1,
     )
     table = np.where(np.isfinite(table), table, -1.0)
     values = np.array([r.value or 0.0 for r in valued])
@@ -110,28 +113,33 @@ def in_a_forest(
     means = np.maximum(worse.importances_mean, 0.0)
     total = float(means.sum())
     shares = means / total if total > 0 else means
-    return _descending({a.name: float(s) for a, s in zip(varying, shares, strict=True)})
+    return _sort_descending({a.name: float(s) for a, s in zip(varying, shares, strict=True)})
 
 
-def most_important(results: Sequence[TrialResult], axes: Sequence[Axis], n: int = 2) -> list[Axis]:
-    """Return the axes that matter most by `alone`; the first ones while there are few trials."""
+def select_most_important(
+    results: Sequence[TrialResult], axes: Sequence[Axis], n: int = 2
+) -> list[Axis]:
+    """Return the axes that matter most, as `explain_variance` measures it.
+
+    With too few trials to tell, these are the first axes.
+    """
     varying = [axis for axis in axes if axis.varies]
-    shares = alone(results, varying)
+    shares = explain_variance(results, varying)
     return sorted(varying, key=lambda axis: -shares.get(axis.name, 0.0))[:n]
 
 
-def _ranks(values: _Vector) -> _Vector:
-    """Return the values' ranks; equal ones share the middle of theirs."""
+def _rank(values: _Vector) -> _Vector:
+    """Return the values' ranks; equal values share the mean of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     middles: _Vector = last - (counts + 1) / 2
     return middles[inverse]
 
 
-def _omega_squared(positions: _Vector, ranks: _Vector) -> float:
+def _compute_omega_squared(positions: _Vector, ranks: _Vector) -> float:
     there = np.isfinite(positions)
     positions, ranks = positions[there], ranks[there]
-    groups = _groups(positions)
+    groups = _group(positions)
     n_groups = int(groups.max(initial=-1)) + 1
     total = float(((ranks - ranks.mean()) ** 2).sum()) if len(ranks) else 0.0
     if n_groups < 2 or len(ranks) <= n_groups or not total:
@@ -143,7 +151,7 @@ def _omega_squared(positions: _Vector, ranks: _Vector) -> float:
     return min(1.0, max(0.0, (between - (n_groups - 1) * noise) / (total + noise)))
 
 
-def _groups(positions: _Vector) -> NDArray[np.int64]:
+def _group(positions: _Vector) -> NDArray[np.int64]:
     """Return a group for each position: its value where there are few, else its quantile."""
     values, inverse = np.unique(positions, return_inverse=True)
     if len(values) <= MAX_BINS:
@@ -157,5 +165,5 @@ def _groups(positions: _Vector) -> NDArray[np.int64]:
     return np.asarray(groups, dtype=np.int64)
 
 
-def _descending(shares: dict[str, float]) -> dict[str, float]:
+def _sort_descending(shares: dict[str, float]) -> dict[str, float]:
     return dict(sorted(shares.items(), key=lambda item: -item[1]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkexp.analysis.dominance import fronts
+from sparkexp.analysis.dominance import sort_into_fronts
 from sparkexp.objective import Objective
 from sparkexp.trial import State, TrialResult, params_key
 
@@ -16,16 +16,16 @@ __all__ = [
     "Configuration",
     "Runs",
     "Standings",
-    "best_first",
-    "by_configuration",
-    "by_proposal",
-    "configuration_of",
-    "configurations_of",
-    "front_configurations",
-    "grouped_runs",
-    "losses_of",
-    "of_objective",
-    "ranked",
+    "sort_best_first",
+    "merge_by_configuration",
+    "merge_by_proposal",
+    "make_configuration",
+    "list_configurations",
+    "find_front_configurations",
+    "group_runs",
+    "compute_losses",
+    "select_objective",
+    "rank_configurations",
 ]
 
 
@@ -47,18 +47,20 @@ class Configuration:
     @property
     def value(self) -> float:
         """The mean of the value."""
-        return _mean([r.value for r in self.runs if r.value is not None])
+        return _compute_mean([r.value for r in self.runs if r.value is not None])
 
     @property
     def values(self) -> tuple[float, ...]:
         """The means of all objectives, where there are several."""
-        return tuple(_mean(column) for column in zip(*(r.values for r in self.runs), strict=True))
+        return tuple(
+            _compute_mean(column) for column in zip(*(r.values for r in self.runs), strict=True)
+        )
 
     @property
     def metrics(self) -> dict[str, float]:
         """The means of the numbers that all runs returned."""
         names = [n for n in self.runs[0].metrics if all(n in r.metrics for r in self.runs)]
-        return {name: _mean([r.metrics[name] for r in self.runs]) for name in names}
+        return {name: _compute_mean([r.metrics[name] for r in self.runs]) for name in names}
 
     def objective(self, k: int = 0) -> float:
         """The mean of one of the objectives."""
@@ -80,14 +82,14 @@ class Configuration:
 
 
 class Standings:
-    """Knows the best configuration at any time while trials end, as `best_of` finds it.
+    """Knows the best configuration at any time while trials end, as `find_best` finds it.
 
     Parameters
     ----------
     objective : Objective
         What is optimised.
     k : int
-        Which of the objectives that is, from 0.
+        The number of that objective, from 0.
     """
 
     def __init__(self, objective: Objective, k: int = 0) -> None:
@@ -102,10 +104,10 @@ class Standings:
         """Take in a trial that ended."""
         if result.state is State.CANCELLED:
             return
-        key = _key(result)
+        key = _configuration_key(result)
         runs = self._runs.setdefault(key, {})
         runs.setdefault(result.trial.repetition, result)
-        each = configuration_of(runs.values())
+        each = make_configuration(runs.values())
         if each is None:
             return
         loss = self.objective.loss(each.objective(self._k))
@@ -115,7 +117,7 @@ class Standings:
             self._best, self.best = key, each
         elif key == self._best:  # its mean may have become worse
             self._best = max(self._ranks, key=self._ranks.__getitem__)
-            self.best = configuration_of(self._runs[self._best].values())
+            self.best = make_configuration(self._runs[self._best].values())
 
     @property
     def value(self) -> float | None:
@@ -124,12 +126,12 @@ class Standings:
 
 
 class Runs:
-    """Gathers the runs of what a searcher proposed, until all of a proposal have ended.
+    """Gathers the runs of each proposal of a searcher, until all of them have ended.
 
     Parameters
     ----------
     repeats : int
-        How many those are.
+        Runs of each proposal.
     """
 
     def __init__(self, repeats: int = 1) -> None:
@@ -139,7 +141,7 @@ class Runs:
     def add(self, result: TrialResult) -> TrialResult | None:
         """Take in a trial that ended; return the proposal that it completes, with its means.
 
-        Confirming runs belong to none.
+        Confirming runs belong to no proposal.
         """
         repetition = result.trial.repetition
         if repetition is None:
@@ -151,71 +153,75 @@ class Runs:
         if len(runs) < self._repeats:
             return None
         del self._open[result.trial.number - repetition]
-        return _merged(runs)
+        return _merge_runs(runs)
 
 
-def by_proposal(trials: Iterable[TrialResult]) -> list[TrialResult]:
-    """Return what the searcher of an evolution proposed, each with the means of its runs."""
+def merge_by_proposal(trials: Iterable[TrialResult]) -> list[TrialResult]:
+    """Return one result per proposal of an evolution, with the means of its runs."""
     runs: dict[int, list[TrialResult]] = {}
     for result in trials:
         if result.trial.generation is not None:  # confirming runs have none
             first = result.trial.number - (result.trial.repetition or 0)
             runs.setdefault(first, []).append(result)
-    return [_merged(each) for each in runs.values()]
+    return [_merge_runs(each) for each in runs.values()]
 
 
-def by_configuration(trials: Iterable[TrialResult]) -> list[TrialResult]:
+def merge_by_configuration(trials: Iterable[TrialResult]) -> list[TrialResult]:
     """Return one result per configuration, with the means of its runs, failed ones too."""
-    return [_merged(runs) for runs in grouped_runs(trials)]
+    return [_merge_runs(runs) for runs in group_runs(trials)]
 
 
-def ranked(trials: Iterable[TrialResult], objective: Objective) -> list[Configuration]:
-    """Return the configurations, the best first: those with most runs, as in `best_of`."""
+def rank_configurations(
+    trials: Iterable[TrialResult], objective: Objective
+) -> list[Configuration]:
+    """Return the configurations, the best first: those with most runs, as in `find_best`."""
     return sorted(
-        configurations_of(trials),
+        list_configurations(trials),
         key=lambda c: (-c.n_ended, -c.rung, objective.loss(c.value), c.runs[0].trial.number),
     )
 
 
-def configurations_of(trials: Iterable[TrialResult]) -> list[Configuration]:
-    """Return what was run, in order; without repetitions each trial stands for itself."""
-    found = map(configuration_of, grouped_runs(trials))
+def list_configurations(trials: Iterable[TrialResult]) -> list[Configuration]:
+    """Return the configurations in order; without repetitions each trial is one."""
+    found = map(make_configuration, group_runs(trials))
     return [each for each in found if each is not None]
 
 
-def grouped_runs(trials: Iterable[TrialResult]) -> list[list[TrialResult]]:
-    """Return the runs that ended, those of a configuration together, each repetition once."""
+def group_runs(trials: Iterable[TrialResult]) -> list[list[TrialResult]]:
+    """Return the runs that ended as a list per configuration, each repetition once."""
     runs: dict[Hashable, dict[Hashable, TrialResult]] = {}
     for result in trials:
         if result.state is not State.CANCELLED:
-            runs.setdefault(_key(result), {}).setdefault(result.trial.repetition, result)
+            runs.setdefault(_configuration_key(result), {}).setdefault(
+                result.trial.repetition, result
+            )
     return [list(results.values()) for results in runs.values()]
 
 
-def configuration_of(runs: Iterable[TrialResult]) -> Configuration | None:
-    """Return the configuration whose runs these are; None where none has a value."""
+def make_configuration(runs: Iterable[TrialResult]) -> Configuration | None:
+    """Return the configuration with these runs; None where no run has a value."""
     ended = sorted(runs, key=lambda r: r.trial.number)
     valued = tuple(r for r in ended if r.succeeded and r.value is not None)
     return Configuration(valued, len(ended)) if valued else None
 
 
-def front_configurations(
+def find_front_configurations(
     trials: Iterable[TrialResult], objectives: Sequence[Objective]
 ) -> list[Configuration]:
-    """Return what `front_of` returns, with all runs."""
+    """Return the configurations that `find_front` returns, with all runs."""
     first: dict[tuple[float, ...], Configuration] = {}
-    for each in configurations_of(trials):
+    for each in list_configurations(trials):
         if len(each.values) == len(objectives):
             first.setdefault(each.values, each)
     if not first:
         return []
     valued = list(first.values())
-    losses = losses_of(valued, objectives)
-    order = sorted(fronts(losses)[0], key=lambda k: losses[k].tolist())
+    losses = compute_losses(valued, objectives)
+    order = sorted(sort_into_fronts(losses)[0], key=lambda k: losses[k].tolist())
     return [valued[k] for k in order]
 
 
-def losses_of(
+def compute_losses(
     configurations: Sequence[Configuration], objectives: Sequence[Objective]
 ) -> NDArray[np.float64]:
     """Return the objectives of configurations as losses, of shape ``(n, n_objectives)``."""
@@ -224,42 +230,46 @@ def losses_of(
     return losses
 
 
-def best_first(
+def sort_best_first(
     trials: Sequence[TrialResult], objectives: Sequence[Objective]
 ) -> list[TrialResult]:
-    """Return the trials as a table of them is to be read.
+    """Return the trials in the order in which a table shows them.
 
-    Those of the best configuration come first, of several objectives those of the front; at the
-    end those without a value.
+    The trials of the best configuration come first; with several objectives, those of the front.
+    The trials without a value come last.
     """
-    leading = front_configurations(trials, objectives) if len(objectives) > 1 else []
-    order = [*leading, *ranked(trials, objectives[0])]
-    places: dict[Hashable, int] = {}
+    leading = find_front_configurations(trials, objectives) if len(objectives) > 1 else []
+    order = [*leading, *rank_configurations(trials, objectives[0])]
+    ranks: dict[Hashable, int] = {}
     for each in order:
-        places.setdefault(_key(each.runs[0]), len(places))
+        ranks.setdefault(_configuration_key(each.runs[0]), len(ranks))
     return sorted(
         trials,
-        key=lambda r: (places.get(_key(r), len(places)), r.value is None, r.trial.number),
+        key=lambda r: (
+            ranks.get(_configuration_key(r), len(ranks)),
+            r.value is None,
+            r.trial.number,
+        ),
     )
 
 
-def of_objective(results: Iterable[TrialResult], k: int) -> list[TrialResult]:
+def select_objective(results: Iterable[TrialResult], k: int) -> list[TrialResult]:
     """Return the results as if one of their objectives were the only one."""
     return [replace(r, value=r.values[k], values=()) if r.values else r for r in results]
 
 
-def _key(result: TrialResult) -> Hashable:
-    """Return what the runs of a configuration share."""
+def _configuration_key(result: TrialResult) -> Hashable:
+    """Return the key that all runs of a configuration share."""
     trial = result.trial
     if trial.repetition is None:
         return trial.number
     return params_key({k: v for k, v in trial.arguments.items() if k not in trial.extra})
 
 
-def _merged(runs: Sequence[TrialResult]) -> TrialResult:
-    """Return the first run as if it had been the only one, with the means of all."""
+def _merge_runs(runs: Sequence[TrialResult]) -> TrialResult:
+    """Return the first run with the means of all runs, as if it had been the only one."""
     runs = sorted(runs, key=lambda r: r.trial.number)
-    first, found = runs[0], configuration_of(runs)
+    first, found = runs[0], make_configuration(runs)
     if first.trial.repetition is None:
         return first
     shared = {
@@ -277,7 +287,7 @@ def _merged(runs: Sequence[TrialResult]) -> TrialResult:
     )
 
 
-def _mean(values: Sequence[float]) -> float:
+def _compute_mean(values: Sequence[float]) -> float:
     if len(set(values)) == 1:
         return values[0]  # exactly, which a sum of parts isn't
     # Divided first: a sum of floats can be larger than a float.

@@ -1,20 +1,22 @@
-"""Who survives in an evolution: the one rule by which views tell it."""
+"""The survivor selection of an evolution, as all views apply it."""
 
 from __future__ import annotations
 
 from sparkexp.objective import Objective
 from sparkexp.trial import TrialResult
 
-__all__ = ["as_good", "was_accepted"]
+__all__ = ["survives", "was_accepted"]
 
 
-def as_good(child: float | None, parent: float | None, objective: Objective) -> bool:
-    """Tell whether a child takes its parent's place: whoever has no value loses.
+def survives(child: float | None, parent: float | None, objective: Objective) -> bool:
+    """Tell whether a child replaces its parent: it does if it is at least as good.
+
+    One without a value loses; if neither has a value, the child wins.
 
     Examples
     --------
     >>> accuracy = Objective('accuracy', 'max')
-    >>> [as_good(child, 0.5, accuracy) for child in (0.5, 0.4)], as_good(0.1, None, accuracy)
+    >>> [survives(child, 0.5, accuracy) for child in (0.5, 0.4)], survives(0.1, None, accuracy)
     ([True, False], True)
     """
     if child is None or parent is None:
@@ -25,12 +27,12 @@ def as_good(child: float | None, parent: float | None, objective: Objective) -> 
 def was_accepted(result: TrialResult, objective: Objective) -> bool | None:
     """Tell whether a trial entered the population.
 
-    None where the search has none, or where the trial's own value doesn't decide: one of several
-    runs, or one of several objectives.
+    None where the search has no population, or where the trial's own value does not decide: it is
+    one of several runs of a configuration, or has several objectives.
     """
     trial = result.trial
     if trial.generation is None or trial.repetition is not None or result.values:
         return None
     if result.went_wrong or result.value is None:
         return False
-    return as_good(result.value, trial.parent_value, objective)
+    return survives(result.value, trial.parent_value, objective)

@@ -1,4 +1,4 @@
-"""How a parameter is shown, wherever it is shown."""
+"""How a parameter is shown in tables, plots and trackers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkexp.trial import ParamValue
 __all__ = ["MISSING", "ParameterSpec", "ParameterValue", "Interval", "Kind", "kind_of"]
 
 ParameterValue = float | str | bool
-# Stands for a parameter that a trial doesn't have, where its domain holds this or is optional.
+# Shown where a trial lacks a parameter that is optional, or whose domain has this value.
 MISSING = "–"
 
 
@@ -45,8 +45,8 @@ class ParameterSpec:
     log : bool
         Whether its logarithm is what matters, of positive numbers.
     optional : bool
-        Whether trials may lack it: all are shown as strings then, since TensorBoard knows no
-        number that is missing.
+        Whether trials may lack it. All its values are shown as strings then, since TensorBoard
+        has no missing numbers.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class ParameterSpec:
     log: bool = False
     optional: bool = False
 
-    @functools.cached_property  # asked for each trial; a list of configurations may be long
+    @functools.cached_property  # read for each trial, and a list of configurations may be long
     def kind(self) -> Kind:
         """The data type that fits all values of the domain."""
         if self.optional:
@@ -81,7 +81,7 @@ class ParameterSpec:
 
     @property
     def shown_name(self) -> str:
-        """The name of what `Axis.plotted` returns.
+        """The name of what `Axis.locate` returns.
 
         Examples
         --------

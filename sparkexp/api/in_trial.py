@@ -34,7 +34,7 @@ def artifact_dir() -> str:
     >>> result.best.artifacts, result.best.load_artifact('history.json')
     (['history.json'], [2, 4])
     """
-    return current_trial("artifact_dir()").artifacts.directory()
+    return current_trial("artifact_dir()").artifacts.make_directory()
 
 
 def save_model(model: Any, name: str = "model") -> str:
@@ -96,7 +96,7 @@ def checkpoint_dir() -> str:
     >>> launch(None, train, {'x': [1]}, engine='inline', progress=False).best.value
     0.0
     """
-    return current_trial("checkpoint_dir()").checkpoints.directory()
+    return current_trial("checkpoint_dir()").checkpoints.make_directory()
 
 
 def logdir() -> str:

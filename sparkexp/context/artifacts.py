@@ -1,4 +1,4 @@
-"""Files that a trial leaves beside its value: models, predictions, whatever is to be kept."""
+"""Files that a trial leaves beside its value, such as models and predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Artifacts:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as trial:
-    ...     Path(Artifacts(trial).directory()).name
+    ...     Path(Artifacts(trial).make_directory()).name
     'artifacts'
     """
 
@@ -33,7 +33,7 @@ class Artifacts:
         self._path = RunPaths.artifacts(Path(trial_directory))
         self._made = False
 
-    def directory(self) -> str:
+    def make_directory(self) -> str:
         """Return the directory, made by the first call.
 
         Raises
@@ -42,7 +42,7 @@ class Artifacts:
             If the file system refuses.
         """
         if not self._made:
-            # What a try of this attempt has left whose driver was killed is nobody's any more.
+            # The driver may have been killed during an earlier try: nobody needs those files.
             shutil.rmtree(self._path, ignore_errors=True)
             self._path.mkdir(parents=True, exist_ok=True)
             self._made = True
@@ -54,7 +54,7 @@ class Artifacts:
         Raises
         ------
         InvalidArgumentError
-            If it is no Keras model, or the name is none.
+            If `model` is no Keras model, or `name` is not a valid name.
         OSError
             If the file system refuses.
         """
@@ -64,6 +64,6 @@ class Artifacts:
                 "into experiment.artifact_dir() yourself."
             )
         file = model_file(name)
-        path = Path(self.directory(), file)
+        path = Path(self.make_directory(), file)
         model.save(str(path))
         return str(path)

@@ -1,4 +1,4 @@
-"""Checkpoints that a configuration hands on from one of its trials to the next."""
+"""Checkpoints, which pass from one trial of a configuration to its next trial."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ CHECKPOINTS = "checkpoints"
 class Checkpoints:
     """The checkpoints of one attempt at a trial.
 
-    An attempt writes into a directory that nobody else knows, which begins as a copy of what the
-    configuration's last trial left. It gets its final name when the train function has returned:
-    what a later trial copies is whole, and no retry, orphan or failure can damage it.
+    An attempt writes into a directory of its own, which starts as a copy of the checkpoints of the
+    configuration's last trial. The directory gets its final name when the train function has
+    returned. So a later trial copies complete checkpoints, and no retry, orphan or failure can
+    damage them.
 
     Parameters
     ----------
@@ -31,10 +32,10 @@ class Checkpoints:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as run:
     ...     first = Checkpoints(f'{run}/one')
-    ...     _ = Path(first.directory(), 'weights').write_text('trained')
+    ...     _ = Path(first.make_directory(), 'weights').write_text('trained')
     ...     first.commit()
     ...     second = Checkpoints(f'{run}/two', f'{run}/one')
-    ...     Path(second.directory(), 'weights').read_text(), second.continued
+    ...     Path(second.make_directory(), 'weights').read_text(), second.continued
     ('trained', True)
     """
 
@@ -46,10 +47,10 @@ class Checkpoints:
         self._trial = Path(trial_directory)
         self._earlier = None if earlier is None else Path(earlier, CHECKPOINTS)
         self._own: Path | None = None
-        #: Whether there was something to go on with, and the train function asked for it.
+        #: Whether the train function asked for checkpoints, and found earlier ones.
         self.continued = False
 
-    def directory(self) -> str:
+    def make_directory(self) -> str:
         """Return the directory, made by the first call.
 
         Raises
@@ -58,7 +59,7 @@ class Checkpoints:
             If the file system refuses.
         """
         if self._own is None:
-            # What an attempt of a driver that was killed has left is nobody's any more.
+            # An earlier driver may have been killed: nobody needs what its attempt left.
             for left in self._trial.glob(f"{CHECKPOINTS}-*"):
                 shutil.rmtree(left, ignore_errors=True)
             own = self._trial / f"{CHECKPOINTS}-{uuid.uuid4().hex[:8]}"
@@ -72,7 +73,7 @@ class Checkpoints:
         return str(self._own)
 
     def commit(self) -> None:
-        """Let later trials find what was written; nothing, if `directory` was never asked for.
+        """Give the directory its final name; do nothing if `make_directory` was never called.
 
         Raises
         ------
@@ -82,7 +83,7 @@ class Checkpoints:
         if self._own is None:
             return
         final = self._trial / CHECKPOINTS
-        if final.exists():  # an earlier driver was killed before it knew that the trial had ended
+        if final.exists():  # an earlier driver was killed before it got the trial's result
             aside = self._trial / f"{CHECKPOINTS}-{uuid.uuid4().hex[:8]}"
             final.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)

@@ -33,7 +33,7 @@ _active: list[CurrentTrial] = []
 def activate(
     directory: str, reporter: Reporter, earlier: str | None = None
 ) -> Iterator[CurrentTrial]:
-    """Make a trial the current one for a while; its live metrics are written out at the end.
+    """Make a trial the current one in the block; at its end, write its live metrics.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def activate(
     reporter : Reporter
         Gets what it reports.
     earlier : str, optional
-        Directory of the trial whose checkpoints it goes on from.
+        Directory of the trial whose checkpoints it continues from.
     """
     checkpoints = Checkpoints(directory, earlier)
     trial = CurrentTrial(directory, reporter, checkpoints, Artifacts(directory))

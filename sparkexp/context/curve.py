@@ -1,4 +1,4 @@
-"""What a running trial reports, in a small file that the driver looks at."""
+"""What a running trial reports, in a small file that the driver reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sparkexp.tracking import Report
 
-__all__ = ["CurveFile", "Point", "curve_of", "read_reports"]
+__all__ = ["CurveFile", "Point", "extract_curve", "read_reports"]
 
 # A step and the objective there.
 Point = tuple[int, float]
@@ -19,14 +19,14 @@ MAX_POINTS = 512
 
 
 class CurveFile:
-    """Keeps what a trial reports; overwritten once in a second at most.
+    """A file with what a trial reports, written at most once a second.
 
-    Of more than 512 reports every other one is dropped.
+    When there are more than 512 reports, every other one is dropped.
 
     Parameters
     ----------
     path : Path
-        The file; written aside and renamed, so that a reader sees a whole one.
+        The file. It is written aside and renamed, so that a reader never sees half of it.
     seconds : float
         The least time between two writes.
     """
@@ -68,14 +68,14 @@ class CurveFile:
 
 
 def read_reports(path: Path) -> list[Report]:
-    """Return what a trial has reported; nothing where there is no such file, or a foreign one."""
+    """Return what a trial has reported; an empty list if the file is missing or unreadable."""
     try:
-        return [_report(*entry) for entry in json.loads(path.read_text())]
+        return [_parse_report(*entry) for entry in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError, AttributeError):
         return []
 
 
-def _report(step: object, value: object, metrics: object = None) -> Report:
+def _parse_report(step: object, value: object, metrics: object = None) -> Report:
     if metrics is None:  # version 0.1.0 kept the objective alone
         return Report(int(str(step)), 0.0, {"": float(str(value))})
     assert isinstance(metrics, dict)
@@ -84,12 +84,12 @@ def _report(step: object, value: object, metrics: object = None) -> Report:
     )
 
 
-def curve_of(reports: Iterable[Report], metric: str | None) -> list[Point]:
-    """Return the steps and values of a metric; without a name, of the only one that there is.
+def extract_curve(reports: Iterable[Report], metric: str | None) -> list[Point]:
+    """Return the steps and values of a metric; without a name, of a report's only metric.
 
     Examples
     --------
-    >>> curve_of([Report(0, 1.7e9, {'loss': 0.5}), Report(1, 1.7e9, {'loss': 0.4})], None)
+    >>> extract_curve([Report(0, 1.7e9, {'loss': 0.5}), Report(1, 1.7e9, {'loss': 0.4})], None)
     [(0, 0.5), (1, 0.4)]
     """
     curve = []

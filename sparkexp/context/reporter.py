@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Checks what a train function reports and hands it on to the trial's trackers.
+    """Checks what a train function reports and passes it on to the trial's trackers.
 
     Parameters
     ----------
     trackers : AttemptTrackers
-        Those of the trial.
+        The trial's trackers.
     curve : CurveFile, optional
-        Gets the reports, too.
+        A file that gets the reports, too.
     on_report : Callable, optional
         Called after each report.
 
@@ -49,25 +49,25 @@ class Reporter:
         self._dropped: set[str] = set()
 
     def report(self, step: object, metrics: Mapping[str, object]) -> dict[str, float]:
-        """Hand on the metrics at a step, and return those that were taken, as floats.
+        """Pass on the metrics at a step, and return those that were passed on, as floats.
 
         Parameters
         ----------
         step : int
             0 or more, and growing within a metric.
         metrics : Mapping[str, number]
-            Numbers, or what holds just one of them: a numpy scalar, a tensor without dimensions.
+            Numbers, or objects that hold one number: a numpy scalar, a tensor without dimensions.
             NaN and infinity are left out, with one warning for each name in the log.
 
         Raises
         ------
         InvalidArgumentError
-            If the step or a metric is something else; nothing is taken then.
+            If the step or a metric is something else; nothing is passed on then.
         OSError
             If the curve's file can't be written.
         """
-        position = _step(step)
-        values = {_name(name): _number(name, value) for name, value in metrics.items()}
+        position = _check_step(step)
+        values = {_check_name(name): _check_number(name, value) for name, value in metrics.items()}
         taken = {name: value for name, value in values.items() if math.isfinite(value)}
         for name in values.keys() - taken.keys() - self._dropped:
             self._dropped.add(name)
@@ -89,7 +89,7 @@ class Reporter:
         self._trackers.enter()
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Write what is not written yet."""
         self._trackers.leave()
         if self._curve is not None:
             self._curve.close()
@@ -107,7 +107,7 @@ class Reporter:
         self.close()
 
 
-def _step(step: object) -> int:
+def _check_step(step: object) -> int:
     try:
         position = -1 if isinstance(step, bool) else operator.index(step)  # type: ignore[arg-type]
     except TypeError:
@@ -120,7 +120,7 @@ def _step(step: object) -> int:
     return position
 
 
-def _name(name: object) -> str:
+def _check_name(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise InvalidArgumentError(
             f"A metric's name must be a non-empty str, got {name!r}. Write report(step, "
@@ -129,7 +129,7 @@ def _name(name: object) -> str:
     return name
 
 
-def _number(name: str, value: object) -> float:
+def _check_number(name: str, value: object) -> float:
     # float() would parse a str, and takes arrays of one element with a warning of numpy.
     if not isinstance(value, str | bytes) and not getattr(value, "shape", ()):
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from sparkexp.analysis.dominance import fronts
-from sparkexp.analysis.ranking import Configuration, configuration_of, grouped_runs, losses_of
+from sparkexp.analysis.dominance import sort_into_fronts
+from sparkexp.analysis.ranking import Configuration, compute_losses, group_runs, make_configuration
 from sparkexp.driver.records import Records
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
@@ -74,12 +74,12 @@ class ArtifactRetention:
             self._remove(self._n, final=True)
 
     def _remove(self, n: int, *, final: bool) -> None:
-        groups = grouped_runs(self._alive)
+        groups = group_runs(self._alive)
         unfinished = [] if final else [g for g in groups if len(g) < self._repeats]
         done = [group for group in groups if final or len(group) >= self._repeats]
         # If the function returns nothing, no trial is better than another.
         unvalued = [r for g in done for r in g if r.succeeded and r.value is None]
-        valued = [c for g in done if (c := configuration_of(g)) is not None]
+        valued = [c for g in done if (c := make_configuration(g)) is not None]
         staying = {r.trial.number for g in unfinished for r in g}
         staying |= {r.trial.number for r in unvalued}
         staying |= {r.trial.number for c in self._select_best(valued, n) for r in c.runs}
@@ -102,7 +102,7 @@ class ArtifactRetention:
         if not found:
             return []
         kept: list[Configuration] = []
-        for front in fronts(losses_of(found, self._objectives)):
+        for front in sort_into_fronts(compute_losses(found, self._objectives)):
             if kept:
                 front = front[: max(0, n - len(kept))]
             kept += [found[k] for k in front]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sparkexp.context.curve import curve_of, read_reports
+from sparkexp.context.curve import extract_curve, read_reports
 from sparkexp.driver.pruning_rule import Curve, PruningRule
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
@@ -120,7 +120,7 @@ class Pruner:
             return False
 
     def _read(self, number: int) -> Curve:
-        return Curve(curve_of(read_reports(self._path(number)), self._objective.name))
+        return Curve(extract_curve(read_reports(self._path(number)), self._objective.name))
 
     def _path(self, number: int) -> Path:
         return self._run.paths.curve(number)

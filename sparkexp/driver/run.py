@@ -39,7 +39,7 @@ from sparkexp.errors import (
     SessionLostError,
     StorageError,
 )
-from sparkexp.results.reproduce import about_search
+from sparkexp.results.reproduce import describe_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run
 from sparkexp.search.spec import Search
@@ -101,7 +101,7 @@ def run_search(
     description = search.describe(
         name,
         prunes=options.prune is not None,
-        about=about_search(name, search, settings.get("options", {})),
+        about=describe_search(name, search, settings.get("options", {})),
     )
     trackers = [TensorBoard() if isinstance(each, str) else each for each in options.trackers]
     reads_reports = description.prunes or any(each.reads_reports for each in trackers)

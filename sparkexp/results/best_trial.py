@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkexp.analysis.ranking import Configuration, front_configurations, ranked
+from sparkexp.analysis.ranking import Configuration, find_front_configurations, rank_configurations
 from sparkexp.objective import Objective
-from sparkexp.results.stored_artifacts import artifact_names, load_artifact
+from sparkexp.results.stored_artifacts import list_artifacts, load_artifact
 from sparkexp.trial import TrialResult
 
-__all__ = ["BestTrial", "best_of", "front_of", "why_no_best"]
+__all__ = ["BestTrial", "find_best", "find_front", "explain_no_best"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class BestTrial:
 
     @classmethod
     def of(cls, configuration: Configuration) -> BestTrial:
-        """Return the configuration; its first run gives the id."""
+        """Return a configuration as a best trial, with the id of its first run."""
         first = configuration.runs[0]
         return cls(
             first.trial.id,
@@ -66,7 +66,7 @@ class BestTrial:
     @property
     def artifacts(self) -> list[str]:
         """The files that the trial left in ``experiment.artifact_dir()``."""
-        return artifact_names(self.logdir)
+        return list_artifacts(self.logdir)
 
     def load_artifact(self, name: str, loader: Callable[[Path], Any] | None = None) -> Any:
         """Return a file that the trial left in ``experiment.artifact_dir()``, read or as a path.
@@ -92,25 +92,25 @@ class BestTrial:
         return load_artifact(self.id, self.logdir, name, loader)
 
 
-def best_of(trials: Iterable[TrialResult], objective: Objective) -> BestTrial | None:
+def find_best(trials: Iterable[TrialResult], objective: Objective) -> BestTrial | None:
     """Return the configuration with the best value, the first of equals.
 
-    Where configurations ran several times, one with fewer runs than another does not compete: its
-    mean may be good by chance. Where trials have rungs, it is one of the highest.
+    Where configurations ran several times, only those with the most runs compete: the mean of few
+    runs may be good by chance. Where trials have rungs, only those of the highest rung compete.
     """
-    best = next(iter(ranked(trials, objective)), None)
+    best = next(iter(rank_configurations(trials, objective)), None)
     return None if best is None else BestTrial.of(best)
 
 
-def front_of(trials: Iterable[TrialResult], objectives: Sequence[Objective]) -> list[BestTrial]:
-    """Return the configurations that no other dominates, by their first objective.
+def find_front(trials: Iterable[TrialResult], objectives: Sequence[Objective]) -> list[BestTrial]:
+    """Return the configurations that no other dominates, the best in the first objective first.
 
-    Of those with the same values the first stands for all.
+    Of several with the same values, only the first is returned.
     """
-    return [BestTrial.of(each) for each in front_configurations(trials, objectives)]
+    return [BestTrial.of(each) for each in find_front_configurations(trials, objectives)]
 
 
-def why_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objective]) -> str:
+def explain_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objective]) -> str:
     """Return why a search has no best trial."""
     if len(objectives) > 1:
         return (

@@ -12,9 +12,9 @@ from sparkexp._version import __version__
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
-from sparkexp.results.reproduce import call_text
+from sparkexp.results.reproduce import format_call
 from sparkexp.results.result import Result
-from sparkexp.results.table import with_blanks
+from sparkexp.results.table import fill_blanks
 from sparkexp.runs import RunDirectory
 from sparkexp.search.spec import Search
 from sparkexp.trial import State
@@ -22,7 +22,7 @@ from sparkexp.trial import State
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["report_html"]
+__all__ = ["render_report"]
 
 TITLES: dict[Kind, str] = {
     "front": "The front",
@@ -33,7 +33,7 @@ TITLES: dict[Kind, str] = {
     "parallel": "All trials as lines",
 }
 MAX_FAILURES = 20
-# Columns that say nothing to who gets the page by mail.
+# Columns that mean nothing to a reader who gets the page by mail.
 HIDDEN = ("logdir", "host", "gpu", "error")
 
 _PAGE = """<!doctype html>
@@ -61,56 +61,56 @@ pre {{ background: #f8f9fa; padding: .7rem; overflow: auto; font-size: 13px; }}
 """
 
 
-def report_html(run: RunDirectory) -> str:
+def render_report(run: RunDirectory) -> str:
     """Return the report of a run as one self-contained page.
 
     Parameters
     ----------
     run : RunDirectory
-        The run, also one that still goes on.
+        The run; it may still be running.
 
     Raises
     ------
     EnvironmentUnfitError
         If matplotlib or scikit-learn are not installed.
     RunDirectoryError, InvalidArgumentError
-        If the run is damaged, or of a searcher that this version doesn't have.
+        If the run is damaged, or this version doesn't have its searcher.
     """
     result = Result.of_run(run)
     title = f"{result.name}: {len(result)} trials"
     parts = [
         f"<h1>{html.escape(result.name)}</h1>",
-        f"<p class='muted'>{html.escape(_counts(result))}</p>",
-        *_best(result),
-        *_plots(result),
-        *_configurations(result),
+        f"<p class='muted'>{html.escape(_count_trials(result))}</p>",
+        *_render_best(result),
+        *_render_plots(result),
+        *_render_configurations(result),
         "<h2>All trials, the best first</h2>",
-        f"<div class='scroll'>{_html(_shown(result))}</div>",
-        *_failures(result),
-        *_settings(run),
+        f"<div class='scroll'>{_render_table(_select_columns(result))}</div>",
+        *_render_failures(result),
+        *_render_settings(run),
     ]
     when = time.strftime("%Y-%m-%d %H:%M")
     body = "\n".join(parts)
     return _PAGE.format(title=html.escape(title), body=body, version=__version__, when=when)
 
 
-def _counts(result: Result) -> str:
+def _count_trials(result: Result) -> str:
     states = [state for state in State if any(r.state is state for r in result.trials)]
     counts = (f"{sum(r.state is s for r in result.trials)} {s.lower()}" for s in states)
     seconds = sum(r.seconds for r in result.trials)
-    began = min((r.started for r in result.trials if r.started), default=0.0)
+    first_start = min((r.started for r in result.trials if r.started), default=0.0)
     ended = max((r.ended for r in result.trials), default=0.0)
     parts = [f"{len(result)} trials: {', '.join(counts) or 'none ended'}"]
-    if began:
-        parts.append(f"{ended - began:.0f} s from the first to the last")
+    if first_start:
+        parts.append(f"{ended - first_start:.0f} s from the first to the last")
         parts.append(f"{seconds:.0f} s in train functions")
-        parts.append(time.strftime("started on %Y-%m-%d at %H:%M", time.localtime(began)))
+        parts.append(time.strftime("started on %Y-%m-%d at %H:%M", time.localtime(first_start)))
     return "; ".join(parts)
 
 
-def _best(result: Result) -> Iterable[str]:
+def _render_best(result: Result) -> Iterable[str]:
     if len(result.objectives) > 1:
-        return _front(result)
+        return _render_front(result)
     try:
         best = result.best
     except LookupError as error:
@@ -118,12 +118,12 @@ def _best(result: Result) -> Iterable[str]:
     spread = "" if best.spread is None else f" ± {best.spread:.2g} ({best.n_runs} runs)"
     return [
         f"<p class='best'><b>Best: {best.value:.6g}</b>{spread} ({result.direction}) with "
-        f"{_described(best)}</p>"
+        f"{_describe(best)}</p>"
     ]
 
 
-def _front(result: Result) -> Iterable[str]:
-    """Return how many are on the front, and the best of each objective."""
+def _render_front(result: Result) -> Iterable[str]:
+    """Return the size of the front, and the best trial of each objective."""
     front = result.front
     if not front:
         return ["<p class='best'>No trial has a value in all objectives.</p>"]
@@ -134,17 +134,17 @@ def _front(result: Result) -> Iterable[str]:
         best = min(front, key=lambda each: objective.loss(each.values[k]))
         lines.append(
             f"<b>Best {html.escape(objective.heading)}: {best.values[k]:.6g}</b> with "
-            f"{_described(best)}"
+            f"{_describe(best)}"
         )
     return [f"<p class='best'>{'<br>'.join(lines)}</p>"]
 
 
-def _described(best: BestTrial) -> str:
+def _describe(best: BestTrial) -> str:
     params = ", ".join(f"{name} = {value!r}" for name, value in best.params.items())
     return f"{html.escape(params)} <span class='muted'>({html.escape(best.id)})</span>"
 
 
-def _plots(result: Result) -> Iterable[str]:
+def _render_plots(result: Result) -> Iterable[str]:
     from sparkexp.results.plots.with_matplotlib import png_of
 
     for kind in TITLES:
@@ -158,27 +158,27 @@ def _plots(result: Result) -> Iterable[str]:
         yield f"<h2>{title}</h2>\n<img alt='{title}' src='data:image/png;base64,{data}'>"
 
 
-def _configurations(result: Result) -> Iterable[str]:
-    """Return what `repeats` was for: the means, of one objective."""
+def _render_configurations(result: Result) -> Iterable[str]:
+    """Return the means of repeated configurations, where there is one objective."""
     if len(result.objectives) < 2 and any(r.trial.repetition is not None for r in result.trials):
         yield "<h2>Configurations, the best first</h2>"
-        yield f"<div class='scroll'>{_html(result.configurations())}</div>"
+        yield f"<div class='scroll'>{_render_table(result.configurations())}</div>"
 
 
-def _shown(result: Result) -> pd.DataFrame:
+def _select_columns(result: Result) -> pd.DataFrame:
     shown = result.to_read().drop(columns=list(HIDDEN), errors="ignore")
     shown = shown.loc[:, ~shown.isna().all()]
     texts = [
         str(c) for c in shown if shown[c].dtype == object or c in ("generation", "repetition")
     ]
-    return with_blanks(shown, texts)
+    return fill_blanks(shown, texts)
 
 
-def _html(frame: pd.DataFrame) -> str:
+def _render_table(frame: pd.DataFrame) -> str:
     return frame.to_html(index=False, border=0, na_rep="", float_format="%.5g".__mod__)
 
 
-def _failures(result: Result) -> Iterable[str]:
+def _render_failures(result: Result) -> Iterable[str]:
     failures = result.failures()
     if not failures:
         return
@@ -191,12 +191,12 @@ def _failures(result: Result) -> Iterable[str]:
         yield f"<p>… and {len(failures) - MAX_FAILURES} more: result.failures() has them.</p>"
 
 
-def _settings(run: RunDirectory) -> Iterable[str]:
+def _render_settings(run: RunDirectory) -> Iterable[str]:
     settings = run.settings
     search = Search.from_json(settings)
     options = settings.get("options", {})
     yield "<h2>To repeat it</h2>"
-    yield f"<pre>{html.escape(call_text(search, options))}</pre>"
+    yield f"<pre>{html.escape(format_call(search, options))}</pre>"
     yield "<h2>Settings</h2>"
     rows = {
         "log directory": run.location,

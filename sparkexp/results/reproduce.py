@@ -1,4 +1,4 @@
-"""What a search was, in the words that repeat it."""
+"""What a search was, and the call that repeats it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from sparkexp._version import __version__
 from sparkexp.search.spec import Search
 from sparkexp.space import Choice, Parameter
-from sparkexp.tracking.tensorboard.texts import plain
+from sparkexp.tracking.tensorboard.texts import escape_markdown
 
-__all__ = ["about_search", "call_text"]
+__all__ = ["describe_search", "format_call"]
 
 ADAPTIVE = ("shade", "surrogate", "hybrid")
 _CALLS = {
@@ -25,7 +25,7 @@ _CALLS = {
 MAX_CONFIGURATIONS = 20
 
 
-def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
+def describe_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
     """Return what a search is, and how to repeat it, in Markdown.
 
     Parameters
@@ -37,20 +37,24 @@ def about_search(name: str, search: Search, options: Mapping[str, Any]) -> str:
     options : Mapping[str, Any]
         The options as they were recorded.
     """
-    lines = [f"#### The search {plain(repr(name))}", "| parameter | searched |", "|---|---|"]
+    lines = [
+        f"#### The search {escape_markdown(repr(name))}",
+        "| parameter | searched |",
+        "|---|---|",
+    ]
     if search.space is not None:
         described = search.space.describe()
-        lines += [f"| {plain(key)} | {_cell(text)} |" for key, text in described]
+        lines += [f"| {escape_markdown(key)} | {_format_cell(text)} |" for key, text in described]
     settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
     shown = ", ".join(f"{key} {value}" for key, value in settings.items())
     if shown:
         lines += ["", f"Settings of {search.inner.name}: {shown}."]
-    code = "\n".join(f"    {line}" for line in call_text(search, options).splitlines())
+    code = "\n".join(f"    {line}" for line in format_call(search, options).splitlines())
     lines += ["", f"To repeat it with sparkexp {__version__}:", "", code]
     return "\n".join(lines)
 
 
-def call_text(search: Search, options: Mapping[str, Any]) -> str:
+def format_call(search: Search, options: Mapping[str, Any]) -> str:
     """Return the Python call of a search.
 
     Parameters
@@ -58,13 +62,13 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     search : Search
         What is searched.
     options : Mapping[str, Any]
-        The options as they were recorded; ``metric`` is taken from them.
+        The options as they were recorded; the call shows ``metric``.
     """
     settings = dict(search.searcher.settings())
     configurations = settings.pop("configurations", None)
     if search.space is not None:
         grid = "grid" in (search.inner.name, settings.get("proposals"))
-        searched = _dict_text(search.space.top_level, grid)
+        searched = _format_dict(search.space.top_level, grid)
     elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
         searched = "[...]"
     else:
@@ -79,7 +83,7 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     words: dict[str, Any] = {"direction": directions[0] if one else directions, **settings}
     call = "search" if search.own_searcher else _CALLS.get(name, "search")
     if search.searcher.rungs:
-        call, words = _halving(name, words)
+        call, words = _make_fidelity_call(name, words)
     elif search.own_searcher is not None:
         own = ", ".join(f"{key}={value!r}" for key, value in search.inner.settings().items())
         words = {
@@ -102,7 +106,7 @@ def call_text(search: Search, options: Mapping[str, Any]) -> str:
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
 
 
-def _halving(name: str, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _make_fidelity_call(name: str, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the call of a multi-fidelity search, and its keywords."""
     kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
     popsize = words.pop("popsize", n)
@@ -116,20 +120,20 @@ def _halving(name: str, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 class _Code(str):
-    """Text that stands for itself."""
+    """Code: its `repr` is the text itself, without quotes."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
-def _dict_text(parameters: Mapping[str, Parameter], grid: bool) -> str:
-    entries = (f"{name!r}: {_literal(p, grid)}" for name, p in parameters.items())
+def _format_dict(parameters: Mapping[str, Parameter], grid: bool) -> str:
+    entries = (f"{name!r}: {_format_parameter(p, grid)}" for name, p in parameters.items())
     return "{" + ", ".join(entries) + "}"
 
 
-def _literal(parameter: Parameter, grid: bool) -> str:
+def _format_parameter(parameter: Parameter, grid: bool) -> str:
     if isinstance(parameter, Choice):
-        return _choice(parameter, grid)
+        return _format_choice(parameter, grid)
     extra = f", log={parameter.log!r}" * parameter.log
     extra += f", step={parameter.step!r}" * (parameter.step is not None)
     if extra or grid:
@@ -137,20 +141,22 @@ def _literal(parameter: Parameter, grid: bool) -> str:
     return f"[{parameter.low!r}, {parameter.high!r}]"
 
 
-def _choice(parameter: Choice, grid: bool) -> str:
+def _format_choice(parameter: Choice, grid: bool) -> str:
     if parameter.branches:
-        subs = ", ".join(f"{o!r}: {_dict_text(dict(sub), grid)}" for o, sub in parameter.branches)
-        plain = Choice(list(parameter.options)).ordered == parameter.ordered
-        return f"Choice({{{subs}}}{'' if plain else f', ordered={parameter.ordered!r}'})"
+        subs = ", ".join(
+            f"{o!r}: {_format_dict(dict(sub), grid)}" for o, sub in parameter.branches
+        )
+        is_default = Choice(list(parameter.options)).ordered == parameter.ordered
+        return f"Choice({{{subs}}}{'' if is_default else f', ordered={parameter.ordered!r}'})"
     options = list(parameter.options)
     if len(options) == 1:
         return repr(options[0])
-    plain = grid or len(options) != 2 or not all(type(v) in (int, float) for v in options)
-    if plain and parameter == Choice(options):
+    is_list = grid or len(options) != 2 or not all(type(v) in (int, float) for v in options)
+    if is_list and parameter == Choice(options):
         return repr(options)
     ordered = "" if parameter == Choice(options) else f", ordered={parameter.ordered!r}"
     return f"Choice({options!r}{ordered})"
 
 
-def _cell(text: str) -> str:
-    return plain(text).replace("|", "\\|").replace("\n", " ")
+def _format_cell(text: str) -> str:
+    return escape_markdown(text).replace("|", "\\|").replace("\n", " ")

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.analysis.cost import fidelity_cost
+from sparkexp.analysis.cost import compute_fidelity_cost
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.ranking import (
-    best_first,
-    ranked,
+    rank_configurations,
+    sort_best_first,
 )
 from sparkexp.errors import (
     NoBestTrialError,
     RunDirectoryError,
 )
 from sparkexp.objective import Objective
-from sparkexp.results.best_trial import BestTrial, best_of, front_of, why_no_best
+from sparkexp.results.best_trial import BestTrial, explain_no_best, find_best, find_front
 from sparkexp.results.stored_artifacts import load_model
-from sparkexp.results.table import configurations_frame, frame_of, with_blanks
+from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
 from sparkexp.runs import RunDirectory
 from sparkexp.runs.paths import model_file
 from sparkexp.search.spec import recorded_description, specs_of
@@ -74,7 +74,7 @@ class Result:
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> Result:
-        """Return the results that a run's directory holds, of a running search too.
+        """Return the results in a run's directory; the search may still be running.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Result:
 
     @property
     def searcher(self) -> str:
-        """The name of what proposed the trials, such as ``'grid'`` or ``'surrogate'``."""
+        """The name of the searcher, such as ``'grid'`` or ``'surrogate'``."""
         return self.search.searcher
 
     @property
@@ -129,8 +129,8 @@ class Result:
     def best(self) -> BestTrial:
         """The succeeded trial with the best value, the earliest one of equals.
 
-        In a multi-fidelity search it is the best one of the highest rung that was reached. With
-        ``repeats`` it is the configuration with the best mean, of those with most runs.
+        In a multi-fidelity search it is the best one on the highest rung that was reached. With
+        ``repeats`` it is the configuration with the best mean, among those with most runs.
 
         Raises
         ------
@@ -138,17 +138,17 @@ class Result:
             If no trial succeeded with a value, or there are several objectives, of which `front`
             has the best trials; the message says why.
         """
-        found = self._best()
+        found = self._find_best()
         if found is None:
-            raise NoBestTrialError(why_no_best(self.trials, self.objectives))
+            raise NoBestTrialError(explain_no_best(self.trials, self.objectives))
         return found
 
     @property
     def front(self) -> list[BestTrial]:
-        """The trials of which no other is better in all objectives: the Pareto front.
+        """The trials that no other beats in all objectives: the Pareto front.
 
-        By the first objective, the best first; ``values`` has all of them. With one objective it
-        is the best trial.
+        They are sorted by the first objective, the best first; ``values`` has all objectives. With
+        one objective it is the best trial.
 
         Examples
         --------
@@ -161,8 +161,8 @@ class Result:
         [(3, (3.0, 1.0))]
         """
         if self._several:
-            return front_of(self.trials, self.objectives)
-        found = self._best()
+            return find_front(self.trials, self.objectives)
+        found = self._find_best()
         return [] if found is None else [found]
 
     def best_model(self, name: str = "model") -> Any:
@@ -207,16 +207,16 @@ class Result:
         pandas.DataFrame
             Columns ``id, generation, parent``, one per argument of the train function (parameters,
             then others, such as ``epochs``), ``value, status, seconds, host, gpu, logdir, error,
-            reused_from``, then one per metric, the objective among them: ``value`` is it under a
-            name that is always the same. An argument or metric with the name of another column is
+            reused_from``, then one per metric, with the objective among them, which ``value`` has
+            under a fixed name. An argument or metric with the name of another column is
             called ``param_<name>`` or ``metric_<name>``. ``seconds`` is the time in the train
             function; 0 for a reused one. With several objectives ``value`` is the first, and
             ``front`` tells who is on the Pareto front.
         """
-        return frame_of(self.trials, self.front if self._several else None)
+        return make_trials_frame(self.trials, self.front if self._several else None)
 
     def to_read(self) -> pd.DataFrame:
-        """Return the table for people: the best trials first, the objective in one column.
+        """Return the table for reading: the best trials first, the objective in one column.
 
         Returns
         -------
@@ -224,10 +224,10 @@ class Result:
             As `to_pandas`. With ``repeats`` the runs of the best configuration come first, with
             several objectives those of the front.
         """
-        trials = best_first(self.trials, self.objectives)
+        trials = sort_best_first(self.trials, self.objectives)
         if self._several:
-            return frame_of(trials, self.front).drop(columns="value")
-        return frame_of(trials, without=self.metrics)
+            return make_trials_frame(trials, self.front).drop(columns="value")
+        return make_trials_frame(trials, without=self.metrics)
 
     def configurations(self) -> pd.DataFrame:
         """Return a table with a row per configuration: means and spread of its runs.
@@ -247,7 +247,7 @@ class Result:
         >>> result.configurations()[['x', 'n_runs']].to_dict('list')
         {'x': [5, 1], 'n_runs': [4, 4]}
         """
-        return configurations_frame(ranked(self.trials, self.objectives[0]))
+        return make_configurations_frame(rank_configurations(self.trials, self.objectives[0]))
 
     def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
         """Return a plot of the search; a notebook shows it.
@@ -288,7 +288,7 @@ class Result:
         return draw(
             kind,
             self.trials,
-            self._axes(),
+            self._make_axes(),
             self.objectives,
             backend,
             self.search.shows_best,
@@ -321,38 +321,40 @@ class Result:
     def _several(self) -> bool:
         return len(self.objectives) > 1
 
-    def _axes(self) -> list[Axis]:
+    def _make_axes(self) -> list[Axis]:
         from sparkexp.analysis.axes import Axis
 
         specs = self.search.parameters or specs_of(r.trial.params for r in self.trials)
         return [Axis(spec) for spec in specs]
 
     def __repr__(self) -> str:
-        return f"<{self._headline()}>"
+        return f"<{self._make_headline()}>"
 
     def __str__(self) -> str:
-        table = self._short().to_string(index=False, float_format="{:.4g}".format)
-        return f"{self._headline()}\n{table}{self._left_out()}"
+        table = self._make_short_table().to_string(index=False, float_format="{:.4g}".format)
+        return f"{self._make_headline()}\n{table}{self._count_left_out()}"
 
     def _repr_html_(self) -> str:
-        table = self._short().to_html(index=False, border=0, float_format="%.4g".__mod__)
-        left_out = html.escape(self._left_out().strip())
-        return f"<p>{html.escape(self._headline())}</p>{table}<p>{left_out}</p>"
+        table = self._make_short_table().to_html(
+            index=False, border=0, float_format="%.4g".__mod__
+        )
+        left_out = html.escape(self._count_left_out().strip())
+        return f"<p>{html.escape(self._make_headline())}</p>{table}<p>{left_out}</p>"
 
-    def _best(self) -> BestTrial | None:
-        return None if self._several else best_of(self.trials, self.objectives[0])
+    def _find_best(self) -> BestTrial | None:
+        return None if self._several else find_best(self.trials, self.objectives[0])
 
-    def _headline(self) -> str:
+    def _make_headline(self) -> str:
         states = Counter(str(r.state).lower() for r in self.trials)
         reused = sum(r.reused_from is not None for r in self.trials)
         counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
         parts = [f"{self.name or 'search'}: {len(self.trials)} trials ({counts or 'none ended'}"]
         parts.append(f", {reused} reused)" if reused else ")")
-        if found := self._best():
-            params = ", ".join(f"{k}={_short_value(v)}" for k, v in found.params.items())
+        if found := self._find_best():
+            params = ", ".join(f"{k}={_format_value(v)}" for k, v in found.params.items())
             spread = "" if found.spread is None else f" ± {found.spread:.2g} ({found.n_runs} runs)"
             parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
-        if (cost := fidelity_cost(self.trials)) is not None:
+        if (cost := compute_fidelity_cost(self.trials)) is not None:
             parts.append(f"; {cost.sentence}")
         if self._several:
             parts.append(f"; {len(self.front)} on the front of {len(self.objectives)} objectives")
@@ -360,27 +362,27 @@ class Result:
             parts.append(f"; stopped: {self.stopped}")
         return "".join(parts)
 
-    def _short(self) -> pd.DataFrame:
+    def _make_short_table(self) -> pd.DataFrame:
         """Return the best rows and the columns that fit a terminal."""
         frame = self.to_read().head(MAX_PRINTED_ROWS)
         hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
         hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
         if "error" not in hidden:
-            reasons = {r.trial.id: _shortened(r.reason) for r in self.trials}
+            reasons = {r.trial.id: _shorten(r.reason) for r in self.trials}
             frame["error"] = [reasons[name] for name in frame["id"]]
         frame = frame.drop(columns=hidden, errors="ignore")
-        frame = frame.map(lambda value: _shortened(value) if isinstance(value, str) else value)
-        return with_blanks(frame, ("generation", "error", "reused_from"))
+        frame = frame.map(lambda value: _shorten(value) if isinstance(value, str) else value)
+        return fill_blanks(frame, ("generation", "error", "reused_from"))
 
-    def _left_out(self) -> str:
+    def _count_left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS
         return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
 
 
-def _shortened(line: str) -> str:
+def _shorten(line: str) -> str:
     line = " ".join(line.split())
     return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
 
 
-def _short_value(value: int | float | str | bool) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _shortened(str(value))
+def _format_value(value: int | float | str | bool) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _shorten(str(value))

@@ -1,4 +1,4 @@
-"""The artifacts of a trial that has ended: what there is, and reading it."""
+"""Lists and reads the artifacts of a trial that has ended."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sparkexp.storage.remote_files import (
     storage_errors,
 )
 
-__all__ = ["artifact_names", "load_artifact", "load_model"]
+__all__ = ["list_artifacts", "load_artifact", "load_model"]
 
 _TEXTS = (".txt", ".md", ".log")
 
 
-def artifact_names(trial_directory: str) -> list[str]:
+def list_artifacts(trial_directory: str) -> list[str]:
     """Return the artifacts of a trial as paths below its artifact directory, in order.
 
     Parameters
@@ -35,7 +35,7 @@ def artifact_names(trial_directory: str) -> list[str]:
     """
     if is_remote(trial_directory):
         with storage_errors(trial_directory):
-            return _elsewhere(trial_directory).tree()
+            return _open_remote_artifacts(trial_directory).tree()
     root = RunPaths.artifacts(Path(trial_directory))
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
@@ -44,7 +44,7 @@ def load_artifact(
     trial_id: str, trial_directory: str, name: str, loader: Callable[[Path], Any] | None = None
 ) -> Any:
     """Return an artifact, as `BestTrial.load_artifact` says."""
-    path = _path(trial_id, trial_directory, name)
+    path = _find_artifact(trial_id, trial_directory, name)
     if loader is not None:
         return loader(path)
     match path.suffix.lower():
@@ -68,7 +68,7 @@ def load_model(path: Path) -> Any:
     return keras.models.load_model(str(path), safe_mode=True)
 
 
-def _path(trial_id: str, trial_directory: str, name: str) -> Path:
+def _find_artifact(trial_id: str, trial_directory: str, name: str) -> Path:
     wanted = Path(name)
     if wanted.is_absolute() or ".." in wanted.parts or not wanted.parts:
         raise InvalidArgumentError(
@@ -76,29 +76,29 @@ def _path(trial_id: str, trial_directory: str, name: str) -> Path:
             "load_artifact('history.json')."
         )
     if is_remote(trial_directory):
-        root = _fetched(trial_directory, wanted)
+        root = _fetch_artifact(trial_directory, wanted)
     else:
         root = RunPaths.artifacts(Path(trial_directory))
     if not (root / wanted).exists():
-        there = ", ".join(artifact_names(trial_directory)) or "none"
+        present = ", ".join(list_artifacts(trial_directory)) or "none"
         raise RunDirectoryError(
-            f"{trial_id} has no artifact {name!r}; it has: {there}. Write it into "
-            "experiment.artifact_dir() in the train function; keep= says of how many trials "
-            "artifacts stay."
+            f"{trial_id} has no artifact {name!r}; it has: {present}. Write it into "
+            "experiment.artifact_dir() in the train function; keep= sets for how many trials "
+            "artifacts are kept."
         )
     return root / wanted
 
 
-def _fetched(place: str, wanted: Path) -> Path:
-    """Copy an artifact to this machine, to stay, and return the directory that has it."""
-    root = RunPaths.artifacts(local_copy_of(place))
-    with storage_errors(place):
-        files = _elsewhere(place)
+def _fetch_artifact(location: str, wanted: Path) -> Path:
+    """Copy an artifact to this machine, where it stays; return the directory that has it."""
+    root = RunPaths.artifacts(local_copy_of(location))
+    with storage_errors(location):
+        files = _open_remote_artifacts(location)
         for name in files.tree():
             if Path(name).is_relative_to(wanted):
                 files.fetch(name, path_below(root, name))
     return root
 
 
-def _elsewhere(place: str) -> RemoteFiles:
-    return RemoteFiles(join_location(place, RunPaths.artifacts(Path()).name))
+def _open_remote_artifacts(location: str) -> RemoteFiles:
+    return RemoteFiles(join_location(location, RunPaths.artifacts(Path()).name))

@@ -12,7 +12,7 @@ from sparkexp.trial import TrialResult
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["configurations_frame", "frame_of", "with_blanks"]
+__all__ = ["make_configurations_frame", "make_trials_frame", "fill_blanks"]
 
 # Columns of the table, beside one per parameter.
 FIXED_COLUMNS = (
@@ -30,7 +30,7 @@ FIXED_COLUMNS = (
 )
 
 
-def frame_of(
+def make_trials_frame(
     trials: Sequence[TrialResult],
     front: Sequence[BestTrial] | None = None,
     without: Collection[str] = (),
@@ -42,20 +42,20 @@ def frame_of(
     trials : sequence of TrialResult
         The trials.
     front : sequence of BestTrial, optional
-        Those on the Pareto front, of several objectives.
+        Those on the Pareto front, where there are several objectives.
     without : collection of str
         Metrics that have no column.
     """
     import pandas as pd
 
     taken = set(FIXED_COLUMNS)
-    params = _columns(_argument_names(trials), "param_", taken)
+    params = _assign_columns(_list_argument_names(trials), "param_", taken)
     named = (name for r in trials for name in r.metrics if name not in without)
-    metrics = _columns(named, "metric_", taken)
+    metrics = _assign_columns(named, "metric_", taken)
     columns = [
         *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
     ]  # fmt: skip
-    frame = pd.DataFrame([_row(r, params, metrics) for r in trials], columns=columns)
+    frame = pd.DataFrame([_make_row(r, params, metrics) for r in trials], columns=columns)
     if any(r.trial.repetition is not None for r in trials):
         frame["repetition"] = pd.array([r.trial.repetition for r in trials], dtype="Int64")
     if front is not None:
@@ -65,13 +65,13 @@ def frame_of(
     return frame.astype({"generation": "Int64"})
 
 
-def configurations_frame(configurations: Sequence[Configuration]) -> pd.DataFrame:
+def make_configurations_frame(configurations: Sequence[Configuration]) -> pd.DataFrame:
     """Return a table with a row per configuration, in their order."""
     import pandas as pd
 
     taken = {"n_runs", "mean", "std"}
     params = [each.runs[0].trial.params for each in configurations]
-    columns = _columns((name for each in params for name in each), "param_", taken)
+    columns = _assign_columns((name for each in params for name in each), "param_", taken)
     rows = [
         {
             **{columns[name]: value for name, value in given.items()},
@@ -85,19 +85,19 @@ def configurations_frame(configurations: Sequence[Configuration]) -> pd.DataFram
     return frame.astype({"std": "float64"})
 
 
-def with_blanks(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Return a table to be read, with nothing where these columns have no value."""
+def fill_blanks(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Return the table with empty texts where these columns have no value."""
     blank = {c: frame[c].astype(object).where(frame[c].notna(), "") for c in columns if c in frame}
     return frame.assign(**blank)
 
 
-def _argument_names(trials: Sequence[TrialResult]) -> Iterable[str]:
+def _list_argument_names(trials: Sequence[TrialResult]) -> Iterable[str]:
     yield from (name for r in trials for name in r.trial.params)
     yield from (name for r in trials for name in r.trial.extra)
 
 
-def _columns(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, str]:
-    """Return a column for each name, and add them to those that are taken."""
+def _assign_columns(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, str]:
+    """Return a column for each name, and add the columns to `taken`."""
     columns = {name: name for name in names}
     for name in columns:
         while columns[name] in taken or (columns[name] != name and columns[name] in columns):
@@ -106,7 +106,7 @@ def _columns(names: Iterable[str], prefix: str, taken: set[str]) -> dict[str, st
     return columns
 
 
-def _row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dict[str, Any]:
+def _make_row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -> dict[str, Any]:
     trial = r.trial
     return {
         "id": trial.id,

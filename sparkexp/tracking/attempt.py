@@ -1,4 +1,4 @@
-"""All trackers of one attempt at a trial: none of them costs the trial."""
+"""All trackers of one attempt at a trial: none of them can fail the trial."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sparkexp.tracking.base import Attempt, Report, TrialTracker
-from sparkexp.tracking.bounded import bounded
+from sparkexp.tracking.time_limit import limit_time
 from sparkexp.trial import Trial, TrialResult
 
 __all__ = ["AttemptTrackers"]
@@ -46,21 +46,21 @@ class AttemptTrackers:
             self._call(tracker, tracker.enter)
 
     def report(self, report: Report) -> None:
-        """Hand on what the train function reports."""
+        """Pass on what the train function reports."""
         for tracker in list(self._trackers):
             self._call(tracker, tracker.report, report, within_s=REPORT_S)
 
     def leave(self) -> None:
-        """Write out what is left in the train function's process."""
+        """Let the trackers write what they still hold, in the train function's process."""
         for tracker in list(self._trackers):
             self._call(tracker, tracker.leave)
 
     def end(self, result: TrialResult) -> None:
-        """End, with what became of the attempt."""
+        """Tell the trackers how the attempt ended."""
         for tracker in list(self._trackers):
             self._call(tracker, tracker.end, result)
 
-    def taken_warnings(self) -> tuple[str, ...]:
+    def take_warnings(self) -> tuple[str, ...]:
         """Return what went wrong since the last call."""
         taken, self.warnings = tuple(self.warnings), []
         return taken
@@ -73,12 +73,12 @@ class AttemptTrackers:
         within_s: float = CALL_S,
     ) -> Any:
         try:
-            with bounded(within_s):
+            with limit_time(within_s):
                 return method(*arguments)
         except Exception as error:
             self._trackers.remove(tracker)
             self.warnings.append(
-                f"{tracker.name} gets no more of this trial, its {method.__name__}() failed: "
+                f"{tracker.name} no longer follows this trial: its {method.__name__}() failed: "
                 f"{type(error).__name__}: {error}"
             )
             return None

@@ -74,14 +74,14 @@ class Attempt:
 
 
 class TrialTracker:
-    """Follows one attempt at a trial on its executor; all methods may be left out.
+    """Follows one attempt at a trial on its executor; all methods are optional.
 
-    The driver makes one, which is pickled once and copied for every attempt: what `start` keeps in
-    it is there in `enter`, `report` and `leave`, which the train function's own process calls, but
-    nothing comes back from there to `end`.
+    The driver makes one tracker. It is pickled once, and copied for every attempt. The train
+    function's own process calls `enter`, `report` and `leave`: they see what `start` stored in the
+    tracker. What they store there does not reach `end`, which the worker calls.
 
-    What a method raises costs a warning in the trial's result, and so does one that takes longer
-    than ten seconds (`report`: two); the tracker gets no more calls for this attempt.
+    If a method raises, or takes longer than ten seconds (`report`: two), the trial's result gets a
+    warning, and the tracker gets no more calls for this attempt.
     """
 
     #: What warnings call it.
@@ -95,17 +95,17 @@ class TrialTracker:
         """Prepare the train function's process, just before the train function is called."""
 
     def report(self, report: Report) -> None:
-        """Take in what the train function reports, in its process and in its thread."""
+        """Take in a report, in the process and the thread of the train function."""
 
     def leave(self) -> None:
-        """Write out what is left, in the train function's process, before that ends."""
+        """Write what is not written yet, in the train function's process, before it ends."""
 
     def end(self, result: TrialResult) -> None:
-        """End, in the worker, with what became of the attempt."""
+        """Take in the result of the attempt, in the worker."""
 
 
 class Tracker:
-    """Follows a search on the driver; all methods may be left out.
+    """Follows a search on the driver; all methods are optional.
 
     The contract, checked for every tracker by `sparkexp.testing.TrackerContract`:
 
@@ -117,16 +117,16 @@ class Tracker:
       `close` at the end, once each.
     - Every submitted trial is ended once, cancelled ones too. A trial that takes over the result
       of an equal one is ended without having been submitted.
-    - A trial waits two seconds for the answer of `trial_submitted`, and not at all while the
-      tracker owes one.
-    - What a method raises costs one warning, and the tracker gets no more calls but `close`.
+    - A trial waits up to two seconds for what `trial_submitted` returns, and not at all while the
+      tracker has not answered for an earlier trial.
+    - If a method raises, there is one warning, and the tracker gets no more calls but `close`.
     """
 
-    #: Whether it wants to see what running trials report, each ten seconds.
+    #: Whether it gets what running trials report, every ten seconds.
     reads_reports: bool = True
 
     def trial_tracker(self, search: SearchDescription) -> TrialTracker | None:
-        """Return what follows the trials on their executors; None for nothing."""
+        """Return the tracker that follows trials on their executors, or None."""
         return None
 
     def started(self, search: SearchDescription, run: RunDirectory, resumed: bool) -> None:
@@ -156,11 +156,11 @@ class Tracker:
         Parameters
         ----------
         result : TrialResult
-            What became of it.
+            Its result.
         reports : Callable
-            Reads what it has reported.
+            Reads and returns what it has reported.
         artifacts : str, optional
-            The directory or URL of what it left in ``experiment.artifact_dir()``, if it left any.
+            The directory or URL of the files that it left in ``experiment.artifact_dir()``.
         """
 
     def generation_ended(self, generation: int, best: TrialResult | None) -> None:
@@ -178,5 +178,5 @@ class Tracker:
         """Take note that the search has ended, with all its trials."""
 
     def close(self, patience_s: float) -> int:
-        """Release everything within so many seconds; return how many things are still unsent."""
+        """Release everything within `patience_s` seconds; return the number of unsent items."""
         return 0

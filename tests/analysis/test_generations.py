@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.analysis.generations import Evolution, by_value
+from sparkexp.analysis.generations import Evolution, sort_by_value
 from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.objective import Objective
 from sparkexp.search import EvolutionSearcher, HybridSearcher, ShadeSearcher, SurrogateSearcher
@@ -35,7 +35,7 @@ def test_a_generation_closes_with_its_last_trial():
     (one,) = evolution.add(better)
     assert [r.trial.number for r in one.accepted] == [2]
     assert sorted(r.trial.number for r in one.population) == [1, 2]
-    scalars = one.scalars(MAX)
+    scalars = one.compute_scalars(MAX)
     assert scalars["evolution/best"] == 3.0 and scalars["evolution/worst"] == 2.0
     assert scalars["evolution/mean"] == 2.5 and scalars["evolution/accepted_fraction"] == 0.5
     assert scalars["diversity/x"] == scalars["diversity/overall"] == pytest.approx(0.25 * 12**0.5)
@@ -46,7 +46,7 @@ def test_less_is_better_where_asked():
     first = trial(0, 1.0, {"x": 0.0}, 0)
     evolution.add(first)
     (one,) = evolution.add(trial(1, 0.5, {"x": 0.1}, 1, first))
-    assert one.scalars(MIN)["evolution/best"] == 0.5 and len(one.accepted) == 1
+    assert one.compute_scalars(MIN)["evolution/best"] == 0.5 and len(one.accepted) == 1
 
 
 def test_failed_and_reused_trials_are_counted_and_never_survive_a_value():
@@ -57,15 +57,15 @@ def test_failed_and_reused_trials_are_counted_and_never_survive_a_value():
     evolution.add(trial(2, 0.1, {"x": 0.2}, 1, zero[0], reused_from="gen-000/trial-00001"))
     (one,) = evolution.add(trial(3, None, {"x": 0.2}, 1, zero[1]))
     assert sorted(one.values) == [0.1, 1.0]
-    scalars = one.scalars(MAX)
+    scalars = one.compute_scalars(MAX)
     assert scalars["evolution/failed_trials"] == 1 and scalars["evolution/reused_evaluations"] == 1
 
 
 def test_where_all_fail_there_are_no_values():
     evolution = Evolution([X], MAX, 1)
     (zero,) = evolution.add(trial(0, None, {"x": 0.5}, 0))
-    assert "evolution/best" not in zero.scalars(MAX)
-    assert zero.scalars(MAX)["evolution/accepted_fraction"] == 0
+    assert "evolution/best" not in zero.compute_scalars(MAX)
+    assert zero.compute_scalars(MAX)["evolution/accepted_fraction"] == 0
 
 
 def test_without_a_popsize_the_next_generation_closes_the_last_one():
@@ -149,19 +149,19 @@ def test_an_elite_is_the_best_trials_so_far(kind):
         ended.append(TrialResult(asked, state, value))
         searcher.tell(ended[-1])
         for closed in evolution.add(ended[-1]):
-            best = by_value(ended, MAX)[:6]
+            best = sort_by_value(ended, MAX)[:6]
             assert {r.trial.id for r in best} <= {r.trial.id for r in closed.population}
             entered = {r.trial.id for r in closed.trials} & {r.trial.id for r in best}
             assert entered <= {r.trial.id for r in closed.accepted}
-    means = [g.scalars(MAX)["evolution/mean"] for g in evolution.closed]
+    means = [g.compute_scalars(MAX)["evolution/mean"] for g in evolution.closed]
     assert means == sorted(means) and means[-1] > means[0]
 
 
 def test_ranking():
     results = [trial(0, 1.0), trial(1, None), trial(2, 3.0), trial(3, 3.0)]
-    assert [r.trial.number for r in by_value(results, MAX)] == [2, 3, 0]
-    assert [r.trial.number for r in by_value(results, MIN)] == [0, 2, 3]
-    assert by_value([results[1]], MAX) == []
+    assert [r.trial.number for r in sort_by_value(results, MAX)] == [2, 3, 0]
+    assert [r.trial.number for r in sort_by_value(results, MIN)] == [0, 2, 3]
+    assert sort_by_value([results[1]], MAX) == []
 
 
 def test_the_best_trials_need_not_be_members():

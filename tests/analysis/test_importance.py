@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.analysis.importance import alone, in_a_forest, most_important
+from sparkexp.analysis.importance import explain_variance, measure_in_forest, select_most_important
 from sparkexp.analysis.specs import Interval, ParameterSpec
 from sparkexp.errors import EnvironmentUnfitError
 
@@ -34,14 +34,14 @@ def results(n: int = 200, seed: int = 0):
         yield trial(number, None if number % 17 == 3 else value, params)
 
 
-@pytest.mark.parametrize("measure", [alone, in_a_forest])
+@pytest.mark.parametrize("measure", [explain_variance, measure_in_forest])
 def test_what_matters_is_found(measure):
     shares = measure(list(results()), AXES)
     assert list(shares) == ["strong", "name", "noise"]
     assert shares["strong"] > 0.6 and 0.02 < shares["name"] < 0.4 and shares["noise"] < 0.02
 
 
-@pytest.mark.parametrize("measure", [alone, in_a_forest])
+@pytest.mark.parametrize("measure", [explain_variance, measure_in_forest])
 def test_constants_and_few_trials_say_nothing(measure):
     few = list(results(5))
     assert measure(few, AXES) == {}
@@ -52,22 +52,25 @@ def test_constants_and_few_trials_say_nothing(measure):
 def test_missing_parameters_are_put_up_with():
     some = [trial(k, float(k % 5), {"x": k / 40} if k % 3 else {}) for k in range(40)]
     axes = [Axis(ParameterSpec("x", Interval(0, 1)))]
-    assert 0 <= alone(some, axes)["x"] < 0.5
-    assert set(in_a_forest(some, axes)) == {"x"}
+    assert 0 <= explain_variance(some, axes)["x"] < 0.5
+    assert set(measure_in_forest(some, axes)) == {"x"}
 
 
 def test_the_scale_of_the_objective_does_not_matter():
     given = list(results())
     grown = [trial(r.trial.number, r.value and 10**r.value, r.trial.params) for r in given]
-    assert alone(given, AXES) == alone(grown, AXES)
+    assert explain_variance(given, AXES) == explain_variance(grown, AXES)
 
 
 def test_the_most_important_come_first():
-    assert [axis.name for axis in most_important(list(results()), AXES)] == ["strong", "name"]
-    assert [axis.name for axis in most_important([], AXES)] == ["noise", "strong"]
+    assert [axis.name for axis in select_most_important(list(results()), AXES)] == [
+        "strong",
+        "name",
+    ]
+    assert [axis.name for axis in select_most_important([], AXES)] == ["noise", "strong"]
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     with pytest.raises(EnvironmentUnfitError, match=r"scikit-learn.*sparkexp\[plots\]"):
-        in_a_forest(list(results()), AXES)
+        measure_in_forest(list(results()), AXES)

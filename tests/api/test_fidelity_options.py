@@ -10,10 +10,10 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError, TrainFunctionError
-from sparkexp.results.reproduce import call_text
+from sparkexp.results.reproduce import format_call
 from sparkexp.runs import open_run
 from sparkexp.search.spec import Search
-from sparkexp.tracking.tensorboard.reading import events_in
+from sparkexp.tracking.tensorboard.reading import read_events
 from sparkexp.trial import State
 
 from ..tracking.tensorboard.reading import domains, scalars, session_groups
@@ -112,7 +112,7 @@ def test_plots_and_pictures_say_which_rung_they_show(search, tmp_path):
     assert shown <= {f"objective, epochs={n}" for n in (1, 3, 9)} and len(shown) == 1
     ((config, _),) = [
         (value.tensor.string_val[0], event)
-        for event in events_in(tmp_path / "run" / "search", 1 << 26)
+        for event in read_events(tmp_path / "run" / "search", 1 << 26)
         for value in event.summary.value
         if value.tag == "custom_scalars__config__"
     ]
@@ -156,7 +156,7 @@ def test_failed_configurations_are_not_promoted(search):
 def test_the_call_that_repeats_it(search):
     result = search(Trainer(), seed=1)
     run = open_run(result.logdir)
-    text = call_text(Search.from_json(run.settings), run.settings["options"])
+    text = format_call(Search.from_json(run.settings), run.settings["options"])
     called = text.replace("experiment.", "", 1).replace("spark, train", "None, train", 1)
     called = called[:-1] + ", engine='inline', progress=False)"
     names = {name: getattr(experiment, name) for name in experiment.__all__}

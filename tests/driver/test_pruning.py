@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkexp import experiment
-from sparkexp.context.curve import MAX_POINTS, CurveFile, curve_of, read_reports
+from sparkexp.context.curve import MAX_POINTS, CurveFile, extract_curve, read_reports
 from sparkexp.driver.pruning import Pruner
 from sparkexp.driver.pruning_rule import Curve, MedianRule, PruningRule, as_rule
 from sparkexp.errors import InvalidArgumentError
@@ -56,7 +56,7 @@ def report(step: int, **metrics: float) -> Report:
 
 
 def accuracy(path: Path) -> list[tuple[int, float]]:
-    return curve_of(read_reports(path), "accuracy")
+    return extract_curve(read_reports(path), "accuracy")
 
 
 def test_a_curve_file_is_small_and_whole(tmp_path):
@@ -78,13 +78,13 @@ def test_a_curve_file_is_small_and_whole(tmp_path):
 
 
 def test_without_a_metric_the_only_one_counts():
-    assert curve_of([report(0, a=1.0, b=2.0), report(1, a=1.0)], None) == [(1, 1.0)]
+    assert extract_curve([report(0, a=1.0, b=2.0), report(1, a=1.0)], None) == [(1, 1.0)]
 
 
 def test_curves_of_version_0_1_0_are_read(tmp_path):
     path = tmp_path / "c.json"
     path.write_text("[[0, 0.5], [3, 0.75]]")
-    assert accuracy(path) == curve_of(read_reports(path), None) == [(0, 0.5), (3, 0.75)]
+    assert accuracy(path) == extract_curve(read_reports(path), None) == [(0, 0.5), (3, 0.75)]
 
 
 def test_many_trials_are_looked_at_in_turn(tmp_path):

@@ -11,7 +11,7 @@ from optuna.samplers import NSGAIISampler
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError, NoBestTrialError
-from sparkexp.results.report import report_html
+from sparkexp.results.report import render_report
 from sparkexp.runs import open_run
 from sparkexp.search import ParetoEvolutionSearcher, RandomSearcher
 from sparkexp.space import Float, Space
@@ -87,7 +87,7 @@ def test_the_classic_call(tmp_path):
     resumed = experiment.resume(None, train, tmp_path, max_trials=None, **HOW)
     assert [r.trial for r in resumed.trials] == [r.trial for r in whole.trials]
     assert resumed.front[0].values == whole.front[0].values
-    page = report_html(open_run(tmp_path))
+    page = render_report(open_run(tmp_path))
     assert f"The front: {len(resumed.front)} configurations" in page and "metric=[" in page
     rows = session_groups(tmp_path)
     valued = [row for row in rows if row["status"] == "SUCCESS"]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sparkexp import experiment
-from sparkexp.analysis.ranking import Standings, by_configuration, configurations_of
+from sparkexp.analysis.ranking import Standings, list_configurations, merge_by_configuration
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
-from sparkexp.results.best_trial import BestTrial, best_of
-from sparkexp.results.report import report_html
+from sparkexp.results.best_trial import BestTrial, find_best
+from sparkexp.results.report import render_report
 from sparkexp.runs import open_run
 from sparkexp.search import EvolutionSearcher, RandomSearcher
 from sparkexp.search.repeating import RepeatingSearcher
@@ -133,7 +133,7 @@ def test_generations_and_parents(tmp_path):
         repeats=2, confirm=1, logdir=tmp_path, **HOW,
     )  # fmt: skip
     assert "NA" not in str(result).upper()
-    assert "&lt;NA&gt;" not in report_html(open_run(tmp_path))
+    assert "&lt;NA&gt;" not in render_report(open_run(tmp_path))
     by_id = {r.trial.id: r.trial for r in result.trials}
     assert [r.trial.generation for r in result.trials] == [0] * 8 + [1] * 8 + [2] * 8 + [None] * 2
     children = [t for t in by_id.values() if t.parent]
@@ -251,7 +251,7 @@ def test_a_target_is_reached_by_a_mean():
 
 
 def test_the_best_at_any_time_is_the_best_of_all_so_far():
-    """Standings and best_of are two ways to the same, as a search goes on and at its end."""
+    """Standings and find_best are two ways to the same, as a search goes on and at its end."""
     rng = np.random.default_rng(1)
     for direction in ("max", "min"):
         standings, results = Standings(Objective(None, direction)), []
@@ -260,7 +260,7 @@ def test_the_best_at_any_time_is_the_best_of_all_so_far():
             result = run_of(number, int(rng.integers(0, 6)), int(rng.integers(0, 4)), value)
             standings.add(result)
             results.append(result)
-            best = best_of(results, Objective(None, direction))
+            best = find_best(results, Objective(None, direction))
             assert (standings.best and BestTrial.of(standings.best)) == best
 
 
@@ -268,16 +268,16 @@ def test_who_has_fewer_runs_does_not_compete():
     lucky = run_of(0, 1, 0, 9.0)
     solid = [run_of(1, 2, 0, 3.0), run_of(2, 2, 1, 4.0)]
     failing = [run_of(3, 3, 0, 8.0), run_of(4, 3, 1, None)]
-    best = best_of([lucky, *solid], Objective())
+    best = find_best([lucky, *solid], Objective())
     assert (best.params, best.value, best.n_runs) == ({"x": 2}, 3.5, 2)
     # What failed at times ran as often as the others; its mean is that of the other runs.
-    assert best_of([lucky, *solid, *failing], Objective()).params == {"x": 3}
+    assert find_best([lucky, *solid, *failing], Objective()).params == {"x": 3}
     reused = run_of(5, 2, 0, 3.0)
-    assert [len(c.runs) for c in configurations_of([*solid, reused])] == [2]
+    assert [len(c.runs) for c in list_configurations([*solid, reused])] == [2]
     confirmed = run_of(6, 2, 2, 8.0)
-    (merged,) = by_configuration([*solid, reused, confirmed])
-    assert merged.value == best_of([*solid, reused, confirmed], Objective()).value == 5.0
-    assert best_of([run_of(0, 1, 0, 1e308), run_of(1, 1, 1, 1e308)], Objective()).value == 1e308
+    (merged,) = merge_by_configuration([*solid, reused, confirmed])
+    assert merged.value == find_best([*solid, reused, confirmed], Objective()).value == 5.0
+    assert find_best([run_of(0, 1, 0, 1e308), run_of(1, 1, 1, 1e308)], Objective()).value == 1e308
 
 
 @pytest.mark.parametrize(

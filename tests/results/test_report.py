@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from sparkexp import experiment
-from sparkexp.results.report import report_html
+from sparkexp.results.report import render_report
 from sparkexp.runs import open_run
 from tests.tracking.tensorboard.searching import QUIET, evolution
 
 
 def page_of(result) -> str:
-    return report_html(open_run(result.logdir))
+    return render_report(open_run(result.logdir))
 
 
 class Page(HTMLParser):

@@ -15,7 +15,7 @@ from sparkexp.cli import main
 from sparkexp.runs.mirror import Mirror
 from sparkexp.storage.filesystems import open_filesystem
 from sparkexp.tracking import start_tensorboard
-from sparkexp.tracking.tensorboard import overview_directory
+from sparkexp.tracking.tensorboard import find_overview_directory
 from tests.tracking.tensorboard.http_api import Api, wait_for
 from tests.tracking.tensorboard.reporting import reporter_in
 from tests.tracking.tensorboard.searching import evolution
@@ -107,7 +107,7 @@ def test_the_overview_alone(place, tmp_path, capsys):
     for path in run.rglob("*"):
         if path.is_file():
             put(place, path.relative_to(run).as_posix(), path.read_bytes())
-    assert overview_directory(place) == f"{place}/evolution"
+    assert find_overview_directory(place) == f"{place}/evolution"
     with start_tensorboard(f"{place}/evolution") as board:
         copied = {path.name for path in Path(board.logdir).parent.iterdir()}
         assert copied == {"evolution", "experiment.json"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparkexp import experiment
 from sparkexp.errors import SpaceError, TrainFunctionError
-from sparkexp.results.reproduce import call_text
+from sparkexp.results.reproduce import format_call
 from sparkexp.search import GridSearcher, RandomSearcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Choice, Float, Int, Space
@@ -154,7 +154,7 @@ def test_the_search_can_be_repeated_from_its_text():
     search = Search(RandomSearcher(space(), 3, 1), space=space())
     names = {"Choice": Choice, "Float": Float, "spark": None, "train": None}
     names["experiment"] = type("E", (), {"random_search": staticmethod(lambda *a, **k: a[2])})
-    assert Space.from_search_dict(eval(call_text(search, {}), names)) == space()
+    assert Space.from_search_dict(eval(format_call(search, {}), names)) == space()
 
 
 def test_tensorboard_shows_what_is_not_there():

@@ -247,7 +247,8 @@ def test_a_part_on_the_executor_that_raises_costs_a_warning(method, tmp_path, mo
         assert (str(r.state), r.value) == ("SUCCEEDED", r.trial.params["x"])
         (warning,) = r.warnings
         assert warning == (
-            f"Broken gets no more of this trial, its {method}() failed: OSError: the disk is full"
+            f"Broken no longer follows this trial: its {method}() failed: "
+            "OSError: the disk is full"
         )
 
 

@@ -18,9 +18,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from sparkexp.results.report import report_html
+    from sparkexp.results.report import render_report
 
-    page = report_html(open_run(arguments.logdir))
+    page = render_report(open_run(arguments.logdir))
     try:
         Path(arguments.output).write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from sparkexp.cli.command import Command
 from sparkexp.errors import RunDirectoryError
-from sparkexp.tracking.tensorboard import TensorBoardServer, overview_directory, start_tensorboard
+from sparkexp.tracking.tensorboard import (
+    TensorBoardServer,
+    find_overview_directory,
+    start_tensorboard,
+)
 
 __all__ = ["COMMAND"]
 
@@ -35,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _overview(logdir: str) -> Path | str:
-    found = overview_directory(logdir)
+    found = find_overview_directory(logdir)
     if found is None:
         raise RunDirectoryError(
             f"--overview shows the search's own run, and {logdir!r} has none: it is written when "

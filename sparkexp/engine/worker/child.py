@@ -64,7 +64,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         if outcome is None:
             raise
         warnings = (f"Live metrics could not be written: {error}",)
-    warnings += trackers.taken_warnings()
+    warnings += trackers.take_warnings()
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
 
 

@@ -152,7 +152,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     trackers = AttemptTrackers(task.trackers)
     environment = trackers.start(task.trial, str(directory), attempt, paths.root.name)
     task = replace(task, trackers=(), attempt=trackers, tracking_environment=environment)
-    warnings += trackers.taken_warnings()
+    warnings += trackers.take_warnings()
     try:
         devices = _choose_devices(task, addresses)
         with pin_gpus(devices):
@@ -164,7 +164,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_read_tail(paths.output(directory)))
     trackers.end(result)
-    return replace(result, warnings=(*result.warnings, *trackers.taken_warnings()))
+    return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
 
 
 def _run_train(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:

@@ -8,16 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparkexp.analysis.axes import Axis, number_text, round_ticks
-from sparkexp.analysis.cost import comparable, fidelity_text
+from sparkexp.analysis.axes import Axis, choose_round_ticks, format_number
+from sparkexp.analysis.cost import describe_fidelity, select_comparable
 from sparkexp.analysis.generations import Evolution, Generation
-from sparkexp.analysis.importance import MIN_TRIALS, in_a_forest, most_important
+from sparkexp.analysis.importance import MIN_TRIALS, measure_in_forest, select_most_important
 from sparkexp.analysis.ranking import (
     Standings,
-    by_configuration,
-    by_proposal,
-    front_configurations,
-    of_objective,
+    find_front_configurations,
+    merge_by_configuration,
+    merge_by_proposal,
+    select_objective,
 )
 from sparkexp.analysis.specs import Interval
 from sparkexp.errors import InvalidArgumentError
@@ -45,7 +45,7 @@ def history(
     """Return a panel per objective: its value and the best so far, by trial number."""
     _with_value(results)
     return [
-        _history(of_objective(results, k), objective, "" if k else "Optimisation history")
+        _history(select_objective(results, k), objective, "" if k else "Optimisation history")
         for k, objective in enumerate(objectives)
     ]
 
@@ -80,17 +80,19 @@ def parallel(
     """
     results = _per_configuration(results)
     varying, title = _select_axes("Parallel coordinates", results, axes)
-    by_objective = [of_objective(_with_value(results), k) for k in range(len(objectives))]
+    by_objective = [select_objective(_with_value(results), k) for k in range(len(objectives))]
     order = np.argsort([-objectives[0].loss(r.value) for r in by_objective[0]], kind="stable")
     valued = [by_objective[0][k] for k in order]
-    columns = [axis.unit(r.trial.params.get(axis.name) for r in valued) for axis in varying]
-    ticks = [axis.ticks() for axis in varying]
+    columns = [
+        axis.scale_to_unit(r.trial.params.get(axis.name) for r in valued) for axis in varying
+    ]
+    ticks = [axis.choose_ticks() for axis in varying]
     for single in by_objective:
         values = [single[k].value or 0.0 for k in order]
         low, high = min(values), max(values)
         columns.append(np.array([(v - low) / ((high - low) or 1.0) for v in values]))
-        marks = round_ticks(low, high, 5)
-        ticks.append([(((v - low) / ((high - low) or 1.0)), number_text(v)) for v in marks])
+        marks = choose_round_ticks(low, high, 5)
+        ticks.append([(((v - low) / ((high - low) or 1.0)), format_number(v)) for v in marks])
     rows = np.stack(columns, axis=1)
     whole = np.asarray(np.isfinite(rows).all(axis=1))
     mark = Parallel(
@@ -111,21 +113,21 @@ def slices(
     varying, title = _select_axes("", results, axes)
     panels: list[Panel] = []
     for k, objective in enumerate(objectives):
-        valued = of_objective(_with_value(results), k)
+        valued = select_objective(_with_value(results), k)
         panels += [_slice(valued, axis, _objective_title(results, objective)) for axis in varying]
     return [replace(panels[0], title=title), *panels[1:]]
 
 
 def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
     numbers = [r.trial.number for r in valued]
-    x = axis.unit(r.trial.params.get(axis.name) for r in valued)
+    x = axis.scale_to_unit(r.trial.params.get(axis.name) for r in valued)
     if not isinstance(axis.spec.domain, Interval):
         # Spread points that have the same value.
         width = min(0.12, 0.5 / len(axis.spec.domain))
         x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
     y, names = [r.value or 0.0 for r in valued], [r.trial.id for r in valued]
     dots = Dots(x.tolist(), y, "", numbers, "trial", names)
-    return Panel("", _axis_title(axis), y_title, [dots], axis.ticks(4))
+    return Panel("", _axis_title(axis), y_title, [dots], axis.choose_ticks(4))
 
 
 def front(
@@ -137,8 +139,8 @@ def front(
             "The plot 'front' shows several objectives, and this search has one. Plot 'history'."
         )
     # Without trials that reused the result of an earlier one.
-    valued = [r for r in _with_value(by_configuration(results)) if r.reused_from is None]
-    on_front = front_configurations(results, objectives)
+    valued = [r for r in _with_value(merge_by_configuration(results)) if r.reused_from is None]
+    on_front = find_front_configurations(results, objectives)
     x, y = ([each.objective(k) for each in on_front] for k in (0, 1))
     best = Dots(x, y, "the front", names=[each.runs[0].trial.id for each in on_front], strong=True)
     ids = {run.trial.id for each in on_front for run in each.runs}
@@ -168,7 +170,7 @@ def importance(
     valued = _with_value(_per_configuration(results))
     panels = []
     for k, objective in enumerate(objectives):
-        shares = in_a_forest(of_objective(valued, k), axes)
+        shares = measure_in_forest(select_objective(valued, k), axes)
         if not shares:
             raise InvalidArgumentError(
                 f"The plot 'importance' needs at least {MIN_TRIALS} trials with a value, got "
@@ -194,7 +196,7 @@ def generations(
         )
     objective = objectives[0]
     closed = close_generations(results, axes, objective, best_trials)
-    figures = [(g.number, g.scalars(objective)) for g in closed if g.values]
+    figures = [(g.number, g.compute_scalars(objective)) for g in closed if g.values]
     if not figures:
         raise InvalidArgumentError(
             "The plot 'generations' shows an evolutionary search, and no trial of this one has a "
@@ -226,7 +228,7 @@ def close_generations(
     results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective, best_trials: bool
 ) -> list[Generation]:
     """Return the generations of a search that has ended; see `Evolution`."""
-    results = by_proposal(results)
+    results = merge_by_proposal(results)
     popsize = sum(r.trial.generation == 0 for r in results)
     asynchronous = _generations_overlap(results)
     if asynchronous:
@@ -273,11 +275,11 @@ def _select_varying(axes: Sequence[Axis]) -> list[Axis]:
 
 def _per_configuration(results: Sequence[TrialResult]) -> list[TrialResult]:
     """Return a result per configuration, with the mean of its runs; only comparable ones."""
-    return comparable(by_configuration(results))
+    return select_comparable(merge_by_configuration(results))
 
 
 def _objective_title(results: Sequence[TrialResult], objective: Objective) -> str:
-    return ", ".join(filter(None, [objective.label, fidelity_text(results)]))
+    return ", ".join(filter(None, [objective.label, describe_fidelity(results)]))
 
 
 def _select_axes(
@@ -287,7 +289,7 @@ def _select_axes(
     varying = _select_varying(axes)
     if len(varying) <= n:
         return varying, title
-    chosen = {axis.name for axis in most_important(results, varying, n)}
+    chosen = {axis.name for axis in select_most_important(results, varying, n)}
     told = f"{title}: {n} of {len(varying)} parameters, those that matter most"
     return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
 

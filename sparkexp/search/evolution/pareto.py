@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sparkexp.analysis.dominance import selected
+from sparkexp.analysis.dominance import select_survivors
 from sparkexp.checks import as_direction
 from sparkexp.objective import Objective
 from sparkexp.search.evolution.generational import GenerationalSearcher
@@ -87,4 +87,4 @@ class ParetoEvolutionSearcher(GenerationalSearcher):
     def _survive(self, numbers: Sequence[int], noted: list[list[float | None]]) -> None:
         """Let the less dominated half of parents and children survive."""
         self._population.add(self._candidates, losses_from_lists(noted), numbers)
-        self._population.keep(selected(self._population.losses, self.popsize))
+        self._population.keep(select_survivors(self._population.losses, self.popsize))

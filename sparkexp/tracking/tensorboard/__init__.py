@@ -2,7 +2,7 @@
 
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.hparams import MetricSpec
-from sparkexp.tracking.tensorboard.links import Link, board_links, overview_directory
+from sparkexp.tracking.tensorboard.links import Link, find_overview_directory, list_board_links
 from sparkexp.tracking.tensorboard.search_log import SearchLog
 from sparkexp.tracking.tensorboard.server import TensorBoardServer, start_tensorboard
 from sparkexp.tracking.tensorboard.sessions import (
@@ -31,8 +31,8 @@ __all__ = [
     "TensorBoard",
     "TensorBoardServer",
     "TrialSession",
-    "board_links",
-    "overview_directory",
+    "list_board_links",
+    "find_overview_directory",
     "reported_tag",
     "returned_tag",
     "row_name",

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-__all__ = ["EventFile", "is_plottable", "scalars_summary"]
+__all__ = ["EventFile", "is_plottable", "make_scalars_summary"]
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 _FLOAT32_MAX = 3.4028234663852886e38
@@ -36,12 +36,12 @@ def is_plottable(value: float) -> bool:
     return math.isfinite(value) and abs(value) <= _FLOAT32_MAX
 
 
-def scalars_summary(values: Mapping[str, float]) -> Summary:
+def make_scalars_summary(values: Mapping[str, float]) -> Summary:
     """Return one summary with a scalar per tag.
 
     Examples
     --------
-    >>> [value.tag for value in scalars_summary({'loss': 0.5, 'accuracy': 0.9}).value]
+    >>> [value.tag for value in make_scalars_summary({'loss': 0.5, 'accuracy': 0.9}).value]
     ['loss', 'accuracy']
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -49,7 +49,7 @@ def scalars_summary(values: Mapping[str, float]) -> Summary:
 
     summary = Summary()
     for tag, value in values.items():
-        # Lone surrogates (of undecodable file names) are nothing for protobuf.
+        # Protobuf can't encode lone surrogates (of undecodable file names).
         summary.MergeFrom(scalar_pb(tag.encode("utf-8", "replace").decode(), value))
     return summary
 
@@ -59,7 +59,7 @@ class EventFile:
 
     Its name sorts after those of all event files that are in the directory by then, whichever
     process or host wrote them: TensorBoard reads the files of a run in the order of their names
-    and doesn't come back to an older one.
+    and doesn't return to an older one.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class EventFile:
 
     def add_scalar(self, tag: str, value: float, step: int) -> None:
         """Append one scalar."""
-        self.add_summary(scalars_summary({tag: value}), step)
+        self.add_summary(make_scalars_summary({tag: value}), step)
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""
@@ -137,7 +137,7 @@ class EventFile:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._file = _create_newest(self.directory)
         self._records = RecordWriter(self._file)
-        # Readers take a file without this record for one of the ancient format.
+        # Without this record, readers take the file for one of an old format.
         event = Event(wall_time=time.time(), file_version="brain.Event:2")
         self._records.write(event.SerializeToString())
 

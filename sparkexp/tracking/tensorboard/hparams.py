@@ -23,9 +23,9 @@ __all__ = [
     "Interval",
     "Kind",
     "MetricSpec",
-    "experiment_config",
-    "session_end",
-    "session_start",
+    "make_experiment_config",
+    "make_session_end",
+    "make_session_start",
 ]
 
 
@@ -49,7 +49,7 @@ class MetricSpec:
     group: Literal["", "train", "validation"] = ""
 
 
-def experiment_config(
+def make_experiment_config(
     specs: Iterable[ParameterSpec],
     metrics: Iterable[MetricSpec],
     *,
@@ -59,8 +59,8 @@ def experiment_config(
 ) -> Summary:
     """Return the summary that declares hyperparameters and metrics.
 
-    TensorBoard takes the first one that it finds in a log directory, and a change of it in the
-    same run is not seen: write it once.
+    TensorBoard takes the first one that it finds in a log directory, and does not see a change of
+    it in the same run: write it once.
 
     Parameters
     ----------
@@ -78,16 +78,16 @@ def experiment_config(
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
     experiment = api_pb2.Experiment(
-        description=_text(description),
+        description=_replace_surrogates(description),
         time_created_secs=time.time() if created is None else created,
-        hparam_infos=[_hparam_info(spec, spec.name in unticked) for spec in specs],
-        metric_infos=[_metric_info(metric) for metric in metrics],
+        hparam_infos=[_make_hparam_info(spec, spec.name in unticked) for spec in specs],
+        metric_infos=[_make_metric_info(metric) for metric in metrics],
     )
     data = plugin_data_pb2.HParamsPluginData(experiment=experiment)
-    return _summary(metadata.EXPERIMENT_TAG, data)
+    return _make_summary(metadata.EXPERIMENT_TAG, data)
 
 
-def session_start(
+def make_session_start(
     params: Mapping[str, ParamValue], group_name: str, start_time: float | None = None
 ) -> Summary:
     """Return the summary that starts a session.
@@ -104,23 +104,23 @@ def session_start(
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
     info = plugin_data_pb2.SessionStartInfo(
-        group_name=_text(group_name),
+        group_name=_replace_surrogates(group_name),
         start_time_secs=time.time() if start_time is None else start_time,
     )
     for name, value in params.items():
-        entry = info.hparams[_text(name)]
+        entry = info.hparams[_replace_surrogates(name)]
         kind = kind_of(value)
         if kind is Kind.BOOL:
             entry.bool_value = value
         elif kind is Kind.NUMBER:
             entry.number_value = value
         else:
-            entry.string_value = _text(str(value))
+            entry.string_value = _replace_surrogates(str(value))
     data = plugin_data_pb2.HParamsPluginData(session_start_info=info)
-    return _summary(metadata.SESSION_START_INFO_TAG, data)
+    return _make_summary(metadata.SESSION_START_INFO_TAG, data)
 
 
-def session_end(state: State, end_time: float | None = None) -> Summary:
+def make_session_end(state: State, end_time: float | None = None) -> Summary:
     """Return the summary that ends a session: success for SUCCEEDED and PRUNED, else failure."""
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
@@ -130,15 +130,15 @@ def session_end(state: State, end_time: float | None = None) -> Summary:
         end_time_secs=time.time() if end_time is None else end_time,
     )
     data = plugin_data_pb2.HParamsPluginData(session_end_info=info)
-    return _summary(metadata.SESSION_END_INFO_TAG, data)
+    return _make_summary(metadata.SESSION_END_INFO_TAG, data)
 
 
-def _text(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """Replace what UTF-8, and so protobuf, can't encode (lone surrogates of odd file names)."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _hparam_info(spec: ParameterSpec, unticked: bool) -> Any:
+def _make_hparam_info(spec: ParameterSpec, unticked: bool) -> Any:
     from tensorboard.plugins.hparams import api_pb2
 
     types = {
@@ -146,7 +146,7 @@ def _hparam_info(spec: ParameterSpec, unticked: bool) -> Any:
         Kind.STRING: api_pb2.DATA_TYPE_STRING,
         Kind.BOOL: api_pb2.DATA_TYPE_BOOL,
     }
-    info = api_pb2.HParamInfo(name=_text(spec.name), type=types[spec.kind])
+    info = api_pb2.HParamInfo(name=_replace_surrogates(spec.name), type=types[spec.kind])
     if isinstance(spec.domain, Interval) and spec.optional:
         pass  # strings have no interval, and there are too many to be listed
     elif isinstance(spec.domain, Interval):
@@ -154,24 +154,26 @@ def _hparam_info(spec: ParameterSpec, unticked: bool) -> Any:
         info.domain_interval.max_value = max(spec.domain.low, spec.domain.high)
     else:
         values = dict.fromkeys(map(spec.coerce, spec.domain))
-        info.domain_discrete.extend(_text(v) if isinstance(v, str) else v for v in values)
+        info.domain_discrete.extend(
+            _replace_surrogates(v) if isinstance(v, str) else v for v in values
+        )
     # TensorBoard puts what doesn't vary last, and leaves it out where columns are limited.
     info.differs = spec.varies and not unticked
     return info
 
 
-def _metric_info(metric: MetricSpec) -> Any:
+def _make_metric_info(metric: MetricSpec) -> Any:
     from tensorboard.plugins.hparams import api_pb2
 
     datasets = {"train": api_pb2.DATASET_TRAINING, "validation": api_pb2.DATASET_VALIDATION}
     return api_pb2.MetricInfo(
-        name=api_pb2.MetricName(group=metric.group, tag=_text(metric.tag)),
-        display_name=_text(metric.display_name),
+        name=api_pb2.MetricName(group=metric.group, tag=_replace_surrogates(metric.tag)),
+        display_name=_replace_surrogates(metric.display_name),
         dataset_type=datasets.get(metric.group, api_pb2.DATASET_UNKNOWN),
     )
 
 
-def _summary(tag: str, data: Any) -> Summary:
+def _make_summary(tag: str, data: Any) -> Summary:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import metadata
 

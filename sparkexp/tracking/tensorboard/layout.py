@@ -9,9 +9,9 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.summaries import Band, Chart, Lines
 
-__all__ = ["DESCRIPTIONS", "MAX_CHARTS", "evolution_layout", "search_layout"]
+__all__ = ["DESCRIPTIONS", "MAX_CHARTS", "make_evolution_layout", "make_search_layout"]
 
-# Of a kind: each costs TensorBoard a request.
+# The most charts of a kind: each costs TensorBoard a request.
 MAX_CHARTS = 12
 
 # By tag, or by the part before its last slash: what TensorBoard shows beside a chart.
@@ -51,10 +51,12 @@ DESCRIPTIONS = {
 }
 
 
-def evolution_layout(objective: Objective, axes: Sequence[Axis]) -> dict[str, Sequence[Chart]]:
+def make_evolution_layout(
+    objective: Objective, axes: Sequence[Axis]
+) -> dict[str, Sequence[Chart]]:
     """Return the charts of an evolutionary search, by category.
 
-    Lines of one run have one colour: where it matters which is which, each has its own chart.
+    All lines of a run have the same colour: lines that must be told apart get charts of their own.
 
     Parameters
     ----------
@@ -67,11 +69,11 @@ def evolution_layout(objective: Objective, axes: Sequence[Axis]) -> dict[str, Se
     lower, upper = (worst, best) if objective.maximised else (best, worst)
     varying = [axis for axis in axes if axis.varies]
     spreads = [
-        Lines(f"Diversity of {axis.name}", (_exactly(f"diversity/{axis.name}"),))
+        Lines(f"Diversity of {axis.name}", (_match_exactly(f"diversity/{axis.name}"),))
         for axis in varying[:MAX_CHARTS]
     ]
     choices = [
-        Lines(f"Share of {axis.name} = {name}", (_exactly(f"choice/{axis.name}/{name}"),))
+        Lines(f"Share of {axis.name} = {name}", (_match_exactly(f"choice/{axis.name}/{name}"),))
         for axis in varying
         for name in axis.categories
         if len(axis.categories) <= MAX_CHARTS
@@ -81,18 +83,20 @@ def evolution_layout(objective: Objective, axes: Sequence[Axis]) -> dict[str, Se
             Band("Population: mean, between worst and best", "evolution/mean", lower, upper),
             Lines(
                 "Best, mean and worst by generation",
-                tuple(map(_exactly, (best, "evolution/mean", worst))),
+                tuple(map(_match_exactly, (best, "evolution/mean", worst))),
             ),
-            Lines("Best so far, by trials", (_exactly("trials/best_so_far"),)),
+            Lines("Best so far, by trials", (_match_exactly("trials/best_so_far"),)),
         ),
         "Is it still searching?": (
-            Lines("Diversity (1: random, 0: all alike)", (_exactly("diversity/overall"),)),
-            Lines("Accepted share of the children", (_exactly("evolution/accepted_fraction"),)),
-            Lines("Objective of each trial", (_exactly("trials/objective"),)),
+            Lines("Diversity (1: random, 0: all alike)", (_match_exactly("diversity/overall"),)),
+            Lines(
+                "Accepted share of the children", (_match_exactly("evolution/accepted_fraction"),)
+            ),
+            Lines("Objective of each trial", (_match_exactly("trials/objective"),)),
         ),
         "Trouble and savings": (
-            Lines("Failed trials, by generation", (_exactly("evolution/failed_trials"),)),
-            Lines("Reused evaluations", (_exactly("evolution/reused_evaluations"),)),
+            Lines("Failed trials, by generation", (_match_exactly("evolution/failed_trials"),)),
+            Lines("Reused evaluations", (_match_exactly("evolution/reused_evaluations"),)),
         ),
         "Diversity by parameter": spreads,
     }
@@ -101,11 +105,11 @@ def evolution_layout(objective: Objective, axes: Sequence[Axis]) -> dict[str, Se
     return categories
 
 
-def _exactly(tag: str) -> str:
+def _match_exactly(tag: str) -> str:
     return f"^{re.escape(tag)}$"
 
 
-def search_layout(
+def make_search_layout(
     rungs: Sequence[str] = (), objectives: Sequence[Objective] = ()
 ) -> dict[str, Sequence[Chart]]:
     """Return the charts of a search without generations, by category.
@@ -119,23 +123,27 @@ def search_layout(
     """
     several = {
         f"Best {each.heading}": (
-            Lines(f"Best {each.label} so far", (_exactly(f"trials/best_so_far/{each.label}"),)),
-            Lines(f"{each.label} of each trial", (_exactly(f"trials/objective/{each.label}"),)),
+            Lines(
+                f"Best {each.label} so far", (_match_exactly(f"trials/best_so_far/{each.label}"),)
+            ),
+            Lines(
+                f"{each.label} of each trial", (_match_exactly(f"trials/objective/{each.label}"),)
+            ),
         )
         for each in objectives
     }
     if len(several) > 1:
-        failed = Lines("Failed trials", (_exactly("trials/failed"),))
+        failed = Lines("Failed trials", (_match_exactly("trials/failed"),))
         return {**several, "Trouble": (failed,)}
     charts = [
-        Lines(f"Objective with {given}", (_exactly(f"rungs/{rung}"),))
+        Lines(f"Objective with {given}", (_match_exactly(f"rungs/{rung}"),))
         for rung, given in reversed(list(enumerate(rungs)))
     ]
     return {
         **({"By rung": charts} if charts else {}),
         "Search": (
-            Lines("Best so far, by trials", (_exactly("trials/best_so_far"),)),
-            Lines("Objective of each trial", (_exactly("trials/objective"),)),
-            Lines("Failed trials", (_exactly("trials/failed"),)),
+            Lines("Best so far, by trials", (_match_exactly("trials/best_so_far"),)),
+            Lines("Objective of each trial", (_match_exactly("trials/objective"),)),
+            Lines("Failed trials", (_match_exactly("trials/failed"),)),
         ),
     }

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sparkexp.errors import StorageError
 from sparkexp.storage.filesystems import is_directory, is_remote, open_filesystem
 
-__all__ = ["Link", "OVERVIEWS", "board_links", "overview_directory"]
+__all__ = ["Link", "OVERVIEWS", "list_board_links", "find_overview_directory"]
 
 # Directories of the driver's own runs.
 OVERVIEWS = ("evolution", "search")
@@ -22,12 +22,12 @@ OVERVIEWS = ("evolution", "search")
 
 @dataclass(frozen=True)
 class Link:
-    """A place in TensorBoard.
+    """A page of TensorBoard.
 
     Parameters
     ----------
     title : str
-        What is to be seen there.
+        What the page shows.
     url : str
         Its address.
     """
@@ -36,18 +36,20 @@ class Link:
     url: str
 
 
-def overview_directory(logdir: str | os.PathLike[str]) -> Path | str | None:
-    """Return the directory of the search's own run, or its URL; None where there is none yet.
+def find_overview_directory(logdir: str | os.PathLike[str]) -> Path | str | None:
+    """Return the directory or URL of the search's own run; None if it does not exist yet.
 
     Raises
     ------
     StorageError
         If the log directory is a URL and can't be reached.
     """
-    return _remote_overview(os.fspath(logdir)) if is_remote(logdir) else _overview(logdir)
+    return (
+        _find_remote_overview(os.fspath(logdir)) if is_remote(logdir) else _find_overview(logdir)
+    )
 
 
-def _remote_overview(logdir: str) -> str | None:
+def _find_remote_overview(logdir: str) -> str | None:
     filesystem, path = open_filesystem(logdir)
     try:
         found = [name for name in OVERVIEWS if is_directory(filesystem, f"{path}/{name}")]
@@ -59,13 +61,13 @@ def _remote_overview(logdir: str) -> str | None:
     return f"{logdir.rstrip('/')}/{found[0]}" if found else None
 
 
-def _overview(logdir: str | os.PathLike[str]) -> Path | None:
+def _find_overview(logdir: str | os.PathLike[str]) -> Path | None:
     found = (Path(logdir, name) for name in OVERVIEWS)
     return next((path for path in found if path.is_dir()), None)
 
 
-def board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
-    """Return the places to look at, the overview first.
+def list_board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
+    """Return links to the pages of TensorBoard, the overview first.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
 
     Examples
     --------
-    >>> for link in board_links('http://127.0.0.1:6006/', 'sparkexp-runs'):
+    >>> for link in list_board_links('http://127.0.0.1:6006/', 'sparkexp-runs'):
     ...     print(link.url)
     http://127.0.0.1:6006/#custom_scalars&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24&_smoothingWeight=0
     http://127.0.0.1:6006/#hparams
@@ -85,8 +87,8 @@ def board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
     http://127.0.0.1:6006/#images&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
     """
     base = url.split("#")[0].split("?")[0]
-    alone = Path(logdir).name in OVERVIEWS and _overview(logdir) is None
-    own = _overview(logdir)
+    alone = Path(logdir).name in OVERVIEWS and _find_overview(logdir) is None
+    own = _find_overview(logdir)
     if alone:
         run = r"^\.$"
     else:

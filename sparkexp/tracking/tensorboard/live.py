@@ -1,7 +1,7 @@
-"""Curves that TensorFlow writes are seen at once.
+"""Makes the curves that TensorFlow writes visible at once.
 
-Its summary writers, those of `keras.callbacks.TensorBoard` too, keep what they get for two minutes
-or until ten records are there: with epochs of a minute, a curve would stand still for three.
+Its summary writers, those of `keras.callbacks.TensorBoard` too, hold back what they get for
+two minutes or ten records: with epochs of a minute, a curve would stand still for three.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-__all__ = ["written_at_once"]
+__all__ = ["write_at_once"]
 
 _MODULE = "tensorflow.python.ops.summary_ops_v2"
 _FACTORY = "create_file_writer_v2"
@@ -22,11 +22,11 @@ _QUEUE = "max_queue"
 
 
 @contextmanager
-def written_at_once() -> Iterator[None]:
-    """Let TensorFlow's summary writers write every record when they get it, for a while.
+def write_at_once() -> Iterator[None]:
+    """Let TensorFlow's summary writers write every record at once, in the block.
 
-    That is the default of their argument ``max_queue``, where the train function gives none. It
-    doesn't import TensorFlow: what is not loaded yet is changed when it is.
+    This changes the default of their argument ``max_queue``; a value that the train function gives
+    counts. TensorFlow is not imported for it: if it is loaded later, it is changed then.
     """
     finder = _Finder()
     module = sys.modules.get(_MODULE)
@@ -72,7 +72,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         defaults = getattr(factory, "__defaults__", None)
         code = getattr(factory, "__code__", None)
         if not defaults or code is None:
-            return  # another TensorFlow than those that were looked at
+            return  # a version of TensorFlow that works in another way
         names = code.co_varnames[: code.co_argcount][-len(defaults) :]
         if _QUEUE in names:
             self._factory, self._defaults = factory, defaults

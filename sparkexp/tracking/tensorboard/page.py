@@ -13,11 +13,11 @@ from typing import Any
 
 from sparkexp.runs.changes import last_change
 
-__all__ = ["following", "run_tensorboard"]
+__all__ = ["add_page_script", "run_tensorboard"]
 
 SCRIPT_PATH, CHANGE_PATH = "/sparkexp/page.js", "/sparkexp/last-change"
 POLL_S = 3
-# TensorBoard has read by then what was there at its start, or was written.
+# TensorBoard reads what was there at its start, or was written later, within this time.
 READ_S = 10
 _TAG = f'<script src="{SCRIPT_PATH.lstrip("/")}"></script>'.encode()
 SCRIPT = """\
@@ -61,16 +61,16 @@ def run_tensorboard() -> None:
     from absl import app
     from tensorboard import default, main_lib, program
 
-    def server(wsgi_app: _App, flags: Any) -> Any:
-        followed = following(wsgi_app, flags.logdir)
-        return program.create_port_scanning_werkzeug_server(followed, flags)
+    def create_server(wsgi_app: _App, flags: Any) -> Any:
+        with_script = add_page_script(wsgi_app, flags.logdir)
+        return program.create_port_scanning_werkzeug_server(with_script, flags)
 
     main_lib.global_init()
-    tensorboard = program.TensorBoard(default.get_plugins(), server_class=server)
+    tensorboard = program.TensorBoard(default.get_plugins(), server_class=create_server)
     app.run(tensorboard.main, flags_parser=tensorboard.configure)
 
 
-def following(app: _App, logdir: str) -> _App:
+def add_page_script(app: _App, logdir: str) -> _App:
     """Return TensorBoard's WSGI application with the script in its page.
 
     Parameters
@@ -82,7 +82,7 @@ def following(app: _App, logdir: str) -> _App:
     """
     started = time.time()
 
-    def followed(environ: _Environ, start_response: _Start) -> Iterable[bytes]:
+    def answer(environ: _Environ, start_response: _Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == SCRIPT_PATH:
             return _answer(start_response, SCRIPT.encode(), "text/javascript")
@@ -91,10 +91,10 @@ def following(app: _App, logdir: str) -> _App:
             read = time.time() > max(started, change) + READ_S
             return _answer(start_response, f"{change} {read}".encode(), "text/plain")
         if path in ("", "/", "/index.html"):
-            return _with_script(app, environ, start_response)
+            return _insert_script(app, environ, start_response)
         return app(environ, start_response)
 
-    return followed
+    return answer
 
 
 def _answer(start_response: _Start, body: bytes, kind: str) -> list[bytes]:
@@ -108,7 +108,7 @@ def _answer(start_response: _Start, body: bytes, kind: str) -> list[bytes]:
     return [body]
 
 
-def _with_script(app: _App, environ: _Environ, start_response: _Start) -> Iterable[bytes]:
+def _insert_script(app: _App, environ: _Environ, start_response: _Start) -> Iterable[bytes]:
     answer: list[Any] = []
 
     def keep(status: str, headers: list[tuple[str, str]], *error: Any) -> None:

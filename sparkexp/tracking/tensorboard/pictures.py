@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparkexp.analysis.axes import Axis, number_text, round_ticks, shortened
-from sparkexp.analysis.cost import fidelity_text
+from sparkexp.analysis.axes import Axis, choose_round_ticks, format_number, shorten
+from sparkexp.analysis.cost import describe_fidelity
 from sparkexp.analysis.generations import Generation
 from sparkexp.analysis.ranking import Configuration
 from sparkexp.analysis.specs import Interval
@@ -18,14 +18,14 @@ from sparkexp.tracking.tensorboard.panel import (
     Panel,
     Picture,
     Point,
-    colour,
+    pick_colour,
 )
 from sparkexp.trial import TrialResult
 
 __all__ = [
     "SIZE_PX",
     "Picture",
-    "colour",
+    "pick_colour",
     "draw_front",
     "draw_importance",
     "draw_population",
@@ -54,21 +54,25 @@ def draw_population(
     colours : tuple of float
         The objectives at both ends of the colour scale.
     """
-    x, y = axes[0], _objective_axis(colours) if len(axes) < 2 else axes[1]
-    x_ticks, y_ticks = _inset(x.ticks(4)), _inset(y.ticks(5))
+    x, y = axes[0], _make_objective_axis(colours) if len(axes) < 2 else axes[1]
+    x_ticks, y_ticks = _inset_ticks(x.choose_ticks(4)), _inset_ticks(y.choose_ticks(5))
     labels = [text for _, text in y_ticks]
-    panel = Panel(f"Generation {generation.number}", _title(x), _title(y), labels)
-    panel.ticks(x_ticks, y_ticks, bool(x.categories))
+    panel = Panel(f"Generation {generation.number}", _make_title(x), _make_title(y), labels)
+    panel.draw_ticks(x_ticks, y_ticks, bool(x.categories))
     for child in generation.accepted:
         parent = parents.get(child.trial.parent or "")
-        if parent is not None and (start := _spot(parent, x, y)) and (end := _spot(child, x, y)):
-            panel.dot(start, "#ffffff", 6, FAINT)
-            panel.arrow(start, end, FAINT)
+        if (
+            parent is not None
+            and (start := _locate(parent, x, y))
+            and (end := _locate(child, x, y))
+        ):
+            panel.draw_dot(start, "#ffffff", 6, FAINT)
+            panel.draw_arrow(start, end, FAINT)
     for member in sorted(generation.population, key=lambda r: r.value or 0.0):
-        if (spot := _spot(member, x, y)) is not None and member.value is not None:
-            panel.dot(spot, colour(_share(member.value, *colours)), 10)
-    panel.colour_bar(*colours, "objective")
-    return panel.picture()
+        if (spot := _locate(member, x, y)) is not None and member.value is not None:
+            panel.draw_dot(spot, pick_colour(_compute_share(member.value, *colours)), 10)
+    panel.draw_colour_bar(*colours, "objective")
+    return panel.to_picture()
 
 
 def draw_front(
@@ -81,31 +85,31 @@ def draw_front(
     results : sequence of TrialResult
         One per configuration.
     front : sequence of Configuration
-        Those that no other dominates.
+        The configurations that no other dominates.
     objectives : sequence of Objective
-        The objectives. Of more than two the front is no line.
+        The objectives. With more than two, there is no line.
     """
     best = [(each.objective(0), each.objective(1)) for each in front]
     others = [(r.values[0], r.values[1]) for r in results if r.values]
-    x, y = (_front_axis(best, others, objectives[k], k) for k in (0, 1))
-    y_ticks = _inset(y.ticks(5))
+    x, y = (_make_front_axis(best, others, objectives[k], k) for k in (0, 1))
+    y_ticks = _inset_ticks(y.choose_ticks(5))
     panel = Panel(
         f"The front: {len(front)} of {len(others)}", objectives[0].heading, objectives[1].heading,
         [text for _, text in y_ticks],
     )  # fmt: skip
-    panel.ticks(_inset(x.ticks(4)), y_ticks)
+    panel.draw_ticks(_inset_ticks(x.choose_ticks(4)), y_ticks)
 
     def spot(point: Point) -> Point:
-        return _in(x.unit([point[0]])[0]), _in(y.unit([point[1]])[0])
+        return _inset(x.scale_to_unit([point[0]])[0]), _inset(y.scale_to_unit([point[1]])[0])
 
     for point in others[:: -(-len(others) // MAX_DOTS) or 1]:
-        panel.dot(spot(point), "#bdc1c6", 6)
-    places = sorted(map(spot, best))
+        panel.draw_dot(spot(point), "#bdc1c6", 6)
+    positions = sorted(map(spot, best))
     if len(objectives) == 2:
-        panel.line(places, BAR_COLOUR)
-    for place in places:
-        panel.dot(place, BAR_COLOUR, 9)
-    return panel.picture()
+        panel.draw_line(positions, BAR_COLOUR)
+    for position in positions:
+        panel.draw_dot(position, BAR_COLOUR, 9)
+    return panel.to_picture()
 
 
 def draw_scatter(results: Sequence[TrialResult], axis: Axis, name: str = "objective") -> Picture:
@@ -113,47 +117,47 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis, name: str = "object
     valued = [r for r in results if r.value is not None]
     values = [r.value or 0.0 for r in valued]
     ends = (min(values, default=0.0), max(values, default=1.0))
-    y = _objective_axis(ends)
-    y_ticks = _inset(y.ticks(5))
-    title = f"{shortened(name[:1].upper() + name[1:], 20)} by {shortened(axis.name, 28)}"
-    y_title = ", ".join(filter(None, [shortened(name, 28), fidelity_text(results)]))
-    panel = Panel(title, _title(axis), y_title, [text for _, text in y_ticks])
-    panel.ticks(_inset(axis.ticks(4)), y_ticks, bool(axis.categories))
+    y = _make_objective_axis(ends)
+    y_ticks = _inset_ticks(y.choose_ticks(5))
+    title = f"{shorten(name[:1].upper() + name[1:], 20)} by {shorten(axis.name, 28)}"
+    y_title = ", ".join(filter(None, [shorten(name, 28), describe_fidelity(results)]))
+    panel = Panel(title, _make_title(axis), y_title, [text for _, text in y_ticks])
+    panel.draw_ticks(_inset_ticks(axis.choose_ticks(4)), y_ticks, bool(axis.categories))
     last = max((r.trial.number for r in results), default=0)
     shown = results[:: -(-len(results) // MAX_DOTS) or 1]  # more would hide each other
-    for result, x in zip(shown, _places(shown, axis), strict=True):
+    for result, x in zip(shown, _locate_all(shown, axis), strict=True):
         if x != x:
             continue
         if result.value is None:
-            panel.cross((_in(x), 0.015), "#d93025")
+            panel.draw_cross((_inset(x), 0.015), "#d93025")
         else:
-            place = (_in(x), _in(float(y.unit([result.value])[0])))
-            panel.dot(place, colour(result.trial.number / last if last else 1.0), 8)
-    panel.colour_bar(0, last, "trial", 2)
-    return panel.picture()
+            position = (_inset(x), _inset(float(y.scale_to_unit([result.value])[0])))
+            panel.draw_dot(position, pick_colour(result.trial.number / last if last else 1.0), 8)
+    panel.draw_colour_bar(0, last, "trial", 2)
+    return panel.to_picture()
 
 
 def draw_importance(shares: Mapping[str, float], title: str = "What mattered") -> Picture:
     """Draw a bar per parameter."""
     rows = list(shares.items())[:10]
     panel = Panel(title, "share explained alone", "", [name for name, _ in rows])
-    panel.ticks([(u, number_text(u)) for u in (0, 0.5, 1)], [])
+    panel.draw_ticks([(u, format_number(u)) for u in (0, 0.5, 1)], [])
     for k, (name, share) in enumerate(rows):
-        panel.bar(share, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
-        panel.row_label((k + 0.5) / len(rows), name)
-    return panel.picture()
+        panel.draw_bar(share, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
+        panel.draw_row_label((k + 0.5) / len(rows), name)
+    return panel.to_picture()
 
 
-def _front_axis(
+def _make_front_axis(
     front: Sequence[Point], others: Sequence[Point], objective: Objective, k: int
 ) -> _Objective:
-    """Return an objective's axis over the front and all but the worst tenth."""
+    """Return an objective's axis: the front and all others but their worst tenth fit on it."""
     ordered = objective.best_first(point[k] for point in others)
     kept = [*ordered[: len(ordered) - len(ordered) // 10], *(point[k] for point in front)]
     return _Objective(min(kept), max(kept))
 
 
-def _objective_axis(ends: tuple[float, float]) -> Any:
+def _make_objective_axis(ends: tuple[float, float]) -> Any:
     return _Objective(*ends)
 
 
@@ -165,50 +169,54 @@ class _Objective:
     def __init__(self, low: float, high: float) -> None:
         self._low, self._high = low, high
 
-    def ticks(self, about: int) -> list[tuple[float, str]]:
+    def choose_ticks(self, about: int) -> list[tuple[float, str]]:
         if self._low == self._high:
-            return [(0.5, number_text(self._low))]
-        marks = round_ticks(self._low, self._high, about)
-        return [(_share(mark, self._low, self._high), number_text(mark)) for mark in marks]
+            return [(0.5, format_number(self._low))]
+        marks = choose_round_ticks(self._low, self._high, about)
+        return [
+            (_compute_share(mark, self._low, self._high), format_number(mark)) for mark in marks
+        ]
 
-    def unit(self, values: Sequence[float]) -> list[float]:
-        shares = (_share(value, self._low, self._high) for value in values)
+    def scale_to_unit(self, values: Sequence[float]) -> list[float]:
+        shares = (_compute_share(value, self._low, self._high) for value in values)
         return [min(1.0, max(0.0, share)) for share in shares]
 
 
-def _spot(result: TrialResult, x: Axis, y: Any) -> Point | None:
-    across = _places([result], x)[0]
+def _locate(result: TrialResult, x: Axis, y: Any) -> Point | None:
+    across = _locate_all([result], x)[0]
     if isinstance(y, Axis):
-        up = _places([result], y)[0]
+        up = _locate_all([result], y)[0]
     else:
-        up = y.unit([result.value])[0] if result.value is not None else float("nan")
-    return None if across != across or up != up else (_in(across), _in(up))
+        up = y.scale_to_unit([result.value])[0] if result.value is not None else float("nan")
+    return None if across != across or up != up else (_inset(across), _inset(up))
 
 
-def _places(results: Sequence[TrialResult], axis: Axis) -> list[float]:
-    """Return where trials lie on an axis; beside each other where they share a listed value."""
-    places: list[float] = axis.unit(r.trial.params.get(axis.name) for r in results).tolist()
+def _locate_all(results: Sequence[TrialResult], axis: Axis) -> list[float]:
+    """Return the trials' positions on an axis; those with the same choice lie side by side."""
+    positions: list[float] = axis.scale_to_unit(
+        r.trial.params.get(axis.name) for r in results
+    ).tolist()
     if isinstance(axis.spec.domain, Interval):
-        return places
+        return positions
     # The golden ratio's multiples keep neighbours apart.
     width = min(0.12, 0.5 / len(axis.spec.domain))
     asides = ((r.trial.number * 0.618034 % 1 - 0.5) * width for r in results)
-    moved = (u + aside for u, aside in zip(places, asides, strict=True))
+    moved = (u + aside for u, aside in zip(positions, asides, strict=True))
     return [u if u != u else min(1.0, max(0.0, u)) for u in moved]
 
 
-def _title(axis: Any) -> str:
+def _make_title(axis: Any) -> str:
     return f"{axis.name}, log scale" if isinstance(axis, Axis) and axis.log else str(axis.title)
 
 
-def _in(u: float) -> float:
-    """Keep away from the frame, so that dots at the bounds are whole."""
+def _inset(u: float) -> float:
+    """Return a position moved away from the frame, so that dots at the bounds are whole."""
     return 0.03 + 0.94 * u
 
 
-def _inset(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    return [(_in(u), text) for u, text in ticks]
+def _inset_ticks(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    return [(_inset(u), text) for u, text in ticks]
 
 
-def _share(value: float, low: float, high: float) -> float:
+def _compute_share(value: float, low: float, high: float) -> float:
     return (value - low) / (high - low) if high > low else 1.0

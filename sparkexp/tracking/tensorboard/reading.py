@@ -1,6 +1,6 @@
 """What event files hold: which steps a search has written, which scalars a trial has.
 
-A small reader, as TensorBoard's own ones load a whole run into memory.
+This is a small reader, because TensorBoard's own ones load a whole run into memory.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from sparkexp.tracking.tensorboard.hparams import MetricSpec
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
-__all__ = ["events_in", "last_steps", "scalar_metrics"]
+__all__ = ["read_events", "read_last_steps", "read_scalar_metrics"]
 
-# Graphs and pictures lie in such records; what is looked for is small.
+# Larger records hold graphs and pictures; what is looked for is small.
 MAX_RECORD_BYTES = 1 << 20
 # Enough for an epoch of every metric.
 MAX_READ_BYTES = 4 << 20
@@ -29,21 +29,21 @@ _EVENTS = "events.out.tfevents."
 _GROUPS: tuple[Literal["", "train", "validation"], ...] = ("", "train", "validation")
 
 
-def events_in(
+def read_events(
     directory: str | os.PathLike[str],
     max_record_bytes: int = MAX_RECORD_BYTES,
     max_bytes: float = float("inf"),
 ) -> Iterator[Event]:
     """Read a directory's event files in the order in which TensorBoard does.
 
-    A record that was not written to its end, or is damaged, ends its file.
+    A file is read up to the first record that is incomplete or damaged.
 
     Parameters
     ----------
     directory : str or path
         The directory; one that is missing has no events.
     max_record_bytes : int
-        Records with more are passed over.
+        Larger records are skipped.
     max_bytes : float
         How far to read into each file.
 
@@ -71,16 +71,16 @@ def events_in(
                     break
 
 
-def last_steps(directory: str | os.PathLike[str]) -> dict[str, int]:
+def read_last_steps(directory: str | os.PathLike[str]) -> dict[str, int]:
     """Return the highest step of every tag in a directory's event files."""
     steps: dict[str, int] = {}
-    for event in events_in(directory, max_record_bytes=1 << 26):
+    for event in read_events(directory, max_record_bytes=1 << 26):
         for value in event.summary.value:
             steps[value.tag] = max(event.step, steps.get(value.tag, -1))
     return steps
 
 
-def scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
+def read_scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
     """Return the scalars that a trial wrote, those of Keras's callback too.
 
     Parameters
@@ -99,10 +99,10 @@ def scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
                 fetch_directory(
                     join_location(os.fspath(directory), group), Path(copy, group), _EVENTS
                 )
-            return scalar_metrics(copy)
+            return read_scalar_metrics(copy)
     found: dict[tuple[str, str], MetricSpec] = {}
     for group in _GROUPS:
-        for event in events_in(Path(directory, group), max_bytes=MAX_READ_BYTES):
+        for event in read_events(Path(directory, group), max_bytes=MAX_READ_BYTES):
             for value in event.summary.value:
                 if _is_metric(value):
                     found[group, value.tag] = MetricSpec(value.tag, group=group)

@@ -11,10 +11,10 @@ from sparkexp.analysis.description import SearchDescription
 from sparkexp.errors import StorageError
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.hparams import MetricSpec
-from sparkexp.tracking.tensorboard.reading import events_in, scalar_metrics
+from sparkexp.tracking.tensorboard.reading import read_events, read_scalar_metrics
 from sparkexp.tracking.tensorboard.sessions import (
-    declaration,
     is_ours,
+    make_declaration,
     returned_tag,
     write_session_end,
 )
@@ -27,15 +27,16 @@ __all__ = ["SearchLog"]
 
 logger = logging.getLogger(__name__)
 
-# Columns of the table beside the fixed ones; more make it unreadable.
+# The most columns beside the fixed ones; more make the table unreadable.
 MAX_METRICS = 12
 
 
 class SearchLog:
     """Declares the search's parameters and metrics, and writes its views as trials end.
 
-    TensorBoard shows the declared columns alone and takes the first declaration it finds; until
-    there is one it infers them. What can't be written is said once and costs nothing else.
+    TensorBoard shows only the declared columns, and takes the first declaration that it finds;
+    until there is one, it infers the columns. If something can't be written, there is one warning,
+    and the search goes on.
 
     Parameters
     ----------
@@ -49,23 +50,23 @@ class SearchLog:
         self._directory = directory
         self._search = search
         self._declared = False
-        # One file for all: TensorBoard's own loader doesn't come back to an older one.
+        # One file for all: TensorBoard's own loader doesn't return to an older file.
         self._events = EventFile(directory)
         self._views: SearchViews | None = None
         self._broken = False
 
-    def known(self, result: TrialResult) -> None:
-        """Take note of a trial that ended in an earlier process."""
-        self._view("known", result)
+    def add_earlier(self, result: TrialResult) -> None:
+        """Take in a trial that ended in an earlier process."""
+        self._call_views("add_earlier", result)
 
-    def ended(self, result: TrialResult) -> None:
-        """Take note of a trial that ended."""
+    def add(self, result: TrialResult) -> None:
+        """Take in a trial that ended."""
         if result.succeeded:
             self._declare(result)
-        self._view("ended", result)
+        self._call_views("add", result)
 
-    def lost(self, result: TrialResult, directory: Path) -> None:
-        """End the session of a trial whose executor can't do it any more.
+    def end_session(self, result: TrialResult, directory: Path) -> None:
+        """End the session of a trial whose executor can no longer do it.
 
         Parameters
         ----------
@@ -91,13 +92,13 @@ class SearchLog:
         """
         self._declare(None)
         if self._views is not None:
-            self._view("finish", complete)
+            self._call_views("finish", complete)
         try:
             self._events.close()
         except OSError as error:
             logger.warning("%s could not be written to its end: %s", self._directory, error)
 
-    def _view(self, method: str, argument: object) -> None:
+    def _call_views(self, method: str, argument: object) -> None:
         if self._broken:
             return
         try:
@@ -128,9 +129,9 @@ class SearchLog:
         try:
             if _is_declared(self._directory):
                 return
-            metrics = [] if result is None else self._metrics(result)
+            metrics = [] if result is None else self._find_metrics(result)
             search = self._search
-            summary = declaration(
+            summary = make_declaration(
                 (*search.parameters, *search.extras),
                 metrics,
                 objective=search.objectives[0].heading,
@@ -147,32 +148,32 @@ class SearchLog:
         except OSError as error:
             logger.warning("TensorBoard's table could not be declared: %s", error)
 
-    def _metrics(self, result: TrialResult) -> list[MetricSpec]:
+    def _find_metrics(self, result: TrialResult) -> list[MetricSpec]:
         """Return what the train function returned, reported, and wrote through Keras."""
         # The objectives have their own columns.
         objectives = {each.name for each in self._search.objectives}
         names = [name for name in result.metrics if name not in objectives]
         returned = [MetricSpec(returned_tag(name), name) for name in names]
-        written = self._written(result)
+        written = self._read_written(result)
         reported = [
-            MetricSpec(found.tag, _heading(found, result), found.group)
+            MetricSpec(found.tag, _make_heading(found, result), found.group)
             for found in written
             if found.group or not is_ours(found.tag)
         ]
-        # A trial that was ended early has returned nothing. TensorBoard ticks what comes first,
-        # and its parallel coordinates leave out who lacks what is ticked.
+        # A trial that was ended early has returned nothing. TensorBoard ticks the first columns,
+        # and its parallel coordinates leave out trials that lack a ticked one.
         found = [*reported, *returned] if self._search.prunes else [*returned, *reported]
         return found[:MAX_METRICS]
 
-    def _written(self, result: TrialResult) -> list[MetricSpec]:
+    def _read_written(self, result: TrialResult) -> list[MetricSpec]:
         try:
-            return scalar_metrics(result.logdir) if result.logdir else []
+            return read_scalar_metrics(result.logdir) if result.logdir else []
         except StorageError as error:
             logger.warning("TensorBoard's table lacks what trials reported: %s", error)
             return []
 
 
-def _heading(found: MetricSpec, result: TrialResult) -> str:
+def _make_heading(found: MetricSpec, result: TrialResult) -> str:
     if found.group:
         return f"{found.group} {found.tag.removeprefix('epoch_')}"
     return f"{found.tag} (reported)" if found.tag in result.metrics else found.tag
@@ -183,6 +184,6 @@ def _is_declared(directory: str | os.PathLike[str]) -> bool:
 
     return any(
         value.tag == EXPERIMENT_TAG
-        for event in events_in(directory)
+        for event in read_events(directory)
         for value in event.summary.value
     )

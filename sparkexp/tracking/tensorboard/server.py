@@ -23,7 +23,7 @@ from sparkexp.errors import (
 )
 from sparkexp.runs.mirror import Mirror
 from sparkexp.storage.filesystems import is_remote, local_path
-from sparkexp.tracking.tensorboard.links import OVERVIEWS, Link, board_links
+from sparkexp.tracking.tensorboard.links import OVERVIEWS, Link, list_board_links
 
 __all__ = ["TensorBoardServer", "start_tensorboard"]
 
@@ -47,8 +47,8 @@ run_tensorboard()
 _URL = re.compile(r"TensorBoard \S+ at (http\S+)")
 _STOP_S = 5.0
 FRAME_PX = 800
-# A search that runs is followed closely, and nothing that it wrote is left out: by default
-# TensorBoard keeps ten texts and pictures of a tag and 1,000 points of a curve.
+# A running search is followed closely, and all that it wrote is shown: by default TensorBoard
+# keeps ten texts and pictures of a tag and 1,000 points of a curve.
 _SETTINGS = (
     "--reload_interval=2",
     "--samples_per_plugin=text=200,images=50,scalars=10000,histograms=500,distributions=500",
@@ -69,14 +69,14 @@ def start_tensorboard(
     ----------
     logdir : str or path
         The log directory. Of one on another file system (``s3://…``, ``hdfs://…``) a copy on this
-        machine is shown, which follows it within some ten seconds and ends with the server.
+        machine is shown, which follows it within about ten seconds and ends with the server.
     port : int
         Port to listen on; 0 for a free one.
     host : str
         Address to listen on. TensorBoard asks nobody for a password: any other than the default
         shows the log directory to everybody who can reach the machine.
     timeout_s : float
-        Seconds that it may take to come up.
+        Seconds that it may take to start.
     arguments : sequence of str
         Further arguments for TensorBoard, which win over those given here.
 
@@ -118,25 +118,25 @@ def _no_directory(logdir: str) -> RunDirectoryError:
 class _Copy:
     """A remote log directory on this machine, for as long as it is shown."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, location: str) -> None:
         self._folder = tempfile.TemporaryDirectory(
             prefix="sparkexp-tensorboard-", ignore_cleanup_errors=True
         )
-        parent, _, name = place.rstrip("/").rpartition("/")
-        # The search's own run is followed by the settings beside it.
+        parent, _, name = location.rstrip("/").rpartition("/")
+        # To follow the search's own run, the settings beside it are copied too.
         own = (name,) if name in OVERVIEWS else ()
         run = Path(self._folder.name, "run" if own or not name else name)
         self.logdir = run / name if own else run
         self.logdir.mkdir(parents=True)
         try:
-            self._mirror = Mirror(parent if own else place, run, own)
-            self._first_round(place)
+            self._mirror = Mirror(parent if own else location, run, own)
+            self._copy_first(location)
         except BaseException:
             self._folder.cleanup()
             raise
         self._mirror.start()
 
-    def _first_round(self, place: str) -> None:
+    def _copy_first(self, location: str) -> None:
         try:
             found = self._mirror.exists()
             if found:
@@ -145,11 +145,11 @@ class _Copy:
             raise
         except Exception as error:  # the clients of file systems raise what they like
             raise StorageError(
-                f"A log directory must be reachable and readable, and {place!r} is not: {error}. "
-                "Check the address, the server and the credentials in the environment."
+                f"A log directory must be reachable and readable, and {location!r} is not: "
+                f"{error}. Check the address, the server and the credentials in the environment."
             ) from error
         if not found:
-            raise _no_directory(place)
+            raise _no_directory(location)
 
     def close(self) -> None:
         self._mirror.stop()
@@ -189,10 +189,10 @@ class TensorBoardServer:
     @property
     def links(self) -> list[Link]:
         """Addresses that open with something to see, the overview first."""
-        return board_links(self.url, self.logdir)
+        return list_board_links(self.url, self.logdir)
 
     def _repr_html_(self) -> str:
-        # In a notebook: the overview itself, below the ways to the rest.
+        # In a notebook: the overview itself, below links to the other pages.
         links = self.links
         ways = " · ".join(
             f'<a href="{html.escape(link.url)}" target="_blank">{html.escape(link.title)}</a>'

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.analysis.selection import was_accepted
 from sparkexp.analysis.specs import MISSING
 from sparkexp.objective import Objective
-from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, scalars_summary
+from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, make_scalars_summary
 from sparkexp.tracking.tensorboard.hparams import (
     Interval,
     MetricSpec,
     ParameterSpec,
-    experiment_config,
-    session_end,
-    session_start,
+    make_experiment_config,
+    make_session_end,
+    make_session_start,
 )
 from sparkexp.trial import ParamValue, State, Trial, TrialResult
 
@@ -41,7 +41,7 @@ __all__ = [
     "DURATION_TAG",
     "GENERATION",
     "OBJECTIVE_TAG",
-    "declaration",
+    "make_declaration",
     "is_ours",
     "reported_tag",
     "returned_tag",
@@ -123,13 +123,13 @@ def write_experiment(
     directory : str or path
         Directory of a run of its own below the log directory.
     specs, metrics, **details
-        See `declaration`.
+        See `make_declaration`.
     """
     with EventFile(directory) as events:
-        events.add_summary(declaration(specs, metrics, **details))
+        events.add_summary(make_declaration(specs, metrics, **details))
 
 
-def declaration(
+def make_declaration(
     specs: Iterable[ParameterSpec],
     metrics: Iterable[MetricSpec] = (),
     *,
@@ -148,9 +148,9 @@ def declaration(
     specs : iterable of ParameterSpec
         The parameters of the search space.
     metrics : iterable of MetricSpec
-        Columns after the objective, whether the trial was accepted (where there are generations)
-        and the duration, which are always there. Metrics that aren't declared are missing in the
-        table; TensorBoard shows the first five of all until the user ticks more.
+        Columns after those that are always there: the objective, whether the trial was accepted
+        (where there are generations), and the duration. Metrics that aren't declared are missing
+        in the table; TensorBoard shows the first five columns until the user ticks more.
     objective : str
         Heading of the objective's column, such as ``'accuracy (max)'``.
     generations : int, optional
@@ -167,9 +167,11 @@ def declaration(
         Unix time in seconds; now by default.
     """
     specs = list(specs)
-    # A linear axis shows nothing of what lies decades apart: a column of its own does.
+    # A linear axis hides values that are decades apart: their logarithm gets its own column.
     logs = [
-        ParameterSpec(s.shown_name, _log10(s.domain)) for s in specs if s.log and not s.optional
+        ParameterSpec(s.shown_name, _take_log10(s.domain))
+        for s in specs
+        if s.log and not s.optional
     ]
     own = {spec.name for spec in specs}
     if generations is not None and GENERATION not in own:
@@ -183,7 +185,7 @@ def declaration(
     entered = [MetricSpec(ACCEPTED_TAG)] if accepted and generations is not None else []
     cut = [MetricSpec(PRUNED_TAG)] if pruned else []
     columns = [*objectives, *entered, *cut, MetricSpec(DURATION_TAG), *metrics]
-    return experiment_config(
+    return make_experiment_config(
         [*specs, *logs],
         columns,
         unticked=unticked,
@@ -236,7 +238,7 @@ def write_session_start(
         params.setdefault(GENERATION, generation)
     with EventFile(directory) as events:
         group = trial.id if group is None else group
-        events.add_summary(session_start(params, group, started), wall_time=started)
+        events.add_summary(make_session_start(params, group, started), wall_time=started)
 
 
 def write_session_end(
@@ -270,13 +272,13 @@ def write_session_end(
         scalars[ACCEPTED_TAG] = float(accepted)
     if prunes:
         scalars[PRUNED_TAG] = float(result.state is State.PRUNED)
-    summary = scalars_summary({tag: v for tag, v in scalars.items() if is_plottable(v)})
-    summary.MergeFrom(session_end(result.state, ended))
+    summary = make_scalars_summary({tag: v for tag, v in scalars.items() if is_plottable(v)})
+    summary.MergeFrom(make_session_end(result.state, ended))
     with EventFile(directory) as events:
         events.add_summary(summary, wall_time=ended)
 
 
-def _log10(domain: Interval | tuple[ParamValue, ...]) -> Interval:
+def _take_log10(domain: Interval | tuple[ParamValue, ...]) -> Interval:
     numbers = (domain.low, domain.high) if isinstance(domain, Interval) else domain
     logs = [math.log10(n) for n in numbers if isinstance(n, (int, float)) and n > 0]
     return Interval(min(logs), max(logs))

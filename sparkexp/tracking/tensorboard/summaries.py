@@ -1,4 +1,4 @@
-"""Summaries of TensorBoard's plugins that have no writer without TensorFlow, and of those that do.
+"""Summaries of TensorBoard's plugins, some of which have no writer without TensorFlow.
 
 Each function adds to a summary, so that what belongs together is one record of an event file:
 a driver that is killed leaves all of it or nothing.
@@ -24,7 +24,7 @@ __all__ = [
     "add_layout",
     "add_scalars",
     "add_text",
-    "new_summary",
+    "make_summary",
 ]
 
 HISTOGRAM_BUCKETS = 20
@@ -51,7 +51,7 @@ class Band:
 Chart = Lines | Band
 
 
-def new_summary() -> Summary:
+def make_summary() -> Summary:
     """Return an empty summary."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -77,7 +77,7 @@ def add_scalars(
     for tag, value in values.items():
         if is_plottable(value):
             text = descriptions.get(tag) or descriptions.get(f"{tag.rpartition('/')[0]}/*")
-            summary.MergeFrom(scalar_pb(_text(tag), value, text))
+            summary.MergeFrom(scalar_pb(_replace_surrogates(tag), value, text))
 
 
 def add_histogram(summary: Summary, tag: str, values: Sequence[float], description: str) -> None:
@@ -88,14 +88,16 @@ def add_histogram(summary: Summary, tag: str, values: Sequence[float], descripti
     finite = [value for value in values if is_plottable(value)]
     if finite:
         data = np.array(finite)
-        summary.MergeFrom(histogram_pb(_text(tag), data, HISTOGRAM_BUCKETS, description))
+        summary.MergeFrom(
+            histogram_pb(_replace_surrogates(tag), data, HISTOGRAM_BUCKETS, description)
+        )
 
 
 def add_text(summary: Summary, tag: str, markdown: str, description: str = "") -> None:
     """Add a text in Markdown."""
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    summary.MergeFrom(text_pb(tag, _text(markdown), description))
+    summary.MergeFrom(text_pb(tag, _replace_surrogates(markdown), description))
 
 
 def add_image(
@@ -106,7 +108,12 @@ def add_image(
 
     # The plugin's form: width, height, then the pictures of a batch.
     strings = [str(size_px[0]).encode(), str(size_px[1]).encode(), png]
-    _add_strings(summary, _text(tag), strings, metadata.create_summary_metadata(tag, description))
+    _add_strings(
+        summary,
+        _replace_surrogates(tag),
+        strings,
+        metadata.create_summary_metadata(tag, description),
+    )
 
 
 def add_layout(summary: Summary, categories: Mapping[str, Sequence[Chart]]) -> None:
@@ -142,5 +149,5 @@ def _add_strings(
     summary.value.add(tag=tag, tensor=tensor, metadata=summary_metadata)
 
 
-def _text(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     return text.encode("utf-8", "replace").decode()

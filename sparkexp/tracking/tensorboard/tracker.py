@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.runs import RunDirectory
 from sparkexp.tracking.base import Attempt, Outcome, Report, Tracker, TrialTracker
-from sparkexp.tracking.tensorboard.events import EventFile, scalars_summary
-from sparkexp.tracking.tensorboard.live import written_at_once
+from sparkexp.tracking.tensorboard.events import EventFile, make_scalars_summary
+from sparkexp.tracking.tensorboard.live import write_at_once
 from sparkexp.tracking.tensorboard.search_log import SearchLog
 from sparkexp.tracking.tensorboard.sessions import (
     reported_tag,
@@ -56,16 +56,16 @@ class TrialSession(TrialTracker):
         return {}
 
     def enter(self) -> None:
-        """Let TensorFlow's own summaries be seen at once, too."""
+        """Make TensorFlow's own summaries visible at once, too."""
         self._process = ExitStack()
-        self._process.enter_context(written_at_once())
+        self._process.enter_context(write_at_once())
 
     def report(self, report: Report) -> None:
         """Write scalars; the event file is created with the first report, and always flushed."""
         if self._events is None:
             self._events = EventFile(self._directory)
         tagged = {reported_tag(name): value for name, value in report.metrics.items()}
-        self._events.add_summary(scalars_summary(tagged), report.step)
+        self._events.add_summary(make_scalars_summary(tagged), report.step)
         self._events.flush()
 
     def leave(self) -> None:
@@ -77,7 +77,7 @@ class TrialSession(TrialTracker):
             self._events.close()
 
     def end(self, result: TrialResult) -> None:
-        """End the session; what a cancelled trial means, the driver knows."""
+        """End the session, except of a cancelled trial: the driver knows what that means."""
         if result.state is not State.CANCELLED:
             write_session_end(self._directory, result, self._objective, self._prunes)
 
@@ -97,8 +97,8 @@ class TensorBoard(Tracker):
         self._log = SearchLog(run.paths.search(evolution=search.has_population), search)
 
     def trial_known(self, result: TrialResult) -> None:
-        """Count a trial that an earlier process has written."""
-        self._log.known(result)
+        """Count a trial that ended in an earlier process."""
+        self._log.add_earlier(result)
 
     def trial_ended(
         self,
@@ -106,13 +106,13 @@ class TensorBoard(Tracker):
         reports: Callable[[], Sequence[Report]],
         artifacts: str | None,
     ) -> None:
-        """Write what the search shows of a trial; end the session of one that couldn't."""
+        """Write what the search shows of a trial; end its session where the executor could not."""
         driver_ends_it = not result.logdir or result.state in (State.PRUNED, State.CANCELLED)
         if driver_ends_it and result.reused_from is None:
             directory = self._run.trial_directory(result.trial.id, result.attempt)
-            self._log.lost(result, directory)
+            self._log.end_session(result, directory)
         if result.state is not State.CANCELLED:
-            self._log.ended(result)
+            self._log.add(result)
 
     def finished(self, results: Sequence[TrialResult], outcome: Outcome) -> None:
         """Write the summary and the pictures."""

@@ -1,7 +1,7 @@
 """What a search shows of itself in TensorBoard: its progress, its generations, what mattered.
 
-One run, written by the driver. A generation is one record; a search that is taken up again goes
-on after the last step that it finds.
+It is one run, which the driver writes. A generation is one record. A resumed search continues
+after the last step that it finds in the run.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkexp.analysis.axes import Axis
-from sparkexp.analysis.cost import comparable
+from sparkexp.analysis.cost import select_comparable
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.generations import LEADERS, Evolution, Generation
-from sparkexp.analysis.importance import alone, most_important
+from sparkexp.analysis.importance import explain_variance, select_most_important
 from sparkexp.analysis.ranking import (
     Configuration,
     Runs,
     Standings,
-    by_configuration,
-    front_configurations,
-    of_objective,
-    ranked,
+    find_front_configurations,
+    merge_by_configuration,
+    rank_configurations,
+    select_objective,
 )
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
     MAX_CHARTS,
-    evolution_layout,
-    search_layout,
+    make_evolution_layout,
+    make_search_layout,
 )
 from sparkexp.tracking.tensorboard.pictures import (
     SIZE_PX,
@@ -38,16 +38,16 @@ from sparkexp.tracking.tensorboard.pictures import (
     draw_population,
     draw_scatter,
 )
-from sparkexp.tracking.tensorboard.reading import last_steps
+from sparkexp.tracking.tensorboard.reading import read_last_steps
 from sparkexp.tracking.tensorboard.summaries import (
     add_histogram,
     add_image,
     add_layout,
     add_scalars,
     add_text,
-    new_summary,
+    make_summary,
 )
-from sparkexp.tracking.tensorboard.texts import about_text, leaderboard_text
+from sparkexp.tracking.tensorboard.texts import format_leaderboard, format_summary
 from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchViews"]
 
-# Of each kind; TensorBoard's slider has a step per picture.
+# The most pictures of a kind; TensorBoard's slider has a step per picture.
 MAX_PICTURES = 12
 MAX_SCATTERS = 6
 POPULATION, FRONT, IMPORTANCE, SCATTER = (
@@ -65,7 +65,7 @@ POPULATION, FRONT, IMPORTANCE, SCATTER = (
     "pictures/objective by",
 )
 MAX_FRONT = 50
-# Without generations: a leaderboard after so many trials, and each time a fifth has been added.
+# Without generations: a leaderboard after so many trials, then whenever a fifth has been added.
 TRIALS_BETWEEN_LEADERBOARDS = 10
 
 
@@ -75,11 +75,11 @@ class SearchViews:
     Parameters
     ----------
     events : EventFile
-        Where to write; what its directory holds already is not written again.
+        Where to write; steps that its directory holds already are not written again.
     search : SearchDescription
-        What the search is. Of several objectives the front is shown instead of generations, whose
-        survivors no single one decides; where configurations have several runs, all but the curves
-        of the trials shows their mean.
+        What the search is. With several objectives the front is shown instead of generations,
+        because no single objective decides who survives. Where configurations have several runs,
+        their means are shown everywhere but in the curves of the trials.
 
     Raises
     ------
@@ -107,17 +107,17 @@ class SearchViews:
         self._n_failed = 0
         self._pending: list[Generation] = []
         self._next_leaderboard = TRIALS_BETWEEN_LEADERBOARDS
-        self._steps = last_steps(events.directory)
+        self._steps = read_last_steps(events.directory)
         self._described: set[str] = set()
         self._events = events
 
-    def known(self, result: TrialResult) -> None:
-        """Take in a trial of an earlier process; write what that one was killed before writing."""
+    def add_earlier(self, result: TrialResult) -> None:
+        """Take in a trial of an earlier process; write its step, if that process could not."""
         self._take(result)
         self._write_trial(result)
 
-    def ended(self, result: TrialResult) -> None:
-        """Write that a trial ended, and the generation that it closes."""
+    def add(self, result: TrialResult) -> None:
+        """Take in a trial that ended; write its step, and the generation that it closes."""
         self._write_layout()
         self._take(result)
         self._write_trial(result)
@@ -132,7 +132,7 @@ class SearchViews:
         Parameters
         ----------
         complete : bool
-            Whether the search came to its end, and so its last generation.
+            Whether the search came to its end: its last generation is closed then.
         """
         if not self._results:
             return
@@ -158,15 +158,15 @@ class SearchViews:
         from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
         if self._is_new(CONFIG_SUMMARY_TAG, 0):
-            summary = new_summary()
-            named = search_layout(self._search.rungs, self._objectives)
+            summary = make_summary()
+            named = make_search_layout(self._search.rungs, self._objectives)
             if self._evolution is not None:
-                named = evolution_layout(self._objective, self._axes)
+                named = make_evolution_layout(self._objective, self._axes)
             add_layout(summary, named)
             self._events.add_summary(summary)
 
     def _is_new(self, tag: str, step: int) -> bool:
-        """Tell whether the step is to be written, and note that it is."""
+        """Tell whether the step must be written, and record it as written."""
         new = step > self._steps.get(tag, -1)
         if new:
             self._steps[tag] = step
@@ -180,20 +180,22 @@ class SearchViews:
         if result.value is not None:
             values = result.values or (result.value,)
             for objective, value in zip(self._objectives, values, strict=False):
-                scalars[self._tag("trials/objective", objective)] = value
+                scalars[self._make_tag("trials/objective", objective)] = value
             if result.trial.rung is not None:
                 scalars[f"rungs/{result.trial.rung}"] = result.value
         for standings in self._standings:
             if standings.value is not None:
-                scalars[self._tag("trials/best_so_far", standings.objective)] = standings.value
+                scalars[self._make_tag("trials/best_so_far", standings.objective)] = (
+                    standings.value
+                )
         self._add_scalars(scalars, step)
 
-    def _tag(self, tag: str, objective: Objective) -> str:
+    def _make_tag(self, tag: str, objective: Objective) -> str:
         return tag if len(self._objectives) == 1 else f"{tag}/{objective.label}"
 
     def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
-        summary = new_summary()
-        # A description counts where it comes first.
+        summary = make_summary()
+        # TensorBoard takes the first description of a tag.
         new = scalars.keys() - self._described
         add_scalars(summary, scalars, DESCRIPTIONS if new else {})
         self._described |= new
@@ -206,8 +208,8 @@ class SearchViews:
         self._pending = []
 
     def _write_generation(self, generation: Generation) -> None:
-        summary = new_summary()
-        add_scalars(summary, generation.scalars(self._objective), DESCRIPTIONS)
+        summary = make_summary()
+        add_scalars(summary, generation.compute_scalars(self._objective), DESCRIPTIONS)
         for axis in self._axes:
             self._add_distribution(summary, axis, generation)
         add_histogram(
@@ -217,7 +219,7 @@ class SearchViews:
             DESCRIPTIONS["population/objective"],
         )
         leaders = [Configuration((leader,)) for leader in generation.leaders]
-        text = leaderboard_text(leaders, self._headings, self._by_id)
+        text = format_leaderboard(leaders, self._headings, self._by_id)
         heading = f"### After generation {generation.number}\n\n"
         add_text(summary, "leaderboard", heading + text, DESCRIPTIONS["leaderboard"])
         self._events.add_summary(summary, generation.number)
@@ -226,7 +228,7 @@ class SearchViews:
         if not axis.varies:
             return
         values = [r.trial.params.get(axis.name) for r in generation.population]
-        plotted = axis.plotted(values).tolist()
+        plotted = axis.locate(values).tolist()
         if not axis.categories:
             tag = f"population/{axis.title}"
             add_histogram(summary, tag, plotted, DESCRIPTIONS["population/*"])
@@ -242,18 +244,18 @@ class SearchViews:
     def _write_leaderboard(self) -> None:
         n = len(self._results)
         self._next_leaderboard = max(n + TRIALS_BETWEEN_LEADERBOARDS, n * 6 // 5)
-        text = leaderboard_text(self._leaders(), self._headings, self._by_id)
+        text = format_leaderboard(self._rank_leaders(), self._headings, self._by_id)
         front = ": the front" * (len(self._objectives) > 1)
         self._add_text("leaderboard", f"### After {n} trials{front}\n\n{text}", n)
 
-    def _leaders(self) -> list[Configuration]:
+    def _rank_leaders(self) -> list[Configuration]:
         if len(self._objectives) == 1:
-            return ranked(self._results, self._objective)[:LEADERS]
-        return front_configurations(self._results, self._objectives)[:MAX_FRONT]
+            return rank_configurations(self._results, self._objective)[:LEADERS]
+        return find_front_configurations(self._results, self._objectives)[:MAX_FRONT]
 
     def _add_text(self, tag: str, text: str, step: int) -> None:
         if self._is_new(tag, step):
-            summary = new_summary()
+            summary = make_summary()
             add_text(summary, tag, text, DESCRIPTIONS.get(tag, ""))
             self._events.add_summary(summary, step)
 
@@ -261,17 +263,17 @@ class SearchViews:
         n = len(self._results)
         if self._evolution is None:
             self._write_leaderboard()
-        # What trained longer is better whatever its parameters.
-        same = comparable(by_configuration(self._results))
-        by_objective = [of_objective(same, k) for k in range(len(self._objectives))]
-        shares = [alone(results, self._axes) for results in by_objective]
-        leaders = self._leaders()
-        text = about_text(
+        # A trial that trained longer is better, whatever its parameters.
+        same = select_comparable(merge_by_configuration(self._results))
+        by_objective = [select_objective(same, k) for k in range(len(self._objectives))]
+        shares = [explain_variance(results, self._axes) for results in by_objective]
+        leaders = self._rank_leaders()
+        text = format_summary(
             self._results,
             leaders,
             self._objectives,
             self._headings,
-            known=self._by_id,
+            trials_by_id=self._by_id,
             about=self._search.about,
             shares=shares,
         )
@@ -298,32 +300,32 @@ class SearchViews:
             tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
             about = f"What mattered for {name}" if several else "What mattered"
             self._add_picture(tag, draw_importance(shares, about).png, n)
-        for axis in most_important(results, self._axes, MAX_SCATTERS):
+        for axis in select_most_important(results, self._axes, MAX_SCATTERS):
             tag = f"pictures/{name} by {axis.name}"
             self._add_picture(tag, draw_scatter(results, axis, name).png, n)
 
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
-        axes = most_important(by_configuration(self._results), self._axes)
+        axes = select_most_important(merge_by_configuration(self._results), self._axes)
         values = [value for generation in generations for value in generation.values]
         if not axes or not values:
             return
-        ends = _colour_ends(values, self._objective)
-        for generation in _spread(generations, MAX_PICTURES):
+        ends = _choose_colour_ends(values, self._objective)
+        for generation in _select_evenly(generations, MAX_PICTURES):
             if generation.number > self._steps.get(POPULATION, -1):
                 picture = draw_population(generation, axes, self._by_id, ends)
                 self._add_picture(POPULATION, picture.png, generation.number)
 
     def _add_picture(self, tag: str, png: bytes, step: int) -> None:
         if self._is_new(tag, step):
-            summary = new_summary()
+            summary = make_summary()
             kind = IMPORTANCE if tag.startswith(IMPORTANCE) else tag
             description = DESCRIPTIONS.get(kind) or DESCRIPTIONS[SCATTER]
             add_image(summary, tag, png, SIZE_PX, description)
             self._events.add_summary(summary, step)
 
 
-def _colour_ends(values: Sequence[float], objective: Objective) -> tuple[float, float]:
-    """Return the range of values to be coloured: the worst tenth shares a colour."""
+def _choose_colour_ends(values: Sequence[float], objective: Objective) -> tuple[float, float]:
+    """Return the ends of the colour scale: the worst tenth shares a colour."""
     ordered = sorted(values)
     cut = len(ordered) // 10
     low, high = (
@@ -332,8 +334,8 @@ def _colour_ends(values: Sequence[float], objective: Objective) -> tuple[float, 
     return low, high
 
 
-def _spread(generations: Sequence[Generation], n: int) -> list[Generation]:
-    """Return the first, the last and others between them at even distances."""
+def _select_evenly(generations: Sequence[Generation], n: int) -> list[Generation]:
+    """Return `n` generations at even distances, the first and the last among them."""
     if len(generations) <= n:
         return list(generations)
     last = len(generations) - 1

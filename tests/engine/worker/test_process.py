@@ -518,7 +518,7 @@ def test_reports_that_cannot_be_written_cost_a_warning(run, directory):
     outcome = run(train)
     assert (outcome.state, outcome.value) == (State.SUCCEEDED, 0.5)
     (warning,) = outcome.warnings
-    assert warning.startswith("TensorBoard gets no more of this trial, its report() failed: ")
+    assert warning.startswith("TensorBoard no longer follows this trial: its report() failed: ")
     assert scalars(directory)["."]["loss"] == [(0, 1.0)]
 
 
@@ -746,5 +746,5 @@ def test_event_files_that_cannot_be_written_cost_warnings(tmp_path):
     (tmp_path / "file").write_text("")
     result = attempt(tmp_path / "file", lambda: 0.5)
     assert (result.state, result.value) == (State.SUCCEEDED, 0.5)
-    assert any("TensorBoard gets no more of this trial" in w for w in result.warnings)
+    assert any("TensorBoard no longer follows this trial" in w for w in result.warnings)
     assert any("output could not be written" in w for w in result.warnings)

@@ -6,7 +6,7 @@ import pytest
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.experiment import evolutionary_search, load, resume
-from sparkexp.results.reproduce import call_text
+from sparkexp.results.reproduce import format_call
 from sparkexp.search import (
     EvolutionSearcher,
     HybridSearcher,
@@ -164,7 +164,7 @@ def test_resume_goes_on_where_it_was(variant, tmp_path):
 def test_the_call_is_repeated_by_its_text(words):
     searcher, _ = called(seed=5, **words)
     space = Space.from_search_dict(SPACE)
-    text = call_text(Search(searcher, space=space), {})
+    text = format_call(Search(searcher, space=space), {})
     keywords = text[text.index("direction=") : -1]
     again = eval(f"dict({keywords})")
     assert again.pop("direction") == "max"

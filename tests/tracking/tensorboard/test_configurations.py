@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkexp import experiment
-from sparkexp.tracking.tensorboard.links import board_links
+from sparkexp.tracking.tensorboard.links import list_board_links
 from sparkexp.trial import State
 from tests.tracking.tensorboard.reading import domains, scalars, session_groups
 from tests.tracking.tensorboard.reading import experiment as declared
@@ -99,7 +99,7 @@ def test_several_objectives_have_a_front_in_place_of_a_best_trial(tmp_path):
         logdir=tmp_path, **BOTH, **QUIET,
     )  # fmt: skip
     run, n = "search", len(result)  # whose page has a front, and no generations
-    assert "distributions" not in str(board_links("http://h/", result.logdir))
+    assert "distributions" not in str(list_board_links("http://h/", result.logdir))
     assert 1 < len(result.front) < n
     summary, boards = (
         texts(result.logdir, "summary", run)[n],

@@ -51,8 +51,8 @@ def test_the_driver_spends_less_than_2_percent_of_its_time(tmp_path):
         tmp_path / "evolution",
         SearchDescription("cost", parameters=SPECS, generations=9, popsize=POPSIZE),
     )
-    log.ended(ended(0))  # imports
-    costs = [seconds(lambda k=k: log.ended(ended(k))) for k in range(1, 10 * POPSIZE)]
+    log.add(ended(0))  # imports
+    costs = [seconds(lambda k=k: log.add(ended(k))) for k in range(1, 10 * POPSIZE)]
     # 2 % of a trial's time goes to its point in the curves and its share of a generation.
     assert statistics.median(costs) < 0.01 * TRIAL_S
     assert statistics.median(sorted(costs)[-9:]) < 0.01 * TRIAL_S * POPSIZE

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, scalars_summary
+from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, make_scalars_summary
 
 from .reading import accumulator, scalars
 
@@ -88,7 +88,7 @@ def test_flush_makes_records_visible(tmp_path):
 
 def test_wall_time_is_kept(tmp_path):
     with EventFile(tmp_path) as events:
-        events.add_summary(scalars_summary({"loss": 1.0}), step=4, wall_time=1234.5)
+        events.add_summary(make_scalars_summary({"loss": 1.0}), step=4, wall_time=1234.5)
     (event,) = accumulator(tmp_path).Tensors("loss")
     assert (event.wall_time, event.step) == (1234.5, 4)
 

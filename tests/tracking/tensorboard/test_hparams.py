@@ -8,9 +8,9 @@ from sparkexp.tracking.tensorboard.hparams import (
     Kind,
     MetricSpec,
     ParameterSpec,
-    experiment_config,
-    session_end,
-    session_start,
+    make_experiment_config,
+    make_session_end,
+    make_session_start,
 )
 from sparkexp.trial import State
 
@@ -43,7 +43,7 @@ def write(directory, *summaries) -> None:
 def test_domains(tmp_path, domain, kind, read):
     spec = ParameterSpec("p", domain)
     assert spec.kind is kind
-    write(tmp_path, experiment_config([spec], []))
+    write(tmp_path, make_experiment_config([spec], []))
     assert domains(tmp_path) == {"p": read}
 
 
@@ -56,7 +56,7 @@ def test_values_are_coerced_to_the_type_of_the_domain():
 
 def test_values_keep_their_types(tmp_path):
     params = {"i": 3, "f": 0.5, "s": "adam", "t": True, "n": False, "zero": 0, "empty": ""}
-    write(tmp_path, session_start(params, "trial", 100.0))
+    write(tmp_path, make_session_start(params, "trial", 100.0))
     (row,) = session_groups(tmp_path)
     assert row["hparams"] == params
     assert {name: type(value) for name, value in row["hparams"].items()} == {
@@ -74,8 +74,8 @@ def test_values_keep_their_types(tmp_path):
 def test_strange_names_and_values_come_back(tmp_path):
     write(
         tmp_path / "a",
-        experiment_config([ParameterSpec(STRANGE, (STRANGE, "b"))], [MetricSpec(STRANGE)]),
-        session_start({STRANGE: STRANGE}, STRANGE),
+        make_experiment_config([ParameterSpec(STRANGE, (STRANGE, "b"))], [MetricSpec(STRANGE)]),
+        make_session_start({STRANGE: STRANGE}, STRANGE),
     )
     (row,) = session_groups(tmp_path)
     assert row["name"] == STRANGE and row["hparams"] == {STRANGE: STRANGE}
@@ -83,7 +83,7 @@ def test_strange_names_and_values_come_back(tmp_path):
 
 
 def test_what_utf8_cannot_hold_is_replaced(tmp_path):
-    write(tmp_path, session_start({"file": "a\udc80b"}, "trial"))
+    write(tmp_path, make_session_start({"file": "a\udc80b"}, "trial"))
     (row,) = session_groups(tmp_path)
     assert row["hparams"] == {"file": "a?b"}
 
@@ -93,7 +93,7 @@ def test_what_utf8_cannot_hold_is_replaced(tmp_path):
     [(State.SUCCEEDED, "SUCCESS"), (State.FAILED, "FAILURE"), (State.CANCELLED, "FAILURE")],
 )
 def test_status(tmp_path, state, status):
-    write(tmp_path, session_start({"p": 1}, "trial"), session_end(state, 250.0))
+    write(tmp_path, make_session_start({"p": 1}, "trial"), make_session_end(state, 250.0))
     (row,) = session_groups(tmp_path)
     assert (row["status"], row["ended"]) == (status, 250.0)
 
@@ -104,7 +104,7 @@ def test_metrics_are_declared_with_their_groups(tmp_path):
         MetricSpec("epoch_loss", group="train"),
         MetricSpec("epoch_loss", group="validation"),
     ]
-    write(tmp_path, experiment_config([], metrics, description="**DE**", created=10.0))
+    write(tmp_path, make_experiment_config([], metrics, description="**DE**", created=10.0))
     read = experiment(tmp_path)
     assert [(m.name.group, m.name.tag, m.display_name) for m in read.metric_infos] == [
         ("", "objective", "accuracy (max)"),
@@ -123,5 +123,5 @@ def test_what_varies_comes_first(tmp_path):
         ParameterSpec("d", (1, 2)),
         ParameterSpec("e", Interval(0, 1)),
     ]
-    write(tmp_path, experiment_config(specs, []))
+    write(tmp_path, make_experiment_config(specs, []))
     assert list(domains(tmp_path)) == ["d", "e", "a", "b", "c"]

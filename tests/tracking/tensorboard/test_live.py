@@ -17,7 +17,7 @@ import sys
 if sys.argv[1] == "before":
     import tensorflow
 from sparkexp import experiment
-from sparkexp.tracking.tensorboard.live import written_at_once
+from sparkexp.tracking.tensorboard.live import write_at_once
 from tests.tracking.tensorboard.reading import scalars
 
 def train():

@@ -67,16 +67,16 @@ def test_labels_beside_the_plot_get_room_and_are_cut():
     short, long = Panel("", "", "", ["0.1", "0.2"]), Panel("", "", "", ["x" * 40])
     assert short._area[0] < long._area[0] < SIZE_PX[0] / 2
     cut = long._cut("x" * 40, 100)
-    assert cut.endswith("x…") and long._width(cut) <= 100
+    assert cut.endswith("x…") and long._measure_width(cut) <= 100
     assert long._cut("fits", 100) == "fits"
 
 
 def test_numbers_below_the_plot_are_left_out_and_names_cut(monkeypatch):
     written: list[str] = []
-    monkeypatch.setattr(Panel, "text", lambda self, place, text, *rest: written.append(text))
+    monkeypatch.setattr(Panel, "draw_text", lambda self, place, text, *rest: written.append(text))
     marks = [(k / 9, f"{k}00000") for k in range(10)]
-    Panel("", "", "", []).ticks(marks, [])
+    Panel("", "", "", []).draw_ticks(marks, [])
     assert written[3:] == ["000000", "400000", "800000"]
     written.clear()
-    Panel("", "", "", []).ticks([(k / 6, "adversarial training") for k in range(7)], [], True)
+    Panel("", "", "", []).draw_ticks([(k / 6, "adversarial training") for k in range(7)], [], True)
     assert len(written[3:]) == 7 and all(text.endswith("…") for text in written[3:])

@@ -303,7 +303,7 @@ def test_extra_arguments_are_columns_without_being_searched(tmp_path):
     )
     trial = Trial(0, {"lr": 0.05}, extra={"epochs": 3})
     write_trial(tmp_path, trial, value=1.0)
-    log.ended(TrialResult(trial, State.SUCCEEDED, 1.0))
+    log.add(TrialResult(trial, State.SUCCEEDED, 1.0))
     log.close()
     (row,) = session_groups(tmp_path)
     assert row["hparams"] == {"lr": 0.05, "epochs": 3.0}

@@ -18,7 +18,7 @@ from PIL import Image
 from sparkexp import experiment
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.pictures import SIZE_PX
-from sparkexp.tracking.tensorboard.reading import events_in
+from sparkexp.tracking.tensorboard.reading import read_events
 from tests.tracking.tensorboard import reading
 from tests.tracking.tensorboard.searching import QUIET, SPACE, evolution
 
@@ -44,7 +44,7 @@ def summaries(logdir, plugin, run="evolution") -> dict[str, dict[int, object]]:
     """Tag → step → tensor, of one plugin."""
     found: dict[str, dict[int, object]] = {}
     plugins: dict[str, str] = {}
-    for event in events_in(Path(logdir, run), 1 << 26):
+    for event in read_events(Path(logdir, run), 1 << 26):
         for value in event.summary.value:
             plugins.setdefault(value.tag, value.metadata.plugin_data.plugin_name)
             if plugins[value.tag] == plugin:
@@ -250,7 +250,7 @@ def test_a_generation_that_was_cut_off_is_written_when_the_search_goes_on(tmp_pa
     # The columns were declared once, the layout too.
     experiments = [
         value.tag
-        for event in events_in(logdir / "evolution", 1 << 26)
+        for event in read_events(logdir / "evolution", 1 << 26)
         for value in event.summary.value
         if value.tag in ("_hparams_/experiment", "custom_scalars__config__")
     ]
@@ -354,7 +354,7 @@ def test_a_replayed_search_writes_nothing_twice(tmp_path):
     experiment.resume(None, train, logdir, max_trials=None, **QUIET)
     tags = ["_hparams_/experiment", "custom_scalars__config__", "evolution/best", "trials/failed"]
     steps_of: dict[str, list[int]] = {tag: [] for tag in tags}
-    for event in events_in(logdir / "evolution", 1 << 26):
+    for event in read_events(logdir / "evolution", 1 << 26):
         for value in event.summary.value:
             if value.tag in steps_of:
                 steps_of[value.tag].append(event.step)

@@ -1,4 +1,4 @@
-"""Calls that end in time: what is slow is interrupted, where that is possible."""
+"""A time limit for a block of code."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["bounded"]
+__all__ = ["limit_time"]
 
 
 @contextmanager
-def bounded(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block when it takes longer.
+def limit_time(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block if it takes longer than this.
 
-    By an alarm, hence in a main thread only, elsewhere the block takes what it takes. An alarm of
-    the user's that comes sooner goes first; a later one is set again.
+    The limit is an alarm signal. It works in the main thread only: in another thread the block has
+    no limit. If the user has set an alarm that comes sooner, the block has no limit either; a
+    later one is set again afterwards.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def bounded(seconds: float) -> Iterator[None]:
 
     Examples
     --------
-    >>> with bounded(0.01):
+    >>> with limit_time(0.01):
     ...     while True:
     ...         pass
     Traceback (most recent call last):
@@ -39,11 +40,11 @@ def bounded(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def expired(number: int, frame: FrameType | None) -> None:
+    def raise_timeout(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"it took longer than {seconds:g} s")
 
     started = time.monotonic()
-    handler = signal.signal(signal.SIGALRM, expired)
+    handler = signal.signal(signal.SIGALRM, raise_timeout)
     _, interval_s = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
