@@ -152,7 +152,7 @@ class Evolution:
 
     @property
     def _next(self) -> int:
-        """The number of the open generation: the lowest of its trials' that was not closed yet."""
+        """The number of the open generation: its trials' lowest, but above all closed ones."""
         lowest = min((r.trial.generation or 0 for r in self._open), default=0)
         return max(lowest, self.closed[-1].number + 1) if self.closed else lowest
 

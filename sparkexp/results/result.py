@@ -332,13 +332,13 @@ class Result:
 
     def __str__(self) -> str:
         table = self._make_short_table().to_string(index=False, float_format="{:.4g}".format)
-        return f"{self._make_headline()}\n{table}{self._count_left_out()}"
+        return f"{self._make_headline()}\n{table}{self._describe_left_out()}"
 
     def _repr_html_(self) -> str:
         table = self._make_short_table().to_html(
             index=False, border=0, float_format="%.4g".__mod__
         )
-        left_out = html.escape(self._count_left_out().strip())
+        left_out = html.escape(self._describe_left_out().strip())
         return f"<p>{html.escape(self._make_headline())}</p>{table}<p>{left_out}</p>"
 
     def _find_best(self) -> BestTrial | None:
@@ -374,7 +374,7 @@ class Result:
         frame = frame.map(lambda value: _shorten(value) if isinstance(value, str) else value)
         return fill_blanks(frame, ("generation", "error", "reused_from"))
 
-    def _count_left_out(self) -> str:
+    def _describe_left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS
         return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
 

@@ -166,7 +166,7 @@ class Panel:
         return length / _SCALE
 
     def _cut(self, text: str, room: float) -> str:
-        """Return the text, cut to the room that there is."""
+        """Return the text, cut so that it is no wider than `room`."""
         cut = text
         while len(cut) > 1 and self._measure_width(cut) > room:
             cut = text[: len(cut.rstrip("…")) - 1] + "…"
