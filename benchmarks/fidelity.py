@@ -57,7 +57,7 @@ def systems(table: Table) -> dict[str, Callable[[int], Searcher]]:
         "classic DE": lambda seed: EvolutionSearcher(space, "min", 10, 100, 0.7, 0.5, seed),
         "default DE": lambda seed: EvolutionCall(
             space, "min", max_trials=max(TRAININGS), seed=seed, one_by_one=True
-        ).searcher()[0],
+        ).build()[0],
         "ASHA, random": halving(AshaSearcher, "random", MANY),
         "ASHA, evolution": halving(AshaSearcher, "evolution", MANY),
         "ASHA, model (the default)": lambda seed: SurrogateAshaSearcher(

@@ -169,7 +169,7 @@ def default(slots: int, n_trials: int) -> str:
     """
     space = Space({"x": Float(0.0, 1.0)})
     call = EvolutionCall(space, "min", max_trials=n_trials, seed=0, one_by_one=slots == 1)
-    chosen = call.searcher()[0]
+    chosen = call.build()[0]
     for name, ours in OURS.items():
         made = ours.make(space, Order(n_trials, slots, seed=0))
         if (made.name, made.settings()) == (chosen.name, chosen.settings()):

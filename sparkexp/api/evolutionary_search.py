@@ -174,7 +174,7 @@ def evolutionary_search(
         halving.check_objectives(objectives)
         searcher, why = halving.make_evolution(call)
     else:
-        searcher, why = call.searcher() if len(objectives) == 1 else call.pareto(objectives)
+        searcher, why = call.build() if len(objectives) == 1 else call.build_pareto(objectives)
     notes = (why,) if why else ()
     spec = Search(searcher, objectives, space, notes=notes)
     return start_search(spark, train, spec, checked)

@@ -145,7 +145,7 @@ class Halving:
                 "With fidelity= the search is 'surrogate-asha', or that of search=, got "
                 f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
             )
-        plain, n = call.classic(), call.budget
+        plain, n = call.build_classic(), call.budget
         has_weights = not (call.crossover is None and call.mutation is None)
         if self.search == "dehb" or (self.search is None and has_weights):
             why = "" if self.search else "search 'dehb', which has crossover and mutation"

@@ -19,8 +19,8 @@ from sparkexp.results.result import Result
 from sparkexp.search import OptunaSearcher, Searcher
 from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.search.optuna_search import is_sampler
-from sparkexp.search.own_searcher import check_searcher, own_class
-from sparkexp.search.registry import SEARCHERS, by_name
+from sparkexp.search.own_searcher import check_searcher, find_own_class
+from sparkexp.search.registry import SEARCHERS, build_searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where
@@ -142,7 +142,7 @@ def search(
         call = EvolutionCall(
             space, objectives[0].direction, max_trials=n, seed=seed, one_by_one=checked.one_by_one
         )
-        chosen, why = call.searcher()
+        chosen, why = call.build()
     else:
         chosen = _make_searcher(searcher, space, [each.direction for each in objectives], n, seed)
     notes = (why,) if why else ()
@@ -212,7 +212,7 @@ def _build_own_search(
             f"A search needs a number of trials, and this {type(searcher).__name__} has none: "
             "give max_trials=50."
         )
-    return Search(searcher, objectives, space, own_searcher=own_class(searcher))
+    return Search(searcher, objectives, space, own_searcher=find_own_class(searcher))
 
 
 def _make_searcher(
@@ -235,4 +235,4 @@ def _make_searcher(
             f"such as optuna.samplers.TPESampler(), got {given!r}. A searcher of your own is "
             "handed over as an instance of a class derived from sparkexp.search.Searcher."
         )
-    return by_name(given, space, directions, n_trials, seed)
+    return build_searcher(given, space, directions, n_trials, seed)

@@ -29,7 +29,7 @@ from sparkexp.driver.pruning_rule import PruningRule, rule_to_json
 from sparkexp.driver.unknown_option import describe_unknown_option
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError, StorageError
-from sparkexp.search.repeating import affordable
+from sparkexp.search.repeating import count_affordable
 from sparkexp.space.constraint import Where
 from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
 from sparkexp.tracking import Tracker
@@ -331,7 +331,7 @@ class Options:
         """How many configurations `max_trials` allows, at least 1; None without a limit."""
         if self.max_trials is None:
             return None
-        return affordable(self.max_trials, self.repeats, self.confirm)
+        return count_affordable(self.max_trials, self.repeats, self.confirm)
 
     @property
     def first_metric(self) -> str | None:

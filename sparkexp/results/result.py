@@ -24,7 +24,7 @@ from sparkexp.results.stored_artifacts import load_model
 from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
 from sparkexp.runs import RunDirectory
 from sparkexp.runs.paths import model_file
-from sparkexp.search.spec import recorded_description, specs_of
+from sparkexp.search.spec import read_description, specs_of
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Result:
             If it is damaged.
         """
         try:
-            search = recorded_description(run.settings)
+            search = read_description(run.settings)
         except (KeyError, TypeError, ValueError) as error:
             raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
         return cls(tuple(run.results()), run.location, search)

@@ -105,8 +105,8 @@ class Searcher(ABC):
         self._n_asked = 0
         self._open: dict[int, Trial] = {}
         # Open trials of a restored searcher that are still to be asked again.
-        self._again: list[int] = []
-        self._planted: tuple[dict[str, ParamValue], ...] = ()
+        self._to_ask_again: list[int] = []
+        self._initial_params: tuple[dict[str, ParamValue], ...] = ()
         self._known: tuple[KnownResult, ...] = ()
 
     @final
@@ -139,24 +139,24 @@ class Searcher(ABC):
                 f"initial= with {len(initial)}. Leave some out, or make it larger."
             )
         self._known = tuple(known)
-        used = bool(known) and self._know(self._known)
+        used = bool(known) and self._learn_known(self._known)
         if initial:
-            self._plant(initial)
+            self._set_initial(initial)
         return used
 
     def _max_initial(self) -> int | None:
         """Return how many configurations it can begin with; None if any number."""
         return self.n_trials
 
-    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+    def _set_initial(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
         """Take the first trials' configurations over into the books, where there are any.
 
         Trial k is given configuration k, whatever `_propose` returns for it, but where trials have
         rungs: there configuration k is.
         """
-        self._planted = tuple(dict(params) for params in initial)
+        self._initial_params = tuple(dict(params) for params in initial)
 
-    def _know(self, known: Sequence[KnownResult]) -> bool:
+    def _learn_known(self, known: Sequence[KnownResult]) -> bool:
         """Learn what is known already, and return whether it matters."""
         return False
 
@@ -188,7 +188,7 @@ class Searcher(ABC):
     @property
     def done(self) -> bool:
         """Whether no further trial will be asked, whatever is told."""
-        return not self._again and self._n_asked == self.n_trials
+        return not self._to_ask_again and self._n_asked == self.n_trials
 
     @property
     def n_asked(self) -> int:
@@ -209,7 +209,7 @@ class Searcher(ABC):
     @property
     def is_new(self) -> bool:
         """Whether it has not been used: neither asked, nor told what to begin with."""
-        return not (self._n_asked or self._planted or self._known)
+        return not (self._n_asked or self._initial_params or self._known)
 
     def open_trials(self) -> list[Trial]:
         """Return the trials asked and not yet told."""
@@ -226,14 +226,14 @@ class Searcher(ABC):
     @final
     def ask(self) -> Trial | None:
         """Return the next trial, or None if there is nothing to propose now."""
-        if self._again:
-            return self._open[self._again.pop(0)]
+        if self._to_ask_again:
+            return self._open[self._to_ask_again.pop(0)]
         if self._n_asked == self.n_trials:
             return None
         trial = self._propose(self._n_asked)
         if trial is not None:
-            if trial.number < len(self._planted) and trial.rung is None:
-                trial = replace(trial, params=self._planted[trial.number])
+            if trial.number < len(self._initial_params) and trial.rung is None:
+                trial = replace(trial, params=self._initial_params[trial.number])
             self._n_asked += 1
             self._open[trial.number] = trial
         return trial
@@ -255,8 +255,8 @@ class Searcher(ABC):
                 f"A result is told once for every trial asked, but {result.trial.id} {known}."
             )
         del self._open[number]
-        if number in self._again:
-            self._again.remove(number)
+        if number in self._to_ask_again:
+            self._to_ask_again.remove(number)
         self._learn(result)
 
     @final
@@ -302,7 +302,7 @@ class Searcher(ABC):
             )
         self._n_asked = state["n_asked"]
         self._open = {record["number"]: Trial(**record) for record in state["open"]}
-        self._again = sorted(self._open)
+        self._to_ask_again = sorted(self._open)
         self._restore(state["memory"])
 
     @abstractmethod
@@ -326,8 +326,8 @@ class Searcher(ABC):
         # A digest: the state is written after every trial, a list of configurations can be long.
         space = None if self.space is None else self.space.to_json()
         made: list[Any] = [self.name, space, self.settings()]
-        if self._planted or self._known:
-            made += [self._planted, [[known.params, known.value] for known in self._known]]
+        if self._initial_params or self._known:
+            made += [self._initial_params, [[known.params, known.value] for known in self._known]]
         text = json.dumps(made, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -357,7 +357,7 @@ class SeededSearcher(Searcher):
         """Return the settings for the record, as a dict that `json` can write."""
         return {"seed": self.seed}
 
-    def _admitted(self, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+    def _draw_allowed(self, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Draw until the space's `where` allows a point; the space mends what it never does."""
         for _ in range(TRIES_TO_DRAW):
             if self.space.admits(genome := draw()):

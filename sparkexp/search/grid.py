@@ -22,16 +22,16 @@ class _FixedSearcher(Searcher):
     """Asks trial k for the k-th configuration; results change nothing."""
 
     @abstractmethod
-    def _params(self, k: int) -> dict[str, ParamValue]: ...
+    def _get_params(self, k: int) -> dict[str, ParamValue]: ...
 
     def configuration(self, k: int) -> dict[str, ParamValue]:
         """Return the k-th configuration."""
-        return self._params(k)
+        return self._get_params(k)
 
     def _propose(self, number: int) -> Trial:
-        if number < len(self._planted):
-            return Trial(number, self._planted[number])
-        return Trial(number, self._params(number))
+        if number < len(self._initial_params):
+            return Trial(number, self._initial_params[number])
+        return Trial(number, self._get_params(number))
 
     def _learn(self, result: TrialResult) -> None:
         pass
@@ -99,14 +99,14 @@ class GridSearcher(_FixedSearcher):
         """Return an empty dict: the space says all."""
         return {}
 
-    def _params(self, k: int) -> dict[str, ParamValue]:
+    def _get_params(self, k: int) -> dict[str, ParamValue]:
         k -= len(self._first)  # those before were configurations to begin with
         for place in self._first:
             k += place <= k
         return self._space.configuration(k if self._allowed is None else self._allowed[k])
 
-    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
-        super()._plant(initial)
+    def _set_initial(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._set_initial(initial)
         places = [self._space.index_of(params) for params in initial]
         if self._allowed is not None:
             places = [self._allowed.index(place) for place in places]
@@ -144,7 +144,7 @@ class ListSearcher(_FixedSearcher):
                 f"Configurations are a list of at least one dict, got {configurations!r}: write "
                 "[{'learning_rate': 0.001}, {'learning_rate': 0.01}]."
             )
-        self._configurations = [_configuration(k, c) for k, c in enumerate(configurations)]
+        self._configurations = [_check_configuration(k, c) for k, c in enumerate(configurations)]
 
     @property
     def n_trials(self) -> int:
@@ -155,14 +155,14 @@ class ListSearcher(_FixedSearcher):
         """Return the settings for the record, as a dict that `json` can write."""
         return {"configurations": [dict(c) for c in self._configurations]}
 
-    def _params(self, k: int) -> dict[str, ParamValue]:
+    def _get_params(self, k: int) -> dict[str, ParamValue]:
         return dict(self._configurations[k])
 
     def _max_initial(self) -> int:
         return 0
 
 
-def _configuration(k: int, given: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
+def _check_configuration(k: int, given: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
     try:
         check_names(given)
     except SpaceError as error:

@@ -88,7 +88,7 @@ class OptunaSearcher(Searcher):
         self._told: list[tuple[dict[str, ParamValue], list[float]]] = []
         self._study: Study | None = None
         if not isinstance(sampler, str):
-            self._study = self._new_study(sampler)
+            self._study = self._create_study(sampler)
 
     @property
     def n_trials(self) -> int | None:
@@ -113,8 +113,8 @@ class OptunaSearcher(Searcher):
             "sampler": self._sampler_name,
         }
 
-    def _new_study(self, sampler: BaseSampler) -> Study:
-        optuna = _optuna()
+    def _create_study(self, sampler: BaseSampler) -> Study:
+        optuna = _import_optuna()
         if not isinstance(sampler, optuna.samplers.BaseSampler):
             raise InvalidArgumentError(f"A sampler of Optuna is wanted, got {sampler!r}.")
         if self._sampler_name in REFUSED:
@@ -134,48 +134,48 @@ class OptunaSearcher(Searcher):
     def _several(self) -> bool:
         return len(self.directions) > 1
 
-    def _asked(self) -> Study:
+    def _require_study(self) -> Study:
         if self._study is None:
             raise InvalidArgumentError(
                 f"The sampler, a {self._sampler_name}, is needed to go on: hand it over again."
             )
         return self._study
 
-    def _know(self, known: Sequence[KnownResult]) -> bool:
+    def _learn_known(self, known: Sequence[KnownResult]) -> bool:
         if self._study is not None:  # else it is only looked at
-            complete = _optuna().trial.TrialState.COMPLETE
+            complete = _import_optuna().trial.TrialState.COMPLETE
             for each in known:
                 self._add(each.params, complete, [each.value])
         return True
 
     def _propose(self, number: int) -> Trial:
-        if number < len(self._planted):
-            self._add_running(number, self._planted[number])
-            return Trial(number, self._planted[number])
-        study = self._asked()
-        root = {name: _distribution(p) for name, p in self.space.top_level.items()}
+        if number < len(self._initial_params):
+            self._add_running(number, self._initial_params[number])
+            return Trial(number, self._initial_params[number])
+        study = self._require_study()
+        root = {name: _make_distribution(p) for name, p in self.space.top_level.items()}
         params: dict[str, ParamValue] = {}
         for _ in range(TRIES_TO_ASK):
             asked = study.ask(root)
-            params = self._suggested(asked)
+            params = self._suggest_params(asked)
             if self.space.allows(params):
                 self._numbers[number] = asked.number
                 return Trial(number, params)
-            study.tell(asked, state=_optuna().trial.TrialState.FAIL)
+            study.tell(asked, state=_import_optuna().trial.TrialState.FAIL)
         params = self.space.decode(self.space.encode(params))
         self._add_running(number, params)
         return Trial(number, params)
 
-    def _suggested(self, asked: Any) -> dict[str, ParamValue]:
+    def _suggest_params(self, asked: Any) -> dict[str, ParamValue]:
         values: dict[str, ParamValue] = {}
         for name, parameter in self.space.parameters.items():
             condition = self.space.conditions.get(name)
             if condition is None or condition.holds(values):
-                values[name] = _value(parameter, _suggest(asked, name, parameter))
+                values[name] = _from_optuna(parameter, _suggest(asked, name, parameter))
         return values
 
     def _learn(self, result: TrialResult) -> None:
-        number, study = self._numbers.pop(result.trial.number), self._asked()
+        number, study = self._numbers.pop(result.trial.number), self._require_study()
         values = list(result.values) if self._several else [result.value]
         known = [value for value in values if value is not None]
         if len(known) < len(self.directions):
@@ -184,22 +184,22 @@ class OptunaSearcher(Searcher):
         if known:
             study.tell(number, known)
         else:
-            study.tell(number, state=_optuna().trial.TrialState.FAIL)
+            study.tell(number, state=_import_optuna().trial.TrialState.FAIL)
 
     def _add_running(self, number: int, params: Mapping[str, ParamValue]) -> None:
-        self._numbers[number] = self._add(params, _optuna().trial.TrialState.RUNNING)
+        self._numbers[number] = self._add(params, _import_optuna().trial.TrialState.RUNNING)
 
     def _add(
         self, params: Mapping[str, ParamValue], state: Any, values: Sequence[float] = ()
     ) -> int:
         """Put a trial into the study that was not asked of it, and return its number there."""
-        study = self._asked()
+        study = self._require_study()
         parameters = self.space.parameters
-        trial = _optuna().trial.create_trial(
+        trial = _import_optuna().trial.create_trial(
             state=state,
             values=list(values) or None,
-            params={name: _raw(parameters[name], v) for name, v in params.items()},
-            distributions={name: _distribution(parameters[name]) for name in params},
+            params={name: _to_optuna(parameters[name], v) for name, v in params.items()},
+            distributions={name: _make_distribution(parameters[name]) for name in params},
         )
         study.add_trial(trial)
         return len(study.get_trials(deepcopy=False)) - 1
@@ -208,7 +208,7 @@ class OptunaSearcher(Searcher):
         return {"told": [[params, values] for params, values in self._told]}
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
-        states = _optuna().trial.TrialState
+        states = _import_optuna().trial.TrialState
         for params, values in memory["told"]:
             self._told.append((dict(params), list(values)))
             self._add(params, states.COMPLETE if values else states.FAIL, values)
@@ -216,7 +216,7 @@ class OptunaSearcher(Searcher):
             self._add_running(trial.number, trial.params)
 
 
-def _optuna() -> Any:
+def _import_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
@@ -226,21 +226,21 @@ def _optuna() -> Any:
     return optuna
 
 
-def _by_number(parameter: Choice) -> bool:
+def _uses_numbers(parameter: Choice) -> bool:
     """Tell whether a choice is known to Optuna by the numbers of its options."""
     # Optuna compares with ==, to which 1 and True are one.
     return bool(parameter.ordered) or len(set(parameter.options)) < parameter.n_values
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    found = _optuna().distributions
+def _make_distribution(parameter: Parameter) -> BaseDistribution:
+    found = _import_optuna().distributions
     distribution: BaseDistribution
     if isinstance(parameter, Choice):
         n = parameter.n_values
         if parameter.ordered:
             distribution = found.IntDistribution(0, n - 1)
         else:
-            options = range(n) if _by_number(parameter) else parameter.options
+            options = range(n) if _uses_numbers(parameter) else parameter.options
             distribution = found.CategoricalDistribution(tuple(options))
     else:
         # The last step, not the bound behind it, which Optuna would warn of.
@@ -255,7 +255,7 @@ def _suggest(asked: Any, name: str, parameter: Parameter) -> Any:
     """Return what Optuna has suggested, or suggests now."""
     if name in asked.params:
         return asked.params[name]
-    distribution: Any = _distribution(parameter)
+    distribution: Any = _make_distribution(parameter)
     if isinstance(parameter, Choice) and not parameter.ordered:
         return asked.suggest_categorical(name, distribution.choices)
     suggest = asked.suggest_float if isinstance(parameter, Float) else asked.suggest_int
@@ -263,9 +263,9 @@ def _suggest(asked: Any, name: str, parameter: Parameter) -> Any:
     return suggest(name, distribution.low, distribution.high, **bounds)
 
 
-def _value(parameter: Parameter, raw: Any) -> ParamValue:
+def _from_optuna(parameter: Parameter, raw: Any) -> ParamValue:
     """Return the value of a parameter that Optuna means."""
-    if isinstance(parameter, Choice) and _by_number(parameter):
+    if isinstance(parameter, Choice) and _uses_numbers(parameter):
         return parameter.decode(cell_middle(int(raw), parameter.n_values))
     if isinstance(parameter, Float):
         raw = min(max(float(raw), parameter.low), parameter.high)
@@ -274,8 +274,8 @@ def _value(parameter: Parameter, raw: Any) -> ParamValue:
     return parameter.decode(parameter.encode(raw))  # sums of steps miss them by a rounding error
 
 
-def _raw(parameter: Parameter, value: ParamValue) -> Any:
+def _to_optuna(parameter: Parameter, value: ParamValue) -> Any:
     """Return what a value is to Optuna."""
-    if isinstance(parameter, Choice) and _by_number(parameter):
+    if isinstance(parameter, Choice) and _uses_numbers(parameter):
         return int(parameter.encode(value) * parameter.n_values)
     return value

@@ -13,10 +13,10 @@ from sparkexp.search.registry import SEARCHER_CLASSES
 from sparkexp.space import Space
 from sparkexp.trial import Direction, Trial, TrialResult
 
-__all__ = ["RecordedSearcher", "check_again", "check_searcher", "own_class"]
+__all__ = ["RecordedSearcher", "check_again", "check_searcher", "find_own_class"]
 
 
-def own_class(searcher: Searcher) -> str | None:
+def find_own_class(searcher: Searcher) -> str | None:
     """Return the name of a searcher's class where it is none of sparkexp's, else None.
 
     A log directory says how to construct sparkexp's own; another has to be handed over again.
@@ -60,7 +60,7 @@ def check_searcher(searcher: Searcher, space: Space, directions: Sequence[Direct
     if searcher.space is None or searcher.space.to_json() != space.to_json():
         raise InvalidArgumentError(
             f"The {label} and the call have to search the same space; the searcher's is "
-            f"{_described(searcher.space)}, that of the call {_described(space)}. Construct it "
+            f"{_describe(searcher.space)}, that of the call {_describe(space)}. Construct it "
             "with Space.from_search_dict(search_dict)."
         )
     if searcher.space.where is not space.where:
@@ -179,5 +179,5 @@ def _as_json(searcher: Searcher) -> Any:
         ) from None
 
 
-def _described(space: Space | None) -> str:
+def _describe(space: Space | None) -> str:
     return "none" if space is None else str(dict(space.describe()))

@@ -58,7 +58,7 @@ class RandomSearcher(SeededSearcher):
         return {"n_trials": self._n_trials, **super().settings()}
 
     def _propose(self, number: int) -> Trial:
-        genome = self._admitted(lambda: self._rng.random(self.space.n_dims))
+        genome = self._draw_allowed(lambda: self._rng.random(self.space.n_dims))
         return Trial(number, self.space.decode(genome))
 
     def _learn(self, result: TrialResult) -> None:

@@ -26,7 +26,7 @@ from sparkexp.search.sobol import SobolSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
-__all__ = ["SEARCHERS", "SEARCHER_CLASSES", "by_name", "rebuild", "shows_best"]
+__all__ = ["SEARCHERS", "SEARCHER_CLASSES", "build_searcher", "rebuild", "shows_best"]
 
 #: The searchers that names stand for: in `experiment.search(searcher=…)`, and in the records of
 #: runs, from which they are constructed again. It is read-only, so that what a name means never
@@ -63,7 +63,7 @@ def shows_best(name: str) -> bool:
     return name in SEARCHER_CLASSES and bool(SEARCHER_CLASSES[name].shows_best)
 
 
-def by_name(
+def build_searcher(
     name: str,
     space: Space,
     directions: Sequence[Direction],
@@ -74,11 +74,11 @@ def by_name(
 
     Examples
     --------
-    >>> by_name('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), ['max'], 8, 1).n_trials
+    >>> build_searcher('sobol', Space.from_search_dict({'x': [0.0, 1.0]}), ['max'], 8, 1).n_trials
     8
     """
     if name == "evolution" and len(directions) > 1:
-        return _pareto(space, directions, as_int("n_trials", n_trials, at_least=4), seed)
+        return _build_pareto(space, directions, as_int("n_trials", n_trials, at_least=4), seed)
     cls = SEARCHER_CLASSES[name]
     given = {"direction": directions[0], "n_trials": n_trials, "seed": seed}
     taken = inspect.signature(cls).parameters
@@ -91,7 +91,7 @@ def by_name(
     return searcher
 
 
-def _pareto(
+def _build_pareto(
     space: Space, directions: Sequence[Direction], n_trials: int, seed: int | None
 ) -> Searcher:
     """Return an evolution of about so many trials, and not more."""

@@ -13,10 +13,10 @@ from sparkexp.objective import Objective
 from sparkexp.search.base import Searcher
 from sparkexp.trial import Direction, ParamValue, State, Trial, TrialResult, params_key
 
-__all__ = ["RepeatingSearcher", "affordable"]
+__all__ = ["RepeatingSearcher", "count_affordable"]
 
 
-def affordable(max_trials: int, repeats: int, confirm: int) -> int:
+def count_affordable(max_trials: int, repeats: int, confirm: int) -> int:
     """Return how many configurations so many trials suffice for, at least 1.
 
     Parameters
@@ -28,7 +28,7 @@ def affordable(max_trials: int, repeats: int, confirm: int) -> int:
 
     Examples
     --------
-    >>> affordable(60, repeats=2, confirm=5)
+    >>> count_affordable(60, repeats=2, confirm=5)
     25
     """
     return max(1, max_trials // repeats - confirm)
@@ -89,7 +89,7 @@ class RepeatingSearcher(Searcher):
                 "again, but a front. Leave it out."
             )
         n_runs = self.repeats * (2 if self.confirm else 1)
-        self._seeds = [_seed(self.seed, r) for r in range(n_runs)]
+        self._seeds = [_derive_seed(self.seed, r) for r in range(n_runs)]
         # Values by configuration and run, of configurations of which runs are missing.
         self._runs: dict[int, dict[int, list[float]]] = {}
         # The best configurations: value (the less the better), number, parameters.
@@ -110,15 +110,15 @@ class RepeatingSearcher(Searcher):
     @property
     def n_trials(self) -> int | None:
         """The number of runs; None if there is no limit."""
-        most = self._most
+        most = self._max_configurations
         return None if most is None else (most + min(self.confirm, most)) * self.repeats
 
     @property
-    def _most(self) -> int | None:
+    def _max_configurations(self) -> int | None:
         """The number of configurations to be asked."""
         ends = [] if self._inner.n_trials is None else [self._inner.n_trials]
         if self._limit is not None and self.confirm:  # these are the last of so many trials
-            ends.append(affordable(self._limit, self.repeats, self.confirm))
+            ends.append(count_affordable(self._limit, self.repeats, self.confirm))
         return min(ends, default=None)
 
     @property
@@ -139,7 +139,7 @@ class RepeatingSearcher(Searcher):
     @property
     def done(self) -> bool:
         """Whether no further trial will be asked, whatever is told."""
-        if self._again:
+        if self._to_ask_again:
             return False
         if not self.confirm:
             return self._all_asked and self._n_asked % self.repeats == 0
@@ -150,7 +150,7 @@ class RepeatingSearcher(Searcher):
 
     @property
     def _all_asked(self) -> bool:
-        return self._inner.done or self._inner.n_asked == self._most
+        return self._inner.done or self._inner.n_asked == self._max_configurations
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
@@ -168,9 +168,9 @@ class RepeatingSearcher(Searcher):
     def _propose(self, number: int) -> Trial | None:
         if self._confirmed is None:
             k, run = divmod(number, self.repeats)
-            asked = self._open_inner(k) if run else self._next()
+            asked = self._find_open(k) if run else self._ask_inner()
             if asked is not None:
-                return self._run_of(asked, number, run)
+                return self._make_run(asked, number, run)
             if not self._all_asked or self._inner.open_trials():
                 return None
             self._confirmed = [params for _, _, params in self._best]
@@ -182,13 +182,13 @@ class RepeatingSearcher(Searcher):
         extra = {"seed": self._seeds[run]} if self.passes_seed else {}
         return Trial(number, self._confirmed[k], extra=extra, repetition=run)
 
-    def _next(self) -> Trial | None:
-        return None if self._inner.n_asked == self._most else self._inner.ask()
+    def _ask_inner(self) -> Trial | None:
+        return None if self._inner.n_asked == self._max_configurations else self._inner.ask()
 
-    def _open_inner(self, k: int) -> Trial:
+    def _find_open(self, k: int) -> Trial:
         return next(trial for trial in self._inner.open_trials() if trial.number == k)
 
-    def _run_of(self, asked: Trial, number: int, run: int) -> Trial:
+    def _make_run(self, asked: Trial, number: int, run: int) -> Trial:
         extra = dict(asked.extra)
         if self.passes_seed:
             extra["seed"] = self._seeds[run]
@@ -208,9 +208,9 @@ class RepeatingSearcher(Searcher):
         runs[run] = list(values)
         if len(runs) == self.repeats:
             del self._runs[k]
-            self._end(self._open_inner(k), [runs[run] for run in range(self.repeats)])
+            self._tell_inner(self._find_open(k), [runs[run] for run in range(self.repeats)])
 
-    def _end(self, asked: Trial, runs: list[list[float]]) -> None:
+    def _tell_inner(self, asked: Trial, runs: list[list[float]]) -> None:
         valued = [values for values in runs if values]
         if not valued:
             self._inner.tell(TrialResult(asked, State.FAILED))
@@ -224,7 +224,7 @@ class RepeatingSearcher(Searcher):
             self._rank(self._objectives[0].loss(means[0]), asked)
 
     def _rank(self, loss: float, asked: Trial) -> None:
-        ranked = sorted([*self._best, (loss, asked.number, dict(asked.params))], key=_place)
+        ranked = sorted([*self._best, (loss, asked.number, dict(asked.params))], key=_rank_key)
         different = {params_key(params): None for _, _, params in ranked}
         firsts = [
             next(entry for entry in ranked if params_key(entry[2]) == key) for key in different
@@ -250,10 +250,10 @@ class RepeatingSearcher(Searcher):
         self._first_confirming = memory["first_confirming"]
 
 
-def _place(entry: tuple[float, int, dict[str, ParamValue]]) -> tuple[float, int]:
+def _rank_key(entry: tuple[float, int, dict[str, ParamValue]]) -> tuple[float, int]:
     return entry[:2]
 
 
-def _seed(base: int, run: int) -> int:
+def _derive_seed(base: int, run: int) -> int:
     """Return the seed of a run: 31 bits, which every library takes."""
     return int(np.random.SeedSequence([base, run]).generate_state(1)[0]) >> 1

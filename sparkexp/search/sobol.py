@@ -68,9 +68,9 @@ class SobolSearcher(SeededSearcher):
         return {"n_trials": self._n_trials, **super().settings()}
 
     def _propose(self, number: int) -> Trial:
-        return Trial(number, self.space.decode(self._admitted(self._next)))
+        return Trial(number, self.space.decode(self._draw_allowed(self._draw)))
 
-    def _next(self) -> NDArray[np.float64]:
+    def _draw(self) -> NDArray[np.float64]:
         self._n_drawn += 1
         point: NDArray[np.float64] = self._sequence.random(1)[0]
         return point

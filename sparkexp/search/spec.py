@@ -20,7 +20,7 @@ from sparkexp.space import Choice, Parameter, Space
 from sparkexp.space.constraint import Where
 from sparkexp.trial import ParamValue
 
-__all__ = ["Search", "recorded_description", "recorded_objectives", "specs_of"]
+__all__ = ["Search", "read_description", "read_objectives", "specs_of"]
 
 # Values of a discrete parameter that TensorBoard offers one by one in its filter.
 MAX_LISTED_VALUES = 12
@@ -96,7 +96,7 @@ class Search:
         if self.space is not None:
             always = self.space.always
             named = self.space.parameters.items()
-            return tuple(_spec(n, p, n not in always) for n, p in named)
+            return tuple(_make_spec(n, p, n not in always) for n, p in named)
         return specs_of(self.searcher.settings().get("configurations", []))
 
     def extras(self) -> tuple[ParameterSpec, ...]:
@@ -170,11 +170,11 @@ class Search:
             If this version has no such searcher, or the settings are none of its.
         """
         space = Space.from_json(record["space"], where) if record["space"] else None
-        searcher = _recorded_searcher(record, space, given)
+        searcher = _rebuild_searcher(record, space, given)
         initial = tuple(dict(params) for params in record.get("initial", ()))
         known = tuple(KnownResult(**entry) for entry in record.get("known", ()))
         searcher.start_from(initial, known)
-        objectives = recorded_objectives(record)
+        objectives = read_objectives(record)
         if record.get("repeating"):
             directions = [objective.direction for objective in objectives]
             searcher = RepeatingSearcher(searcher, directions, **record["repeating"])
@@ -190,7 +190,7 @@ class Search:
         )
 
 
-def _recorded_searcher(record: Mapping[str, Any], space: Space | None, given: object) -> Searcher:
+def _rebuild_searcher(record: Mapping[str, Any], space: Space | None, given: object) -> Searcher:
     if record.get("own_searcher") is None:
         return rebuild(record["searcher"], space, record["settings"], given)
     if isinstance(given, Searcher):
@@ -198,7 +198,7 @@ def _recorded_searcher(record: Mapping[str, Any], space: Space | None, given: ob
     return RecordedSearcher(record["searcher"], space, record["settings"])
 
 
-def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
+def read_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
     """Return the objectives of a recorded search.
 
     Raises
@@ -211,7 +211,7 @@ def recorded_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
     return objectives_of(metric, [as_direction(direction) for direction in directions])
 
 
-def recorded_description(record: Mapping[str, Any]) -> SearchDescription:
+def read_description(record: Mapping[str, Any]) -> SearchDescription:
     """Return what a recorded search is; of a searcher that is not known here, what is plain.
 
     Raises
@@ -225,7 +225,7 @@ def recorded_description(record: Mapping[str, Any]) -> SearchDescription:
         return Search.from_json(record).describe(name, prunes=prunes)
     except (InvalidArgumentError, KeyError, TypeError):
         searcher = str(record.get("searcher", ""))
-        return SearchDescription(name, recorded_objectives(record), searcher)
+        return SearchDescription(name, read_objectives(record), searcher)
 
 
 def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[ParameterSpec, ...]:
@@ -241,14 +241,14 @@ def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[Parame
     return tuple(ParameterSpec(name, tuple(known)) for name, known in values.items())
 
 
-def _spec(name: str, parameter: Parameter, optional: bool) -> ParameterSpec:
-    domain = _domain(parameter)
+def _make_spec(name: str, parameter: Parameter, optional: bool) -> ParameterSpec:
+    domain = _find_domain(parameter)
     if optional and isinstance(domain, tuple):
         domain = (*domain, MISSING)
     return ParameterSpec(name, domain, getattr(parameter, "log", False), optional)
 
 
-def _domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
+def _find_domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
     n_values = parameter.n_values
     if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_LISTED_VALUES):
         return tuple(parameter.values())

@@ -115,7 +115,7 @@ def space_of_all_kinds() -> Space:
 def test_optuna_sees_the_distributions():
     searcher = OptunaSearcher(space_of_all_kinds(), "min", 30, RandomSampler(seed=1))
     drive(searcher, lambda params: float(params["units"]))
-    study = searcher._asked()
+    study = searcher._require_study()
     assert study.direction.name == "MINIMIZE"
     found = optuna.distributions
     known = {name: d for trial in study.trials for name, d in trial.distributions.items()}
@@ -154,7 +154,7 @@ def test_optuna_learns():
 def test_optuna_is_told_failures():
     searcher = OptunaSearcher(Space({"x": Float(0, 1)}), "max", 6, RandomSampler(seed=1))
     drive(searcher, lambda params: None if params["x"] > 0.5 else params["x"])
-    states = [trial.state.name for trial in searcher._asked().trials]
+    states = [trial.state.name for trial in searcher._require_study().trials]
     assert set(states) == {"COMPLETE", "FAIL"}
 
 
@@ -195,7 +195,7 @@ def test_a_restored_study_knows_all_trials():
         trials = [(t.state.name, t.value, t.params, t.distributions) for t in study.trials]
         return sorted(trials, key=str)
 
-    assert seen(restored._asked()) == seen(searcher._asked())
+    assert seen(restored._require_study()) == seen(searcher._require_study())
     assert [restored.ask(), restored.ask()] == still_open
 
 

@@ -46,7 +46,7 @@ class ClimbingSearcher(SeededSearcher):
             if self._open:
                 return None  # a round begins when the one before has ended
             self._start = self._best[2] if self._best else None
-        return Trial(number, self.space.decode(self._admitted(self._draw)))
+        return Trial(number, self.space.decode(self._draw_allowed(self._draw)))
 
     def _draw(self) -> Any:
         if self._start is None:

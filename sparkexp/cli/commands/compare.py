@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sparkexp.cli.command import Command
 from sparkexp.cli.comparison import Row, find_differences, make_row
 from sparkexp.cli.run_records import open_runs
-from sparkexp.search.spec import recorded_objectives
+from sparkexp.search.spec import read_objectives
 
 __all__ = ["COMMAND"]
 
@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
     rows = [make_row(run) for run in runs]
     notes = find_differences(runs)
     if not notes and len(runs) > 1:
-        (objective,) = recorded_objectives(runs[0].settings)
+        (objective,) = read_objectives(runs[0].settings)
         if finished := [row for row in rows if row.best is not None]:
             best = min(finished, key=lambda row: objective.loss(row.best))
             print(f"Best {objective.name or 'value'} ({objective.direction}): {best.name}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkexp.search.evolution.variation import below, cauchy, normal
+from sparkexp.search.evolution.variation import draw_cauchy, draw_integer, draw_normal
 
 __all__ = ["SuccessMemory"]
 
@@ -42,9 +42,9 @@ class SuccessMemory:
 
     def draw(self, rng: np.random.Generator) -> tuple[float, float]:
         """Return an F in (0, 1] and a CR in [0, 1]."""
-        entry = below(rng, len(self._weights))
-        crossover = min(max(normal(rng, self._crossovers[entry], SCALE), 0.0), 1.0)
-        while (weight := cauchy(rng, self._weights[entry], SCALE)) <= 0.0:
+        entry = draw_integer(rng, len(self._weights))
+        crossover = min(max(draw_normal(rng, self._crossovers[entry], SCALE), 0.0), 1.0)
+        while (weight := draw_cauchy(rng, self._weights[entry], SCALE)) <= 0.0:
             pass
         return min(weight, 1.0), crossover
 

@@ -86,7 +86,7 @@ class AdaptiveSearcher(SeededSearcher):
         self._waiting: dict[int, float] = {}
         self._n_entered = 0
         self._population = Population(np.empty((0, space.n_dims)), size=self.popsize)
-        self._breeder = self._new_breeder()
+        self._breeder = self._make_breeder()
 
     @property
     def n_trials(self) -> int | None:
@@ -109,7 +109,7 @@ class AdaptiveSearcher(SeededSearcher):
         }
 
     @abstractmethod
-    def _new_breeder(self) -> Breeder:
+    def _make_breeder(self) -> Breeder:
         """Return what makes the children of `_population`, with the numbers of `_rng`."""
 
     # What it begins with.
@@ -117,19 +117,19 @@ class AdaptiveSearcher(SeededSearcher):
     def _max_initial(self) -> int:
         return min(len(self._initial), self._n_trials or len(self._initial))
 
-    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
-        super()._plant(initial)
+    def _set_initial(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._set_initial(initial)
         points = [*map(self.space.encode, initial), *self._initial[len(initial) :]]
         self._initial = np.array(points)
 
-    def _know(self, known: Sequence[KnownResult]) -> bool:
+    def _learn_known(self, known: Sequence[KnownResult]) -> bool:
         """Let the best of what is known be the members."""
         points = [self.space.encode(each.params) for each in known]
         losses = [self._objective.loss(each.value) for each in known]
         for point, loss in zip(points, losses, strict=True):
             self._breeder.learn(Child(point), loss, None)
         self._population.add(points, losses, [NOBODY] * len(points))
-        self._population.keep(self._population.ranked()[: self.popsize])
+        self._population.keep(self._population.rank()[: self.popsize])
         self._seen.update(_digest(each.params) for each in known)
         if len(self._population) >= MIN_MEMBERS:
             self._initial = self._initial[:0]  # what was known does for the first points
@@ -138,20 +138,20 @@ class AdaptiveSearcher(SeededSearcher):
     # From a genome to a trial.
 
     def _propose(self, number: int) -> Trial | None:
-        if self.mode == "generational" and number >= self._end_of_block():
+        if self.mode == "generational" and number >= self._find_block_end():
             return None
-        child = self._child(number)
+        child = self._choose_child(number)
         child = replace(child, genome=self.space.repair(child.genome))
         params = self.space.decode(child.genome)
         self._seen.add(_digest(params))
         self._children[number] = child
-        parent = None if child.slot is None else self._population.holder(child.slot)
+        parent = None if child.slot is None else self._population.find_holder(child.slot)
         return Trial(number, params, generation=number // self.popsize, parent=parent)
 
-    def _child(self, number: int) -> Child:
+    def _choose_child(self, number: int) -> Child:
         """Return a child whose configuration was not proposed before, if one can be found."""
         first = None
-        for child in self._proposals(number):
+        for child in self._generate_children(number):
             if not self._is_known(child):
                 return child
             first = first or child
@@ -160,7 +160,7 @@ class AdaptiveSearcher(SeededSearcher):
         assert first is not None
         return first
 
-    def _proposals(self, number: int) -> Iterator[Child]:
+    def _generate_children(self, number: int) -> Iterator[Child]:
         """Yield what the trial may be, most wanted first."""
         slot = None
         if number < len(self._initial):
@@ -168,14 +168,14 @@ class AdaptiveSearcher(SeededSearcher):
         elif len(self._population) >= MIN_MEMBERS:
             slot = number % len(self._population)
             joins = len(self._population) < self.popsize
-            bred = self._breeder.bred(slot, number, self._pending())
+            bred = self._breeder.breed(slot, number, self._list_pending())
             for child in itertools.islice(bred, MAX_BRED):
                 # Nobody has to give way while there is room.
                 yield replace(child, slot=None) if joins else child
         for _ in range(MAX_DRAWN):
             yield Child(self._rng.random(self.space.n_dims), slot)
 
-    def _pending(self) -> list[Vector]:
+    def _list_pending(self) -> list[Vector]:
         """Return the points of the trials whose results are not in the books yet."""
         return [child.genome for _, child in sorted(self._children.items())]
 
@@ -194,12 +194,12 @@ class AdaptiveSearcher(SeededSearcher):
             self._enter(number, loss)
             return
         self._waiting[number] = loss
-        if len(self._waiting) == self._end_of_block() - self._n_entered:
+        if len(self._waiting) == self._find_block_end() - self._n_entered:
             for number, loss in sorted(self._waiting.items()):
                 self._enter(number, loss)
             self._waiting = {}
 
-    def _end_of_block(self) -> int:
+    def _find_block_end(self) -> int:
         """Return the number after the last trial that can be asked before a generation ends."""
         n_initial = len(self._initial)
         return n_initial if self._n_entered < n_initial else self._n_entered + self.popsize
@@ -208,13 +208,13 @@ class AdaptiveSearcher(SeededSearcher):
         """Let a child compete for its place in the population."""
         child = self._children.pop(number)
         self._n_entered += 1
-        former = None
+        replaced = None
         if child.slot is None and len(self._population) < self.popsize:
             self._population.add([child.genome], [loss], [number])
         else:
-            slot = self._population.worst() if child.slot is None else child.slot
-            former = self._population.challenge(slot, Member(child.genome, loss, number))
-        self._breeder.learn(child, loss, former)
+            slot = self._population.find_worst() if child.slot is None else child.slot
+            replaced = self._population.challenge(slot, Member(child.genome, loss, number))
+        self._breeder.learn(child, loss, replaced)
         if self._n_entered % self.popsize == 0:
             self._breeder.end_generation()
 

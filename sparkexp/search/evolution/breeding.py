@@ -40,7 +40,7 @@ class Breeder(ABC):
     """
 
     @abstractmethod
-    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+    def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
         """Yield children, most wanted first; there are `MIN_MEMBERS` members at least.
 
         Parameters
@@ -54,7 +54,7 @@ class Breeder(ABC):
         """
 
     @abstractmethod
-    def learn(self, child: Child, loss: float, former: Member | None) -> None:
+    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
         """Learn a child's result, and which member gave way to it, if any.
 
         What is known from before the search comes as children of nobody.

@@ -89,7 +89,7 @@ class EvolutionSearcher(GenerationalSearcher):
         """Return the settings for the record, as a dict that `json` can write."""
         return {"direction": self.direction, **super().settings()}
 
-    def _know(self, known: Sequence[KnownResult]) -> bool:
+    def _learn_known(self, known: Sequence[KnownResult]) -> bool:
         """Let the best of what is known hold the slots; the first generation competes with it."""
         ranked = sorted(known, key=lambda each: self._objective.loss(each.value))
         for slot, best in enumerate(ranked[: self.popsize]):
@@ -99,10 +99,10 @@ class EvolutionSearcher(GenerationalSearcher):
             self._breed()
         return True
 
-    def _parent(self, slot: int) -> str | None:
-        return self._population.holder(slot)
+    def _find_parent(self, slot: int) -> str | None:
+        return self._population.find_holder(slot)
 
-    def _noted(self, result: TrialResult) -> float | None:
+    def _extract(self, result: TrialResult) -> float | None:
         return result.value
 
     def _survive(self, numbers: Sequence[int], noted: list[float | None]) -> None:
@@ -112,11 +112,13 @@ class EvolutionSearcher(GenerationalSearcher):
             self._population.challenge(slot, Member(self._candidates[slot], loss, number))
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
-        super()._restore(memory if "losses" in memory else self._translated(memory))
+        super()._restore(memory if "losses" in memory else self._upgrade_state(memory))
 
-    def _translated(self, memory: Mapping[str, Any]) -> dict[str, Any]:
+    def _upgrade_state(self, memory: Mapping[str, Any]) -> dict[str, Any]:
         """Return a state of version 0.1.0, which had values and trials' ids, as one of today."""
-        numbers = {self._population.id(number): number for number in range(self._n_asked)}
+        numbers = {
+            self._population.make_trial_id(number): number for number in range(self._n_asked)
+        }
         return {
             **memory,
             "losses": [None if v is None else self._objective.loss(v) for v in memory["values"]],

@@ -110,10 +110,10 @@ class EvolutionCall:
         generations = GENERATIONS if self.generations is None else self.generations
         return (POPSIZE if self.popsize is None else self.popsize) * (generations + 1)
 
-    def searcher(self) -> tuple[Searcher, str]:
+    def build(self) -> tuple[Searcher, str]:
         """Return the searcher, and in words why it was chosen: empty if the call says it all."""
         if self.is_classic:
-            return self.classic(), ""
+            return self.build_classic(), ""
         budget, why = self.budget, []
         name: str | None = self.variant
         if name is None:
@@ -126,35 +126,37 @@ class EvolutionCall:
         if self.mode is None and not self.one_by_one:
             why.append("asynchronous, no slot waits: mode='generational' is repeatable")
         settings: dict[str, Any] = {"n_trials": budget, "mode": mode, "seed": self.seed}
-        if (popsize := self._popsize()) is not None:
+        if (popsize := self._choose_popsize()) is not None:
             settings["popsize"] = popsize
         return ADAPTIVE[name](self.space, self.direction, **settings), "; ".join(why)
 
-    def pareto(self, objectives: Sequence[Objective]) -> tuple[Searcher, str]:
+    def build_pareto(self, objectives: Sequence[Objective]) -> tuple[Searcher, str]:
         """Return the searcher for several objectives."""
         if self.variant in ADAPTIVE or self.mode == "asynchronous":
             raise InvalidArgumentError(
                 f"Several metrics are searched by the classic variant in generations, got variant="
                 f"{self.variant!r}, mode={self.mode!r}. Leave both out, or name one metric."
             )
-        popsize, generations, crossover, mutation = self._classic_settings()
+        popsize, generations, crossover, mutation = self._choose_classic_settings()
         directions = [objective.direction for objective in objectives]
         searcher = ParetoEvolutionSearcher(
             self.space, directions, popsize, generations, crossover, mutation, seed=self.seed
         )
         return searcher, ""
 
-    def _popsize(self) -> int | None:
+    def _choose_popsize(self) -> int | None:
         if self.popsize is None and self.max_trials is not None and self.generations is not None:
             return max(MIN_MEMBERS, self.max_trials // (self.generations + 1))
         return self.popsize
 
-    def classic(self) -> EvolutionSearcher:
+    def build_classic(self) -> EvolutionSearcher:
         """Return differential evolution as it was published."""
-        return EvolutionSearcher(self.space, self.direction, *self._classic_settings(), self.seed)
+        return EvolutionSearcher(
+            self.space, self.direction, *self._choose_classic_settings(), self.seed
+        )
 
-    def _classic_settings(self) -> tuple[int, int, float, float]:
-        popsize, generations = self._popsize() or POPSIZE, self.generations
+    def _choose_classic_settings(self) -> tuple[int, int, float, float]:
+        popsize, generations = self._choose_popsize() or POPSIZE, self.generations
         if generations is None:
             limit = self.max_trials
             generations = GENERATIONS if limit is None else math.ceil(limit / popsize) - 1

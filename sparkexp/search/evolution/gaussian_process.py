@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sparkexp.search.evolution.variation import Vector
 from sparkexp.space import Choice, Int, Parameter, Space
 
-__all__ = ["Features", "GaussianProcess", "Kernel", "fitted", "scores"]
+__all__ = ["Features", "GaussianProcess", "Kernel", "fit_kernel", "scale_losses"]
 
 Indices = NDArray[np.intp]
 
@@ -41,30 +41,30 @@ class Features:
     Examples
     --------
     >>> space = Space.from_search_dict({'x': [0.0, 1.0], 'n': [1, 3], 'act': ['relu', 'tanh']})
-    >>> Features(space).of(np.array([[0.25, 0.9, 0.1]])).round(2).tolist()
+    >>> Features(space).transform(np.array([[0.25, 0.9, 0.1]])).round(2).tolist()
     [[0.25, 1.0, 0.71, 0.0]]
     """
 
     def __init__(self, space: Space, n_more: int = 0) -> None:
         self._parameters = list(space.parameters.values())
         # Per column, the index of its weight.
-        owners = [[k] * _n_columns(p) for k, p in enumerate(self._parameters)]
+        owners = [[k] * _count_columns(p) for k, p in enumerate(self._parameters)]
         self.n_weights = len(space) + n_more
         owners.append([*range(len(space), self.n_weights)])
         self.owners = np.array([owner for some in owners for owner in some])
 
-    def of(self, genomes: Vector) -> Vector:
+    def transform(self, genomes: Vector) -> Vector:
         """Return the features of genomes, of shape ``(n, n_columns)``."""
         n = len(self._parameters)
-        columns = [*map(_columns, self._parameters, genomes.T[:n]), list(genomes.T[n:])]
+        columns = [*map(_make_columns, self._parameters, genomes.T[:n]), list(genomes.T[n:])]
         return np.stack([column for some in columns for column in some], axis=1)
 
 
-def _n_columns(parameter: Parameter) -> int:
+def _count_columns(parameter: Parameter) -> int:
     return parameter.n_values if isinstance(parameter, Choice) and not parameter.ordered else 1
 
 
-def _columns(parameter: Parameter, u: Vector) -> list[Vector]:
+def _make_columns(parameter: Parameter, u: Vector) -> list[Vector]:
     n_values = parameter.n_values
     if n_values is None:
         return [u]
@@ -75,7 +75,7 @@ def _columns(parameter: Parameter, u: Vector) -> list[Vector]:
         span = max(math.log(parameter.high) - math.log(parameter.low), 1e-300)
         return [(np.log(values) - math.log(parameter.low)) / span]
     cells = np.minimum((u * n_values).astype(int), n_values - 1)
-    if _n_columns(parameter) > 1:
+    if _count_columns(parameter) > 1:
         return [(cells == k) * math.sqrt(0.5) for k in range(n_values)]
     return [cells / max(n_values - 1, 1)]
 
@@ -146,7 +146,7 @@ class GaussianProcess:
         self._inverse = np.linalg.inv(covariance)
         known = self._inverse if n == len(x) else np.linalg.inv(covariance[:n, :n])
         self._alpha = known @ y
-        self._scale = math.sqrt(_variance(float(y @ self._alpha), n))
+        self._scale = math.sqrt(_estimate_variance(float(y @ self._alpha), n))
 
     def predict(self, x: Vector) -> tuple[Vector, Vector]:
         """Return mean and standard deviation at points given by their features."""
@@ -156,12 +156,12 @@ class GaussianProcess:
         return mean, self._scale * np.sqrt(rest)
 
 
-def _variance(fit: float, n: int) -> float:
+def _estimate_variance(fit: float, n: int) -> float:
     """Return the process's variance: the likeliest, drawn towards 1 as by two more values."""
     return (fit + 2.0) / (n + 2.0)
 
 
-def fitted(kernel: Kernel, owners: Indices, x: Vector, y: Vector) -> Kernel:
+def fit_kernel(kernel: Kernel, owners: Indices, x: Vector, y: Vector) -> Kernel:
     """Return the kernel under which values are likely, from a few steps that begin at `kernel`.
 
     References
@@ -197,7 +197,7 @@ def _log_posterior(place: Vector, owners: Indices, x: Vector, y: Vector) -> tupl
     covariance[np.diag_indices(n)] = 1.0 + kernel.noise
     inverse = np.linalg.inv(covariance)
     alpha = inverse @ y
-    variance = _variance(float(y @ alpha), n)
+    variance = _estimate_variance(float(y @ alpha), n)
     _, log_determinant = np.linalg.slogdet(covariance)
     value = -0.5 * ((n + 2.0) * math.log(variance) + log_determinant)
     # eq. 5.9: half the trace of (alpha alpha' / variance - inverse) dK.
@@ -215,7 +215,7 @@ def _log_posterior(place: Vector, owners: Indices, x: Vector, y: Vector) -> tupl
     return value - 0.5 * float(off @ off), slope - off / spread
 
 
-def scores(losses: Sequence[float], clip: float = 3.0, mix: float = 0.5) -> Vector:
+def scale_losses(losses: Sequence[float], clip: float = 3.0, mix: float = 0.5) -> Vector:
     """Return losses on a scale which a Gaussian process can learn; the best is the lowest.
 
     The mean of the normal score, which knows ranks alone, and of the robust z-score, clipped; an
@@ -229,7 +229,7 @@ def scores(losses: Sequence[float], clip: float = 3.0, mix: float = 0.5) -> Vect
 
     Examples
     --------
-    >>> scores([1.0, 2.0, 3.0, 1e9, math.inf]).round(2).tolist()
+    >>> scale_losses([1.0, 2.0, 3.0, 1e9, math.inf]).round(2).tolist()
     [-1.21, -0.76, -0.4, 1.18, 1.18]
     """
     values = np.array(losses)

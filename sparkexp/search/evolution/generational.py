@@ -62,7 +62,7 @@ class GenerationalSearcher(SeededSearcher):
         # The open generation: a candidate genome per slot, and what was noted of its result.
         self._generation = 0
         drawn = [
-            self._admitted(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
+            self._draw_allowed(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
         ]
         self._candidates = np.array(drawn)
         self._told: dict[int, Any] = {}
@@ -83,7 +83,7 @@ class GenerationalSearcher(SeededSearcher):
         }
 
     @abstractmethod
-    def _noted(self, result: TrialResult) -> Any:
+    def _extract(self, result: TrialResult) -> Any:
         """Return what is to be kept of a result until its generation is closed, for `json`."""
 
     @abstractmethod
@@ -95,18 +95,18 @@ class GenerationalSearcher(SeededSearcher):
         numbers : sequence of int
             Of their trials.
         noted : list
-            What `_noted` returned for each.
+            What `_extract` returned for each.
         """
 
-    def _parent(self, slot: int) -> str | None:
+    def _find_parent(self, slot: int) -> str | None:
         """Return the id of the trial that a candidate competes with, where it is a single one."""
         return None
 
     def _max_initial(self) -> int:
         return self.popsize
 
-    def _plant(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
-        super()._plant(initial)
+    def _set_initial(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
+        super()._set_initial(initial)
         for slot, params in enumerate(initial):
             self._candidates[slot] = self.space.encode(params)
 
@@ -115,10 +115,10 @@ class GenerationalSearcher(SeededSearcher):
         if generation > self._generation:
             return None
         params = self.space.decode(self._candidates[slot])
-        return Trial(number, params, generation=generation, parent=self._parent(slot))
+        return Trial(number, params, generation=generation, parent=self._find_parent(slot))
 
     def _learn(self, result: TrialResult) -> None:
-        self._told[result.trial.number % self.popsize] = self._noted(result)
+        self._told[result.trial.number % self.popsize] = self._extract(result)
         if len(self._told) == self.popsize:
             first = self._generation * self.popsize
             noted = [self._told[slot] for slot in range(self.popsize)]

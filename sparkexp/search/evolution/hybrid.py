@@ -59,7 +59,7 @@ class HybridSearcher(AdaptiveSearcher):
     name: ClassVar[str] = "hybrid"
     shows_best = True
 
-    def _new_breeder(self) -> Breeder:
+    def _make_breeder(self) -> Breeder:
         model = ModelBreeder(self._rng, self._population, self.space)
         shade = ShadeBreeder(self._rng, self._population, self.space, self._n_trials)
         return _ModelThenShade(self._rng, model, shade)
@@ -73,14 +73,14 @@ class _ModelThenShade(Breeder):
         self._model = model
         self._shade = shade
 
-    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+    def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
         if number >= EARLY and self._rng.random() >= LATE_SHARE:
-            return self._shade.bred(slot, number, pending)
-        return self._model.bred(slot, number, pending)
+            return self._shade.breed(slot, number, pending)
+        return self._model.breed(slot, number, pending)
 
-    def learn(self, child: Child, loss: float, former: Member | None) -> None:
-        self._shade.learn(child, loss, former)
-        self._model.learn(child, loss, former)
+    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
+        self._shade.learn(child, loss, replaced)
+        self._model.learn(child, loss, replaced)
 
     def end_generation(self) -> None:
         self._shade.end_generation()

@@ -78,7 +78,7 @@ class ParetoEvolutionSearcher(GenerationalSearcher):
         """Return the settings for the record, as a dict that `json` can write."""
         return {"directions": list(self.directions), **super().settings()}
 
-    def _noted(self, result: TrialResult) -> list[float | None]:
+    def _extract(self, result: TrialResult) -> list[float | None]:
         if len(result.values) != len(self._objectives):
             return [None] * len(self._objectives)
         pairs = zip(self._objectives, result.values, strict=True)

@@ -21,13 +21,13 @@ __all__ = ["MIN_MEMBERS", "NOBODY", "Member", "Population", "losses_to_lists", "
 
 # Who breeds takes two members that differ from each other and from the child's parent.
 MIN_MEMBERS = 4
-# Holds a place that no trial of this search has won.
+# Holds a slot that no trial of this search has won.
 NOBODY = -1
 
 
 @dataclass(frozen=True)
 class Member:
-    """A point that holds a place, or wants one.
+    """A point that holds a slot, or wants one.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Member:
 
 
 class Population:
-    """The members of an evolution, by place: a point, its loss, and its trial's number.
+    """The members of an evolution, by slot: a point, its loss, and its trial's number.
 
     Parameters
     ----------
@@ -89,46 +89,46 @@ class Population:
         self.losses = np.concatenate([self.losses, losses])
         self.holders = [*self.holders, *holders]
 
-    def keep(self, places: Sequence[int] | NDArray[np.intp]) -> None:
-        """Let those of other places go."""
-        self.genomes, self.losses = self.genomes[places], self.losses[places]
-        self.holders = [self.holders[place] for place in places]
+    def keep(self, slots: Sequence[int] | NDArray[np.intp]) -> None:
+        """Let those of other slots go."""
+        self.genomes, self.losses = self.genomes[slots], self.losses[slots]
+        self.holders = [self.holders[slot] for slot in slots]
 
-    def challenge(self, place: int, challenger: Member) -> Member | None:
-        """Give the place to a challenger that is at least as good; return who gave way to it.
+    def challenge(self, slot: int, challenger: Member) -> Member | None:
+        """Give the slot to a challenger that is at least as good; return who gave way to it.
 
         Storn and Price ask it to be better. With equals let in, the population drifts over
         plateaus, of which whole numbers, choices and failed regions make many.
         """
-        if challenger.loss > self.losses[place]:
+        if challenger.loss > self.losses[slot]:
             return None
-        genome, loss = self.genomes[place].copy(), float(self.losses[place])
-        former = Member(genome, loss, self.holders[place])
-        self.genomes[place] = challenger.genome
-        self.losses[place] = challenger.loss
-        self.holders[place] = challenger.holder
-        return former
+        genome, loss = self.genomes[slot].copy(), float(self.losses[slot])
+        replaced = Member(genome, loss, self.holders[slot])
+        self.genomes[slot] = challenger.genome
+        self.losses[slot] = challenger.loss
+        self.holders[slot] = challenger.holder
+        return replaced
 
-    def ranked(self) -> NDArray[np.intp]:
-        """Return the places, that of the least loss first."""
+    def rank(self) -> NDArray[np.intp]:
+        """Return the slots, that of the least loss first."""
         return np.argsort(self.losses, kind="stable")
 
-    def best(self) -> NDArray[np.intp]:
-        """Return the places of those that have a result, that of the least loss first."""
-        ranked = self.ranked()
+    def rank_finite(self) -> NDArray[np.intp]:
+        """Return the slots of those that have a result, that of the least loss first."""
+        ranked = self.rank()
         valued: NDArray[np.intp] = ranked[np.isfinite(self.losses[ranked])]
         return valued
 
-    def worst(self) -> int:
-        """Return the place of the largest loss."""
+    def find_worst(self) -> int:
+        """Return the slot of the largest loss."""
         return int(np.argmax(self.losses))
 
-    def holder(self, place: int) -> str | None:
-        """Return the id of the trial that holds a place; None where nobody does."""
-        number = self.holders[place]
-        return None if number == NOBODY else self.id(number)
+    def find_holder(self, slot: int) -> str | None:
+        """Return the id of the trial that holds a slot; None where nobody does."""
+        number = self.holders[slot]
+        return None if number == NOBODY else self.make_trial_id(number)
 
-    def id(self, number: int) -> str:
+    def make_trial_id(self, number: int) -> str:
         """Return the id of a trial; a generation has as many as there are to be members."""
         return Trial(number, {}, generation=number // self.size).id
 

@@ -13,13 +13,13 @@ from sparkexp.search.evolution.gaussian_process import (
     GaussianProcess,
     Indices,
     Kernel,
-    fitted,
-    scores,
+    fit_kernel,
+    scale_losses,
 )
 from sparkexp.search.evolution.variation import Vector
 from sparkexp.space import Space
 
-__all__ = ["ResultModel", "telling"]
+__all__ = ["ResultModel", "select_informative"]
 
 # Results that the process takes in, and those by which its kernel is fitted, at most: a decision
 # takes the same few milliseconds after the thousandth result.
@@ -61,16 +61,16 @@ class ResultModel:
 
         Of many results the model remembers the best, and others from all of the search.
         """
-        self._genomes.append(self.plain(genome))
+        self._genomes.append(self.clear_inactive(genome))
         self._losses.append(loss)
         self._n_learned += 1
         self._settled = None
         if len(self._losses) > MAX_HELD:
-            kept = telling(np.array(self._losses), N_KEPT)
+            kept = select_informative(np.array(self._losses), N_KEPT)
             self._genomes = [self._genomes[k] for k in kept]
             self._losses = [self._losses[k] for k in kept]
 
-    def ranked(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
+    def rank(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
         """Yield points, that of which most is to be expected first.
 
         Parameters
@@ -81,12 +81,12 @@ class ResultModel:
             Points whose results are not known yet: they enter with what is predicted for them,
             which leaves the mean as it is and makes their neighbourhood better known.
         """
-        points = np.array([self.plain(genome) for genome in genomes])
-        mean, deviation = self._process(pending).predict(self._features.of(points))
+        points = np.array([self.clear_inactive(genome) for genome in genomes])
+        mean, deviation = self._process(pending).predict(self._features.transform(points))
         for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
             yield genomes[index]
 
-    def expected(self, genomes: Vector, optimism: float = 0.0) -> Vector:
+    def predict(self, genomes: Vector, optimism: float = 0.0) -> Vector:
         """Return what is expected of `plain` points, on a scale of its own: less is better.
 
         Parameters
@@ -98,7 +98,7 @@ class ResultModel:
         """
         if self._settled is None:
             self._settled = self._process(())
-        mean, deviation = self._settled.predict(self._features.of(genomes))
+        mean, deviation = self._settled.predict(self._features.transform(genomes))
         promised: Vector = mean - optimism * deviation
         return promised
 
@@ -110,29 +110,29 @@ class ResultModel:
         """
         n = self._n_learned
         if n >= self._fit_at:
-            y = scores(self._losses)
-            few = telling(y, MAX_FITTED)
-            x = self._features.of(np.array([self._genomes[k] for k in few]))
-            self._kernel = fitted(self._kernel, self._features.owners, x, y[few])
+            y = scale_losses(self._losses)
+            few = select_informative(y, MAX_FITTED)
+            x = self._features.transform(np.array([self._genomes[k] for k in few]))
+            self._kernel = fit_kernel(self._kernel, self._features.owners, x, y[few])
             self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
             self._settled = None
 
-    def nearest(self, members: Vector, genome: Vector) -> int:
+    def find_nearest(self, members: Vector, genome: Vector) -> int:
         """Return the index of the member that is most like a point."""
-        points = self._features.of(np.vstack([members, genome]))
+        points = self._features.transform(np.vstack([members, genome]))
         return int(np.argmin(((points[:-1] - points[-1]) ** 2).sum(1)))
 
     def _process(self, pending: Sequence[Vector]) -> GaussianProcess:
         self.fit()
-        y = scores(self._losses)
-        few = telling(y, MAX_KNOWN)
-        known = self._features.of(np.array([self._genomes[k] for k in few]))
+        y = scale_losses(self._losses)
+        few = select_informative(y, MAX_KNOWN)
+        known = self._features.transform(np.array([self._genomes[k] for k in few]))
         if pending:
-            unknown = [self.plain(genome) for genome in pending]
-            known = np.concatenate([known, self._features.of(np.array(unknown))])
+            unknown = [self.clear_inactive(genome) for genome in pending]
+            known = np.concatenate([known, self._features.transform(np.array(unknown))])
         return GaussianProcess(self._kernel, self._features.owners, known, y[few])
 
-    def plain(self, genome: Vector) -> Vector:
+    def clear_inactive(self, genome: Vector) -> Vector:
         """Return a point without the genes of parameters that aren't there."""
         if not self._space.conditions:
             return genome
@@ -161,7 +161,7 @@ class ResultModel:
         self._n_learned = state.get("n_learned", len(self._losses))
 
 
-def telling(y: Vector, n_max: int) -> Indices:
+def select_informative(y: Vector, n_max: int) -> Indices:
     """Return the indices of the best half of `n_max`, and others at even distances."""
     if len(y) <= n_max:
         return np.arange(len(y))

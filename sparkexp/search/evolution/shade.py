@@ -14,12 +14,12 @@ from sparkexp.search.evolution.breeding import Breeder, Child
 from sparkexp.search.evolution.population import MIN_MEMBERS, Member, Population
 from sparkexp.search.evolution.variation import (
     Vector,
-    below,
     binomial_crossover,
     current_to_best,
-    distinct,
-    halfway_back,
-    unordered,
+    draw_distinct,
+    draw_integer,
+    find_unordered,
+    move_halfway_back,
     vote,
 )
 from sparkexp.space import Space
@@ -110,14 +110,14 @@ class ShadeSearcher(AdaptiveSearcher):
         seed: int | None = None,
     ) -> None:
         if popsize is None:
-            popsize = _suitable(n_trials, mode)
+            popsize = _choose_popsize(n_trials, mode)
         super().__init__(space, direction, popsize, n_trials, mode, seed)
 
-    def _new_breeder(self) -> Breeder:
+    def _make_breeder(self) -> Breeder:
         return ShadeBreeder(self._rng, self._population, self.space, self._n_trials)
 
 
-def _suitable(n_trials: int | None, mode: Mode) -> int:
+def _choose_popsize(n_trials: int | None, mode: Mode) -> int:
     if mode == "generational" or not isinstance(n_trials, int):
         return POPSIZE
     # Few members lead to something good soon, more of them to something better at last.
@@ -149,38 +149,38 @@ class ShadeBreeder(Breeder):
         self._rng = rng
         self._population = population
         self._n_trials = n_trials
-        self._unordered = unordered(space)
+        self._unordered = find_unordered(space)
         self._memory = SuccessMemory()
         self._archive: list[Vector] = []
         self._successes: list[tuple[float, float, float]] = []
 
-    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+    def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
         # What is good enough now is what counts when the budget is nearly spent.
         is_late = self._n_trials is not None and number >= LATE * self._n_trials
         while True:
-            yield self._child(slot, is_late)
+            yield self._make_child(slot, is_late)
 
-    def _child(self, slot: int, is_late: bool) -> Child:
+    def _make_child(self, slot: int, is_late: bool) -> Child:
         rng, members = self._rng, self._population.genomes
         weight, crossover = self._memory.draw(rng)
-        ranked = self._population.ranked()
+        ranked = self._population.rank()
         n_best = max(MIN_BEST, math.ceil(BEST_SHARE * len(members)))
-        aim = int(ranked[below(rng, n_best)])
+        aim = int(ranked[draw_integer(rng, n_best)])
         if is_late and rng.random() < LATE_SHARE:
             slot = aim = int(ranked[0])
             crossover = LATE_CROSSOVER
         x, best = members[slot], members[aim]
-        a, b = self._step(slot)
-        donor = halfway_back(current_to_best(x, best, a, b, weight), x)
+        a, b = self._draw_step(slot)
+        donor = move_halfway_back(current_to_best(x, best, a, b, weight), x)
         donor = vote(rng, donor, [x, best, a, b], self._unordered)
         return Child(binomial_crossover(rng, x, donor, crossover), slot, weight, crossover)
 
-    def _step(self, slot: int) -> tuple[Vector, Vector]:
+    def _draw_step(self, slot: int) -> tuple[Vector, Vector]:
         """Return two points of which the difference is a step, the first one a member."""
         members, losses = self._population.genomes, self._population.losses
-        first = distinct(self._rng, len(members), 1, but=slot)[0]
+        first = draw_distinct(self._rng, len(members), 1, exclude=slot)[0]
         others = [k for k in range(len(members)) if k not in (slot, first)]
-        drawn = below(self._rng, len(others) + len(self._archive))
+        drawn = draw_integer(self._rng, len(others) + len(self._archive))
         if drawn >= len(others):
             return members[first], self._archive[drawn - len(others)]
         second = others[drawn]
@@ -188,16 +188,18 @@ class ShadeBreeder(Breeder):
             first, second = second, first
         return members[first], members[second]
 
-    def learn(self, child: Child, loss: float, former: Member | None) -> None:
-        if former is None or child.slot is None or loss >= former.loss:
+    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
+        if replaced is None or child.slot is None or loss >= replaced.loss:
             return
-        self._archive.append(former.genome)
+        self._archive.append(replaced.genome)
         if len(self._archive) > self._population.size:
-            del self._archive[below(self._rng, len(self._archive))]
+            del self._archive[draw_integer(self._rng, len(self._archive))]
         if child.weight:
-            self._successes.append((child.weight, child.crossover, self._gain(loss, former.loss)))
+            self._successes.append(
+                (child.weight, child.crossover, self._compute_gain(loss, replaced.loss))
+            )
 
-    def _gain(self, loss: float, before: float) -> float:
+    def _compute_gain(self, loss: float, before: float) -> float:
         """Return by how much a child is better than its parent, above 0."""
         if math.isinf(before):  # as much as if the parent had been the worst of the members
             losses = self._population.losses

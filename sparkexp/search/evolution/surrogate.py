@@ -15,18 +15,18 @@ from sparkexp.search.evolution.population import Member, Population
 from sparkexp.search.evolution.result_model import ResultModel
 from sparkexp.search.evolution.variation import (
     Vector,
-    below,
     binomial_crossover,
     current_to_best,
-    distinct,
-    halfway_back,
+    draw_distinct,
+    draw_integer,
+    find_unordered,
+    move_halfway_back,
     rand_1,
-    unordered,
     vote,
 )
 from sparkexp.space import Space
 
-__all__ = ["ModelBreeder", "SurrogateSearcher", "candidates"]
+__all__ = ["ModelBreeder", "SurrogateSearcher", "make_candidates"]
 
 N_CANDIDATES = 60
 # The share of candidates that are drawn anywhere.
@@ -92,7 +92,7 @@ class SurrogateSearcher(AdaptiveSearcher):
     # Members in poor places stay: once children gather in the best one, nobody challenges them.
     shows_best = True
 
-    def _new_breeder(self) -> Breeder:
+    def _make_breeder(self) -> Breeder:
         return ModelBreeder(self._rng, self._population, self.space)
 
 
@@ -112,16 +112,16 @@ class ModelBreeder(Breeder):
     def __init__(self, rng: np.random.Generator, population: Population, space: Space) -> None:
         self._rng = rng
         self._population = population
-        self._choices = unordered(space)
+        self._choices = find_unordered(space)
         self._model = ResultModel(space)
 
-    def bred(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
+    def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
         members, losses = self._population.genomes, self._population.losses
-        found = candidates(self._rng, members, losses, self._choices)
-        for genome in self._model.ranked(found, pending):
-            yield Child(genome, self._model.nearest(members, genome))
+        found = make_candidates(self._rng, members, losses, self._choices)
+        for genome in self._model.rank(found, pending):
+            yield Child(genome, self._model.find_nearest(members, genome))
 
-    def learn(self, child: Child, loss: float, former: Member | None) -> None:
+    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
         self._model.learn(child.genome, loss)
 
     def end_generation(self) -> None:
@@ -134,7 +134,7 @@ class ModelBreeder(Breeder):
         self._model.restore(state["model"])
 
 
-def candidates(
+def make_candidates(
     rng: np.random.Generator,
     members: Vector,
     losses: ArrayLike,
@@ -151,7 +151,7 @@ def candidates(
     losses : array_like
         One for each member.
     choices : list of (int, int)
-        See `variation.unordered`.
+        See `variation.find_unordered`.
     """
     n, n_dims = members.shape
     best = np.argsort(losses, kind="stable")[: max(MIN_BEST, math.ceil(BEST_SHARE * n))]
@@ -161,16 +161,16 @@ def candidates(
         if rng.random() < DRAWN_SHARE:
             found.append(rng.random((n_dims,)))
             continue
-        slot = below(rng, n)
+        slot = draw_integer(rng, n)
         weight, crossover = low + (high - low) * rng.random(), rng.random()
-        x, good = members[slot], members[best[below(rng, len(best))]]
-        a, b, c = list(members[distinct(rng, n, 3, but=slot)])
+        x, good = members[slot], members[best[draw_integer(rng, len(best))]]
+        a, b, c = list(members[draw_distinct(rng, n, 3, exclude=slot)])
         if k % 3 == 0:
             donor, parents = rand_1(a, b, c, weight), [a, b, c]
         elif k % 3 == 1:
             donor, parents = current_to_best(x, good, a, b, weight), [x, good, a, b]
         else:
             donor, parents = rand_1(good, a, b, weight), [good, a, b]
-        donor = vote(rng, halfway_back(donor, x), parents, choices)
+        donor = vote(rng, move_halfway_back(donor, x), parents, choices)
         found.append(binomial_crossover(rng, x, donor, crossover))
     return np.array(found)

@@ -15,45 +15,45 @@ from sparkexp.space import Choice, Space
 
 __all__ = [
     "Vector",
-    "below",
-    "cauchy",
+    "draw_integer",
+    "draw_cauchy",
     "binomial_crossover",
     "current_to_best",
-    "distinct",
-    "halfway_back",
+    "draw_distinct",
+    "move_halfway_back",
     "latin_hypercube",
-    "normal",
+    "draw_normal",
     "rand_1",
     "rand_1_bin",
     "rand_1_bin_child",
     "reflect",
-    "unordered",
+    "find_unordered",
     "vote",
 ]
 
 Vector = NDArray[np.float64]
 
 
-def below(rng: np.random.Generator, n: int) -> int:
+def draw_integer(rng: np.random.Generator, n: int) -> int:
     """Return a whole number in ``[0, n)``, all equally likely."""
     return min(int(rng.random() * n), n - 1)
 
 
-def distinct(rng: np.random.Generator, n: int, k: int, *, but: int = -1) -> list[int]:
-    """Return `k` different whole numbers in ``[0, n)``, none of them `but`."""
+def draw_distinct(rng: np.random.Generator, n: int, k: int, *, exclude: int = -1) -> list[int]:
+    """Return `k` different whole numbers in ``[0, n)``, none of them `exclude`."""
     keys = rng.random(n)
-    if 0 <= but < n:
-        keys[but] = np.inf
+    if 0 <= exclude < n:
+        keys[exclude] = np.inf
     return [int(index) for index in np.argsort(keys, kind="stable")[:k]]
 
 
-def normal(rng: np.random.Generator, mean: float, deviation: float) -> float:
+def draw_normal(rng: np.random.Generator, mean: float, deviation: float) -> float:
     """Return a number from a normal distribution (Box and Muller, 1958)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - rng.random()))
     return mean + deviation * radius * math.cos(2.0 * math.pi * rng.random())
 
 
-def cauchy(rng: np.random.Generator, location: float, scale: float) -> float:
+def draw_cauchy(rng: np.random.Generator, location: float, scale: float) -> float:
     """Return a number from a Cauchy distribution."""
     return location + scale * math.tan(math.pi * (rng.random() - 0.5))
 
@@ -97,7 +97,7 @@ def reflect(genome: Vector) -> Vector:
     return np.where(folded > 1.0, 2.0 - folded, folded)
 
 
-def halfway_back(genome: Vector, parent: Vector) -> Vector:
+def move_halfway_back(genome: Vector, parent: Vector) -> Vector:
     """Set what left the unit cube half way between the wall and the parent.
 
     References
@@ -107,7 +107,7 @@ def halfway_back(genome: Vector, parent: Vector) -> Vector:
 
     Examples
     --------
-    >>> halfway_back(np.array([-0.3, 0.4, 1.2]), np.array([0.2, 0.9, 0.5]))
+    >>> move_halfway_back(np.array([-0.3, 0.4, 1.2]), np.array([0.2, 0.9, 0.5]))
     array([0.1 , 0.4 , 0.75])
     """
     low = np.where(genome < 0.0, parent / 2.0, genome)
@@ -122,7 +122,7 @@ def binomial_crossover(
     Storn and Price 1997, eq. 4: the binomial crossover.
     """
     taken = rng.random(len(parent)) < probability
-    taken[below(rng, len(parent))] = True
+    taken[draw_integer(rng, len(parent))] = True
     return np.where(taken, donor, parent)
 
 
@@ -135,7 +135,7 @@ def rand_1_bin(
     """
     children = genomes.copy()
     for slot, parent in enumerate(genomes):
-        others = genomes[distinct(rng, len(genomes), 3, but=slot)]
+        others = genomes[draw_distinct(rng, len(genomes), 3, exclude=slot)]
         children[slot] = rand_1_bin_child(rng, parent, others, weight, probability)
     return children
 
@@ -148,12 +148,12 @@ def rand_1_bin_child(
     return binomial_crossover(rng, parent, reflect(rand_1(a, b, c, weight)), probability)
 
 
-def unordered(space: Space) -> list[tuple[int, int]]:
+def find_unordered(space: Space) -> list[tuple[int, int]]:
     """Return axis and number of values of the parameters whose neighbours aren't alike.
 
     Examples
     --------
-    >>> unordered(Space.from_search_dict({'x': [0.0, 1.0], 'optimizer': ['adam', 'sgd']}))
+    >>> find_unordered(Space.from_search_dict({'x': [0.0, 1.0], 'optimizer': ['adam', 'sgd']}))
     [(1, 2)]
     """
     return [
@@ -178,7 +178,7 @@ def vote(
     result = donor.copy()
     for axis, n_values in axes:
         if rng.random() < mutation:
-            result[axis] = (below(rng, n_values) + 0.5) / n_values
+            result[axis] = (draw_integer(rng, n_values) + 0.5) / n_values
         else:
-            result[axis] = parents[below(rng, len(parents))][axis]
+            result[axis] = parents[draw_integer(rng, len(parents))][axis]
     return result

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparkexp.checks import as_float, as_int
 from sparkexp.search.evolution.population import Member, Population, losses_to_lists
-from sparkexp.search.evolution.variation import Vector, distinct, rand_1_bin_child
+from sparkexp.search.evolution.variation import Vector, draw_distinct, rand_1_bin_child
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.hyperband import bracket_sizes, halve
 from sparkexp.search.multi_fidelity.proposals import Point, Proposals, RandomProposals
@@ -192,7 +192,7 @@ class DehbSearcher(RungSearcher):
         if n_best is None:
             return self._populations[rung].genomes
         below = self._populations[rung - 1]
-        ranked = below.genomes[below.best()]
+        ranked = below.genomes[below.rank_finite()]
         if len(best := ranked[:n_best]) >= 3:
             return best
         # Too few for a difference: add others, first of the rung below, then of all rungs.
@@ -201,7 +201,7 @@ class DehbSearcher(RungSearcher):
 
     def _make_child(self, rung: int, slot: int, parents: Vector) -> Vector:
         """Return a target's child: DE/rand/1/bin."""
-        others = parents[distinct(self._rng, len(parents), 3)]
+        others = parents[draw_distinct(self._rng, len(parents), 3)]
         target = self._populations[rung].genomes[slot]
         return rand_1_bin_child(self._rng, target, others, self.mutation, self.crossover)
 

@@ -144,8 +144,8 @@ class RungSearcher(Searcher):
         configuration, rung = found
         if configuration is None:
             configuration = len(self._points)
-            if self.space is not None and configuration < len(self._planted):
-                point, cohort = self.space.encode(self._planted[configuration]).tolist(), 0
+            if self.space is not None and configuration < len(self._initial_params):
+                point, cohort = self.space.encode(self._initial_params[configuration]).tolist(), 0
             else:
                 point, cohort = self._draw(configuration, rung)
                 if self.space is not None and self._has_genomes:
@@ -169,8 +169,8 @@ class RungSearcher(Searcher):
         below = self._trials[rung - 1].get(configuration) if rung else None
         parent = None if below is None else Trial(below, {}, rung=rung - 1).id
         params = self.proposals.decode(self._points[configuration])
-        if configuration < len(self._planted):
-            params = dict(self._planted[configuration])
+        if configuration < len(self._initial_params):
+            params = dict(self._initial_params[configuration])
         extra = {self.fidelity.name: self.fidelity.levels[rung]}
         return Trial(number, params, parent=parent, extra=extra, rung=rung)
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from sparkexp.search.base import KnownResult
 from sparkexp.search.evolution.population import MIN_MEMBERS
-from sparkexp.search.evolution.result_model import ResultModel, telling
-from sparkexp.search.evolution.surrogate import candidates
-from sparkexp.search.evolution.variation import Vector, latin_hypercube, unordered
+from sparkexp.search.evolution.result_model import ResultModel, select_informative
+from sparkexp.search.evolution.surrogate import make_candidates
+from sparkexp.search.evolution.variation import Vector, find_unordered, latin_hypercube
 from sparkexp.search.multi_fidelity.asha import AshaSearcher
 from sparkexp.search.multi_fidelity.proposals import Point
 from sparkexp.space import Space
@@ -95,7 +95,7 @@ class SurrogateAshaSearcher(AshaSearcher):
             popsize=popsize, seed=seed,
         )  # fmt: skip
         self._initial = latin_hypercube(self._rng, self.popsize, space.n_dims)
-        self._choices = unordered(space)
+        self._choices = find_unordered(space)
         self._model = ResultModel(space, n_more=1)
         # The points on the top rung, as the model takes them; it may lag behind `_points`.
         self._tops: list[Vector] = []
@@ -112,12 +112,12 @@ class SurrogateAshaSearcher(AshaSearcher):
         return math.sqrt(self.fidelity.eta)
 
     def _next(self) -> tuple[int | None, int] | None:
-        n_first = max(len(self._initial), len(self._planted))
+        n_first = max(len(self._initial), len(self._initial_params))
         if len(self._points) < min(n_first, self.n_configurations):
             return None, 0  # nothing is promoted before these have started
         return super()._next()
 
-    def _know(self, known: Sequence[KnownResult]) -> bool:
+    def _learn_known(self, known: Sequence[KnownResult]) -> bool:
         """Learn the known results as those of full trainings."""
         for each in known:
             point = self._add_fidelity(self.space.encode(each.params), self.fidelity.top)
@@ -143,10 +143,10 @@ class SurrogateAshaSearcher(AshaSearcher):
         if len(members) >= MIN_MEMBERS:
             # Only their order counts.
             losses = list(map(float, range(len(members))))
-            children = candidates(self._rng, members, losses, self._choices)
+            children = make_candidates(self._rng, members, losses, self._choices)
             children = np.array([self.space.repair(child) for child in children])
             at_top = np.column_stack([children, np.ones(len(children))])
-            for point in self._model.ranked(at_top, self._get_open_points()):
+            for point in self._model.rank(at_top, self._get_open_points()):
                 if not self._is_known(point[:-1]):
                     return point[:-1].tolist(), 0
         return self._rng.random(self.space.n_dims).tolist(), 0
@@ -160,7 +160,7 @@ class SurrogateAshaSearcher(AshaSearcher):
         points = np.array([self._get_top_point(c) for c in self._select_compared(0, told)] + known)
         if not len(points):
             return points
-        order = np.argsort(self._model.expected(points), kind="stable")
+        order = np.argsort(self._model.predict(points), kind="stable")
         members: Vector = points[order[: self.popsize], :-1]
         return members
 
@@ -186,15 +186,21 @@ class SurrogateAshaSearcher(AshaSearcher):
         unpromoted = [c for c, value in values.items() if value is not None and c not in above]
         if not unpromoted:
             return None
+<<<<<<< HEAD
         few = self._select_compared(rung, unpromoted)
         tops = np.array([self._get_top_point(c) for c in few])
         return few[int(np.argmin(self._model.expected(tops, OPTIMISM)))]
+=======
+        few = self._few(rung, waiting)
+        tops = np.array([self._top(c) for c in few])
+        return few[int(np.argmin(self._model.predict(tops, OPTIMISM)))]
+>>>>>>> 3f0d92b (Functions of the searchers are verbs)
 
     def _select_compared(self, rung: int, configurations: Sequence[int]) -> list[int]:
         """Return at most `MAX_COMPARED` configurations of a rung: the best, and others."""
         values = np.array([self._values[rung][c] for c in configurations])
         losses = self._objective.loss_sign * values
-        return [configurations[k] for k in telling(losses, MAX_COMPARED)]
+        return [configurations[k] for k in select_informative(losses, MAX_COMPARED)]
 
     # Points of the model: a configuration's point, and the height of its rung from 0 to 1.
 
@@ -203,7 +209,11 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     def _get_top_point(self, configuration: int) -> Vector:
         for point in self._points[len(self._tops) :]:
+<<<<<<< HEAD
             self._tops.append(self._model.plain(self._add_fidelity(point, self.fidelity.top)))
+=======
+            self._tops.append(self._model.clear_inactive(self._placed(point, self.fidelity.top)))
+>>>>>>> 3f0d92b (Functions of the searchers are verbs)
         return self._tops[configuration]
 
     # What is saved.

@@ -25,7 +25,7 @@ def train(x, n, kind):
 
 
 def called(**words):
-    return EvolutionCall(Space.from_search_dict(SPACE), "max", **words).searcher()
+    return EvolutionCall(Space.from_search_dict(SPACE), "max", **words).build()
 
 
 def search(**options):

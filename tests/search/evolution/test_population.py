@@ -24,30 +24,30 @@ def population() -> Population:
 
 
 @pytest.mark.parametrize(
-    ("place", "loss", "wins"),
+    ("slot", "loss", "wins"),
     [(0, 1.9, True), (0, 2.0, True), (0, 2.1, False), (0, np.inf, False), (1, np.inf, True)],
 )
-def test_a_challenger_wins_if_it_is_at_least_as_good(population, place, loss, wins):
-    genome, before = population.genomes[place].copy(), population.losses[place]
-    former = population.challenge(place, Member(np.array([0.9]), loss, 7))
-    assert population.holders[place] == (7 if wins else NOBODY)
-    assert population.genomes[place] == (0.9 if wins else genome)
-    if wins:  # and the former member is not the place that the challenger has now
-        assert (former.genome, former.loss, former.holder) == (genome, before, NOBODY)
+def test_a_challenger_wins_if_it_is_at_least_as_good(population, slot, loss, wins):
+    genome, before = population.genomes[slot].copy(), population.losses[slot]
+    replaced = population.challenge(slot, Member(np.array([0.9]), loss, 7))
+    assert population.holders[slot] == (7 if wins else NOBODY)
+    assert population.genomes[slot] == (0.9 if wins else genome)
+    if wins:  # and the replaced member is not the slot that the challenger has now
+        assert (replaced.genome, replaced.loss, replaced.holder) == (genome, before, NOBODY)
     else:
-        assert former is None
+        assert replaced is None
 
 
 def test_the_members_are_ranked(population):
-    assert population.ranked().tolist() == [2, 0, 1]
-    assert population.best().tolist() == [2, 0]
-    assert population.worst() == 1
+    assert population.rank().tolist() == [2, 0, 1]
+    assert population.rank_finite().tolist() == [2, 0]
+    assert population.find_worst() == 1
 
 
 def test_some_join_and_some_go(population):
     population.add([[0.5], [0.6]], [0.0, 3.0], [10, 11])
     assert len(population) == population.size == 5
-    assert [population.holder(place) for place in (0, 4)] == [
+    assert [population.find_holder(slot) for slot in (0, 4)] == [
         None,
         Trial(11, {}, generation=2).id,
     ]
@@ -76,7 +76,7 @@ def test_losses_go_through_json():
 
 
 def as_in_0_1_0(state, direction):
-    """The state of a classic evolution with values and ids, in place of losses and numbers."""
+    """The state of a classic evolution with values and ids, in slot of losses and numbers."""
     memory, sign = dict(state["memory"]), -1 if direction == "max" else 1
     losses = memory.pop("losses")
     memory["values"] = [None if loss is None else sign * loss for loss in losses]

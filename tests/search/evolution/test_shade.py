@@ -123,7 +123,7 @@ def test_a_step_may_begin_at_who_gave_way():
     drive(searcher, sphere, n_trials=30)
     memory = searcher.state()["memory"]
     members, archive = memory["genomes"], memory["archive"]
-    steps = [[point.tolist() for point in searcher._breeder._step(0)] for _ in range(200)]
+    steps = [[point.tolist() for point in searcher._breeder._draw_step(0)] for _ in range(200)]
     assert all(a in members[1:] and b in members[1:] + archive and a != b for a, b in steps)
     assert {members.index(a) for a, b in steps if b in archive} == {1, 2, 3, 4}
     assert any(b in members for _, b in steps) and all(

@@ -10,9 +10,9 @@ from sparkexp.search.evolution.result_model import (
     MAX_KNOWN,
     N_KEPT,
     ResultModel,
-    telling,
+    select_informative,
 )
-from sparkexp.search.evolution.surrogate import candidates
+from sparkexp.search.evolution.surrogate import make_candidates
 from sparkexp.space import Choice, Float, Int, Space
 
 from ..driving import drive, mixed_space, result, score, trials
@@ -121,7 +121,7 @@ def test_candidates_are_in_the_cube_and_of_its_population():
     rng = np.random.default_rng(0)
     members = 0.4 + 0.01 * rng.random((4, 5))
     members[:, 1] = [0.1, 0.1, 0.3, 0.3]
-    found = candidates(rng, members, [1.0, np.inf, 0.5, 0.1], [(1, 5)])
+    found = make_candidates(rng, members, [1.0, np.inf, 0.5, 0.1], [(1, 5)])
     assert found.shape == (60, 5)
     assert found.min() >= 0 and found.max() <= 1
     # Seven in ten are bred: their choice is a value, and the rest lies by the members.
@@ -132,10 +132,10 @@ def test_candidates_are_in_the_cube_and_of_its_population():
 
 def test_a_model_of_many_results_takes_in_the_best_and_some_of_the_rest():
     y = np.random.default_rng(1).random(1000)
-    chosen = telling(y, MAX_KNOWN)
+    chosen = select_informative(y, MAX_KNOWN)
     assert len(chosen) == len(set(chosen)) == MAX_KNOWN
     assert set(np.argsort(y)[: MAX_KNOWN // 2]) <= set(chosen)
-    assert np.array_equal(telling(y[:40], MAX_KNOWN), np.arange(40))
+    assert np.array_equal(select_informative(y[:40], MAX_KNOWN), np.arange(40))
 
 
 @pytest.mark.parametrize("n", [50, MAX_HELD + 100])
@@ -146,10 +146,10 @@ def test_a_restored_model_says_the_same(n):
     for k, point in enumerate(rng.random((n, space.n_dims))):
         model.learn(point, np.inf if k % 10 == 0 else float(point[0]))
         if k in (30, MAX_HELD - 10, MAX_HELD + 50):
-            list(model.ranked(rng.random((20, space.n_dims)), []))
+            list(model.rank(rng.random((20, space.n_dims)), []))
     other.restore(json.loads(json.dumps(model.state())))
     points, pending = rng.random((30, space.n_dims)), list(rng.random((3, space.n_dims)))
-    assert np.array_equal(list(model.ranked(points, pending)), list(other.ranked(points, pending)))
+    assert np.array_equal(list(model.rank(points, pending)), list(other.rank(points, pending)))
     assert other.state() == model.state()
 
 
@@ -165,7 +165,7 @@ def test_what_a_model_remembers_is_bounded():
     assert N_KEPT <= len(held) <= MAX_HELD
     assert set(sorted(losses)[: N_KEPT // 4]) <= set(held)  # the best are never forgotten
     assert max(held) > 0.9
-    list(model.ranked(points[:20], []))
+    list(model.rank(points[:20], []))
     assert model.state()["fit_at"] > len(losses)  # it goes by all that were learnt
 
 

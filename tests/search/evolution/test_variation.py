@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from sparkexp.search.evolution.variation import (
-    below,
     binomial_crossover,
-    cauchy,
     current_to_best,
-    distinct,
-    halfway_back,
+    draw_cauchy,
+    draw_distinct,
+    draw_integer,
+    draw_normal,
+    find_unordered,
     latin_hypercube,
-    normal,
+    move_halfway_back,
     rand_1,
     reflect,
-    unordered,
     vote,
 )
 from sparkexp.space import Choice, Float, Int, Space
@@ -47,10 +47,10 @@ def test_halfway_back_stays_in_the_cube(rng):
     parents = rng.random((1000, 3))
     parents[0], parents[1] = 0.0, 1.0
     for parent in parents:
-        repaired = halfway_back(rng.normal(0.5, 3.0, 3), parent)
+        repaired = move_halfway_back(rng.normal(0.5, 3.0, 3), parent)
         assert np.all((repaired >= 0) & (repaired <= 1))
     inside = np.array([0.0, 0.3, 1.0])
-    assert np.array_equal(halfway_back(inside, parents[5]), inside)
+    assert np.array_equal(move_halfway_back(inside, parents[5]), inside)
 
 
 def test_mutations_by_hand():
@@ -67,26 +67,26 @@ def test_latin_hypercube_has_a_point_in_every_slice(rng, n, n_dims):
 
 
 def test_distinct(rng):
-    drawn = [distinct(rng, 4, 3, but=2) for _ in range(300)]
+    drawn = [draw_distinct(rng, 4, 3, exclude=2) for _ in range(300)]
     assert all(sorted(three) == [0, 1, 3] for three in drawn)
     assert {three[0] for three in drawn} == {0, 1, 3}
-    assert {tuple(distinct(rng, 3, 3)) for _ in range(300)} == {
+    assert {tuple(draw_distinct(rng, 3, 3)) for _ in range(300)} == {
         (a, b, c) for a in range(3) for b in range(3) for c in range(3) if len({a, b, c}) == 3
     }
 
 
 def test_below_reaches_both_ends_and_no_further():
-    assert [below(Fixed(u), 3) for u in (0.0, 0.34, 1 - 2**-53)] == [0, 1, 2]
-    assert below(Fixed(1 - 2**-53), 2**53) == 2**53 - 1
+    assert [draw_integer(Fixed(u), 3) for u in (0.0, 0.34, 1 - 2**-53)] == [0, 1, 2]
+    assert draw_integer(Fixed(1 - 2**-53), 2**53) == 2**53 - 1
 
 
 def test_normal_and_cauchy_have_their_quantiles(rng):
-    drawn = np.array([normal(rng, 2.0, 0.5) for _ in range(20_000)])
+    drawn = np.array([draw_normal(rng, 2.0, 0.5) for _ in range(20_000)])
     assert np.quantile(drawn, [0.1587, 0.5, 0.8413]) == pytest.approx([1.5, 2.0, 2.5], abs=0.03)
-    drawn = np.array([cauchy(rng, 2.0, 0.5) for _ in range(20_000)])
+    drawn = np.array([draw_cauchy(rng, 2.0, 0.5) for _ in range(20_000)])
     assert np.quantile(drawn, [0.25, 0.5, 0.75]) == pytest.approx([1.5, 2.0, 2.5], abs=0.03)
-    assert np.isfinite(normal(Fixed(1 - 2**-53, 0.5), 0.0, 1.0))
-    assert np.isfinite(cauchy(Fixed(0.0), 0.0, 1.0))
+    assert np.isfinite(draw_normal(Fixed(1 - 2**-53, 0.5), 0.0, 1.0))
+    assert np.isfinite(draw_cauchy(Fixed(0.0), 0.0, 1.0))
 
 
 def test_crossover_is_the_share_of_donor_genes(rng):
@@ -108,7 +108,7 @@ def test_unordered_choices_are_put_to_the_vote(rng):
             "norm": Choice([1, 2, 3], ordered=False),
         }
     )
-    axes = unordered(space)
+    axes = find_unordered(space)
     assert axes == [(1, 4), (5, 3)]
     donor = np.full(6, 0.77)
     parents = [np.full(6, 0.05), np.full(6, 0.05), np.full(6, 0.4)]
