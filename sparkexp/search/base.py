@@ -20,7 +20,7 @@ from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
 __all__ = ["KnownResult", "SeededSearcher", "Searcher"]
 
-# How often a point is drawn anew that is not allowed.
+# How many points are drawn at most until `where` allows one.
 TRIES_TO_DRAW = 1000
 
 
@@ -46,8 +46,8 @@ class Searcher(ABC):
     The contract, for whoever drives a searcher:
 
     - All calls come from one thread, the driver's loop. A searcher does no I/O and starts nothing.
-    - `ask` returns the next trial, or None: nothing to propose now. After None, ask again when a
-      result was told; `done` says that no further trial will ever come.
+    - `ask` returns the next trial, or None if there is nothing to propose now. After None, ask
+      again when a result has been told; `done` is true when no further trial will come.
     - Any number of trials may be asked and not yet told. `tell` takes the result of each exactly
       once, in any order, failed ones too (their value is None).
     - Trials are numbered from 0 in the order asked. At most `n_trials` are asked.
@@ -55,14 +55,14 @@ class Searcher(ABC):
       configuration.
     - Unless `order_matters`, its trials depend on its settings and on the values told, never on
       the order in which they were told.
-    - ``restore(state())`` on a freshly constructed searcher of the same settings makes it go on
-      as this one would have, or unless `restores_exactly` with what is known. Trials asked but not
-      told are asked again first, with their numbers. A result may also be told for such a trial
-      without asking for it again.
+    - ``restore(state())`` on a new searcher with the same settings makes it propose what this one
+      would have proposed; if `restores_exactly` is false, it only takes over the results. Trials
+      asked but not told are asked again first, with their numbers. A result may also be told for
+      such a trial without asking for it again.
 
-    For whoever writes one: implement `_propose` and `_learn`, and `_state` and `_restore` for what
-    it remembers; numbers, open trials and the random generator are kept here. What it is is told
-    by the attributes: the defaults are those of a searcher without generations and rungs.
+    To write a searcher, implement `_propose` and `_learn`, and `_state` and `_restore` for what it
+    remembers. Numbers, open trials and the random generator are kept here. The attributes describe
+    the searcher; their defaults are those of a searcher without generations and rungs.
 
     Parameters
     ----------
@@ -72,22 +72,22 @@ class Searcher(ABC):
     Attributes
     ----------
     directions : tuple of {'max', 'min'}
-        Which value is the best, of each objective; empty where that makes no difference.
+        Per objective, which value is the best; empty if the searcher does not use it.
     generations : int or None
         The number of the last generation, from 0; None where trials have no generation, or there
         is no last one.
     popsize : int or None
         The size of the population, as many trials as a generation has; None where there is none.
     rungs : tuple of str
-        What trials get on the rungs of a multi-fidelity search, from the lowest on, such as
-        ``'epochs=9'``; empty where there are no rungs.
+        What a trial gets on each rung of a multi-fidelity search, from the lowest rung up, such
+        as ``'epochs=9'``; empty if there are no rungs.
     repeats : int
         How often every configuration runs.
     confirm : int
         How many of the best configurations run once more at the end.
     shows_best : bool
-        Whether its children compete with members that say little of how far the search has come:
-        then the best trials so far are shown as the population.
+        Whether the best trials so far are shown as the population, because its members say little
+        about the progress of the search.
     """
 
     name: ClassVar[str] = ""
@@ -113,24 +113,24 @@ class Searcher(ABC):
     def start_from(
         self, initial: Sequence[Mapping[str, ParamValue]] = (), known: Sequence[KnownResult] = ()
     ) -> bool:
-        """Begin with some configurations, and with what is known of others; before the first ask.
+        """Set the initial configurations and the known results, before the first `ask`.
 
         Parameters
         ----------
         initial : sequence of Mapping[str, int | float | str | bool]
             The first trials, checked against the space.
         known : sequence of KnownResult
-            Configurations of the space and their values, which are not asked.
+            Configurations of the space with their values. They are not asked.
 
         Returns
         -------
         bool
-            Whether it makes use of what is known.
+            Whether the searcher uses the known results.
 
         Raises
         ------
         InvalidArgumentError
-            If it can't begin with so many.
+            If there are more initial configurations than the searcher can take.
         """
         most = self._max_initial()
         if most is not None and len(initial) > most:
@@ -145,19 +145,19 @@ class Searcher(ABC):
         return used
 
     def _max_initial(self) -> int | None:
-        """Return how many configurations it can begin with; None if any number."""
+        """Return the largest number of initial configurations; None if there is no limit."""
         return self.n_trials
 
     def _set_initial(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
-        """Take the first trials' configurations over into the books, where there are any.
+        """Store the initial configurations; there is at least one.
 
-        Trial k is given configuration k, whatever `_propose` returns for it, but where trials have
-        rungs: there configuration k is.
+        `ask` gives trial k the k-th of them, whatever `_propose` returns. Where trials have rungs,
+        `_propose` gives the k-th of them to configuration k, which runs as several trials.
         """
         self._initial_params = tuple(dict(params) for params in initial)
 
     def _learn_known(self, known: Sequence[KnownResult]) -> bool:
-        """Learn what is known already, and return whether it matters."""
+        """Learn the known results; return whether the searcher uses them."""
         return False
 
     @property
@@ -172,7 +172,7 @@ class Searcher(ABC):
 
     @property
     def extras(self) -> Mapping[str, Sequence[ParamValue]]:
-        """Arguments that trials pass beside those of the space, by name: the values they take."""
+        """The values of the arguments that trials pass besides those of the space, by name."""
         return {}
 
     @property
@@ -196,19 +196,19 @@ class Searcher(ABC):
         return self._n_asked
 
     def limit(self, max_trials: int | None) -> None:
-        """Take note that the search ends after so many trials; None for no limit.
+        """Set how many trials the search runs at most; None for no limit.
 
-        It matters where the last ones are of another kind; `n_trials` may stay above it.
+        A searcher needs it if its last trials are of another kind. `n_trials` may stay above it.
         """
         self._limit = max_trials
 
     def plan_rows(self) -> list[tuple[str, str]]:
-        """Return what the plan of the search says beside the settings: headings and texts."""
+        """Return headings and texts that the plan of the search shows besides the settings."""
         return []
 
     @property
     def is_new(self) -> bool:
-        """Whether it has not been used: neither asked, nor told what to begin with."""
+        """Whether it is unused: no trial was asked, and `start_from` has set nothing."""
         return not (self._n_asked or self._initial_params or self._known)
 
     def open_trials(self) -> list[Trial]:
@@ -219,8 +219,7 @@ class Searcher(ABC):
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write.
 
-        The constructor takes them by the same names, besides the space; a seed that was drawn is
-        among them.
+        The constructor takes the same names, besides the space. A seed that was drawn is included.
         """
 
     @final
@@ -249,10 +248,10 @@ class Searcher(ABC):
         """
         number = result.trial.number
         if self._open.get(number) != result.trial:
-            known = "was told before" if number < self._n_asked else "was not asked"
-            known = "is another than the one asked" if number in self._open else known
+            reason = "was told before" if number < self._n_asked else "was not asked"
+            reason = "is not the trial that was asked" if number in self._open else reason
             raise InvalidArgumentError(
-                f"A result is told once for every trial asked, but {result.trial.id} {known}."
+                f"A result is told once for every trial asked, but {result.trial.id} {reason}."
             )
         del self._open[number]
         if number in self._to_ask_again:
@@ -271,21 +270,21 @@ class Searcher(ABC):
 
     @staticmethod
     def knows_only(state: Mapping[str, Any], numbers: Set[int]) -> bool:
-        """Tell whether every trial whose result a saved state knows is among these numbers.
+        """Tell whether a saved state has learned the results of these trials only.
 
         Parameters
         ----------
         state : Mapping[str, Any]
             What `state` returned.
         numbers : set of int
-            Numbers of the trials whose results are at hand.
+            Numbers of trials.
         """
         still_open = {record["number"] for record in state["open"]}
         return set(range(state["n_asked"])) - still_open <= numbers
 
     @final
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on where the searcher stood that returned `state`.
+        """Continue from a state that `state` returned.
 
         Raises
         ------
@@ -311,11 +310,11 @@ class Searcher(ABC):
 
     @abstractmethod
     def _learn(self, result: TrialResult) -> None:
-        """Take in the result of a trial; it was asked and is told for the first time."""
+        """Learn the result of a trial, which was asked and is told for the first time."""
 
     @abstractmethod
     def _state(self) -> dict[str, Any]:
-        """Return what else has to be saved, as a dict that `json` can write."""
+        """Return what else `restore` needs, as a dict that `json` can write."""
 
     @abstractmethod
     def _restore(self, memory: Mapping[str, Any]) -> None:
@@ -333,14 +332,14 @@ class Searcher(ABC):
 
 
 class SeededSearcher(Searcher):
-    """A searcher of a space with random numbers, of which all come from one seed.
+    """A searcher of a space whose random numbers all come from one seed.
 
     Parameters
     ----------
     space : Space
         What is searched.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
     """
 
     space: Space
@@ -358,7 +357,7 @@ class SeededSearcher(Searcher):
         return {"seed": self.seed}
 
     def _draw_allowed(self, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Draw until the space's `where` allows a point; the space mends what it never does."""
+        """Draw points until `where` allows one; after many tries, return a repaired one."""
         for _ in range(TRIES_TO_DRAW):
             if self.space.admits(genome := draw()):
                 return genome

@@ -14,12 +14,12 @@ from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = ["GridSearcher", "ListSearcher"]
 
-# Combinations of a grid that are filtered by a function before the first trial.
+# The largest grid that is filtered by `where` before the first trial.
 MAX_FILTERED = 1_000_000
 
 
 class _FixedSearcher(Searcher):
-    """Asks trial k for the k-th configuration; results change nothing."""
+    """Proposes the k-th configuration as trial k; results change nothing."""
 
     @abstractmethod
     def _get_params(self, k: int) -> dict[str, ParamValue]: ...
@@ -77,14 +77,14 @@ class GridSearcher(_FixedSearcher):
                 )
         self._n_trials = space.n_configurations or 0
         self._space = space
-        # Places of the configurations that it begins with, ascending: the others follow.
+        # Indices of the initial configurations, ascending; the others follow them.
         self._first: list[int] = []
         self._allowed: list[int] | None = None
         if space.where is not None:
             if self._n_trials > MAX_FILTERED:
                 raise SpaceError(
-                    f"A grid with where= has at most {MAX_FILTERED:,} combinations, which are "
-                    f"all looked at, got {self._n_trials:,}. Search it at random, or use fewer."
+                    f"A grid with where= has at most {MAX_FILTERED:,} combinations, each of "
+                    f"which is checked, got {self._n_trials:,}. Search it at random, or use fewer."
                 )
             numbers = range(self._n_trials)
             self._allowed = [k for k in numbers if space.allows(space.configuration(k))]
@@ -92,7 +92,7 @@ class GridSearcher(_FixedSearcher):
 
     @property
     def n_trials(self) -> int:
-        """The number of combinations that are allowed."""
+        """The number of allowed combinations."""
         return self._n_trials
 
     def settings(self) -> dict[str, Any]:
@@ -100,18 +100,18 @@ class GridSearcher(_FixedSearcher):
         return {}
 
     def _get_params(self, k: int) -> dict[str, ParamValue]:
-        k -= len(self._first)  # those before were configurations to begin with
-        for place in self._first:
-            k += place <= k
+        k -= len(self._first)  # the initial configurations come first
+        for index in self._first:
+            k += index <= k
         return self._space.configuration(k if self._allowed is None else self._allowed[k])
 
     def _set_initial(self, initial: Sequence[Mapping[str, ParamValue]]) -> None:
         super()._set_initial(initial)
-        places = [self._space.index_of(params) for params in initial]
+        indices = [self._space.index_of(params) for params in initial]
         if self._allowed is not None:
-            places = [self._allowed.index(place) for place in places]
-        self._first = sorted(set(places))
-        if len(self._first) < len(places):
+            indices = [self._allowed.index(index) for index in indices]
+        self._first = sorted(set(indices))
+        if len(self._first) < len(indices):
             raise InvalidArgumentError("initial names a combination of the grid twice.")
 
 
@@ -121,7 +121,7 @@ class ListSearcher(_FixedSearcher):
     Parameters
     ----------
     configurations : sequence of Mapping[str, int | float | str | bool]
-        At least one. They may differ in their names, and have none.
+        At least one. They may have different parameters, or none.
 
     Raises
     ------

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OptunaSearcher", "is_sampler"]
 
-# How often a sampler is asked again for a configuration that is allowed.
+# How often a sampler is asked at most until `where` allows its configuration.
 TRIES_TO_ASK = 20
-# They stop Optuna's own loop, which there isn't here.
+# They stop Optuna's own loop, which does not run here.
 REFUSED = ("GridSampler", "BruteForceSampler")
 
 
@@ -38,27 +38,27 @@ class OptunaSearcher(Searcher):
     """A study of Optuna in memory, whose sampler proposes the trials.
 
     A range becomes a float or int distribution with its log or step, an unordered choice a
-    categorical one, an ordered choice the number of its value in order. Parameters that are not
-    there are not suggested. Failed trials are told as failed.
+    categorical one, an ordered choice an int distribution over the positions of its values.
+    Parameters whose condition does not hold are not suggested. Failed trials are told as failed.
 
-    The sampler's own generator can't be saved: a restored searcher hands all trials over to a new
-    study, and goes on with what the sampler given to it makes of them.
+    The sampler's random generator can't be saved: a restored searcher adds all trials to a new
+    study, from which the sampler given to it goes on.
 
     Parameters
     ----------
     space : Space
         What is searched.
     direction : {'max', 'min'} or a sequence of these
-        Whether more or less is better, of each objective.
+        Whether more or less is better, per objective.
     n_trials : int, optional
         The number of trials, at least 1; None for no limit.
     sampler : optuna.samplers.BaseSampler or str
-        The sampler. The name of its class is enough to look at a recorded search, not to ask.
+        The sampler. The name of its class is enough to show a recorded search, but not to `ask`.
 
     Raises
     ------
     InvalidArgumentError
-        If a setting is out of its range, or it is no sampler that can be asked.
+        If a setting is out of its range, or the sampler can't be used.
     EnvironmentUnfitError
         If Optuna is not installed.
 
@@ -97,12 +97,12 @@ class OptunaSearcher(Searcher):
 
     @property
     def order_matters(self) -> bool:
-        """True: a sampler uses what it knows when it is asked."""
+        """True: a sampler uses all results that it knows when it is asked."""
         return True
 
     @property
     def restores_exactly(self) -> bool:
-        """False: a sampler's generator can't be saved."""
+        """False: a sampler's random generator can't be saved."""
         return False
 
     def settings(self) -> dict[str, Any]:
@@ -116,14 +116,14 @@ class OptunaSearcher(Searcher):
     def _create_study(self, sampler: BaseSampler) -> Study:
         optuna = _import_optuna()
         if not isinstance(sampler, optuna.samplers.BaseSampler):
-            raise InvalidArgumentError(f"A sampler of Optuna is wanted, got {sampler!r}.")
+            raise InvalidArgumentError(f"A sampler of Optuna is needed, got {sampler!r}.")
         if self._sampler_name in REFUSED:
             raise InvalidArgumentError(
                 f"{self._sampler_name} ends Optuna's own loop, which does not run here. Write "
                 "searcher='grid' for all combinations."
             )
         verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # not: a study was created
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # hides "a new study created"
         try:
             directions = ["maximize" if o.maximised else "minimize" for o in self._objectives]
             return optuna.create_study(sampler=sampler, directions=directions)
@@ -142,7 +142,7 @@ class OptunaSearcher(Searcher):
         return self._study
 
     def _learn_known(self, known: Sequence[KnownResult]) -> bool:
-        if self._study is not None:  # else it is only looked at
+        if self._study is not None:  # else the search is only shown
             complete = _import_optuna().trial.TrialState.COMPLETE
             for each in known:
                 self._add(each.params, complete, [each.value])
@@ -156,22 +156,22 @@ class OptunaSearcher(Searcher):
         root = {name: _make_distribution(p) for name, p in self.space.top_level.items()}
         params: dict[str, ParamValue] = {}
         for _ in range(TRIES_TO_ASK):
-            asked = study.ask(root)
-            params = self._suggest_params(asked)
+            suggestion = study.ask(root)
+            params = self._suggest_params(suggestion)
             if self.space.allows(params):
-                self._numbers[number] = asked.number
+                self._numbers[number] = suggestion.number
                 return Trial(number, params)
-            study.tell(asked, state=_import_optuna().trial.TrialState.FAIL)
+            study.tell(suggestion, state=_import_optuna().trial.TrialState.FAIL)
         params = self.space.decode(self.space.encode(params))
         self._add_running(number, params)
         return Trial(number, params)
 
-    def _suggest_params(self, asked: Any) -> dict[str, ParamValue]:
+    def _suggest_params(self, suggestion: Any) -> dict[str, ParamValue]:
         values: dict[str, ParamValue] = {}
         for name, parameter in self.space.parameters.items():
             condition = self.space.conditions.get(name)
             if condition is None or condition.holds(values):
-                values[name] = _from_optuna(parameter, _suggest(asked, name, parameter))
+                values[name] = _from_optuna(parameter, _suggest(suggestion, name, parameter))
         return values
 
     def _learn(self, result: TrialResult) -> None:
@@ -192,7 +192,7 @@ class OptunaSearcher(Searcher):
     def _add(
         self, params: Mapping[str, ParamValue], state: Any, values: Sequence[float] = ()
     ) -> int:
-        """Put a trial into the study that was not asked of it, and return its number there."""
+        """Add a trial that the study has not proposed; return its number in the study."""
         study = self._require_study()
         parameters = self.space.parameters
         trial = _import_optuna().trial.create_trial(
@@ -227,8 +227,8 @@ def _import_optuna() -> Any:
 
 
 def _uses_numbers(parameter: Choice) -> bool:
-    """Tell whether a choice is known to Optuna by the numbers of its options."""
-    # Optuna compares with ==, to which 1 and True are one.
+    """Tell whether Optuna gets the positions of a choice's options, not the options."""
+    # Optuna compares options with ==, for which 1 and True are equal.
     return bool(parameter.ordered) or len(set(parameter.options)) < parameter.n_values
 
 
@@ -243,7 +243,7 @@ def _make_distribution(parameter: Parameter) -> BaseDistribution:
             options = range(n) if _uses_numbers(parameter) else parameter.options
             distribution = found.CategoricalDistribution(tuple(options))
     else:
-        # The last step, not the bound behind it, which Optuna would warn of.
+        # The last step, not the bound: Optuna warns of a bound between two steps.
         high = parameter.decode(1.0)
         kind = found.IntDistribution if isinstance(parameter, Int) else found.FloatDistribution
         step = parameter.step or (1 if isinstance(parameter, Int) else None)
@@ -251,31 +251,32 @@ def _make_distribution(parameter: Parameter) -> BaseDistribution:
     return distribution
 
 
-def _suggest(asked: Any, name: str, parameter: Parameter) -> Any:
-    """Return what Optuna has suggested, or suggests now."""
-    if name in asked.params:
-        return asked.params[name]
+def _suggest(suggestion: Any, name: str, parameter: Parameter) -> Any:
+    """Return the value of a parameter that Optuna has suggested, or suggests now."""
+    if name in suggestion.params:
+        return suggestion.params[name]
     distribution: Any = _make_distribution(parameter)
     if isinstance(parameter, Choice) and not parameter.ordered:
-        return asked.suggest_categorical(name, distribution.choices)
-    suggest = asked.suggest_float if isinstance(parameter, Float) else asked.suggest_int
+        return suggestion.suggest_categorical(name, distribution.choices)
+    is_float = isinstance(parameter, Float)
+    suggest = suggestion.suggest_float if is_float else suggestion.suggest_int
     bounds = {"step": distribution.step, "log": distribution.log}
     return suggest(name, distribution.low, distribution.high, **bounds)
 
 
 def _from_optuna(parameter: Parameter, raw: Any) -> ParamValue:
-    """Return the value of a parameter that Optuna means."""
+    """Convert a value from Optuna to one of the parameter."""
     if isinstance(parameter, Choice) and _uses_numbers(parameter):
         return parameter.decode(cell_middle(int(raw), parameter.n_values))
     if isinstance(parameter, Float):
         raw = min(max(float(raw), parameter.low), parameter.high)
         if parameter.step is None:
             return float(raw)
-    return parameter.decode(parameter.encode(raw))  # sums of steps miss them by a rounding error
+    return parameter.decode(parameter.encode(raw))  # sums of steps have rounding errors
 
 
 def _to_optuna(parameter: Parameter, value: ParamValue) -> Any:
-    """Return what a value is to Optuna."""
+    """Convert a value of a parameter to one for Optuna."""
     if isinstance(parameter, Choice) and _uses_numbers(parameter):
         return int(parameter.encode(value) * parameter.n_values)
     return value

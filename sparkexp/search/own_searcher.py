@@ -1,4 +1,4 @@
-"""Searchers that users construct themselves: what is checked, and what stands for them later."""
+"""Searchers that users construct: their checks, and a stand-in for those that are recorded."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ __all__ = ["RecordedSearcher", "check_again", "check_searcher", "find_own_class"
 
 
 def find_own_class(searcher: Searcher) -> str | None:
-    """Return the name of a searcher's class where it is none of sparkexp's, else None.
+    """Return the name of a searcher's class if it is not one of sparkexp's, else None.
 
-    A log directory says how to construct sparkexp's own; another has to be handed over again.
+    sparkexp's searchers can be constructed from a log directory; others are handed over again.
     """
-    known = SEARCHER_CLASSES.get(searcher.name) is type(searcher)
-    return None if known else type(searcher).__name__
+    is_own = SEARCHER_CLASSES.get(searcher.name) is not type(searcher)
+    return type(searcher).__name__ if is_own else None
 
 
 def check_searcher(searcher: Searcher, space: Space, directions: Sequence[Direction]) -> None:
-    """Check that a searcher that the user has constructed can do this search.
+    """Check that a searcher which the user has constructed fits this search.
 
     Parameters
     ----------
     searcher : Searcher
-        The user's.
+        The searcher.
     space : Space
         What the call searches.
     directions : sequence of {'max', 'min'}
-        What it is to find, of each objective.
+        Per objective, which value the call searches.
 
     Raises
     ------
     InvalidArgumentError
-        If it was used before, searches another space or for something else, or its name can't be
-        recorded.
+        If it was used before, has another space or other directions, or its name or settings can't
+        be recorded.
     """
     label = type(searcher).__name__
     if searcher.inner is not searcher:
@@ -54,7 +54,7 @@ def check_searcher(searcher: Searcher, space: Space, directions: Sequence[Direct
     if not searcher.name or taken not in (None, type(searcher)):
         other = f", the name of {taken.__name__}" if taken else ""
         raise InvalidArgumentError(
-            f"A searcher has a name of its own, by which records know it, got {searcher.name!r}"
+            f"A searcher needs a name of its own, which is recorded, got {searcher.name!r}"
             f"{other}. Write for example name = {label.lower()!r} in the class {label}."
         )
     if searcher.space is None or searcher.space.to_json() != space.to_json():
@@ -78,21 +78,21 @@ def check_searcher(searcher: Searcher, space: Space, directions: Sequence[Direct
 
 
 def check_again(searcher: object, record: Mapping[str, Any], space: Space) -> Searcher:
-    """Return a searcher with which a search is to go on, if it can go on with it.
+    """Return the searcher with which a search is resumed, after checking that it fits.
 
     Parameters
     ----------
     searcher : Searcher
-        What the user has handed over.
+        The searcher that the user has handed over.
     record : Mapping[str, Any]
-        That of the search.
+        The record of the search.
     space : Space
         What it searches.
 
     Raises
     ------
     InvalidArgumentError
-        If it is another than that of the search.
+        If it is not like the recorded one.
     """
     wanted, settings = str(record["own_searcher"]), record["settings"]
     words = ", ".join(f"{name}={value!r}" for name, value in settings.items())
@@ -114,7 +114,7 @@ def check_again(searcher: object, record: Mapping[str, Any], space: Space) -> Se
 
 
 class RecordedSearcher(Searcher):
-    """Stands for a searcher of the user's own where its search is looked at, not run.
+    """Stands in for a searcher of the user's own when its search is shown, not run.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def _check_new(searcher: Searcher) -> None:
 
 
 def _as_json(searcher: Searcher) -> Any:
-    """Return the settings as they come back from the record."""
+    """Return the settings as they can be read from the record."""
     try:
         return json.loads(json.dumps(searcher.settings(), allow_nan=False))
     except (TypeError, ValueError) as error:

@@ -22,7 +22,7 @@ class RandomSearcher(SeededSearcher):
     n_trials : int, optional
         The number of trials, at least 1; None for no limit.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The searchers by name, and from the record of one back to it."""
+"""The searchers by name, and how they are constructed, also from a record."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SEARCHER_CLASSES: Mapping[str, type[Any]] = MappingProxyType(
         )
     }
 )
-# Those that need no more than a space, a direction, a number of trials and a seed.
+# These need more than a space, a direction, a number of trials and a seed.
 _HIDDEN = ("list", "optuna", "pareto-evolution", "asha", "hyperband", "dehb", "surrogate-asha")
 SEARCHERS = tuple(name for name in SEARCHER_CLASSES if name not in _HIDDEN)
 
@@ -70,7 +70,7 @@ def build_searcher(
     n_trials: int | None,
     seed: int | None,
 ) -> Searcher:
-    """Return a searcher of this name with its own defaults for all but the settings given.
+    """Return a searcher of this name; other settings than these have their defaults.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def build_searcher(
 def _build_pareto(
     space: Space, directions: Sequence[Direction], n_trials: int, seed: int | None
 ) -> Searcher:
-    """Return an evolution of about so many trials, and not more."""
+    """Return an evolution of about `n_trials` trials, and not more."""
     popsize = min(20, max(4, n_trials // 4))
     generations = n_trials // popsize - 1
     return ParetoEvolutionSearcher(space, directions, popsize, generations, seed=seed)
@@ -117,7 +117,7 @@ def rebuild(
     settings : Mapping[str, Any]
         What its `settings` returned.
     sampler : optuna.samplers.BaseSampler, optional
-        That of a search with Optuna, which the record doesn't hold.
+        The sampler of a search with Optuna: the record doesn't hold it.
 
     Raises
     ------

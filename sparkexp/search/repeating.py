@@ -17,12 +17,12 @@ __all__ = ["RepeatingSearcher", "count_affordable"]
 
 
 def count_affordable(max_trials: int, repeats: int, confirm: int) -> int:
-    """Return how many configurations so many trials suffice for, at least 1.
+    """Return how many configurations `max_trials` runs are enough for, at least 1.
 
     Parameters
     ----------
     max_trials : int
-        Runs, of which each configuration takes `repeats`.
+        The number of runs. Each configuration takes `repeats` of them.
     repeats, confirm : int
         As `RepeatingSearcher` has them.
 
@@ -37,9 +37,9 @@ def count_affordable(max_trials: int, repeats: int, confirm: int) -> int:
 class RepeatingSearcher(Searcher):
     """Runs each trial of another searcher several times, and tells it the mean.
 
-    Run r of every configuration has the same seed: differences between configurations are then
-    less noisy than the values themselves, and a configuration that comes again isn't run again.
-    A mean is that of the runs that did not fail; if all did, the configuration has failed.
+    Run r of every configuration has the same seed. So differences between configurations are less
+    noisy than the values, and a configuration that is proposed again isn't run again. The mean is
+    that of the runs that did not fail; if all failed, the configuration has failed.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class RepeatingSearcher(Searcher):
     repeats : int
         Runs of a configuration, at least 1.
     confirm : int
-        At the end so many of the best run `repeats` times more, with other seeds.
+        How many of the best configurations run `repeats` more times at the end, with other seeds.
     seed : int
-        What the seeds of the runs are drawn from.
+        The seeds of the runs are derived from it.
     passes_seed : bool
         Whether the train function gets an argument ``seed``.
 
@@ -85,16 +85,16 @@ class RepeatingSearcher(Searcher):
         self._objectives = tuple(Objective(direction=each) for each in self.directions)
         if self.confirm and len(self.directions) > 1:
             raise InvalidArgumentError(
-                "confirm goes with one metric: with several there are no best ones to be run "
-                "again, but a front. Leave it out."
+                "confirm goes with one metric: with several, no configurations are simply the "
+                "best. Leave it out."
             )
         n_runs = self.repeats * (2 if self.confirm else 1)
         self._seeds = [_derive_seed(self.seed, r) for r in range(n_runs)]
-        # Values by configuration and run, of configurations of which runs are missing.
+        # Values by configuration and run, for configurations with runs that have not ended.
         self._runs: dict[int, dict[int, list[float]]] = {}
-        # The best configurations: value (the less the better), number, parameters.
+        # The best configurations: loss, number, parameters.
         self._best: list[tuple[float, int, dict[str, ParamValue]]] = []
-        # What is run again, once all else has ended, and the number of the first such trial.
+        # The configurations to confirm, once all others have ended, and the first such trial.
         self._confirmed: list[dict[str, ParamValue]] | None = None
         self._first_confirming = 0
 
@@ -104,7 +104,7 @@ class RepeatingSearcher(Searcher):
         return self._inner
 
     def plan_rows(self) -> list[tuple[str, str]]:
-        """Return what the searcher says that proposes the configurations."""
+        """Return the plan rows of the searcher that proposes the configurations."""
         return self._inner.plan_rows()
 
     @property
@@ -117,23 +117,23 @@ class RepeatingSearcher(Searcher):
     def _max_configurations(self) -> int | None:
         """The number of configurations to be asked."""
         ends = [] if self._inner.n_trials is None else [self._inner.n_trials]
-        if self._limit is not None and self.confirm:  # these are the last of so many trials
+        if self._limit is not None and self.confirm:  # the confirming runs count, too
             ends.append(count_affordable(self._limit, self.repeats, self.confirm))
         return min(ends, default=None)
 
     @property
     def order_matters(self) -> bool:
-        """Whether it does to the searcher that proposes the configurations."""
+        """Whether it matters to the searcher that proposes the configurations."""
         return self._inner.order_matters
 
     @property
     def restores_exactly(self) -> bool:
-        """Whether the searcher does that proposes the configurations."""
+        """Whether the searcher that proposes the configurations is restored exactly."""
         return self._inner.restores_exactly
 
     @property
     def extras(self) -> Mapping[str, Sequence[ParamValue]]:
-        """The seed, and what the searcher passes that proposes the configurations."""
+        """The seed, if it is passed, and the extras of the inner searcher."""
         return {**self._inner.extras, **({"seed": self._seeds} if self.passes_seed else {})}
 
     @property
@@ -157,7 +157,7 @@ class RepeatingSearcher(Searcher):
         return {**self._inner.settings(), "repeats": self.repeats, "confirm": self.confirm}
 
     def own_settings(self) -> dict[str, Any]:
-        """Return what the constructor takes beside the searcher and the directions."""
+        """Return what the constructor takes besides the searcher and the directions."""
         return {
             "repeats": self.repeats,
             "confirm": self.confirm,
@@ -215,7 +215,7 @@ class RepeatingSearcher(Searcher):
         if not valued:
             self._inner.tell(TrialResult(asked, State.FAILED))
             return
-        # Divided first: a sum of floats can be larger than a float.
+        # Divided first, as a sum of large floats overflows.
         columns = zip(*valued, strict=True)
         means = tuple(sum(v / len(valued) for v in column) for column in columns)
         values = means if len(means) > 1 else ()

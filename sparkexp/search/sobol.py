@@ -1,4 +1,4 @@
-"""Sobol points: as random as random search, and spread more evenly."""
+"""Sobol points: random, but spread more evenly than independent ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SobolSearcher(SeededSearcher):
     n_trials : int, optional
         The number of trials, at least 1; None for no limit. Powers of two are spread best.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class SobolSearcher(SeededSearcher):
     name: ClassVar[str] = "sobol"
 
     def __init__(self, space: Space, n_trials: int | None = None, seed: int | None = None) -> None:
-        from scipy.stats import qmc  # a second that other searchers need not wait
+        from scipy.stats import qmc  # takes a second, which other searchers need not wait for
 
         super().__init__(space, seed)
         self._n_trials = None if n_trials is None else as_int("n_trials", n_trials, at_least=1)

@@ -22,7 +22,7 @@ from sparkexp.trial import ParamValue
 
 __all__ = ["Search", "read_description", "read_objectives", "specs_of"]
 
-# Values of a discrete parameter that TensorBoard offers one by one in its filter.
+# So many values of a discrete parameter, at most, are listed in TensorBoard's filter.
 MAX_LISTED_VALUES = 12
 
 
@@ -45,11 +45,11 @@ class Search:
     initial : tuple of dict
         Configurations that are tried first.
     known : tuple of KnownResult
-        What the searcher knows from an earlier search.
+        Results of an earlier search that the searcher knows.
     notes : tuple of str
-        What the plan says about this.
+        What the plan says about the search.
     own_searcher : str, optional
-        The name of the searcher's class, where it is the user's own.
+        The name of the searcher's class, if it is the user's own.
     """
 
     searcher: Searcher
@@ -92,7 +92,7 @@ class Search:
         return list(dict.fromkeys((*configuration, *extras) for configuration in configurations))
 
     def parameters(self) -> tuple[ParameterSpec, ...]:
-        """Return what is searched, as it is to be shown."""
+        """Return the parameters that are searched, for display."""
         if self.space is not None:
             always = self.space.always
             named = self.space.parameters.items()
@@ -100,7 +100,7 @@ class Search:
         return specs_of(self.searcher.settings().get("configurations", []))
 
     def extras(self) -> tuple[ParameterSpec, ...]:
-        """Return what trials are given beside the parameters, as it is to be shown."""
+        """Return what trials are given besides the parameters, for display."""
         return tuple(ParameterSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
 
     def describe(self, name: str, *, prunes: bool = False, about: str = "") -> SearchDescription:
@@ -113,7 +113,7 @@ class Search:
         prunes : bool
             Whether trials may be ended early.
         about : str
-            Markdown: how to repeat it.
+            Markdown that says how to repeat the search.
         """
         searcher = self.searcher
         return SearchDescription(
@@ -159,15 +159,16 @@ class Search:
     def from_json(
         cls, record: Mapping[str, Any], where: Where | None = None, given: object = None
     ) -> Search:
-        """Return a search that has not begun, as `to_json` described it.
+        """Return a new search from what `to_json` returned.
 
-        The constraint, the sampler of Optuna and a searcher of the user's own are not in the
-        record. Without them, the latter two in `given`, the search can be shown, but not run.
+        The record does not hold the constraint, the sampler of Optuna or a searcher of the user's
+        own. Without them the search can be shown, but not run: the constraint is `where`, the
+        sampler or the searcher is `given`.
 
         Raises
         ------
         InvalidArgumentError
-            If this version has no such searcher, or the settings are none of its.
+            If this version has no such searcher, or it does not take the settings.
         """
         space = Space.from_json(record["space"], where) if record["space"] else None
         searcher = _rebuild_searcher(record, space, given)
@@ -204,7 +205,7 @@ def read_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
     Raises
     ------
     KeyError, InvalidArgumentError
-        If there are none.
+        If the record has none.
     """
     metric = record.get("options", {}).get("metric")
     directions = record.get("directions") or [record["direction"]]
@@ -212,12 +213,12 @@ def read_objectives(record: Mapping[str, Any]) -> tuple[Objective, ...]:
 
 
 def read_description(record: Mapping[str, Any]) -> SearchDescription:
-    """Return what a recorded search is; of a searcher that is not known here, what is plain.
+    """Return what a recorded search is; without settings if this version lacks the searcher.
 
     Raises
     ------
     KeyError, TypeError, InvalidArgumentError
-        If it is no record of a search.
+        If `record` is not the record of a search.
     """
     name = str(record["name"])
     try:
@@ -229,16 +230,16 @@ def read_description(record: Mapping[str, Any]) -> SearchDescription:
 
 
 def specs_of(configurations: Iterable[Mapping[str, ParamValue]]) -> tuple[ParameterSpec, ...]:
-    """Return the parameters of a list of configurations, as they are to be shown."""
+    """Return the parameters of a list of configurations, for display."""
     values: dict[str, dict[ParamValue, None]] = {}  # a dict as a set that keeps the order
     configurations = list(configurations)
     for configuration in configurations:
         for name, value in configuration.items():
             values.setdefault(name, {})[value] = None
-    for name, known in values.items():
+    for name, listed in values.items():
         if not all(name in configuration for configuration in configurations):
-            known[MISSING] = None
-    return tuple(ParameterSpec(name, tuple(known)) for name, known in values.items())
+            listed[MISSING] = None
+    return tuple(ParameterSpec(name, tuple(listed)) for name, listed in values.items())
 
 
 def _make_spec(name: str, parameter: Parameter, optional: bool) -> ParameterSpec:

@@ -223,7 +223,7 @@ class SearcherContract(SearcherInSpaces):
     def test_each_result_is_told_once(self) -> None:
         searcher = self._make()
         trial = ask_trial(searcher)
-        with pytest.raises(InvalidArgumentError, match="another than the one asked"):
+        with pytest.raises(InvalidArgumentError, match="not the trial that was asked"):
             searcher.tell(result(Trial(0, {"other": 1}), 1.0))
         searcher.tell(result(trial, 1.0))
         with pytest.raises(InvalidArgumentError, match="trial-00000 was told before"):

@@ -12,7 +12,7 @@ from sparkexp.search.evolution.variation import draw_cauchy, draw_integer, draw_
 
 __all__ = ["SuccessMemory"]
 
-# F and CR scatter by this about what the memory holds (Tanabe and Fukunaga 2013, eq. 3 and 4).
+# The scale at which F and CR are drawn around the means (Tanabe and Fukunaga 2013, eq. 3 and 4).
 SCALE = 0.1
 
 
@@ -49,12 +49,12 @@ class SuccessMemory:
         return min(weight, 1.0), crossover
 
     def learn(self, successes: list[tuple[float, float, float]]) -> None:
-        """Replace the oldest entry by the mean of some F and CR that made children better.
+        """Replace the oldest entry by the means of F and CR that made children better.
 
         Parameters
         ----------
         successes : list of (float, float, float)
-            F, CR, and by how much the child was better, above 0; none change nothing.
+            F, CR, and by how much the child was better, above 0. An empty list changes nothing.
         """
         if not successes:
             return

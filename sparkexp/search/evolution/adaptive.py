@@ -1,4 +1,4 @@
-"""What the adaptive evolutions share: results enter the population one by one or in batches."""
+"""The base of adaptive evolutions: results enter the population one by one or in batches."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ __all__ = ["AdaptiveSearcher", "Mode", "as_mode"]
 
 Mode = Literal["asynchronous", "generational"]
 
-# How often a configuration that was proposed before is bred anew, and then drawn anew.
+# How many children are bred, and then drawn, at most, until one was not proposed before.
 MAX_BRED, MAX_DRAWN = 60, 200
 
 
 class AdaptiveSearcher(SeededSearcher):
-    """A population that is kept by tournaments; how children are made is its breeder's business.
+    """A population whose members compete with children; a breeder makes the children.
 
-    The first one or two times `popsize` trials are a Latin hypercube, of which the best are kept.
-    A genome becomes a trial in `_propose` alone, and a result enters in `_enter` alone. Trials are
-    counted as generations of `popsize`.
+    The first `popsize` trials, or twice as many, are a Latin hypercube, of which the best are
+    kept. Only `_propose` turns a genome into a trial, and only `_enter` puts a result into the
+    population. Each `popsize` trials count as a generation.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ class AdaptiveSearcher(SeededSearcher):
     n_trials : int or None
         The number of trials, at least 1; None for no limit.
     mode : {'asynchronous', 'generational'}
-        Whether a result counts at once, or when all of its generation are there: then the order
-        in which they arrive changes nothing, and slots wait.
+        Whether a result enters the population at once, or together with its whole generation.
+        With generations the order of arrival changes nothing, but slots wait.
     seed : int or None
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
     """
 
     popsize: int
@@ -76,13 +76,13 @@ class AdaptiveSearcher(SeededSearcher):
         if self._n_trials is not None:
             self.generations = (self._n_trials - 1) // self.popsize
         self.mode = as_mode(mode)
-        # Drawn first, so that a restored searcher has them without having saved them.
+        # Drawn by the constructor: a restored searcher has them although they are not saved.
         self._initial = latin_hypercube(
             self._rng, self.initial_generations * self.popsize, space.n_dims
         )
         self._children: dict[int, Child] = {}
         self._seen: set[str] = set()
-        # Results that wait for the rest of their generation, and how many entered.
+        # Results that wait for the rest of their generation, and how many entered the population.
         self._waiting: dict[int, float] = {}
         self._n_entered = 0
         self._population = Population(np.empty((0, space.n_dims)), size=self.popsize)
@@ -110,9 +110,9 @@ class AdaptiveSearcher(SeededSearcher):
 
     @abstractmethod
     def _make_breeder(self) -> Breeder:
-        """Return what makes the children of `_population`, with the numbers of `_rng`."""
+        """Return the breeder of `_population`, which draws its random numbers from `_rng`."""
 
-    # What it begins with.
+    # Initial configurations and known results.
 
     def _max_initial(self) -> int:
         return min(len(self._initial), self._n_trials or len(self._initial))
@@ -123,7 +123,7 @@ class AdaptiveSearcher(SeededSearcher):
         self._initial = np.array(points)
 
     def _learn_known(self, known: Sequence[KnownResult]) -> bool:
-        """Let the best of what is known be the members."""
+        """Make the best known results the members; return True."""
         points = [self.space.encode(each.params) for each in known]
         losses = [self._objective.loss(each.value) for each in known]
         for point, loss in zip(points, losses, strict=True):
@@ -132,7 +132,7 @@ class AdaptiveSearcher(SeededSearcher):
         self._population.keep(self._population.rank()[: self.popsize])
         self._seen.update(_digest(each.params) for each in known)
         if len(self._population) >= MIN_MEMBERS:
-            self._initial = self._initial[:0]  # what was known does for the first points
+            self._initial = self._initial[:0]  # the known results replace the first points
         return True
 
     # From a genome to a trial.
@@ -161,22 +161,22 @@ class AdaptiveSearcher(SeededSearcher):
         return first
 
     def _generate_children(self, number: int) -> Iterator[Child]:
-        """Yield what the trial may be, most wanted first."""
+        """Yield possible children, the most promising first."""
         slot = None
         if number < len(self._initial):
             yield Child(self._initial[number])
         elif len(self._population) >= MIN_MEMBERS:
             slot = number % len(self._population)
-            joins = len(self._population) < self.popsize
-            bred = self._breeder.breed(slot, number, self._list_pending())
-            for child in itertools.islice(bred, MAX_BRED):
-                # Nobody has to give way while there is room.
-                yield replace(child, slot=None) if joins else child
+            has_room = len(self._population) < self.popsize
+            children = self._breeder.breed(slot, number, self._list_pending())
+            for child in itertools.islice(children, MAX_BRED):
+                # While there is room, a child replaces no member.
+                yield replace(child, slot=None) if has_room else child
         for _ in range(MAX_DRAWN):
             yield Child(self._rng.random(self.space.n_dims), slot)
 
     def _list_pending(self) -> list[Vector]:
-        """Return the points of the trials whose results are not in the books yet."""
+        """Return the points of the trials whose results have not entered the population."""
         return [child.genome for _, child in sorted(self._children.items())]
 
     def _is_known(self, child: Child) -> bool:
@@ -205,7 +205,7 @@ class AdaptiveSearcher(SeededSearcher):
         return n_initial if self._n_entered < n_initial else self._n_entered + self.popsize
 
     def _enter(self, number: int, loss: float) -> None:
-        """Let a child compete for its place in the population."""
+        """Let a child compete for its slot in the population."""
         child = self._children.pop(number)
         self._n_entered += 1
         replaced = None

@@ -1,4 +1,4 @@
-"""How children of a population are made one by one: what every such strategy offers."""
+"""The contract of all strategies that make the children of a population one by one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ __all__ = ["Breeder", "Child"]
 
 @dataclass(frozen=True)
 class Child:
-    """A point that was proposed and whose result is not in the population's books yet.
+    """A point that was proposed and whose result has not entered the population yet.
 
     Parameters
     ----------
     genome : ndarray
         The point of the unit cube.
     slot : int, optional
-        The place in the population that it competes for; None where it competes with the worst.
+        The slot of the population that it competes for. Without one it joins the population, or
+        competes with the worst member if that is full.
     weight, crossover : float
-        The F and CR that made it; 0 where none did.
+        The F and CR that it was made with; 0 if it was made without them.
     """
 
     genome: Vector
@@ -34,35 +35,35 @@ class Child:
 
 
 class Breeder(ABC):
-    """Makes the children of a population, and learns from what becomes of them.
+    """Makes the children of a population, and learns from their results.
 
-    The population is the searcher's: a breeder looks at it and changes nothing.
+    The searcher owns the population: a breeder reads it and never changes it.
     """
 
     @abstractmethod
     def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
-        """Yield children, most wanted first; there are `MIN_MEMBERS` members at least.
+        """Yield children, the most promising first; there are at least `MIN_MEMBERS` members.
 
         Parameters
         ----------
         slot : int
-            The place that has its turn, which may be heeded or not.
+            The slot whose turn it is. The breeder may choose another one.
         number : int
             The number of the trial that one of them becomes.
         pending : sequence of ndarray
-            The points of the trials whose results are not in the books yet.
+            The points of the trials whose results have not entered the population yet.
         """
 
     @abstractmethod
     def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
-        """Learn a child's result, and which member gave way to it, if any.
+        """Learn a child's result, and which member it has replaced, if any.
 
-        What is known from before the search comes as children of nobody.
+        Results that are known from before the search come as children that replaced nothing.
         """
 
     @abstractmethod
     def end_generation(self) -> None:
-        """Take note that as many results were learned as there are to be members."""
+        """End a generation: another `popsize` results were learned."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class EvolutionSearcher(GenerationalSearcher):
     mutation : float
         F in (0, 2]: the weight of the difference in the donor.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class EvolutionSearcher(GenerationalSearcher):
         self.direction = as_direction(direction)
         self.directions = (self.direction,)
         self._objective = Objective(direction=self.direction)
-        # Nobody holds a place before the first selection, which loses to any candidate.
+        # Before the first selection no trial holds a slot, and any candidate wins one.
         self._population = Population(self._candidates)
 
     def settings(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class EvolutionSearcher(GenerationalSearcher):
         return {"direction": self.direction, **super().settings()}
 
     def _learn_known(self, known: Sequence[KnownResult]) -> bool:
-        """Let the best of what is known hold the slots; the first generation competes with it."""
+        """Give the slots to the best known results; the first generation competes with them."""
         ranked = sorted(known, key=lambda each: self._objective.loss(each.value))
         for slot, best in enumerate(ranked[: self.popsize]):
             genome, loss = self.space.encode(best.params), self._objective.loss(best.value)
@@ -105,9 +105,9 @@ class EvolutionSearcher(GenerationalSearcher):
     def _extract(self, result: TrialResult) -> float | None:
         return result.value
 
-    def _survive(self, numbers: Sequence[int], noted: list[float | None]) -> None:
+    def _survive(self, numbers: Sequence[int], outcomes: list[float | None]) -> None:
         """Let every candidate compete with the holder of its slot."""
-        for slot, (number, value) in enumerate(zip(numbers, noted, strict=True)):
+        for slot, (number, value) in enumerate(zip(numbers, outcomes, strict=True)):
             loss = self._objective.loss(value)
             self._population.challenge(slot, Member(self._candidates[slot], loss, number))
 
@@ -115,7 +115,7 @@ class EvolutionSearcher(GenerationalSearcher):
         super()._restore(memory if "losses" in memory else self._upgrade_state(memory))
 
     def _upgrade_state(self, memory: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a state of version 0.1.0, which had values and trials' ids, as one of today."""
+        """Convert a state of version 0.1.0, which held values and the ids of trials."""
         numbers = {
             self._population.make_trial_id(number): number for number in range(self._n_asked)
         }

@@ -1,4 +1,4 @@
-"""Which evolution a call gets: by what it says, and by its budget."""
+"""Chooses the evolution for a call by its arguments and its budget."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ POPSIZE, GENERATIONS, CROSSOVER, MUTATION = 10, 10, 0.7, 0.5
 
 @dataclass(frozen=True)
 class EvolutionCall:
-    """What a call of `evolutionary_search` says; None where it says nothing.
+    """The arguments of a call of `evolutionary_search`; None if one is not given.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ class EvolutionCall:
     popsize, generations, crossover, mutation, variant, mode, seed
         As for `evolutionary_search`.
     max_trials : int or None
-        How many configurations the call's `max_trials` suffices for: it counts runs.
+        How many configurations the call's `max_trials`, which counts runs, is enough for.
     one_by_one : bool
-        Whether there is one slot for sure.
+        Whether it is certain that only one trial runs at a time.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class EvolutionCall:
 
     @property
     def is_classic(self) -> bool:
-        """Whether it is differential evolution as it was published."""
+        """Whether the call asks for differential evolution as it was published."""
         if self.variant is None:
             return not (self.crossover is None and self.mutation is None)
         return self.variant == "classic"
@@ -111,7 +111,7 @@ class EvolutionCall:
         return (POPSIZE if self.popsize is None else self.popsize) * (generations + 1)
 
     def build(self) -> tuple[Searcher, str]:
-        """Return the searcher, and in words why it was chosen: empty if the call says it all."""
+        """Return the searcher, and why it was chosen; empty if the call has chosen it."""
         if self.is_classic:
             return self.build_classic(), ""
         budget, why = self.budget, []
@@ -131,7 +131,7 @@ class EvolutionCall:
         return ADAPTIVE[name](self.space, self.direction, **settings), "; ".join(why)
 
     def build_pareto(self, objectives: Sequence[Objective]) -> tuple[Searcher, str]:
-        """Return the searcher for several objectives."""
+        """Return the searcher for several objectives, and an empty text like `build`."""
         if self.variant in ADAPTIVE or self.mode == "asynchronous":
             raise InvalidArgumentError(
                 f"Several metrics are searched by the classic variant in generations, got variant="

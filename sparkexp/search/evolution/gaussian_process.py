@@ -1,4 +1,4 @@
-"""A Gaussian process over the unit cube: what the results so far say of points not tried yet."""
+"""A Gaussian process over the unit cube, which predicts the results of new points."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Features", "GaussianProcess", "Kernel", "fit_kernel", "scale_losses"
 
 Indices = NDArray[np.intp]
 
-# The prior of a weight, the inverse of a length in the unit cube, and of the noise's variance.
+# The priors of a length in the unit cube, the inverse of a weight, and of the noise's variance.
 LENGTH, LENGTH_SPREAD = 0.5, 1.0
 NOISE, NOISE_SPREAD = 1e-3, 2.0
 MIN_NOISE = 1e-6
-# Steps of the fit, their sizes at first and at most (resilient propagation).
+# Steps of the fit, the size of the first one, and the largest size (resilient propagation).
 STEPS, FIRST_STEP, LONGEST_STEP = 20, 0.2, 0.6
 
 
 class Features:
-    """How points of the unit cube enter the model.
+    """Turns points of the unit cube into features for the model.
 
     Equal configurations have equal features: a discrete parameter's values are evenly spaced from
     0 to 1, and the options of an unordered choice are corners at distance 1 from each other.
@@ -102,7 +102,7 @@ class Kernel:
 
     @classmethod
     def prior(cls, n_weights: int) -> Kernel:
-        """Return the kernel that is expected before any result."""
+        """Return the kernel to use before there is any result."""
         return cls(np.full(n_weights, 1.0 / _length(n_weights)), NOISE)
 
     def distances(self, a: Vector, b: Vector, owners: Indices) -> Vector:
@@ -123,7 +123,7 @@ def _matern(r: Vector) -> Vector:
 
 
 class GaussianProcess:
-    """The process given some values; the prior mean is 0.
+    """A Gaussian process with prior mean 0, conditioned on some values.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ class GaussianProcess:
     owners : ndarray
         See `Features`.
     x : ndarray
-        Features of shape ``(n, n_columns)``: of the points with values first, then of those
-        without one yet, of which the model believes what it predicts for them.
+        Features of shape ``(n, n_columns)``: first of the points with values, then of those
+        without one yet, which count as if they had the values predicted for them.
     y : ndarray
         Values, one for each of the first points.
     """
@@ -144,8 +144,8 @@ class GaussianProcess:
         covariance[np.diag_indices(len(x))] = 1.0 + kernel.noise
         n = len(y)
         self._inverse = np.linalg.inv(covariance)
-        known = self._inverse if n == len(x) else np.linalg.inv(covariance[:n, :n])
-        self._alpha = known @ y
+        inverse = self._inverse if n == len(x) else np.linalg.inv(covariance[:n, :n])
+        self._alpha = inverse @ y
         self._scale = math.sqrt(_estimate_variance(float(y @ self._alpha), n))
 
     def predict(self, x: Vector) -> tuple[Vector, Vector]:
@@ -157,40 +157,40 @@ class GaussianProcess:
 
 
 def _estimate_variance(fit: float, n: int) -> float:
-    """Return the process's variance: the likeliest, drawn towards 1 as by two more values."""
+    """Return the most likely variance, shrunk towards 1 as if by two more values."""
     return (fit + 2.0) / (n + 2.0)
 
 
 def fit_kernel(kernel: Kernel, owners: Indices, x: Vector, y: Vector) -> Kernel:
-    """Return the kernel under which values are likely, from a few steps that begin at `kernel`.
+    """Return a kernel fitted to values, by a few gradient steps that start at `kernel`.
 
     References
     ----------
     M. Riedmiller, H. Braun (1993). A direct adaptive method for faster backpropagation learning:
     the RPROP algorithm. IEEE International Conference on Neural Networks, 586-591.
     """
-    place = np.log(np.append(kernel.weights, kernel.noise))
-    best, best_place = -math.inf, place
-    step = np.full(len(place), FIRST_STEP)
-    before = np.zeros(len(place))
+    logs = np.log(np.append(kernel.weights, kernel.noise))
+    best, best_logs = -math.inf, logs
+    step = np.full(len(logs), FIRST_STEP)
+    before = np.zeros(len(logs))
     for _ in range(STEPS):
-        value, slope = _log_posterior(place, owners, x, y)
+        value, slope = _log_posterior(logs, owners, x, y)
         if value > best:
-            best, best_place = value, place
+            best, best_logs = value, logs
         agreed = np.sign(slope * before)
         step = np.minimum(
             step * np.where(agreed > 0, 1.3, np.where(agreed < 0, 0.5, 1.0)), LONGEST_STEP
         )
         before = np.where(agreed < 0, 0.0, slope)
-        place = place + np.sign(before) * step
-        place[-1] = max(place[-1], math.log(MIN_NOISE))
-    return Kernel(np.exp(best_place[:-1]), math.exp(best_place[-1]))
+        logs = logs + np.sign(before) * step
+        logs[-1] = max(logs[-1], math.log(MIN_NOISE))
+    return Kernel(np.exp(best_logs[:-1]), math.exp(best_logs[-1]))
 
 
-def _log_posterior(place: Vector, owners: Indices, x: Vector, y: Vector) -> tuple[float, Vector]:
-    """Return the log of likelihood times prior, and its gradient by the logarithms."""
-    n, n_weights = len(y), len(place) - 1
-    kernel = Kernel(np.exp(place[:-1]), math.exp(place[-1]))
+def _log_posterior(logs: Vector, owners: Indices, x: Vector, y: Vector) -> tuple[float, Vector]:
+    """Return the log posterior of a kernel, and its gradient; `logs` are its logarithms."""
+    n, n_weights = len(y), len(logs) - 1
+    kernel = Kernel(np.exp(logs[:-1]), math.exp(logs[-1]))
     r = kernel.distances(x, x, owners)
     decay = np.exp(-r)
     covariance = (1.0 + r + r * r / 3.0) * decay
@@ -202,7 +202,7 @@ def _log_posterior(place: Vector, owners: Indices, x: Vector, y: Vector) -> tupl
     value = -0.5 * ((n + 2.0) * math.log(variance) + log_determinant)
     # eq. 5.9: half the trace of (alpha alpha' / variance - inverse) dK.
     pull = 0.5 * (np.outer(alpha, alpha) / variance - inverse)
-    # By the logarithm of weight j, dK = -5/3 (1 + r) exp(-r) (w_j (x_j - x'_j))^2.
+    # For the logarithm of weight j, dK = -5/3 (1 + r) exp(-r) (w_j (x_j - x'_j))^2.
     pulled = pull * (-5.0 / 3.0 * (1.0 + r) * decay)
     scaled = x * kernel.weights[owners]
     per_column = 2.0 * ((scaled * scaled).T @ pulled.sum(1) - (scaled * (pulled @ scaled)).sum(0))
@@ -211,16 +211,16 @@ def _log_posterior(place: Vector, owners: Indices, x: Vector, y: Vector) -> tupl
     slope[-1] = kernel.noise * np.trace(pull)
     centre = np.append(np.full(n_weights, -math.log(_length(n_weights))), math.log(NOISE))
     spread = np.append(np.full(n_weights, LENGTH_SPREAD), NOISE_SPREAD)
-    off = (place - centre) / spread
+    off = (logs - centre) / spread
     return value - 0.5 * float(off @ off), slope - off / spread
 
 
 def scale_losses(losses: Sequence[float], clip: float = 3.0, mix: float = 0.5) -> Vector:
-    """Return losses on a scale which a Gaussian process can learn; the best is the lowest.
+    """Return losses on a scale which a Gaussian process can learn; the lowest is the best.
 
-    The mean of the normal score, which knows ranks alone, and of the robust z-score, clipped; an
-    infinite loss, that of a failed trial, counts as the worst finite one. Their mean is 0, their
-    standard deviation 1.
+    A scaled loss is the mean of the normal score, which depends on ranks only, and of the clipped
+    robust z-score. An infinite loss, that of a failed trial, counts as the worst finite one. The
+    scaled losses have mean 0 and standard deviation 1.
 
     References
     ----------
@@ -236,7 +236,7 @@ def scale_losses(losses: Sequence[float], clip: float = 3.0, mix: float = 0.5) -
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(len(values))
-    # Quarters, as the difference of two floats can be larger than a float.
+    # Quarters, as the difference of two large floats overflows.
     values = np.where(finite, values, values[finite].max()) / 4.0
     # Equal losses share the mean of their ranks.
     ordered = np.sort(values)

@@ -1,4 +1,4 @@
-"""What the evolutions share whose generations are bred, asked and closed as a whole."""
+"""The base of evolutions whose generations are bred, asked and closed as a whole."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["GenerationalSearcher"]
 
 
 class GenerationalSearcher(SeededSearcher):
-    """Generations of children by DE/rand/1/bin; who survives is for the subclass to say.
+    """Generations of children by DE/rand/1/bin; the subclass decides which of them survive.
 
-    A generation is asked at once and closed when all its results are told; a result's place is
-    its trial's number, so nothing depends on the order of arrival. The genomes stay continuous:
+    A generation is asked at once and closed when all its results are told. Results are sorted by
+    their trials' numbers, so nothing depends on the order of arrival. The genomes stay continuous:
     a whole number or a choice is decoded for the trial only.
 
     Parameters
@@ -38,7 +38,7 @@ class GenerationalSearcher(SeededSearcher):
     mutation : float
         F in (0, 2].
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
     """
 
     popsize: int
@@ -59,7 +59,7 @@ class GenerationalSearcher(SeededSearcher):
         self.generations = as_int("generations", generations, at_least=0)
         self.crossover = as_float("crossover", crossover, low=0, high=1)
         self.mutation = as_float("mutation", mutation, low=0, high=2, above=True)
-        # The open generation: a candidate genome per slot, and what was noted of its result.
+        # The open generation: a candidate genome per slot, and what is kept of its result.
         self._generation = 0
         drawn = [
             self._draw_allowed(lambda: self._rng.random(space.n_dims)) for _ in range(self.popsize)
@@ -84,22 +84,22 @@ class GenerationalSearcher(SeededSearcher):
 
     @abstractmethod
     def _extract(self, result: TrialResult) -> Any:
-        """Return what is to be kept of a result until its generation is closed, for `json`."""
+        """Return what is kept of a result until its generation ends; `json` can write it."""
 
     @abstractmethod
-    def _survive(self, numbers: Sequence[int], noted: list[Any]) -> None:
-        """Let the candidates into the population, or not.
+    def _survive(self, numbers: Sequence[int], outcomes: list[Any]) -> None:
+        """Decide which candidates enter the population.
 
         Parameters
         ----------
         numbers : sequence of int
-            Of their trials.
-        noted : list
+            The numbers of the candidates' trials.
+        outcomes : list
             What `_extract` returned for each.
         """
 
     def _find_parent(self, slot: int) -> str | None:
-        """Return the id of the trial that a candidate competes with, where it is a single one."""
+        """Return the id of the trial that a candidate competes with; None if it is not one."""
         return None
 
     def _max_initial(self) -> int:
@@ -121,15 +121,15 @@ class GenerationalSearcher(SeededSearcher):
         self._told[result.trial.number % self.popsize] = self._extract(result)
         if len(self._told) == self.popsize:
             first = self._generation * self.popsize
-            noted = [self._told[slot] for slot in range(self.popsize)]
-            self._survive(range(first, first + self.popsize), noted)
+            outcomes = [self._told[slot] for slot in range(self.popsize)]
+            self._survive(range(first, first + self.popsize), outcomes)
             self._told = {}
             if self._generation < self.generations:
                 self._generation += 1
                 self._breed()
 
     def _breed(self) -> None:
-        """Let the candidates be children of the population."""
+        """Replace the candidates by children of the population."""
         self._candidates = rand_1_bin(
             self._rng, self._population.genomes, self.mutation, self.crossover
         )
@@ -139,7 +139,7 @@ class GenerationalSearcher(SeededSearcher):
             **super()._state(),
             "generation": self._generation,
             "candidates": self._candidates.tolist(),
-            "told": [[slot, noted] for slot, noted in sorted(self._told.items())],
+            "told": [[slot, outcome] for slot, outcome in sorted(self._told.items())],
             **self._population.state(),
         }
 
@@ -147,5 +147,5 @@ class GenerationalSearcher(SeededSearcher):
         super()._restore(memory)
         self._generation = memory["generation"]
         self._candidates = np.array(memory["candidates"])
-        self._told = {slot: noted for slot, noted in memory["told"]}
+        self._told = {slot: outcome for slot, outcome in memory["told"]}
         self._population.restore(memory)

@@ -1,4 +1,4 @@
-"""An evolution that a model of all results helps early, and that goes on by itself."""
+"""An evolution whose children are picked by a model at first, and mostly by SHADE later."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sparkexp.search.evolution.variation import Vector
 
 __all__ = ["EARLY", "HybridSearcher"]
 
-# How many trials the model picks all children of, and the share that it picks afterwards.
+# The model picks the children of so many trials, and afterwards this share of the children.
 EARLY, LATE_SHARE = 100, 0.3
 
 
 class HybridSearcher(AdaptiveSearcher):
     """The children of `SurrogateSearcher` at first, then mostly those of `ShadeSearcher`.
 
-    The model finds a good region within a few dozen trials. Later it looks where it expects least
-    surprise, while the evolution goes on finding better points (and in the last quarter varies the
-    best one): both have the same population, and the model learns from all results.
+    The model finds a good region within a few dozen trials. Later it keeps to
+    regions that it knows, while SHADE goes on finding better points (and in the last quarter
+    varies the best one). Both have the same population, and the model learns from all results.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class HybridSearcher(AdaptiveSearcher):
         Whether each result counts at once, or `popsize` of them as a generation: then the trials
         don't depend on the order in which results arrive, and slots wait.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class HybridSearcher(AdaptiveSearcher):
 
 
 class _ModelThenShade(Breeder):
-    """Both learn from all results; who makes a child is drawn, once the first trials are over."""
+    """Draws which of two breeders makes a child, after `EARLY` trials; both learn all results."""
 
     def __init__(self, rng: np.random.Generator, model: Breeder, shade: Breeder) -> None:
         self._rng = rng

@@ -1,4 +1,4 @@
-"""Differential evolution with several objectives: who survives is decided as in NSGA-II."""
+"""Differential evolution with several objectives: the survivors are chosen as in NSGA-II."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["ParetoEvolutionSearcher"]
 class ParetoEvolutionSearcher(GenerationalSearcher):
     """Children by differential evolution, survivors by dominance and crowding.
 
-    Children are those of DE/rand/1/bin. Of parents and children together the half survives that
-    few dominate, and where equals are too many, those that are least crowded. A generation is
-    told as a whole, so that nothing depends on the order of arrival.
+    Children are made by DE/rand/1/bin. Of parents and children together, the half survives that
+    is dominated least; of equals, those that are least crowded survive. A generation is learned as
+    a whole, so that nothing depends on the order of arrival.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class ParetoEvolutionSearcher(GenerationalSearcher):
     mutation : float
         F in (0, 2].
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class ParetoEvolutionSearcher(GenerationalSearcher):
         pairs = zip(self._objectives, result.values, strict=True)
         return [objective.loss(value) for objective, value in pairs]
 
-    def _survive(self, numbers: Sequence[int], noted: list[list[float | None]]) -> None:
+    def _survive(self, numbers: Sequence[int], outcomes: list[list[float | None]]) -> None:
         """Let the less dominated half of parents and children survive."""
-        self._population.add(self._candidates, losses_from_lists(noted), numbers)
+        self._population.add(self._candidates, losses_from_lists(outcomes), numbers)
         self._population.keep(select_survivors(self._population.losses, self.popsize))

@@ -1,8 +1,8 @@
-"""The population of an evolution: who its members are, and who gives way to whom.
+"""The population of an evolution: its members, and how they are replaced.
 
-All evolutions have this one. How children are made is said elsewhere (`variation`, `breeding`);
-who survives is said by the method that the searcher calls: `Population.challenge`, or
-`Population.keep` with whom it has selected.
+All evolutions have this one. Its children are made elsewhere (`variation`, `breeding`). The
+searcher decides which of them survive: it calls `Population.challenge`, or `Population.keep` with
+its own selection.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from sparkexp.trial import Trial
 
 __all__ = ["MIN_MEMBERS", "NOBODY", "Member", "Population", "losses_to_lists", "losses_from_lists"]
 
-# Who breeds takes two members that differ from each other and from the child's parent.
+# A mutation takes members that differ from each other and from the parent.
 MIN_MEMBERS = 4
-# Holds a slot that no trial of this search has won.
+# The holder of a slot that no trial of this search has won.
 NOBODY = -1
 
 
 @dataclass(frozen=True)
 class Member:
-    """A point that holds a slot, or wants one.
+    """A point that holds a slot, or competes for one.
 
     Parameters
     ----------
     genome : ndarray
         The point of the unit cube.
     loss : float
-        Its result, of which less is better; infinite where there is none.
+        Its loss: less is better. It is infinite if there is no result.
     holder : int
-        The number of its trial; `NOBODY` where it is of no trial of this search.
+        The number of its trial; `NOBODY` if it comes from no trial of this search.
     """
 
     genome: Vector
@@ -52,10 +52,11 @@ class Population:
     genomes : ndarray
         The first members, of shape ``(n, n_dims)``; there may be none.
     losses : ndarray, optional
-        Of shape ``(n,)``, or ``(n, n_objectives)``; by default they are infinite, which loses to
-        any result.
+        Of shape ``(n,)``, or ``(n, n_objectives)``; by default they are infinite, so that any
+        result wins.
     size : int, optional
-        How many members there are to be, and trials in a generation; by default as many as now.
+        The number of members of the full population, and of trials in a generation; by default
+        the number of `genomes`.
 
     Attributes
     ----------
@@ -84,21 +85,21 @@ class Population:
         return len(self.holders)
 
     def add(self, genomes: ArrayLike, losses: ArrayLike, holders: Sequence[int]) -> None:
-        """Let some join, of whom nobody else has to go."""
+        """Add members; no other member is removed."""
         self.genomes = np.concatenate([self.genomes, genomes])
         self.losses = np.concatenate([self.losses, losses])
         self.holders = [*self.holders, *holders]
 
     def keep(self, slots: Sequence[int] | NDArray[np.intp]) -> None:
-        """Let those of other slots go."""
+        """Keep the members of these slots, in this order, and remove the others."""
         self.genomes, self.losses = self.genomes[slots], self.losses[slots]
         self.holders = [self.holders[slot] for slot in slots]
 
     def challenge(self, slot: int, challenger: Member) -> Member | None:
-        """Give the slot to a challenger that is at least as good; return who gave way to it.
+        """Give the slot to a challenger that is at least as good; return the replaced member.
 
-        Storn and Price ask it to be better. With equals let in, the population drifts over
-        plateaus, of which whole numbers, choices and failed regions make many.
+        For Storn and Price it has to be better. Since equals are accepted, the population drifts
+        over plateaus, which whole numbers, choices and failed regions often make.
         """
         if challenger.loss > self.losses[slot]:
             return None
@@ -110,11 +111,11 @@ class Population:
         return replaced
 
     def rank(self) -> NDArray[np.intp]:
-        """Return the slots, that of the least loss first."""
+        """Return the slots in the order of their losses, the least first."""
         return np.argsort(self.losses, kind="stable")
 
     def rank_finite(self) -> NDArray[np.intp]:
-        """Return the slots of those that have a result, that of the least loss first."""
+        """Return the slots of members with a result, in the order of their losses."""
         ranked = self.rank()
         valued: NDArray[np.intp] = ranked[np.isfinite(self.losses[ranked])]
         return valued
@@ -124,12 +125,12 @@ class Population:
         return int(np.argmax(self.losses))
 
     def find_holder(self, slot: int) -> str | None:
-        """Return the id of the trial that holds a slot; None where nobody does."""
+        """Return the id of the trial that holds a slot; None if no trial does."""
         number = self.holders[slot]
         return None if number == NOBODY else self.make_trial_id(number)
 
     def make_trial_id(self, number: int) -> str:
-        """Return the id of a trial; a generation has as many as there are to be members."""
+        """Return the id of a trial; a generation has `size` trials."""
         return Trial(number, {}, generation=number // self.size).id
 
     def state(self) -> dict[str, Any]:
@@ -151,9 +152,9 @@ class Population:
 
 def losses_to_lists(losses: Vector) -> list[Any]:
     """Return losses as lists that `json` can write: None where they are infinite."""
-    found = losses.astype(object)
-    found[~np.isfinite(losses)] = None
-    rows: list[Any] = found.tolist()
+    objects = losses.astype(object)
+    objects[~np.isfinite(losses)] = None
+    rows: list[Any] = objects.tolist()
     return rows
 
 

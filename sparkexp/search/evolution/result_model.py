@@ -1,4 +1,4 @@
-"""What a surrogate searcher knows: all results, and a Gaussian process that is fitted to them."""
+"""The model of a surrogate searcher: a Gaussian process that is fitted to the results."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from sparkexp.space import Space
 
 __all__ = ["ResultModel", "select_informative"]
 
-# Results that the process takes in, and those by which its kernel is fitted, at most: a decision
-# takes the same few milliseconds after the thousandth result.
+# At most so many results enter the process, and so many the fit of its kernel: a decision takes
+# the same few milliseconds after the thousandth result.
 MAX_KNOWN, MAX_FITTED = 250, 120
-# Results that are remembered at most, and how many of them are then kept: what is saved after
-# every trial stays small, however many there are.
+# If there are more results than the first number, only the second number is kept: the state,
+# which is saved after every trial, stays small.
 MAX_HELD, N_KEPT = 600, 400
-# The kernel is fitted anew when there are so many more results: a share of them, and some.
+# The kernel is fitted again when the results have grown by this share, and by so many at least.
 FIT_AFTER_SHARE, FIT_AFTER = 1 / 6, 2
 # How many standard deviations a point may be better than predicted. With one instead of two, and
-# fewer candidates drawn anywhere, searches stay too soon where they are.
+# fewer candidates drawn at random, searches settle too early.
 OPTIMISM = 2.0
 
 
 class ResultModel:
-    """Says of which points most is to be expected, by all results so far.
+    """Predicts from the results so far which points are the most promising.
 
     Parameters
     ----------
@@ -53,60 +53,60 @@ class ResultModel:
         self._n_learned = 0
         self._genomes: list[Vector] = []
         self._losses: list[float] = []
-        # The process of the results alone, until there is another one.
-        self._settled: GaussianProcess | None = None
+        # The process without pending points; None if it has to be built again.
+        self._settled_process: GaussianProcess | None = None
 
     def learn(self, genome: Vector, loss: float) -> None:
-        """Take in a result; the loss of a failed trial is infinite.
+        """Learn a result; the loss of a failed trial is infinite.
 
-        Of many results the model remembers the best, and others from all of the search.
+        If there are many results, the model keeps the best ones and some from the whole search.
         """
         self._genomes.append(self.clear_inactive(genome))
         self._losses.append(loss)
         self._n_learned += 1
-        self._settled = None
+        self._settled_process = None
         if len(self._losses) > MAX_HELD:
             kept = select_informative(np.array(self._losses), N_KEPT)
             self._genomes = [self._genomes[k] for k in kept]
             self._losses = [self._losses[k] for k in kept]
 
     def rank(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
-        """Yield points, that of which most is to be expected first.
+        """Yield points, the most promising first.
 
         Parameters
         ----------
         genomes : ndarray
             Points of shape ``(n, n_dims)``.
         pending : sequence of ndarray
-            Points whose results are not known yet: they enter with what is predicted for them,
-            which leaves the mean as it is and makes their neighbourhood better known.
+            Points whose results are not known yet. They count as if they had the values predicted
+            for them, which leaves the mean as it is and makes their surroundings less uncertain.
         """
         points = np.array([self.clear_inactive(genome) for genome in genomes])
-        mean, deviation = self._process(pending).predict(self._features.transform(points))
+        mean, deviation = self._build_process(pending).predict(self._features.transform(points))
         for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
             yield genomes[index]
 
     def predict(self, genomes: Vector, optimism: float = 0.0) -> Vector:
-        """Return what is expected of `plain` points, on a scale of its own: less is better.
+        """Return the predicted losses of points, on the scale of the model: less is better.
 
         Parameters
         ----------
         genomes : ndarray
-            Points of shape ``(n, n_dims)``.
+            Points of shape ``(n, n_dims)``, as `clear_inactive` returns them.
         optimism : float
-            How many standard deviations they may be better than that.
+            How many standard deviations are subtracted from the prediction.
         """
-        if self._settled is None:
-            self._settled = self._process(())
-        mean, deviation = self._settled.predict(self._features.transform(genomes))
-        promised: Vector = mean - optimism * deviation
-        return promised
+        if self._settled_process is None:
+            self._settled_process = self._build_process(())
+        mean, deviation = self._settled_process.predict(self._features.transform(genomes))
+        bound: Vector = mean - optimism * deviation
+        return bound
 
     def fit(self) -> None:
         """Fit the kernel to the results, if there are enough new ones.
 
-        Whoever doesn't call it has it done by the next question. It matters where questions are
-        asked more often than answers are used.
+        `rank` and `predict` do this, too, if they find it due. Call it after `learn` if they are
+        called without using what they return: then they do not change the kernel.
         """
         n = self._n_learned
         if n >= self._fit_at:
@@ -115,14 +115,14 @@ class ResultModel:
             x = self._features.transform(np.array([self._genomes[k] for k in few]))
             self._kernel = fit_kernel(self._kernel, self._features.owners, x, y[few])
             self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
-            self._settled = None
+            self._settled_process = None
 
     def find_nearest(self, members: Vector, genome: Vector) -> int:
         """Return the index of the member that is most like a point."""
         points = self._features.transform(np.vstack([members, genome]))
         return int(np.argmin(((points[:-1] - points[-1]) ** 2).sum(1)))
 
-    def _process(self, pending: Sequence[Vector]) -> GaussianProcess:
+    def _build_process(self, pending: Sequence[Vector]) -> GaussianProcess:
         self.fit()
         y = scale_losses(self._losses)
         few = select_informative(y, MAX_KNOWN)
@@ -133,7 +133,7 @@ class ResultModel:
         return GaussianProcess(self._kernel, self._features.owners, known, y[few])
 
     def clear_inactive(self, genome: Vector) -> Vector:
-        """Return a point without the genes of parameters that aren't there."""
+        """Return a point with fixed genes for the parameters that are not active."""
         if not self._space.conditions:
             return genome
         n = self._space.n_dims
@@ -162,7 +162,7 @@ class ResultModel:
 
 
 def select_informative(y: Vector, n_max: int) -> Indices:
-    """Return the indices of the best half of `n_max`, and others at even distances."""
+    """Return at most `n_max` indices: half of the best values, half evenly from the rest."""
     if len(y) <= n_max:
         return np.arange(len(y))
     best = np.argsort(y, kind="stable")[: n_max // 2]

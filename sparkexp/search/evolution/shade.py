@@ -27,12 +27,12 @@ from sparkexp.trial import Direction
 
 __all__ = ["ShadeBreeder", "ShadeSearcher"]
 
-# The share of the population that a child is drawn towards, and how many that is at least.
+# A child moves towards one of this share of the population, and of so many members at least.
 BEST_SHARE, MIN_BEST = 0.25, 2
 POPSIZE = 8
-# From this part of the budget on, so many children vary the best member, by so many of its genes.
+# After this share of the budget, this share of children varies the best member, with this CR.
 LATE, LATE_SHARE, LATE_CROSSOVER = 0.75, 0.8, 0.3
-# Of so few members, steps from one to another go towards the better one.
+# In a population of at most this size, steps between members go towards the better one.
 FEW = 7
 
 
@@ -41,13 +41,13 @@ class ShadeSearcher(AdaptiveSearcher):
 
     A child is ``x + F (x_best - x) + F (x_a - x_b)``: x_best is one of the best quarter, x_b may
     be a member that gave way to its child lately. F and CR are drawn near those that made
-    children better. Genes that leave the unit cube go half way back; unordered choices are put to
-    the vote (`variation.vote`); a configuration that was proposed before is bred anew.
+    children better. Genes that leave the unit cube go half way back; unordered choices are copied
+    from parents (`variation.vote`); a configuration that was proposed before is bred again.
 
     Two things are ours, for budgets of a few dozen trials. In the last quarter of `n_trials` four
     of five children are ``x_best + F (x_a - x_b)`` with the best member as their parent, of which
     they keep most genes (CR = 0.3, which is learned like another). And in a population of at most
-    7, ``x_a`` and ``x_b`` change places where both are members and the second is the better one.
+    7, ``x_a`` and ``x_b`` are swapped if both are members and the second is the better one.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class ShadeSearcher(AdaptiveSearcher):
         Whether a generation is told as a whole, or each result counts at once: then no slot waits,
         and the trials depend on the order in which results arrive.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------
@@ -120,19 +120,19 @@ class ShadeSearcher(AdaptiveSearcher):
 def _choose_popsize(n_trials: int | None, mode: Mode) -> int:
     if mode == "generational" or not isinstance(n_trials, int):
         return POPSIZE
-    # Few members lead to something good soon, more of them to something better at last.
+    # A small population finds good points soon, a larger one finds better points in the end.
     return max(MIN_MEMBERS, n_trials.bit_length() - 1)
 
 
 class ShadeBreeder(Breeder):
-    """Makes children as `ShadeSearcher` says.
+    """Makes children as `ShadeSearcher` describes.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         The searcher's own.
     population : Population
-        Whose children they are.
+        The population of the parents.
     space : Space
         What is searched.
     n_trials : int or None
@@ -155,7 +155,7 @@ class ShadeBreeder(Breeder):
         self._successes: list[tuple[float, float, float]] = []
 
     def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
-        # What is good enough now is what counts when the budget is nearly spent.
+        # When the budget is nearly spent, improving the best member counts most.
         is_late = self._n_trials is not None and number >= LATE * self._n_trials
         while True:
             yield self._make_child(slot, is_late)
@@ -176,7 +176,7 @@ class ShadeBreeder(Breeder):
         return Child(binomial_crossover(rng, x, donor, crossover), slot, weight, crossover)
 
     def _draw_step(self, slot: int) -> tuple[Vector, Vector]:
-        """Return two points of which the difference is a step, the first one a member."""
+        """Return two points whose difference is a step; the first one is a member."""
         members, losses = self._population.genomes, self._population.losses
         first = draw_distinct(self._rng, len(members), 1, exclude=slot)[0]
         others = [k for k in range(len(members)) if k not in (slot, first)]
@@ -201,10 +201,10 @@ class ShadeBreeder(Breeder):
 
     def _compute_gain(self, loss: float, before: float) -> float:
         """Return by how much a child is better than its parent, above 0."""
-        if math.isinf(before):  # as much as if the parent had been the worst of the members
+        if math.isinf(before):  # then it counts as the worst member
             losses = self._population.losses
             before = float(losses[np.isfinite(losses)].max())
-        # Halves, as the difference of two floats can be larger than a float.
+        # Halves, as the difference of two large floats overflows.
         return max(before / 2 - loss / 2, 5e-324)
 
     def end_generation(self) -> None:

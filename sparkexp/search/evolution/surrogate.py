@@ -29,9 +29,9 @@ from sparkexp.space import Space
 __all__ = ["ModelBreeder", "SurrogateSearcher", "make_candidates"]
 
 N_CANDIDATES = 60
-# The share of candidates that are drawn anywhere.
+# The share of candidates that are drawn from the whole cube.
 DRAWN_SHARE = 0.3
-# The share of the population that some candidates are drawn towards, and its least number.
+# Some candidates move towards this share of the population, and so many members at least.
 BEST_SHARE, MIN_BEST = 0.25, 2
 # The range of F; that of CR is [0, 1].
 WEIGHTS = (0.2, 1.0)
@@ -40,11 +40,11 @@ WEIGHTS = (0.2, 1.0)
 class SurrogateSearcher(AdaptiveSearcher):
     """An evolution whose children are picked by a model of all results.
 
-    A Gaussian process is fitted to the results; of 60 possible children, made by mutations of
-    three kinds, the one is tried of which most may be expected: the mean less two standard
-    deviations is the lowest. It competes with the member that is most like it, so that the
-    population stays in several places. Trials that still run count as if they had the value that
-    is predicted for them, failed ones as the worst so far.
+    A Gaussian process is fitted to the results. Three kinds of mutation make 60 possible children;
+    the most promising one is tried, for which the mean less two standard deviations is the lowest.
+    It competes with the member that is most like it, so that the population keeps to several
+    regions. Trials that still run count as if they had the value that is predicted for them,
+    failed ones as the worst so far.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class SurrogateSearcher(AdaptiveSearcher):
         Whether each result counts at once, or `popsize` of them as a generation: then the trials
         don't depend on the order in which results arrive, and slots wait.
     seed : int, optional
-        A whole number of at least 0; by default one is drawn, and `settings` tells it.
+        A whole number of at least 0; by default one is drawn, which `settings` returns.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class SurrogateSearcher(AdaptiveSearcher):
     """
 
     name: ClassVar[str] = "surrogate"
-    # Members in poor places stay: once children gather in the best one, nobody challenges them.
+    # Members in poor regions stay: no children compete with them once all are in the best region.
     shows_best = True
 
     def _make_breeder(self) -> Breeder:
@@ -97,14 +97,14 @@ class SurrogateSearcher(AdaptiveSearcher):
 
 
 class ModelBreeder(Breeder):
-    """Makes children as `SurrogateSearcher` says.
+    """Makes children as `SurrogateSearcher` describes.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         The searcher's own.
     population : Population
-        Whose children they are.
+        The population of the parents.
     space : Space
         What is searched.
     """
@@ -145,7 +145,7 @@ def make_candidates(
     Parameters
     ----------
     rng : numpy.random.Generator
-        The only randomness.
+        The source of all random numbers.
     members : ndarray
         The population, of shape ``(n, n_dims)``, at least 4.
     losses : array_like

@@ -1,7 +1,7 @@
 """How an evolution makes new points of the unit cube: pure functions of genomes and a generator.
 
-A genome has the shape ``(n_dims,)``, a population ``(n, n_dims)``. Only `Generator.random` is used
-of numpy's generator, the method whose numbers for a seed change least between versions.
+A genome has the shape ``(n_dims,)``, a population ``(n, n_dims)``. Of numpy's
+generator only `random` is used: its numbers for a seed change least between versions.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def draw_cauchy(rng: np.random.Generator, location: float, scale: float) -> floa
 
 
 def latin_hypercube(rng: np.random.Generator, n: int, n_dims: int) -> Vector:
-    """Return `n` points, of which each of `n` equal slices of every axis holds one.
+    """Return `n` points; on every axis each of `n` equal slices holds one of them.
 
     References
     ----------
@@ -89,16 +89,16 @@ def current_to_best(x: Vector, best: Vector, a: Vector, b: Vector, weight: float
 
 
 def reflect(genome: Vector) -> Vector:
-    """Fold a genome back into the unit cube, at its walls as often as it takes.
+    """Reflect a genome at the walls of the unit cube until it is inside.
 
-    Clipping instead would heap up trials on the bounds.
+    Clipping would put too many trials on the bounds.
     """
     folded = np.abs(genome) % 2.0
     return np.where(folded > 1.0, 2.0 - folded, folded)
 
 
 def move_halfway_back(genome: Vector, parent: Vector) -> Vector:
-    """Set what left the unit cube half way between the wall and the parent.
+    """Put genes outside of the unit cube half way between its wall and the parent's gene.
 
     References
     ----------
@@ -117,7 +117,7 @@ def move_halfway_back(genome: Vector, parent: Vector) -> Vector:
 def binomial_crossover(
     rng: np.random.Generator, parent: Vector, donor: Vector, probability: float
 ) -> Vector:
-    """Return the parent with each gene of the donor's at a probability, and one at any rate.
+    """Return the parent with genes of the donor: each at a probability, at least one.
 
     Storn and Price 1997, eq. 4: the binomial crossover.
     """
@@ -149,7 +149,7 @@ def rand_1_bin_child(
 
 
 def find_unordered(space: Space) -> list[tuple[int, int]]:
-    """Return axis and number of values of the parameters whose neighbours aren't alike.
+    """Return axis and number of values of each unordered choice.
 
     Examples
     --------
@@ -170,10 +170,10 @@ def vote(
     axes: list[tuple[int, int]],
     mutation: float = 0.1,
 ) -> Vector:
-    """Return the donor with genes for unordered choices that were put to the vote.
+    """Return the donor with other genes for unordered choices.
 
-    Such a gene is that of one of the parents, drawn for each gene, or at the probability
-    `mutation` any: the arithmetic of mutation says nothing about categories.
+    Each of these genes is copied from a parent that is drawn for it, or with the probability
+    `mutation` is any value: arithmetic with genes means nothing for categories.
     """
     result = donor.copy()
     for axis, n_values in axes:
