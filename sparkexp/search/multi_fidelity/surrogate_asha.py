@@ -186,15 +186,9 @@ class SurrogateAshaSearcher(AshaSearcher):
         unpromoted = [c for c, value in values.items() if value is not None and c not in above]
         if not unpromoted:
             return None
-<<<<<<< HEAD
         few = self._select_compared(rung, unpromoted)
         tops = np.array([self._get_top_point(c) for c in few])
-        return few[int(np.argmin(self._model.expected(tops, OPTIMISM)))]
-=======
-        few = self._few(rung, waiting)
-        tops = np.array([self._top(c) for c in few])
         return few[int(np.argmin(self._model.predict(tops, OPTIMISM)))]
->>>>>>> 3f0d92b (Functions of the searchers are verbs)
 
     def _select_compared(self, rung: int, configurations: Sequence[int]) -> list[int]:
         """Return at most `MAX_COMPARED` configurations of a rung: the best, and others."""
@@ -209,11 +203,8 @@ class SurrogateAshaSearcher(AshaSearcher):
 
     def _get_top_point(self, configuration: int) -> Vector:
         for point in self._points[len(self._tops) :]:
-<<<<<<< HEAD
-            self._tops.append(self._model.plain(self._add_fidelity(point, self.fidelity.top)))
-=======
-            self._tops.append(self._model.clear_inactive(self._placed(point, self.fidelity.top)))
->>>>>>> 3f0d92b (Functions of the searchers are verbs)
+            top = self._add_fidelity(point, self.fidelity.top)
+            self._tops.append(self._model.clear_inactive(top))
         return self._tops[configuration]
 
     # What is saved.
