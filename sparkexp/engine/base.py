@@ -56,6 +56,8 @@ class TrialTask:
         Threads for numeric libraries; None leaves the choice to them.
     data : str, optional
         A file with the first argument for the train function.
+    data_digest : str
+        What the driver wrote there, as `write_data` says it: nothing else is read.
     environment : Mapping[str, str]
         Environment variables set for the trial, unless they are set already.
     trackers : tuple of TrialTracker
@@ -85,6 +87,7 @@ class TrialTask:
     first_attempt: int = 0
     threads: int | None = None
     data: str | None = None
+    data_digest: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     trackers: tuple[TrialTracker, ...] = ()
     attempt: AttemptTrackers | bytes = b""

@@ -148,8 +148,8 @@ class SparkEngine(Engine):
     def submit(self, trial: Trial) -> None:
         if self._data is not None and self._data_location is None:
             # At the first trial, since the run's directory exists only now.
-            self._data_location = write_shared_data(self._data, self._task.logdir)
-            self._task = replace(self._task, data=self._data_location)
+            self._data_location, digest = write_shared_data(self._data, self._task.logdir)
+            self._task = replace(self._task, data=self._data_location, data_digest=digest)
         self._in_flight += 1
         if self._n_threads < self._in_flight:
             self._start_thread()

@@ -1,17 +1,27 @@
-"""Gives one object to many trials: it is written once and mapped into each trial's memory."""
+"""Gives one object to many trials: it is written once and mapped into each trial's memory.
+
+The file is two numbers of 8 bytes (the pickle's size, how many arrays there are), the arrays'
+sizes, the arrays' digest, the pickle, and the arrays. Others may be able to write to the log
+directory, and a pickle can run code: its readers take nothing but what the driver wrote, by a
+digest of all that stands before the arrays.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import mmap
 import os
 import pickle
+import stat
 import struct
 import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
 
+from sparkexp.engine.transfer.private_folder import private_folder
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.remote_files import RemoteFiles, join_location, storage_errors
@@ -26,10 +36,13 @@ _NAME = "data.pickle"
 # Arrays start at multiples of this, as the widest vector instructions need it.
 ALIGNMENT = 64
 _COUNT = struct.Struct("<Q")
+_DIGEST_SIZE = hashlib.sha256().digest_size
 
 
-def write_shared_data(data: object, logdir: str) -> str:
-    """Write an object to the log directory, where all executors find it; return its location.
+def write_shared_data(data: object, logdir: str) -> tuple[str, str]:
+    """Write an object to the log directory, where all executors find it.
+
+    Return its location, and the digest that `read_data` needs.
 
     Parameters
     ----------
@@ -47,11 +60,10 @@ def write_shared_data(data: object, logdir: str) -> str:
     """
     if not is_remote(logdir):
         path = Path(logdir, _NAME)
-        write_data(data, path)
-        return str(path)
+        return str(path), write_data(data, path)
     with storage_errors(logdir), tempfile.TemporaryDirectory() as folder:
         path = Path(folder, _NAME)
-        write_data(data, path)
+        digest = write_data(data, path)
         files = RemoteFiles(logdir)
         # Executors keep copies, so other data need another name. Remove what a killed driver left.
         head, tail = _NAME.split(".")
@@ -60,7 +72,7 @@ def write_shared_data(data: object, logdir: str) -> str:
                 files.remove(name)
         name = f"{head}-{uuid.uuid4().hex[:12]}.{tail}"
         files.write(name, path)
-    return join_location(logdir, name)
+    return join_location(logdir, name), digest
 
 
 def remove_shared_data(location: str) -> None:
@@ -76,7 +88,7 @@ def remove_shared_data(location: str) -> None:
         logger.warning("%s could not be removed: %s", location, error)
 
 
-def write_data(data: object, path: Path) -> int:
+def write_data(data: object, path: Path) -> str:
     """Write an object so that `read_data` shares its arrays with other readers.
 
     Parameters
@@ -89,8 +101,8 @@ def write_data(data: object, path: Path) -> int:
 
     Returns
     -------
-    int
-        The size in bytes.
+    str
+        The digest that `read_data` needs.
 
     Raises
     ------
@@ -110,48 +122,110 @@ def write_data(data: object, path: Path) -> int:
             f"{type(error).__name__}: {error}. Give arrays, a DataFrame or plain objects."
         ) from error
     views = [buffer.raw() for buffer in buffers]
+    arrays = hashlib.sha256()
+    for view in views:
+        arrays.update(view)
+    counts = b"".join(map(_COUNT.pack, (len(head), len(views), *(view.nbytes for view in views))))
+    head = counts + arrays.digest() + head
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     with aside.open("wb") as file:
-        for number in (len(head), len(views), *(view.nbytes for view in views)):
-            file.write(_COUNT.pack(number))
         file.write(head)
         for view in views:
             file.write(b"\0" * (-file.tell() % ALIGNMENT))
             file.write(view)
-        size = file.tell()
     os.replace(aside, path)
-    return size
+    return hashlib.sha256(head).hexdigest()
 
 
-def read_data(path: Path) -> Any:
+def read_data(path: Path, digest: str) -> Any:
     """Return the object that `write_data` wrote; its arrays are mapped from the file.
 
     All readers on a host share the file's pages in memory. A reader that writes to an array gets
     its own copy of the pages that it writes to.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    digest : str
+        What `write_data` returned.
+
+    Raises
+    ------
+    StorageError
+        If the file is not the one that `write_data` wrote. Then nothing of it is unpickled.
+
     Examples
     --------
     >>> import numpy as np, tempfile
     >>> path = Path(tempfile.mkdtemp(), 'data')
-    >>> size = write_data({'x': np.arange(3), 'name': 'three'}, path)
-    >>> read_data(path)
+    >>> digest = write_data({'x': np.arange(3), 'name': 'three'}, path)
+    >>> read_data(path, digest)
     {'x': array([0, 1, 2]), 'name': 'three'}
     """
-    with path.open("rb") as file:
+    # Not blocked by a pipe that somebody put there.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size < 2 * _COUNT.size:
+            raise _foreign(path)
         pages = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     n_head, n_buffers = (_number(pages, k) for k in range(2))
-    sizes = [_number(pages, 2 + k) for k in range(n_buffers)]
-    end = (2 + n_buffers) * _COUNT.size
-    head, end = pages[end : end + n_head], end + n_head
+    start = (2 + n_buffers) * _COUNT.size + _DIGEST_SIZE
+    # A copy: what is unpickled is what was looked at, whatever happens to the file meanwhile.
+    head = bytes(pages[: start + n_head])
+    if hashlib.sha256(head).hexdigest() != digest:
+        raise _foreign(path)
+    end = len(head)
     buffers = []
-    for size in sizes:
-        start = end + -end % ALIGNMENT
-        end = start + size
-        buffers.append(pages[start:end])
-    return pickle.loads(head, buffers=buffers)
+    for size in [_number(head, 2 + k) for k in range(n_buffers)]:
+        begin = end + -end % ALIGNMENT
+        end = begin + size
+        buffers.append(pages[begin:end])
+    if buffers and not _are_known(buffers, head[start - _DIGEST_SIZE : start], status):
+        raise _foreign(path)
+    return pickle.loads(memoryview(head)[start:], buffers=buffers)
 
 
-def _number(pages: memoryview, k: int) -> int:
+def _number(pages: memoryview | bytes, k: int) -> int:
     number: int = _COUNT.unpack_from(pages, k * _COUNT.size)[0]
     return number
+
+
+def _foreign(path: Path) -> StorageError:
+    return StorageError(
+        f"The data for the trials must be what this search wrote, and {path} is something else: "
+        "it was changed or replaced meanwhile. Nothing of it was used. See who can write to the "
+        "log directory, and start the search again."
+    )
+
+
+def _are_known(buffers: list[memoryview], digest: bytes, status: os.stat_result) -> bool:
+    """Return whether a file's arrays have a digest.
+
+    Arrays run no code, and to read a gigabyte of them takes 2 s: they are read once on each host,
+    and again when the file's status has changed.
+    """
+    identity = json.dumps(
+        [digest.hex(), status.st_dev, status.st_ino, status.st_size]
+        + [status.st_mtime_ns, status.st_ctime_ns]
+    )
+    # There are at most 256 of these notes, whatever the number of searches.
+    note = private_folder() / f"data-{digest.hex()[:2]}.checked"
+    try:
+        if note.read_text() == identity:
+            return True
+    except OSError:
+        pass
+    found = hashlib.sha256()
+    for buffer in buffers:
+        found.update(buffer)
+    if found.digest() != digest:
+        return False
+    try:
+        aside = note.with_suffix(f".{os.getpid()}")
+        aside.write_text(identity)
+        os.replace(aside, note)
+    except OSError:
+        pass  # a full disk: the next trial reads them again
+    return True

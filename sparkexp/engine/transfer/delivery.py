@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeVar
 
-from sparkexp.engine.transfer.shipping import private_folder
+from sparkexp.engine.transfer.private_folder import private_folder
 from sparkexp.runs.upload import Upload, UploadThread
 from sparkexp.storage.remote_files import RemoteFiles, path_below
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from sparkexp.context.checkpoints import CHECKPOINTS
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.courier import courier
-from sparkexp.engine.transfer.shipping import private_folder
+from sparkexp.engine.transfer.private_folder import private_folder
 from sparkexp.errors import StorageError
 from sparkexp.storage.remote_files import join_location
 from sparkexp.trial import TrialResult

@@ -7,10 +7,8 @@ import hashlib
 import importlib.util
 import io
 import os
-import stat
 import sys
 import sysconfig
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
@@ -19,6 +17,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.engine.transfer.private_folder import private_folder
 from sparkexp.engine.transfer.train_imports import referred_modules
 from sparkexp.errors import InvalidArgumentError
 
@@ -169,18 +168,3 @@ def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
         aside.write_bytes(data)
         os.replace(aside, path)
     return path
-
-
-def private_folder() -> Path:
-    """Return a permanent folder for temporary files, which only this user can write to."""
-    folder = Path(tempfile.gettempdir(), f"sparkexp-{os.getuid()}")
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    found = folder.lstat()
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-    if not ours or stat.S_IMODE(found.st_mode) & 0o022:
-        # Somebody else can write to the folder: code from it must not run.
-        return Path(tempfile.mkdtemp(prefix="sparkexp-"))
-    return folder

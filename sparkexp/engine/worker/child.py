@@ -22,6 +22,7 @@ from sparkexp.context.reporter import Reporter
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.data import read_data
 from sparkexp.engine.worker.outcome import Outcome, call_train, failure
+from sparkexp.errors import StorageError
 from sparkexp.runs import RunPaths
 from sparkexp.tracking import AttemptTrackers
 from sparkexp.trial import State
@@ -45,7 +46,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         train = task.train if callable(task.train) else _load_train(task.train)
         trackers = _load_trackers(task)
         if task.data is not None:
-            train = functools.partial(train, read_data(Path(task.data)))
+            train = functools.partial(train, read_data(Path(task.data), task.data_digest))
     except Exception as error:
         return failure(_describe_load_error(error))
     warnings: tuple[str, ...] = ()
@@ -153,6 +154,8 @@ def _load_train(pickled: bytes) -> Callable[..., object]:
 
 
 def _describe_load_error(error: Exception) -> str:
+    if isinstance(error, StorageError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return (
             f"The data for the trials lies in {error.filename}, and executors on this host don't "
