@@ -60,8 +60,9 @@ class TrialTask:
         What the driver wrote there, as `write_data` says it: nothing else is read.
     environment : Mapping[str, str]
         Environment variables set for the trial, unless they are set already.
-    trackers : tuple of TrialTracker
-        The trackers' parts on the executor; each attempt gets copies.
+    trackers : tuple of TrialTracker or bytes
+        The trackers' parts on the executor; each attempt gets copies. Or what cloudpickle made of
+        them: their classes may be found only where `modules` have been unpacked.
     attempt : AttemptTrackers or bytes
         These copies, once they have started, or what cloudpickle made of them: the process that
         supervises the trial must not load users' code.
@@ -89,7 +90,7 @@ class TrialTask:
     data: str | None = None
     data_digest: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    trackers: tuple[TrialTracker, ...] = ()
+    trackers: tuple[TrialTracker, ...] | bytes = ()
     attempt: AttemptTrackers | bytes = b""
     tracking_environment: Mapping[str, str] = field(default_factory=dict)
     reads_reports: bool = False

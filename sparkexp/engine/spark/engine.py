@@ -29,7 +29,7 @@ from sparkexp.engine.spark.slots import (
     setting,
 )
 from sparkexp.engine.transfer.data import remove_shared_data, write_shared_data
-from sparkexp.engine.transfer.shipping import ship
+from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
 from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
 from sparkexp.trial import State, Trial, TrialResult
@@ -83,6 +83,7 @@ class SparkEngine(Engine):
         self._spark = spark
         self._resources = resources
         self._py_files = py_files
+        self._shipment = Shipment()
         self._data: object = None
         # Where the data is that was handed over.
         self._data_location: str | None = None
@@ -103,17 +104,23 @@ class SparkEngine(Engine):
         self._closing = ExitStack()
 
     def _prepare(self, task: TrialTask, data: object) -> None:
+        import cloudpickle
+
         spark, train = self._spark, task.train
         assert callable(train)
         _use_own_python(spark)
         _stop_progress_bar(spark)
         self._data = data
+        pickled = _pickle_train(train)
+        self._shipment = ship(spark, train, self._py_files, self._jobs.ask)
+        if self._shipment.has_modules:
+            task = replace(task, trackers=cloudpickle.dumps(task.trackers))
         self._task = replace(
             task,
-            train=_pickle_train(train),
+            train=pickled,
             preload=heavy_imports(train),
             threads=self._resources.threads(spark),
-            modules=ship(spark, train, self._py_files),
+            modules=self._shipment.names,
             max_retries=_count_copies_as_retries(spark, task.max_retries),
         )
         self._closing.enter_context(limit_retries(spark))
@@ -139,8 +146,9 @@ class SparkEngine(Engine):
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # a property here
         there = self._count.now()
         if self._parallelism is None or self._parallelism <= there:
-            return ()
+            return self._shipment.notes
         return (
+            *self._shipment.notes,
             f"parallelism={self._parallelism} is more than the {there} trials that the executors "
             "can run at a time now; the others wait in Spark's queue.",
         )

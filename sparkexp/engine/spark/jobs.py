@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.spark.connect import is_connect
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["TrialJobs"]
+
+logger = logging.getLogger(__name__)
+
+# How long a question to an executor waits for a slot.
+ANSWER_S = 60.0
 
 
 class TrialJobs:
@@ -64,6 +71,31 @@ class TrialJobs:
             rows = frame.collect()
         return TrialResult.from_json(json.loads(rows[0]["result"]))
 
+    def ask(self, function: Callable[..., Any], schema: str) -> str | None:
+        """Map a function over one row on an executor and return the text that it gives.
+
+        None if there is no free slot in a while, or the job fails: the trials will say why.
+        """
+        answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                with self._tag_jobs(self._tag, "sparkexp looks for the user's modules"):
+                    rows = self._one_row().mapInArrow(function, schema, profile=self._profile)
+                    answers.put(str(rows.collect()[0][0]))
+            except Exception as error:  # Spark has many
+                logger.debug("An executor could not be asked", exc_info=error)
+                answers.put(None)
+
+        # In a thread: Ctrl-C doesn't wait for it.
+        target = self.inherit_properties(run)
+        threading.Thread(target=target, name="sparkexp-ask", daemon=True).start()
+        try:
+            return answers.get(timeout=ANSWER_S)
+        except queue.Empty:
+            self.cancel()
+            return None
+
     def inherit_properties(self, target: Callable[[], None]) -> Callable[[], None]:
         """Return a function that takes this thread's pool and tags along to another thread."""
         from pyspark.sql import is_remote
@@ -94,10 +126,13 @@ class TrialJobs:
         return prepared[1]
 
     def _frame(self, task: TrialTask) -> DataFrame:
+        rows = self._one_row()
+        return rows.mapInArrow(make_spark_function(task), RESULT_SCHEMA, profile=self._profile)
+
+    def _one_row(self) -> DataFrame:
         # One row in one partition. Other ways to make it can put several trials into one task. All
         # trials have the same range, since Spark compiles its bounds into the job's code.
-        rows = self._spark.range(0, 1, 1, 1)
-        return rows.mapInArrow(make_spark_function(task), RESULT_SCHEMA, profile=self._profile)
+        return self._spark.range(0, 1, 1, 1)
 
     @contextmanager
     def _tag_jobs(self, own: str, description: str) -> Iterator[None]:

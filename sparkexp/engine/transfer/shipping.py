@@ -1,24 +1,36 @@
-"""Sends sparkexp and the user's own modules to executors."""
+"""Sends the package and the user's own modules to executors."""
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
 import io
+import json
+import logging
 import os
-import sys
-import sysconfig
 import zipfile
-from collections.abc import Iterator
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.engine.transfer.executor_modules import (
+    ASK_SCHEMA,
+    MODULES,
+    Ask,
+    kind_of_python,
+    question,
+)
+from sparkexp.engine.transfer.package_files import PackageFile
 from sparkexp.engine.transfer.private_folder import private_folder
-from sparkexp.engine.transfer.train_imports import referred_modules
+from sparkexp.engine.transfer.user_modules import (
+    find_user_modules,
+    metadata_files,
+    module_files,
+    place_of,
+    read_module_files,
+)
 from sparkexp.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -26,15 +38,41 @@ if TYPE_CHECKING:
 
     from sparkexp.engine.base import Train
 
-__all__ = ["private_folder", "ship", "user_modules"]
+__all__ = ["Shipment", "ship"]
+
+logger = logging.getLogger(__name__)
 
 PACKAGE = "sparkexp"
 MAX_MODULES_MB = 50
 # The same date for all members: equal contents make equal archives, which Spark sends once.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
+MAX_LISTED = 5
 
 
-def ship(spark: SparkSession, train: Train, py_files: tuple[str, ...] = ()) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Shipment:
+    """What was sent.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The files for the search path of trials, as Spark knows them.
+    notes : tuple of str
+        What the plan says about them.
+    """
+
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_modules(self) -> bool:
+        """Whether modules of the user's were found and sent."""
+        return any(name.startswith(MODULES) for name in self.names)
+
+
+def ship(
+    spark: SparkSession, train: Train, py_files: tuple[str, ...] = (), ask: Ask | None = None
+) -> Shipment:
     """Send sparkexp, the modules that a train function uses, and `py_files` to the executors.
 
     Parameters
@@ -42,124 +80,171 @@ def ship(spark: SparkSession, train: Train, py_files: tuple[str, ...] = ()) -> t
     spark : SparkSession
         Classic or Connect.
     train : Callable
-        The train function. Modules that it imports are sent along, unless they belong to an
-        installed package; of a package all modules are sent.
+        The train function. Modules that it imports are sent along, with all that belongs to their
+        packages, unless they are installed here or an executor has them itself.
     py_files : tuple of str
         More .py, .zip or .egg files.
+    ask : Callable, optional
+        Asks an executor; without an answer all modules are sent.
 
-    Returns
-    -------
-    tuple of str
-        The names of the files with the user's modules, for the executors' search path.
+    Raises
+    ------
+    InvalidArgumentError
+        If the modules are too large.
     """
-    archives = [_archive(PACKAGE, _package_members(files(PACKAGE), PACKAGE))]
-    members = [member for module in user_modules(train) for member in _module_members(module)]
-    names = []
-    if members:
-        archives.append(_archive(f"{PACKAGE}-modules", iter(members)))
-        names.append(archives[-1].name)
-    for path in py_files:
-        archives.append(Path(path))
-        names.append(Path(path).name)
-    spark.addArtifacts(*map(str, archives), pyfile=True)
-    return tuple(names)
+    package = _archive(PACKAGE, _own_members(files(PACKAGE), PACKAGE))
+    spark.addArtifacts(*map(str, (package, *py_files)), pyfile=True)
+    names, notes = [Path(path).name for path in py_files], list[str]()
+    executor = _Executor(ask)
+    modules = find_user_modules(train, executor.look)
+    if lacking := [name for name, lacks in modules.items() if lacks]:
+        selection = _Selection.of(lacking, executor.kind)
+        members = [*selection.members(), *metadata_files(set(lacking))]
+        archive = _archive(MODULES.rstrip("-"), members, selection.executables())
+        # Not as Python files, which Spark puts before all that is installed, here too.
+        spark.addArtifacts(str(archive), file=True)
+        names.insert(0, archive.name)
+        notes += selection.notes()
+    for name, lacks in modules.items():
+        there = executor.found.get(name)
+        if not lacks and there and there != place_of(name):
+            notes.append(f"{name} is not sent: executors have their own, {there}")
+    return Shipment(tuple(names), tuple(notes))
 
 
-def user_modules(train: Train) -> list[str]:
-    """Return the top-level modules that a function uses and that are not installed.
+class _Executor:
+    """What one executor says about its Python."""
 
-    Modules that those modules import are included.
+    def __init__(self, ask: Ask | None) -> None:
+        self._ask = ask
+        self.kind = kind_of_python()
+        self.found: dict[str, str] = {}
 
-    Parameters
-    ----------
-    train : Callable
-        The train function; it is not called.
-    """
-    found: set[str] = set()
-    queue = referred_modules(train)
-    while queue:
-        name = queue.pop()
-        if name != PACKAGE and name not in found and _is_local(name):
-            found.add(name)
-            for path, content in _module_members(name):
-                if path.endswith(".py"):
-                    queue += _find_imports(content)
-    return sorted(found)
+    def look(self, names: set[str]) -> dict[str, str]:
+        """Return where the executor has modules; without an answer it has none."""
+        answer = self._ask(question(names), ASK_SCHEMA) if self._ask is not None else None
+        if answer is None:
+            return {}
+        read = json.loads(answer)
+        self.kind = read["kind"]
+        self.found |= read["found"]
+        return self.found
 
 
-def _find_imports(source: bytes) -> set[str]:
-    """Return the top-level modules that a source file imports, anywhere in it."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return set()  # a template, or for another version of Python: it can't be imported anyway
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-    return {name.partition(".")[0] for name in names}
+@dataclass(frozen=True)
+class _Selection:
+    """Which files of which modules are sent, and which are left out."""
+
+    modules: list[str]
+    sent: dict[str, PackageFile]
+    sizes: dict[str, tuple[int, int]]
+    large: list[PackageFile]
+    compiled: list[PackageFile]
+
+    @classmethod
+    def of(cls, modules: list[str], kind: str) -> _Selection:
+        """Choose from the files of modules, for executors with a kind of Python.
+
+        Data files that make it too much are left out, the largest first; code never is.
+        """
+        by_module = {name: list(module_files(name)) for name in modules}
+        found = [file for each in by_module.values() for file in each]
+        foreign = [file for file in found if file.is_compiled and not _fits(file, kind)]
+        total = sum(file.size for file in found) - sum(file.size for file in foreign)
+        large = []
+        for file in sorted(found, key=lambda file: -file.size):
+            if total > MAX_MODULES_MB * 1e6 and not file.is_code:
+                large.append(file)
+                total -= file.size
+        left_out = {file.name for file in (*foreign, *large)}
+        sizes = {}
+        for name, each in by_module.items():
+            kept = [file.size for file in each if file.name not in left_out]
+            sizes[name] = len(kept), sum(kept)
+        sent = {file.name: file for file in found if file.name not in left_out}
+        return cls(modules, sent, sizes, large, foreign)
+
+    def executables(self) -> set[str]:
+        """Return the names of programs."""
+        return {name for name, file in self.sent.items() if file.is_executable}
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the names and contents of the files that are sent."""
+        for name in self.modules:
+            yield from read_module_files(name, lambda file: file.name in self.sent)
+
+    def notes(self) -> Iterator[str]:
+        """Yield what the plan says."""
+        listed = [
+            f"{name} ({n} files, {_size(size)})" if n > 1 else name
+            for name, (n, size) in self.sizes.items()
+        ]
+        yield f"sent to executors, which lack them: {', '.join(listed)}"
+        if self.compiled:
+            yield (
+                "compiled files for another platform than that of the executors are not sent: "
+                f"{_listed(self.compiled)}"
+            )
+        if self.large:
+            note = (
+                f"data files beyond {MAX_MODULES_MB} MB are not sent: {_listed(self.large)}. "
+                "Trials that read them need them at a place that executors see"
+            )
+            logger.warning("Of the modules of the train function, %s.", note)
+            yield note
 
 
-def _is_local(name: str) -> bool:
-    """Return whether a module belongs neither to Python nor to an installed package."""
-    if name in sys.stdlib_module_names or name in sys.builtin_module_names:
+def _fits(file: PackageFile, kind: str) -> bool:
+    """Return whether a compiled file may run in a kind of Python; the driver's own does."""
+    if kind != kind_of_python():
         return False
-    spec = _spec(name)
-    if spec is None:
-        return False
-    locations = [spec.origin] if spec.origin else list(spec.submodule_search_locations or [])
-    installed = {sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")}
-    return all(
-        location not in ("built-in", "frozen")
-        and not any(Path(location).is_relative_to(root) for root in installed)
-        and not {"site-packages", "dist-packages"} & set(Path(location).parts)
-        for location in locations
-    )
+    name = file.path.name
+    # The name of an extension module may say for which Python it is.
+    is_tagged = any(f".{tag}" in name for tag in ("cpython-", "cp3", "pypy"))
+    return not is_tagged or name.endswith(kind.partition(" ")[2])
 
 
-def _spec(name: str) -> ModuleSpec | None:
-    try:
-        return importlib.util.find_spec(name)
-    except (ImportError, ValueError):  # __main__ has no spec
-        return None
+def _listed(found: list[PackageFile]) -> str:
+    listed = [f"{file.name} ({_size(file.size)})" for file in found[:MAX_LISTED]]
+    more = [f"{len(found) - MAX_LISTED} more"] if len(found) > MAX_LISTED else []
+    return ", ".join(listed + more)
 
 
-def _module_members(name: str) -> Iterator[tuple[str, bytes]]:
-    spec = _spec(name)
-    if spec is None:
-        return
-    if spec.submodule_search_locations:
-        for location in spec.submodule_search_locations:
-            yield from _package_members(Path(location), name)
-    elif spec.origin and spec.origin.endswith(".py"):
-        yield f"{name}.py", Path(spec.origin).read_bytes()
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"
 
 
-def _package_members(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of the Python files below a folder, in a fixed order."""
+def _own_members(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of sparkexp's own files, in a fixed order."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         name = f"{prefix}/{entry.name}"
         if entry.is_dir():
             if entry.name.isidentifier() and entry.name != "__pycache__":
-                yield from _package_members(entry, name)
-        elif entry.name.endswith((".py", ".typed")):
+                yield from _own_members(entry, name)
+        elif entry.name.endswith((".py", ".typed")) and entry.is_file():
             yield name, entry.read_bytes()
 
 
-def _archive(stem: str, members: Iterator[tuple[str, bytes]]) -> Path:
+def _archive(
+    stem: str, members: Iterable[tuple[str, bytes]], executables: Iterable[str] = ()
+) -> Path:
     """Write a zip whose name contains a hash of its contents, unless it exists already."""
-    buffer = io.BytesIO()
+    buffer, sizes = io.BytesIO(), {}
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name, MEMBER_DATE), content)
+            if name not in sizes:  # the first of several places of a package, as for imports
+                info = zipfile.ZipInfo(name, MEMBER_DATE)
+                info.external_attr = (0o700 if name in executables else 0o600) << 16
+                archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+                sizes[name] = len(content)
     data = buffer.getvalue()
     if len(data) > MAX_MODULES_MB * 1e6:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:MAX_LISTED]
+        listed = ", ".join(f"{name} ({_size(sizes[name])})" for name in largest)
         raise InvalidArgumentError(
             f"The modules that the train function imports take {len(data) / 1e6:.0f} MB, more "
-            f"than the {MAX_MODULES_MB} MB that may be sent to executors. Install them there, or "
-            "import less."
+            f"than the {MAX_MODULES_MB} MB that may be sent to executors. The largest files are "
+            f"{listed}. Install them there, or import less."
         )
     # The file stays after this call: Spark reads it whenever an executor asks for it.
     path = private_folder() / f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.zip"

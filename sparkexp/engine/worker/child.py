@@ -21,6 +21,7 @@ from sparkexp.context.curve import CurveFile
 from sparkexp.context.reporter import Reporter
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.data import read_data
+from sparkexp.engine.transfer.unpacking import forget_earlier_modules
 from sparkexp.engine.worker.outcome import Outcome, call_train, failure
 from sparkexp.errors import StorageError
 from sparkexp.runs import RunPaths
@@ -126,6 +127,7 @@ def run_in_child(
         _limit_threads(task.threads)
         # First: earlier searches may have shipped modules of the same names to this worker.
         sys.path[:0] = task.modules
+        forget_earlier_modules()
         _reseed()
         outcome = run_here(task, directory)
         if warning:

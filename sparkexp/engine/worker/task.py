@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.gpu import VISIBLE_DEVICES, pin_gpus, visible_devices
 from sparkexp.engine.transfer.remote_trial import run_with_remote_logdir
+from sparkexp.engine.transfer.unpacking import unpack_modules
 from sparkexp.engine.worker.child import run_here
 from sparkexp.engine.worker.executor_id import find_executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
@@ -21,7 +22,7 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.objective import select_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.tracking import AttemptTrackers
+from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import State, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ def make_spark_function(
 
     def run_on_executor(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         import pyarrow
-        from pyspark import SparkFiles, TaskContext
+        from pyspark import TaskContext
 
         for _ in batches:
             pass  # Spark does not reuse a worker that left some of its input unread
         context = TaskContext.get()
         here = _apply_order(task, context.getLocalProperty(ORDER))
-        here = replace(here, modules=tuple(SparkFiles.get(name) for name in task.modules))
+        here = replace(here, modules=unpack_modules(task.modules))
         attempt = here.first_attempt + context.attemptNumber()
         if attempt > task.max_retries:
             result = _give_up(here, attempt)
@@ -149,7 +150,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         warnings = (f"The trial's directory could not be made: {error}",)
-    trackers = AttemptTrackers(task.trackers)
+    trackers = AttemptTrackers(_load_trackers(task.trackers))
     environment = trackers.start(task.trial, str(directory), attempt, paths.root.name)
     task = replace(task, trackers=(), attempt=trackers, tracking_environment=environment)
     warnings += trackers.take_warnings()
@@ -165,6 +166,15 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
         result = replace(result, output=_read_tail(paths.output(directory)))
     trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
+
+
+def _load_trackers(trackers: tuple[TrialTracker, ...] | bytes) -> tuple[TrialTracker, ...]:
+    if isinstance(trackers, bytes):
+        import cloudpickle
+
+        loaded: tuple[TrialTracker, ...] = cloudpickle.loads(trackers)
+        return loaded
+    return trackers
 
 
 def _run_train(task: TrialTask, directory: str, paths: RunPaths) -> Outcome:

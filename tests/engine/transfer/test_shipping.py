@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import zipfile
 from importlib.resources import files
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparkexp.engine.transfer import shipping
-from sparkexp.engine.transfer.shipping import user_modules
+from sparkexp.engine.transfer.user_modules import find_user_modules, read_module_files
 from sparkexp.errors import InvalidArgumentError
 
 
@@ -50,7 +49,7 @@ def project(tmp_path, monkeypatch):
 
 
 def package_archive() -> Path:
-    members = shipping._package_members(files("sparkexp"), "sparkexp")
+    members = shipping._own_members(files("sparkexp"), "sparkexp")
     return shipping._archive("sparkexp", members)
 
 
@@ -75,17 +74,17 @@ def test_equal_contents_make_equal_archives(scratch, project):
     written = first.stat().st_mtime_ns
     assert package_archive() == first and first.stat().st_mtime_ns == written
     folder = project({"helper.py": "X = 1\n"})
-    one = shipping._archive("m", shipping._module_members("helper"))
+    one = shipping._archive("m", read_module_files("helper"))
     data = one.read_bytes()
     one.unlink()
     os.utime(folder / "helper.py", (1, 1))
     os.chmod(folder / "helper.py", 0o600)
-    again = shipping._archive("m", shipping._module_members("helper"))
+    again = shipping._archive("m", read_module_files("helper"))
     assert (again, again.read_bytes()) == (one, data)
     with zipfile.ZipFile(again) as opened:
         assert {info.date_time for info in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     (folder / "helper.py").write_text("X = 2\n")
-    changed = shipping._archive("m", shipping._module_members("helper"))
+    changed = shipping._archive("m", read_module_files("helper"))
     assert changed != one and changed.read_bytes() != data
     assert not [path for path in scratch.rglob("*") if path.is_file() and path.suffix != ".zip"]
 
@@ -132,10 +131,8 @@ def test_a_module_of_the_user_is_found(project):
         return helpers.build()
 
     for train in (by_name, inside, in_a_comprehension, in_a_closure, users_model.build):
-        assert "users_model" in user_modules(train)
-    assert names(shipping._archive("m", shipping._module_members("users_model"))) == [
-        "users_model.py"
-    ]
+        assert "users_model" in find_user_modules(train)
+    assert names(shipping._archive("m", read_module_files("users_model"))) == ["users_model.py"]
 
 
 def test_a_package_is_sent_whole(project):
@@ -146,18 +143,20 @@ def test_a_package_is_sent_whole(project):
             "users_package/deep/inner.py": "",
             "users_package/data.py": "",
             "users_package/weights.bin": "x",
-            "users_package/not-importable/x.py": "",
+            "users_package/templates-1/x.py": "",
             "users_package/__pycache__/model.py": "",
         }
     )
     from users_package.model import build
 
-    assert "users_package" in user_modules(build)
-    assert names(shipping._archive("m", shipping._module_members("users_package"))) == [
+    assert "users_package" in find_user_modules(build)
+    assert names(shipping._archive("m", read_module_files("users_package"))) == [
         "users_package/__init__.py",
         "users_package/data.py",
         "users_package/deep/inner.py",
         "users_package/model.py",
+        "users_package/templates-1/x.py",
+        "users_package/weights.bin",
     ]
 
 
@@ -165,10 +164,8 @@ def test_a_package_without_init(project):
     project({"users_space/model.py": "def build():\n    return 1\n"})
     from users_space.model import build
 
-    assert "users_space" in user_modules(build)
-    assert [name for name, _ in shipping._module_members("users_space")] == [
-        "users_space/model.py"
-    ]
+    assert "users_space" in find_user_modules(build)
+    assert [name for name, _ in read_module_files("users_space")] == ["users_space/model.py"]
 
 
 def test_modules_that_a_user_s_module_imports_are_found(project):
@@ -185,7 +182,7 @@ def test_modules_that_a_user_s_module_imports_are_found(project):
     import users_a
 
     # Importing users_a, as unpickling its function does, imports users_b.
-    assert set(user_modules(users_a.train)) == {"users_a", "users_b", "users_c"}
+    assert set(find_user_modules(users_a.train)) == {"users_a", "users_b", "users_c"}
 
 
 def test_installed_and_standard_modules_are_left_out(project):
@@ -202,7 +199,7 @@ def test_installed_and_standard_modules_are_left_out(project):
 
         return json, sys, xml, numpy, tqdm, cloudpickle, sparkexp
 
-    assert user_modules(train) == [__name__.partition(".")[0]]
+    assert find_user_modules(train) == {__name__.partition(".")[0]: True}
 
 
 def test_what_is_installed_elsewhere_is_left_out_too(tmp_path, monkeypatch):
@@ -217,7 +214,9 @@ def test_what_is_installed_elsewhere_is_left_out_too(tmp_path, monkeypatch):
 
         return other_dist, other_site
 
-    assert "other_site" not in user_modules(train) and "other_dist" not in user_modules(train)
+    assert "other_site" not in find_user_modules(train) and "other_dist" not in find_user_modules(
+        train
+    )
 
 
 def test_a_module_that_nobody_has(project):
@@ -226,25 +225,19 @@ def test_a_module_that_nobody_has(project):
 
         return no_such_module
 
-    assert "no_such_module" not in user_modules(train)
+    assert "no_such_module" not in find_user_modules(train)
 
 
 def test_a_function_of_the_main_program():
     space = {"__name__": "__main__"}
     exec("def train(x):\n    return x", space)
-    assert user_modules(space["train"]) == []
+    assert find_user_modules(space["train"]) == {}
 
 
-def test_a_module_with_c_code_is_not_sent(project):
-    folder = project({})
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    (folder / f"users_c_code{suffix}").write_bytes(b"")
-    assert list(shipping._module_members("users_c_code")) == []
-
-
-def test_too_much_code_is_said(monkeypatch):
-    noise = ((f"m{k}.py", os.urandom(1_000_000)) for k in range(52))
-    with pytest.raises(InvalidArgumentError, match=r"take 5\d MB, more than the 50 MB"):
+def test_too_much_code_is_said():
+    noise = ((f"m{k}.py", os.urandom(1_000_000 + k)) for k in range(52))
+    largest = r"take 5\d MB, more than the 50 MB .* largest files are m51.py \(1.0 MB\), m50.py"
+    with pytest.raises(InvalidArgumentError, match=largest):
         shipping._archive("m", noise)
 
 
