@@ -211,7 +211,7 @@ def _listed(found: list[PackageFile]) -> str:
 
 
 def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{n_bytes / 1e3:.1f} kB"
+    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e5 else f"{-(-n_bytes // 1000)} kB"
 
 
 def _own_members(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
