@@ -82,7 +82,15 @@ class SearchInterrupted(KeyboardInterrupt):
 
 
 class RunDirectoryError(SparkexpError, OSError):
-    """The log directory of a run can't be used, or what it holds can't be read."""
+    """The log directory of a run can't be used, or what it holds can't be read.
+
+    Attributes
+    ----------
+    result : Result
+        The trials that ended before, if another driver has taken over the run of a search.
+    """
+
+    result: Any  # a Result, which lies above this module
 
 
 class StorageError(SparkexpError, OSError):

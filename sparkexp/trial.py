@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -216,6 +217,10 @@ class TrialResult:
         KeyError, TypeError, ValueError
             If `to_json` did not write the record.
         """
+        if not isinstance(record["trial"], Mapping):
+            raise TypeError("its trial is no object")
+        _check_fields(record["trial"], _TRIAL_FIELDS)
+        _check_fields(record, _RESULT_FIELDS)
         return cls(
             **{
                 **record,
@@ -226,6 +231,66 @@ class TrialResult:
                 "values": tuple(record.get("values", ())),
             }
         )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: object) -> bool:
+    # Whole numbers of JSON have any size; one that is no float can't be shown.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str | bool) or _is_number(value)
+
+
+def _optional(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _each(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _named(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, dict) and all(map(check, value.values()))
+
+
+_TRIAL_FIELDS = {
+    "number": _is_count,
+    "params": _named(_is_value),
+    "generation": _optional(_is_count),
+    "parent": _optional(_is_text),
+    "extra": _named(_is_value),
+    "rung": _optional(_is_count),
+    "repetition": _optional(_is_count),
+}
+_RESULT_FIELDS = {
+    "value": _optional(_is_number),
+    "metrics": _named(_is_number),
+    "error": _optional(_is_text),
+    "reused_from": _optional(_is_text),
+    "attempt": _is_count,
+    "continued": lambda value: isinstance(value, bool),
+    **dict.fromkeys(("imported", "warnings"), _each(_is_text)),
+    "values": _each(_is_number),
+    **dict.fromkeys(("submitted", "started", "ended"), _is_number),
+    **dict.fromkeys(("host", "gpu", "executor", "logdir", "output", "kept"), _is_text),
+}
+
+
+def _check_fields(record: Mapping[str, Any], checks: Mapping[str, Callable[..., bool]]) -> None:
+    for name, check in checks.items():
+        if name in record and not check(record[name]):
+            raise ValueError(f"{name!r} is {str(record[name])[:40]!r}")
 
 
 def params_key(params: Mapping[str, ParamValue]) -> tuple[tuple[str, str, ParamValue], ...]:

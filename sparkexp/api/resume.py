@@ -12,12 +12,13 @@ from sparkexp.driver.options import ROWS, EngineName, Options
 from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
-from sparkexp.errors import InvalidArgumentError, RunDirectoryError
+from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
-from sparkexp.runs import RunDirectory, open_run
+from sparkexp.runs import RunDirectory, damage_error, open_run
 from sparkexp.search import Searcher
 from sparkexp.search.optuna_search import is_sampler
 from sparkexp.search.own_searcher import check_again
+from sparkexp.search.registry import UnknownSearcherError
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where
@@ -123,11 +124,17 @@ def resume(
     try:
         constraint = _check_where(run, options.get("where"))
         _check_searcher(run, searcher, constraint)
+    except (KeyError, TypeError) as error:
+        raise damage_error(run.paths.experiment, repr(error)) from error
+    try:
         search = Search.from_json(run.settings, constraint, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
-    except (KeyError, TypeError) as error:
-        raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error!r}.") from error
+        Options.check(recorded)
+    except UnknownSearcherError:
+        raise
+    except Exception as error:  # settings that are none of ours
+        raise damage_error(run.paths.experiment, repr(error)) from error
     if options.get("metric", recorded.get("metric")) != recorded.get("metric"):
         raise InvalidArgumentError(
             "A run that is resumed keeps its metric, since its trials are compared by it: it is "

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sparkexp._version import __version__
 from sparkexp.cli.commands import all_commands
 from sparkexp.errors import SparkexpError
+from sparkexp.results.printable import printable
 
 __all__ = ["main"]
 
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         return status
     except SparkexpError as error:
-        print(f"sparkexp: {error}", file=sys.stderr)
+        print(printable(f"sparkexp: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

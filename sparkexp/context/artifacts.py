@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sparkexp.context.checkpoints import CUT_OFF
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.runs.paths import RunPaths, model_file
+from sparkexp.storage.regular_files import leads_elsewhere, remove_tree
 
 __all__ = ["Artifacts"]
 
@@ -20,6 +24,8 @@ class Artifacts:
     ----------
     trial_directory : str or path
         Directory of the attempt.
+    in_place : Callable, optional
+        Tells whether the trial's files are still to be written there.
 
     Examples
     --------
@@ -29,24 +35,45 @@ class Artifacts:
     'artifacts'
     """
 
-    def __init__(self, trial_directory: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        trial_directory: str | os.PathLike[str],
+        in_place: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._path = RunPaths.artifacts(Path(trial_directory))
+        self._in_place = in_place
         self._made = False
+        self._elsewhere: Path | None = None
+        #: Why artifacts could not be written; empty if they could.
+        self.trouble = ""
 
     def make_directory(self) -> str:
         """Return the directory, made by the first call.
 
-        Raises
-        ------
-        OSError
-            If the file system refuses.
+        Where the file system refuses one, it is a temporary one, and what is written there is lost
+        at the end.
         """
         if not self._made:
-            # The driver may have been killed during an earlier try: nobody needs those files.
-            shutil.rmtree(self._path, ignore_errors=True)
-            self._path.mkdir(parents=True, exist_ok=True)
+            try:
+                self._make()
+            except OSError as error:
+                self._path = self._elsewhere = Path(tempfile.mkdtemp(prefix="artifacts-"))
+                self.trouble = str(error)
             self._made = True
         return str(self._path)
+
+    def drop(self) -> None:
+        """Remove what can't stay where it is."""
+        if self._elsewhere is not None:
+            shutil.rmtree(self._elsewhere, ignore_errors=True)
+
+    def _make(self) -> None:
+        if not self._in_place():
+            raise OSError(CUT_OFF)
+        # What a try of this attempt has left whose driver was killed is nobody's any more.
+        if not leads_elsewhere(self._path.parent):
+            remove_tree(self._path)
+        self._path.mkdir(parents=True, exist_ok=True)
 
     def save_model(self, model: Any, name: str) -> str:
         """Save a Keras model and return the file.
@@ -54,9 +81,7 @@ class Artifacts:
         Raises
         ------
         InvalidArgumentError
-            If `model` is no Keras model, or `name` is not a valid name.
-        OSError
-            If the file system refuses.
+            If it is no Keras model, or the name is none.
         """
         if not callable(getattr(model, "save", None)):
             raise InvalidArgumentError(
@@ -65,5 +90,8 @@ class Artifacts:
             )
         file = model_file(name)
         path = Path(self.make_directory(), file)
-        model.save(str(path))
+        try:
+            model.save(str(path))
+        except OSError as error:  # a full disk doesn't cost the trial
+            self.trouble = str(error)
         return str(path)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["CHECKPOINTS", "Checkpoints"]
+from sparkexp.storage.regular_files import leads_elsewhere
+
+__all__ = ["CHECKPOINTS", "CUT_OFF", "Checkpoints"]
 
 CHECKPOINTS = "checkpoints"
+CUT_OFF = "another run is in the log directory now"
 
 
 class Checkpoints:
@@ -26,6 +31,8 @@ class Checkpoints:
         Directory of the attempt.
     earlier : str or path, optional
         Directory of the trial whose checkpoints this one starts from.
+    in_place : Callable, optional
+        Tells whether the trial's files are still to be written there.
 
     Examples
     --------
@@ -43,34 +50,46 @@ class Checkpoints:
         self,
         trial_directory: str | os.PathLike[str],
         earlier: str | os.PathLike[str] | None = None,
+        in_place: Callable[[], bool] = lambda: True,
     ) -> None:
         self._trial = Path(trial_directory)
         self._earlier = None if earlier is None else Path(earlier, CHECKPOINTS)
+        self._in_place = in_place
         self._own: Path | None = None
-        #: Whether the train function asked for checkpoints, and found earlier ones.
+        self._elsewhere: Path | None = None
+        #: Whether there was something to go on with, and the train function asked for it.
         self.continued = False
 
     def make_directory(self) -> str:
         """Return the directory, made by the first call.
 
-        Raises
-        ------
-        OSError
-            If the file system refuses.
+        Where the file system refuses one, it is a temporary one, which `commit` can't keep.
         """
         if self._own is None:
-            # An earlier driver may have been killed: nobody needs what its attempt left.
-            for left in self._trial.glob(f"{CHECKPOINTS}-*"):
-                shutil.rmtree(left, ignore_errors=True)
             own = self._trial / f"{CHECKPOINTS}-{uuid.uuid4().hex[:8]}"
-            if self._earlier is not None and self._earlier.is_dir():
-                # Not links: a library that writes into a file would write into the earlier one.
-                shutil.copytree(self._earlier, own)
-                self.continued = any(own.iterdir())
-            else:
-                own.mkdir(parents=True)
+            try:
+                if not self._in_place():
+                    raise OSError(CUT_OFF)
+                # What an attempt of a driver that was killed has left is nobody's any more.
+                if not leads_elsewhere(self._trial):
+                    for left in self._trial.glob(f"{CHECKPOINTS}-*"):
+                        shutil.rmtree(left, ignore_errors=True)
+                self._make(own)
+            except OSError:
+                shutil.rmtree(own, ignore_errors=True)
+                own = Path(tempfile.mkdtemp(prefix=f"{CHECKPOINTS}-"), CHECKPOINTS)
+                self._elsewhere = own.parent
+                self._make(own)
             self._own = own
         return str(self._own)
+
+    def _make(self, own: Path) -> None:
+        if self._earlier is not None and self._earlier.is_dir():
+            # Not links: a library that writes into a file would write into the earlier one.
+            shutil.copytree(self._earlier, own)
+            self.continued = any(own.iterdir())
+        else:
+            own.mkdir(parents=True)
 
     def commit(self) -> None:
         """Give the directory its final name; do nothing if `make_directory` was never called.
@@ -82,6 +101,8 @@ class Checkpoints:
         """
         if self._own is None:
             return
+        if self._elsewhere is not None or not self._in_place():
+            raise OSError("there was no place for them" if self._elsewhere else CUT_OFF)
         final = self._trial / CHECKPOINTS
         if final.exists():  # an earlier driver was killed before it got the trial's result
             aside = self._trial / f"{CHECKPOINTS}-{uuid.uuid4().hex[:8]}"
@@ -93,4 +114,4 @@ class Checkpoints:
     def drop(self) -> None:
         """Remove what was not committed."""
         if self._own is not None:
-            shutil.rmtree(self._own, ignore_errors=True)
+            shutil.rmtree(self._elsewhere or self._own, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,7 +31,10 @@ _active: list[CurrentTrial] = []
 
 @contextmanager
 def activate(
-    directory: str, reporter: Reporter, earlier: str | None = None
+    directory: str,
+    reporter: Reporter,
+    earlier: str | None = None,
+    in_place: Callable[[], bool] = lambda: True,
 ) -> Iterator[CurrentTrial]:
     """Make a trial the current one in the block; at its end, write its live metrics.
 
@@ -42,10 +45,13 @@ def activate(
     reporter : Reporter
         Gets what it reports.
     earlier : str, optional
-        Directory of the trial whose checkpoints it continues from.
+        Directory of the trial whose checkpoints it goes on from.
+    in_place : Callable, optional
+        Tells whether its files are still to be written to the directory.
     """
-    checkpoints = Checkpoints(directory, earlier)
-    trial = CurrentTrial(directory, reporter, checkpoints, Artifacts(directory))
+    checkpoints = Checkpoints(directory, earlier, in_place)
+    artifacts = Artifacts(directory, in_place)
+    trial = CurrentTrial(directory, reporter, checkpoints, artifacts)
     _active.append(trial)
     reporter.open()
     try:
@@ -53,6 +59,7 @@ def activate(
     finally:
         _active.remove(trial)
         checkpoints.drop()
+        artifacts.drop()
         trial.reporter.close()
 
 

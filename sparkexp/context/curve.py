@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from sparkexp.storage.regular_files import read_regular, write_whole
 from sparkexp.tracking import Report
 
 __all__ = ["CurveFile", "Point", "extract_curve", "read_reports"]
@@ -37,15 +37,11 @@ class CurveFile:
         self._points: list[tuple[int, float, Mapping[str, float]]] = []
         self._written = float("-inf")
         self._waiting = False
+        #: Why the file lacks reports; None while it has them all, but for the last second.
+        self.error: OSError | None = None
 
     def add(self, report: Report) -> None:
-        """Take in a report.
-
-        Raises
-        ------
-        OSError
-            If the file system refuses.
-        """
+        """Take in a report."""
         self._points.append((report.step, report.time, report.metrics))
         self._waiting = True
         if len(self._points) > MAX_POINTS:
@@ -59,26 +55,30 @@ class CurveFile:
             self._write()
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        aside.write_text(json.dumps(self._points), encoding="ascii")
-        os.replace(aside, self._path)
         self._written = time.monotonic()
-        self._waiting = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._path, json.dumps(self._points).encode("ascii"))
+        except OSError as error:  # the next write has all of them
+            self.error = error
+        else:
+            self.error = None
+            self._waiting = False
 
 
 def read_reports(path: Path) -> list[Report]:
     """Return what a trial has reported; an empty list if the file is missing or unreadable."""
     try:
-        return [_parse_report(*entry) for entry in json.loads(path.read_text())]
-    except (OSError, ValueError, TypeError, AttributeError):
+        return [_parse_report(*entry) for entry in json.loads(read_regular(path))]
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []
 
 
 def _parse_report(step: object, value: object, metrics: object = None) -> Report:
     if metrics is None:  # version 0.1.0 kept the objective alone
         return Report(int(str(step)), 0.0, {"": float(str(value))})
-    assert isinstance(metrics, dict)
+    if not isinstance(metrics, dict):
+        raise TypeError("metrics are an object")
     return Report(
         int(str(step)), float(str(value)), {str(k): float(v) for k, v in metrics.items()}
     )

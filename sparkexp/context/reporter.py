@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
+from sparkexp.context.checkpoints import CUT_OFF
 from sparkexp.context.curve import CurveFile
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.tracking import AttemptTrackers, Report
@@ -16,6 +17,8 @@ from sparkexp.tracking import AttemptTrackers, Report
 __all__ = ["Reporter"]
 
 logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Reporter:
@@ -29,6 +32,9 @@ class Reporter:
         A file that gets the reports, too.
     on_report : Callable, optional
         Called after each report.
+    in_place : Callable, optional
+        Tells whether the trial's files are still to be written where they were; looked at once in
+        a second at most.
 
     Examples
     --------
@@ -42,7 +48,12 @@ class Reporter:
         trackers: AttemptTrackers,
         curve: CurveFile | None = None,
         on_report: Callable[[], None] | None = None,
+        in_place: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._in_place = in_place
+        self._looked = float("-inf")
+        #: Whether reports are dropped, since another run is where the trial's files were.
+        self.cut_off = False
         self._trackers = trackers
         self._curve = curve
         self._on_report = on_report
@@ -62,9 +73,7 @@ class Reporter:
         Raises
         ------
         InvalidArgumentError
-            If the step or a metric is something else; nothing is passed on then.
-        OSError
-            If the curve's file can't be written.
+            If the step or a metric is something else; nothing is taken then.
         """
         position = _check_step(step)
         values = {_check_name(name): _check_number(name, value) for name, value in metrics.items()}
@@ -75,7 +84,7 @@ class Reporter:
                 "Metric %r is %s at step %d: such values can't be drawn, they are left out (said "
                 "once).", name, values[name], position
             )  # fmt: skip
-        if taken:
+        if taken and not self._is_cut_off():
             report = Report(position, time.time(), taken)
             self._trackers.report(report)
             if self._curve is not None:
@@ -91,8 +100,23 @@ class Reporter:
     def close(self) -> None:
         """Write what is not written yet."""
         self._trackers.leave()
-        if self._curve is not None:
+        self._looked = float("-inf")
+        if self._curve is not None and not self._is_cut_off():
             self._curve.close()
+
+    @property
+    def trouble(self) -> str:
+        """What became of reports that could not be written; empty if all were."""
+        if self.cut_off:
+            return CUT_OFF
+        error = None if self._curve is None else self._curve.error
+        return "" if error is None else str(error)
+
+    def _is_cut_off(self) -> bool:
+        if not self.cut_off and time.monotonic() - self._looked >= SECONDS_BETWEEN_LOOKS:
+            self._looked = time.monotonic()
+            self.cut_off = not self._in_place()
+        return self.cut_off
 
     def __enter__(self) -> Reporter:
         self.open()

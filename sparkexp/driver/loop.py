@@ -12,6 +12,7 @@ from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
 from sparkexp.driver.progress import Progress
 from sparkexp.driver.pruning import Pruner
+from sparkexp.driver.records import Records
 from sparkexp.driver.trackers import Trackers
 from sparkexp.engine import Engine
 from sparkexp.runs import RunDirectory
@@ -57,6 +58,8 @@ class SearchLoop:
         number and parameters again, it gets the recorded result.
     pruner : Pruner, optional
         Names the running trials that have to end early.
+    records : Records, optional
+        Tries again to write what could not be written.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class SearchLoop:
         reuse: bool = True,
         recorded: Iterable[TrialResult] = (),
         pruner: Pruner | None = None,
+        records: Records | None = None,
     ) -> None:
         self._searcher = searcher
         self._engine = engine
@@ -84,6 +88,7 @@ class SearchLoop:
         self._trackers = trackers
         self._reuse = reuse
         self._pruner = pruner
+        self._records = records
         self._results: list[TrialResult] = []
         self._evaluated: dict[Hashable, TrialResult] = {}
         self._running: dict[Hashable, Trial] = {}
@@ -107,6 +112,8 @@ class SearchLoop:
         """Run the search; return why it ended early, or None if the searcher is done."""
         while (stopped := self._limits.stop_reason()) is None:
             self._run.check()
+            if self._records is not None:
+                self._records.look()
             with self._interrupts.shield():
                 self._fill_slots()
             self._progress.show(min(len(self._running), self._engine.slots))

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from sparkexp.analysis.ranking import Configuration, Standings
 from sparkexp.objective import Objective
+from sparkexp.results.printable import on_one_line, printable
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["Progress"]
@@ -106,6 +107,7 @@ class Progress:
         """Write a line above the bar; a closed console doesn't end the search."""
         stream = self._stream
         assert stream is not None
+        text = printable(text)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         text = text.encode(encoding, "replace").decode(encoding)
         try:
@@ -155,7 +157,7 @@ class Progress:
                 parts.append(
                     self._format_best(standings.objective, standings.value, standings.best)
                 )
-        return ", ".join(parts)
+        return on_one_line(", ".join(parts))
 
     def _format_best(self, objective: Objective, value: float, best: Configuration) -> str:
         if len(self._objectives) > 1:  # no configuration is the best in all of them

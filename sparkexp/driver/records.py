@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
+from collections.abc import Iterable
 
 from sparkexp.runs import RunDirectory
 from sparkexp.search import Searcher
@@ -11,6 +14,9 @@ from sparkexp.trial import TrialResult
 __all__ = ["Records"]
 
 logger = logging.getLogger(__name__)
+
+# Beside each trial's end: how soon it is tried again to write what could not be written.
+RETRY_S = 5.0
 
 
 class Records:
@@ -27,28 +33,66 @@ class Records:
     def __init__(self, run: RunDirectory, searcher: Searcher) -> None:
         self._run = run
         self._searcher = searcher
-        self._unwritten: list[TrialResult] = []
+        # All of them, in case that the directory has to be made again.
+        self._results: dict[int, TrialResult] = {}
+        self._unwritten: dict[int, TrialResult] = {}
+        self._error: OSError | None = None
+        self._next_try = 0.0
 
     @property
     def complete(self) -> bool:
         """Whether every trial that ended is on disk."""
         return not self._unwritten
 
+    def know(self, recorded: Iterable[TrialResult]) -> None:
+        """Take note of what is on disk already."""
+        self._results.update((result.trial.number, result) for result in recorded)
+
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
         """Write the trial's record and the searcher's state."""
-        if earlier:
-            return
-        self._unwritten.append(result)
+        self._results[result.trial.number] = result
+        if not earlier:
+            self._unwritten[result.trial.number] = result
+            self._write()
+
+    def look(self) -> None:
+        """Try again, if something could not be written; while no trial ends, too."""
+        if self._error is not None and time.monotonic() >= self._next_try:
+            self._write()
+
+    def finish(self) -> OSError | None:
+        """Write what is not on disk at the end of the search; return why, if that can't be."""
         try:
+            there = set(os.listdir(self._run.paths.records))
+        except OSError:
+            there = set()
+        for number, result in self._results.items():
+            if self._run.paths.record(number).name not in there:
+                self._unwritten[number] = result
+        try:
+            self._write()
+        except Exception:  # a searcher of the user's, whose state can't be written anyway
+            logger.warning("The searcher's state could not be written.", exc_info=True)
+        return self._error
+
+    def _write(self) -> None:
+        before, self._error = self._error, None
+        try:
+            if not self._run.keep_place():
+                self._unwritten = dict(self._results)
             while self._unwritten:
-                self._run.record(self._unwritten[0])
-                del self._unwritten[0]
+                number = next(iter(self._unwritten))
+                self._run.record(self._run.own_place(self._unwritten[number]))
+                del self._unwritten[number]
             self._run.save_searcher(self._searcher.state())
         except OSError as error:
-            if len(self._unwritten) <= 1:
+            self._error = error
+            self._next_try = time.monotonic() + RETRY_S
+            if before is None:
                 logger.warning(
                     "The run's state can't be written to %s: %s. The search goes on and keeps its "
-                    "results in memory; writing is tried again after each trial.",
-                    self._run.paths.root,
-                    error,
-                )
+                    "results in memory; writing is tried again.", self._run.location, error
+                )  # fmt: skip
+        else:
+            if before is not None:
+                logger.warning("%s can be written again, and has all.", self._run.location)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +35,14 @@ from sparkexp.engine import (
 )
 from sparkexp.errors import (
     InvalidArgumentError,
+    RunDirectoryError,
     SearchInterrupted,
     SessionLostError,
     StorageError,
 )
 from sparkexp.results.reproduce import describe_search
 from sparkexp.results.result import Result
-from sparkexp.runs import RunDirectory, create_run
+from sparkexp.runs import RunDirectory, create_run, damage_error, new_run_id
 from sparkexp.search.spec import Search
 from sparkexp.tracking import Outcome, TensorBoard
 from sparkexp.trial import State, Trial
@@ -93,11 +94,13 @@ def run_search(
     SessionLostError
         If the Spark session ends meanwhile; it carries the result so far.
     StorageError
-        If the log directory is a URL that can't be written; at the end, it carries the result.
+        If the log directory is a URL that can't be written. If it, or a path, can't be written at
+        the end, the error carries the result.
     """
     name = run.settings["name"] if run else options.name or function_name(train)
     location = run.location if run else options.resolve_logdir() or str(choose_logdir(name))
     settings = run.settings if run else _collect_settings(name, train, search, options)
+    run_id = run.id if run else new_run_id()
     description = search.describe(
         name,
         prunes=options.prune is not None,
@@ -117,13 +120,14 @@ def run_search(
         environment=TRIAL_ENVIRONMENT,
         trackers=make_trial_trackers(trackers, description),
         reads_reports=reads_reports,
+        run_id=run_id,
     )
     # From here on we handle Ctrl-C: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _build_engine(spark, options) as engine:
         engine.prepare(template, options.data)
         # From here on there may be files on disk.
         resumed = run is not None
-        run = run or create_run(location, settings)
+        run = run or create_run(location, settings, run_id)
         result = None
         try:
             with run.lock(curves=reads_reports):
@@ -186,6 +190,8 @@ class _Driver:
             outcome = "complete" if stopped is None else "limit"
             if self._search.searcher.done and self._retention is not None:
                 self._retention.finish()
+            if (unwritten := self._unwritten(loop, stopped)) is not None:
+                raise unwritten
             return self._build_result(loop, stopped)
         except KeyboardInterrupt:
             outcome = "interrupted"
@@ -195,12 +201,22 @@ class _Driver:
                 f"The search was interrupted after {n_ended} trials. They are in "
                 f"{self._run.location!r}: experiment.resume(spark, train, logdir) goes on."
             )
+            if (unwritten := self._unwritten(loop, "interrupted")) is not None:
+                logger.error("%s", unwritten)
             interrupted.result = self._build_result(loop, "interrupted")
             raise interrupted from None
         except SessionLostError as error:
             outcome = "interrupted"
             loop.cancel()
-            error.result = self._build_result(loop, "the Spark session ended")
+            ended = "the Spark session ended"
+            if (unwritten := self._unwritten(loop, ended)) is not None:
+                logger.error("%s", unwritten)
+            error.result = self._build_result(loop, ended)
+            raise
+        except RunDirectoryError as error:
+            outcome = "interrupted"
+            loop.cancel()
+            error.result = self._build_result(loop, "another driver has taken the run over")
             raise
         finally:
             self._trackers.close(outcome)
@@ -209,14 +225,9 @@ class _Driver:
     def _build_loop(self, interrupts: Interrupts) -> SearchLoop:
         """Return the loop, with the results that earlier processes recorded."""
         searcher, recorded = self._search.searcher, self._run.results()
-        if state := self._run.searcher_state():
-            if searcher.knows_only(state, {r.trial.number for r in recorded}):
-                searcher.restore(state)
-            else:
-                logger.warning(
-                    "Records are missing in %s: the search is replayed from those that are there, "
-                    "and the trials without one are run again.", self._run.paths.records
-                )  # fmt: skip
+        self._records.know(recorded)
+        if (state := self._run.searcher_state()) is not None:
+            self._restore(state, {r.trial.number for r in recorded})
         # They are told of a trial in this order; see `Consumers`.
         consumers: list[TrialConsumer | None] = [
             HostHealth(), self._records, self._retention, self._pruner, self._limits,
@@ -234,10 +245,44 @@ class _Driver:
             reuse=self._search.reuse,
             recorded=recorded,
             pruner=self._pruner,
+            records=self._records,
         )
 
+    def _restore(self, state: Mapping[str, Any], numbers: Set[int]) -> None:
+        """Let the searcher go on from its saved state, if the records for that are there."""
+        searcher = self._search.searcher
+        try:
+            if searcher.knows_only(state, numbers):
+                searcher.restore(state)
+                return
+        except InvalidArgumentError as error:
+            if self._search.own_searcher is not None or not searcher.inner.restores_exactly:
+                raise  # it was handed over, and is another one
+            paths = self._run.paths
+            reason = f"it is of another search than {paths.experiment.name}"
+            raise damage_error(paths.searcher, reason) from error
+        except Exception as error:  # each searcher has its own state
+            raise damage_error(self._run.paths.searcher, repr(error)) from error
+        logger.warning(
+            "Records are missing in %s: the search is replayed from those that are there, "
+            "and the trials without one are run again.", self._run.paths.records
+        )  # fmt: skip
+
+    def _unwritten(self, loop: SearchLoop, stopped: str | None) -> StorageError | None:
+        """Write the last of the run's state; return the error where that can't be."""
+        reason = self._records.finish()
+        if reason is None:
+            return None
+        error = StorageError(
+            "A log directory must be writable until all of the search is in it, and "
+            f"{self._run.location!r} can't be written: {reason}. What is missing there is in this "
+            "error's result: keep that, for example by result.to_pandas().to_csv(...)."
+        )
+        error.result = self._build_result(loop, stopped)
+        return error
+
     def _build_result(self, loop: SearchLoop, stopped: str | None) -> Result:
-        trials = tuple(loop.results())
+        trials = tuple(map(self._run.own_place, loop.results()))
         return Result(trials, self._run.location, self._description, stopped)
 
 

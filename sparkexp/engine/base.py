@@ -6,11 +6,13 @@ import abc
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
+from sparkexp.runs import place_of
 from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import Trial, TrialResult
 
@@ -72,6 +74,8 @@ class TrialTask:
         Whether the driver reads what the trial reports.
     on_report : Callable, optional
         Called after each report; in the driver's own process only.
+    run_id : str, optional
+        The id of the run, by which a log directory is known that holds another one meanwhile.
     """
 
     trial: Trial
@@ -95,6 +99,21 @@ class TrialTask:
     tracking_environment: Mapping[str, str] = field(default_factory=dict)
     reads_reports: bool = False
     on_report: Callable[[], None] | None = None
+    run_id: str | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the log directory doesn't hold another run meanwhile."""
+        root = Path(self.logdir)
+        return place_of(root, self.run_id) == root
+
+    def placed(self) -> TrialTask:
+        """Return the task with all files where they belong now: see `place_of`."""
+        root = place_of(Path(self.logdir), self.run_id)
+        if root == Path(self.logdir):
+            return self
+        data = None if self.data is None else str(root / Path(self.data).name)
+        return replace(self, logdir=str(root), data=data)
 
     def with_data(self, data: object) -> TrialTask:
         """Return the task with data bound as the first argument of its train function.

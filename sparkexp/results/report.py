@@ -12,6 +12,7 @@ from sparkexp._version import __version__
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
+from sparkexp.results.printable import printable
 from sparkexp.results.reproduce import format_call
 from sparkexp.results.result import Result
 from sparkexp.results.table import fill_blanks
@@ -90,7 +91,8 @@ def render_report(run: RunDirectory) -> str:
         *_render_settings(run),
     ]
     when = time.strftime("%Y-%m-%d %H:%M")
-    body = "\n".join(parts)
+    body = printable("\n".join(parts))
+    title = printable(title)
     return _PAGE.format(title=html.escape(title), body=body, version=__version__, when=when)
 
 

@@ -14,15 +14,13 @@ from sparkexp.analysis.ranking import (
     rank_configurations,
     sort_best_first,
 )
-from sparkexp.errors import (
-    NoBestTrialError,
-    RunDirectoryError,
-)
+from sparkexp.errors import NoBestTrialError
 from sparkexp.objective import Objective
 from sparkexp.results.best_trial import BestTrial, explain_no_best, find_best, find_front
+from sparkexp.results.printable import printable
 from sparkexp.results.stored_artifacts import load_model
 from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
-from sparkexp.runs import RunDirectory
+from sparkexp.runs import RunDirectory, damage_error
 from sparkexp.runs.paths import model_file
 from sparkexp.search.spec import read_description, specs_of
 from sparkexp.trial import Direction, State, TrialResult
@@ -83,8 +81,8 @@ class Result:
         """
         try:
             search = read_description(run.settings)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunDirectoryError(f"{run.paths.experiment} is damaged: {error}.") from error
+        except Exception as error:  # settings that were changed
+            raise damage_error(run.paths.experiment, repr(error)) from error
         return cls(tuple(run.results()), run.location, search)
 
     @property
@@ -328,18 +326,19 @@ class Result:
         return [Axis(spec) for spec in specs]
 
     def __repr__(self) -> str:
-        return f"<{self._make_headline()}>"
+        return printable(f"<{self._make_headline()}>")
 
     def __str__(self) -> str:
         table = self._make_short_table().to_string(index=False, float_format="{:.4g}".format)
-        return f"{self._make_headline()}\n{table}{self._describe_left_out()}"
+        return printable(f"{self._make_headline()}\n{table}{self._describe_left_out()}")
 
     def _repr_html_(self) -> str:
         table = self._make_short_table().to_html(
             index=False, border=0, float_format="%.4g".__mod__
         )
         left_out = html.escape(self._describe_left_out().strip())
-        return f"<p>{html.escape(self._make_headline())}</p>{table}<p>{left_out}</p>"
+        page = f"<p>{html.escape(self._make_headline())}</p>{table}<p>{left_out}</p>"
+        return printable(page)
 
     def _find_best(self) -> BestTrial | None:
         return None if self._several else find_best(self.trials, self.objectives[0])

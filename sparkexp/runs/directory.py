@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import logging
 import os
-import shutil
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from sparkexp.errors import RunDirectoryError
+from sparkexp.runs.file_lock import FileLock, InUseError
 from sparkexp.runs.paths import RunPaths
+from sparkexp.runs.state_files import (
+    beside,
+    damage_error,
+    place_of,
+    read_json,
+    read_sealed,
+    read_settings,
+    write_json,
+    write_sealed,
+    write_settings,
+)
 from sparkexp.storage.filesystems import local_path
+from sparkexp.storage.regular_files import leads_elsewhere, remove_tree
 from sparkexp.trial import TrialResult
 
-__all__ = [
-    "FORMAT_VERSION",
-    "RunDirectory",
-    "hold_file_lock",
-    "run_exists_error",
-    "no_run_error",
-    "read_settings",
-    "write_settings",
-]
+__all__ = ["RunDirectory", "new_run_id", "run_exists_error"]
 
 logger = logging.getLogger(__name__)
-
-FORMAT_VERSION = 1
 
 
 class RunDirectory:
@@ -42,6 +44,10 @@ class RunDirectory:
     ----------
     root : str or Path
         The run's log directory.
+    settings : mapping
+        The run's settings.
+    run_id : str
+        Tells the run from others; empty for one of an early version.
 
     Examples
     --------
@@ -51,9 +57,12 @@ class RunDirectory:
     'example'
     """
 
-    def __init__(self, root: str | Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, root: str | Path, settings: Mapping[str, Any], run_id: str = "") -> None:
         self.paths = RunPaths(Path(root))
         self.settings = dict(settings)
+        self.id = run_id
+        self._first_root = self.paths.root
+        self._held: FileLock | None = None
 
     @property
     def location(self) -> str:
@@ -84,8 +93,62 @@ class RunDirectory:
         StorageError
             If some of the run's files could not be sent to its URL.
         """
-        with hold_file_lock(self.paths.lock, self.location):
+        self._held = FileLock(self.paths.lock, self.location)
+        self._held.acquire()
+        try:
             yield
+        finally:
+            self._held.release()
+            self._held = None
+
+    def keep_place(self) -> bool:
+        """Make sure that the run has a directory, and return whether it is still the same one.
+
+        One that was removed or moved away is made again. If another run is in its place, or
+        another driver, this one goes on beside it. All of the run's state is to be written then.
+
+        Raises
+        ------
+        OSError
+            If there can be none now.
+        """
+        held, paths = self._held, self.paths
+        if held is None:
+            return True
+        place = place_of(paths.root, self.id)
+        whole = paths.experiment.exists() and paths.records.is_dir()
+        if whole and place == paths.root and held.is_held():
+            return True
+        try:
+            self._settle(RunPaths(place))
+        except InUseError:
+            if place != self._first_root:
+                raise
+            self._settle(RunPaths(beside(place, self.id)))
+        if self.paths != paths:
+            logger.error(
+                "Another search works in %s now: this one goes on in %s, and writes nothing to "
+                "the other's.", self._first_root, self.paths.root
+            )  # fmt: skip
+        return False
+
+    def _settle(self, paths: RunPaths) -> None:
+        paths.records.mkdir(parents=True, exist_ok=True)
+        assert self._held is not None
+        if paths != self.paths or not self._held.is_held():
+            # The one that is held may be of the same file: a driver doesn't lock itself out.
+            self._held.release()
+            self._held = FileLock(paths.lock, str(paths.root))
+            self._held.acquire()
+        write_settings(paths.experiment, self.settings, self.id)
+        self.paths = paths
+
+    def own_place(self, result: TrialResult) -> TrialResult:
+        """Return a result whose files are where this run is now, not where another run is."""
+        was, now = str(self._first_root), str(self.paths.root)
+        if was == now or not result.logdir.startswith(f"{was}{os.sep}"):
+            return result
+        return replace(result, logdir=now + result.logdir.removeprefix(was))
 
     def check(self) -> None:
         """Check that this driver still has the run.
@@ -100,16 +163,20 @@ class RunDirectory:
         """Fetch the curve that an ended trial has reported, if it isn't on this machine."""
 
     @classmethod
-    def create(cls, root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
+    def create(
+        cls, root: str | os.PathLike[str], settings: Mapping[str, Any], run_id: str | None = None
+    ) -> Self:
         """Make the directory of a new run; see `create_run`."""
-        run = cls(Path(root).absolute(), settings)
+        run = cls(Path(root).absolute(), settings, run_id or new_run_id())
         leftovers = (run.paths.experiment, run.paths.searcher, run.paths.records)
-        if any(path.exists() for path in leftovers):
+        if any(os.path.lexists(path) for path in leftovers):
             raise run_exists_error(root)
         try:
             run.paths.records.mkdir(parents=True, exist_ok=True)
-            write_settings(run.paths.experiment, run.settings)
+            write_settings(run.paths.experiment, run.settings, run.id)
         except OSError as error:
+            with suppress(OSError):  # not half a run, which would be in the way later
+                run.paths.records.rmdir()
             raise RunDirectoryError(
                 f"The log directory must be writable, and logdir={str(root)!r} is not: "
                 f"{error.strerror or error}. Name a directory that you may write to."
@@ -120,15 +187,15 @@ class RunDirectory:
     def open(cls, root: str | os.PathLike[str]) -> Self:
         """Read the settings of an existing run; see `open_run`."""
         paths = RunPaths(local_path(root))
-        return cls(paths.root, read_settings(paths, root))
+        return cls(paths.root, *read_settings(paths, root))
 
     def record(self, result: TrialResult) -> None:
         """Write the record of an ended trial."""
-        _write(self.paths.record(result.trial.number), result.to_json())
+        write_json(self.paths.record(result.trial.number), result.to_json())
 
     def save_searcher(self, state: Mapping[str, Any]) -> None:
         """Write the searcher's state."""
-        _write(self.paths.searcher, state)
+        write_sealed(self.paths.searcher, state)
 
     def drop_artifacts(self, result: TrialResult) -> None:
         """Remove the artifacts of an ended trial, those of all its attempts."""
@@ -136,45 +203,34 @@ class RunDirectory:
         for attempt in (directory, *directory.glob("attempt-*")):
             artifacts = self.paths.artifacts(attempt)
             try:
-                if artifacts.is_dir():
-                    shutil.rmtree(artifacts)
+                if not leads_elsewhere(attempt) and not leads_elsewhere(directory):
+                    remove_tree(artifacts)
             except OSError as error:
                 logger.warning("%s could not be removed: %s", artifacts, error)
 
     def searcher_state(self) -> dict[str, Any] | None:
         """Return the searcher's state; None if it has not been written yet."""
-        return _read(self.paths.searcher) if self.paths.searcher.exists() else None
+        return read_sealed(self.paths.searcher) if os.path.lexists(self.paths.searcher) else None
 
     def results(self) -> list[TrialResult]:
         """Return the results of the ended trials, in the order of their numbers."""
+        if os.path.lexists(self.paths.records) and not self.paths.records.is_dir():
+            raise damage_error(self.paths.records, "it is no directory")
         results = []
         for path in sorted(self.paths.records.glob("trial-*.json")):
+            record = read_json(path)
             try:
-                results.append(TrialResult.from_json(_read(path)))
+                results.append(TrialResult.from_json(record))
             except (KeyError, TypeError, ValueError) as error:
-                raise _damage_error(path, error) from error
+                raise damage_error(path, error) from error
+            if self.paths.record(results[-1].trial.number) != path:
+                raise damage_error(path, f"it is of trial {results[-1].trial.number}")
         return sorted(results, key=lambda result: result.trial.number)
 
 
-@contextmanager
-def hold_file_lock(path: Path, location: str) -> Iterator[None]:
-    """Lock a run by a file; see `RunDirectory.lock`."""
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise RunDirectoryError(
-            f"A search must be able to write to its log directory, and {str(path.parent)!r} can't "
-            f"be written: {error.strerror or error}. Make it writable, or resume a copy of it."
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunDirectoryError(
-                "A run has one driver at a time, and another process works on "
-                f"{location!r}. Wait until it ends, or end it."
-            ) from None
-        yield
+def new_run_id() -> str:
+    """Return an id that no other run has."""
+    return uuid.uuid4().hex
 
 
 def run_exists_error(root: str | os.PathLike[str]) -> RunDirectoryError:
@@ -182,56 +238,4 @@ def run_exists_error(root: str | os.PathLike[str]) -> RunDirectoryError:
     return RunDirectoryError(
         f"A log directory holds one run, and logdir={str(root)!r} already has one. "
         "Name another directory, or leave logdir out for a new one."
-    )
-
-
-def no_run_error(root: str | os.PathLike[str]) -> RunDirectoryError:
-    """Return the error for opening a directory without a run."""
-    return RunDirectoryError(
-        f"{str(root)!r} holds no run of sparkexp: it has no {RunPaths(Path()).experiment.name}. "
-        "Name the log directory that the search printed."
-    )
-
-
-def write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    """Write a run's settings."""
-    _write(path, {"format": FORMAT_VERSION, **settings})
-
-
-def read_settings(paths: RunPaths, root: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return a run's settings; see `open_run`."""
-    if not paths.experiment.is_file():
-        raise no_run_error(root)
-    settings = _read(paths.experiment)
-    if settings.pop("format", None) != FORMAT_VERSION:
-        raise RunDirectoryError(
-            f"This version of sparkexp reads runs of format {FORMAT_VERSION}, and "
-            f"{paths.experiment} has another one. Read it with the version that wrote it: "
-            f"{settings.get('sparkexp_version', 'unknown')}."
-        )
-    return settings
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    # In ASCII, since UTF-8 can't encode some texts (names of files that could not be decoded).
-    aside.write_text(json.dumps(content, allow_nan=False), encoding="ascii")
-    os.replace(aside, path)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _damage_error(path, error) from error
-    if not isinstance(content, dict):
-        raise _damage_error(path, f"it holds a {type(content).__name__} instead of an object")
-    return content
-
-
-def _damage_error(path: Path, reason: object) -> RunDirectoryError:
-    return RunDirectoryError(
-        f"{path} is damaged: {reason}. Restore it from a copy. You may also delete a trial's "
-        "record, which experiment.resume then runs again, or the searcher's state, which it "
-        "rebuilds from the records."
     )

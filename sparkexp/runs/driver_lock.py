@@ -13,7 +13,7 @@ from typing import Any
 from sparkexp.errors import RunDirectoryError
 from sparkexp.storage.remote_files import RemoteFiles
 
-__all__ = ["DriverLock", "read_holder_id"]
+__all__ = ["DriverLock", "is_running", "read_holder", "read_holder_id", "this_host"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +62,17 @@ class DriverLock:
             self._files.write(self._name, self._content())
             time.sleep(SETTLE_S)
             if read_holder_id(self._files, self._name) != self.id:
-                raise self._in_use(_read(self._files.read(self._name)))
+                raise self._in_use(read_holder(self._files.read(self._name)))
             break
         self._renewed = time.monotonic()
 
-    def renew(self) -> None:
+    def renew(self) -> bool:
         """Renew the lock, unless that was done in the last few seconds.
+
+        Returns
+        -------
+        bool
+            False if it was gone: then so is all that had been written beside it.
 
         Raises
         ------
@@ -75,8 +80,9 @@ class DriverLock:
             If another driver has taken it over.
         """
         if time.monotonic() - self._renewed < HEARTBEAT_S:
-            return
-        if read_holder_id(self._files, self._name) not in (self.id, None):
+            return True
+        holder = read_holder_id(self._files, self._name)
+        if holder not in (self.id, None):
             self.lost = RunDirectoryError(
                 f"A run has one driver at a time, and another one has taken over "
                 f"{self._files.location!r}, since this one did not renew its lock for "
@@ -85,6 +91,7 @@ class DriverLock:
             raise self.lost
         self._files.write(self._name, self._content())
         self._renewed = time.monotonic()
+        return holder is not None
 
     def release(self) -> None:
         """Remove the lock, if this driver still has it."""
@@ -92,12 +99,12 @@ class DriverLock:
             self._files.remove(self._name)
 
     def _content(self) -> bytes:
-        holder = {"id": self.id, "host": _host(), "pid": os.getpid(), "time": time.time()}
+        holder = {"id": self.id, "host": this_host(), "pid": os.getpid(), "time": time.time()}
         return json.dumps(holder).encode()
 
     def _check_dead(self, before: bytes) -> None:
-        holder = _read(before)
-        if holder.get("host") == _host() and not _runs(holder.get("pid")):
+        holder = read_holder(before)
+        if holder.get("host") == this_host() and not is_running(holder.get("pid")):
             return
         logger.warning(
             "%s holds the lock of a driver on %s. Waiting up to %g s to see if it is alive.",
@@ -108,7 +115,7 @@ class DriverLock:
             time.sleep(LOOK_S)
             now = self._files.read(self._name)
             if now is not None and now != before:
-                raise self._in_use(_read(now))
+                raise self._in_use(read_holder(now))
 
     def _in_use(self, holder: dict[str, Any]) -> RunDirectoryError:
         return RunDirectoryError(
@@ -121,18 +128,19 @@ class DriverLock:
 def read_holder_id(files: RemoteFiles, name: str) -> str | None:
     """Return the id of the driver whose lock it is; None where there is none."""
     content = files.read(name)
-    return None if content is None else str(_read(content).get("id"))
+    return None if content is None else str(read_holder(content).get("id"))
 
 
-def _read(content: bytes | None) -> dict[str, Any]:
+def read_holder(content: bytes | None) -> dict[str, Any]:
+    """Return what a lock says of the driver that has it; nothing where it isn't one of ours."""
     try:
         holder = json.loads(content or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return holder if isinstance(holder, dict) else {}
 
 
-def _host() -> str:
+def this_host() -> str:
     """Return a name for the host and its PID namespace, in which process ids are unique."""
     try:
         return f"{socket.gethostname()} ({os.readlink('/proc/self/ns/pid')})"
@@ -140,7 +148,8 @@ def _host() -> str:
         return socket.gethostname()
 
 
-def _runs(pid: object) -> bool:
+def is_running(pid: object) -> bool:
+    """Tell whether there is a process of this id on this host."""
     try:
         os.kill(int(str(pid)), 0)
     except (ValueError, ProcessLookupError, OverflowError):

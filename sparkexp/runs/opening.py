@@ -13,8 +13,19 @@ from sparkexp.storage.filesystems import is_remote
 __all__ = ["create_run", "open_run"]
 
 
-def create_run(root: str | os.PathLike[str], settings: Mapping[str, Any]) -> RunDirectory:
+def create_run(
+    root: str | os.PathLike[str], settings: Mapping[str, Any], run_id: str | None = None
+) -> RunDirectory:
     """Make the directory of a new run and write its settings.
+
+    Parameters
+    ----------
+    root : str or path
+        Where.
+    settings : mapping
+        The run's settings.
+    run_id : str, optional
+        Its id, if it has been told to others already.
 
     Raises
     ------
@@ -30,7 +41,7 @@ def create_run(root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Run
     >>> open_run(run.paths.root).settings['name']
     'example'
     """
-    return _run_class(root).create(root, settings)
+    return _run_class(root).create(root, settings, run_id)
 
 
 def open_run(root: str | os.PathLike[str]) -> RunDirectory:

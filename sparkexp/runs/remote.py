@@ -16,16 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from sparkexp.errors import StorageError
-from sparkexp.runs.directory import (
-    RunDirectory,
-    hold_file_lock,
-    no_run_error,
-    read_settings,
-    run_exists_error,
-    write_settings,
-)
+from sparkexp.runs.directory import RunDirectory, new_run_id, run_exists_error
 from sparkexp.runs.driver_lock import DriverLock, read_holder_id
+from sparkexp.runs.file_lock import hold_file_lock
 from sparkexp.runs.paths import RunPaths
+from sparkexp.runs.state_files import no_run_error, read_settings, write_settings
 from sparkexp.runs.upload import Stamp, Upload, UploadThread, read_stamp
 from sparkexp.storage.remote_files import (
     RemoteFiles,
@@ -65,24 +60,35 @@ class RemoteRun(RunDirectory):
         The run's settings.
     complete : bool
         Whether the copy has all of the run's state.
+    run_id : str
+        Tells the run from others; empty for one of an early version.
     """
 
     def __init__(
-        self, location: str, root: Path, settings: Mapping[str, Any], complete: bool
+        self,
+        location: str,
+        root: Path,
+        settings: Mapping[str, Any],
+        complete: bool,
+        run_id: str = "",
     ) -> None:
-        super().__init__(root, settings)
+        super().__init__(root, settings, run_id)
         self._location = location
         self._complete = complete
         self._files = RemoteFiles(location)
         self._lock: DriverLock | None = None
+        self._upload: Upload | None = None
         self._thread: UploadThread | None = None
         self._watches_curves = False
         self._curves: dict[str, str] = {}
         self._dropped: list[str] = []
 
     @classmethod
-    def create(cls, root: str | os.PathLike[str], settings: Mapping[str, Any]) -> Self:
+    def create(
+        cls, root: str | os.PathLike[str], settings: Mapping[str, Any], run_id: str | None = None
+    ) -> Self:
         """Make a new run; see `create_run`."""
+        run_id = run_id or new_run_id()
         location = os.fspath(root).rstrip("/")
         files = check_writable(location)
         local_copy = local_copy_of(location)
@@ -93,10 +99,10 @@ class RemoteRun(RunDirectory):
                 raise run_exists_error(location)
             _move_aside(local_copy)
             names.records.mkdir(parents=True)
-            write_settings(names.experiment, settings)
+            write_settings(names.experiment, settings, run_id)
             if not files.claim(names.experiment.name, names.experiment.read_bytes()):
                 raise run_exists_error(location)
-        return cls(location, local_copy, settings, complete=True)
+        return cls(location, local_copy, settings, complete=True, run_id=run_id)
 
     @classmethod
     def open(cls, root: str | os.PathLike[str]) -> Self:
@@ -108,14 +114,15 @@ class RemoteRun(RunDirectory):
             files = RemoteFiles(location)
             holder = read_holder_id(files, paths.lock.name)
             if holder is not None and holder == _read_driver_id(local_copy):
-                return cls(location, local_copy, read_settings(paths, location), complete=True)
+                settings, run_id = read_settings(paths, location)
+                return cls(location, local_copy, settings, complete=True, run_id=run_id)
             if files.read(paths.experiment.name) is None:
                 raise no_run_error(location)
             folder = tempfile.mkdtemp(prefix="sparkexp-run-")
             run = cls(location, Path(folder, local_copy.name), {}, complete=False)
             weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
             _fetch(files, [paths.experiment.name], run.paths.root)
-        run.settings = read_settings(run.paths, location)
+        run.settings, run.id = read_settings(run.paths, location)
         return run
 
     @property
@@ -168,14 +175,14 @@ class RemoteRun(RunDirectory):
                 fetched = {} if self._complete else self._fetch_run(local_copy)
             (local_copy / _DRIVER).write_text(self._lock.id)
             self._watches_curves = curves
-            upload = Upload(
+            self._upload = Upload(
                 local_copy,
                 self._location,
                 leave_out=(self.paths.lock.name, self.paths.curves.name, _DRIVER),
                 last=self.paths.searcher.name,
                 already_sent=fetched,
             )
-            self._thread = UploadThread(upload, on_pass=self._run_pass)
+            self._thread = UploadThread(self._upload, on_pass=self._run_pass)
             try:
                 yield
             except BaseException:
@@ -210,7 +217,9 @@ class RemoteRun(RunDirectory):
 
     def _run_pass(self) -> None:
         assert self._lock is not None
-        self._lock.renew()
+        if not self._lock.renew() and self._upload is not None:
+            logger.warning("%s was removed: all of it is sent again.", self._location)
+            self._upload.forget()
         if self._watches_curves:
             folder = self.paths.curves.name
             stamps = self._files.stamps(folder)

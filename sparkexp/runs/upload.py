@@ -92,6 +92,11 @@ class Upload:
             raise
         self.last_progress = time.monotonic()
 
+    def forget(self) -> None:
+        """Send all files again: those at the URL were removed."""
+        self._sent.clear()
+        self._not_before.clear()
+
     def _send(self, everything: bool) -> None:
         last = self.root / self.last
         stamp = self._changed(self.last) if self.last else None

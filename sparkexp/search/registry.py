@@ -26,7 +26,14 @@ from sparkexp.search.sobol import SobolSearcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction
 
-__all__ = ["SEARCHERS", "SEARCHER_CLASSES", "build_searcher", "rebuild", "shows_best"]
+__all__ = [
+    "SEARCHERS",
+    "SEARCHER_CLASSES",
+    "UnknownSearcherError",
+    "build_searcher",
+    "rebuild",
+    "shows_best",
+]
 
 #: The searchers that names stand for: in `experiment.search(searcher=…)`, and in the records of
 #: runs, from which they are constructed again. It is read-only, so that what a name means never
@@ -100,6 +107,10 @@ def _build_pareto(
     return ParetoEvolutionSearcher(space, directions, popsize, generations, seed=seed)
 
 
+class UnknownSearcherError(InvalidArgumentError):
+    """A run's searcher is none of this version."""
+
+
 def rebuild(
     name: str,
     space: Space | None,
@@ -135,7 +146,7 @@ def rebuild(
         arguments = () if space is None else (space,)
         searcher: Searcher = SEARCHER_CLASSES[name](*arguments, **settings)
     except (KeyError, TypeError) as error:
-        raise InvalidArgumentError(
+        raise UnknownSearcherError(
             f"This version of sparkexp has no searcher {name!r} with the settings "
             f"{dict(settings)}: {error}. Use the version that started the run."
         ) from None

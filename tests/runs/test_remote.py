@@ -32,7 +32,7 @@ def cache(tmp_path, monkeypatch):
 
 def other_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("SPARKEXP_CACHE", str(tmp_path / "cache of another machine"))
-    monkeypatch.setattr(driver_lock, "_host", lambda: "another machine")
+    monkeypatch.setattr(driver_lock, "this_host", lambda: "another machine")
 
 
 def result(number: int) -> TrialResult:
@@ -164,3 +164,18 @@ def test_a_storage_that_stays_away_leaves_the_copy(place, there, monkeypatch):
         pass
     assert (there / "records/trial-00000.json").exists()
     assert not Path(scratch).exists()
+
+
+def test_what_is_removed_from_the_url_meanwhile_is_sent_again(place, there, caplog):
+    run = create_run(place, SETTINGS)
+    with run.lock():
+        run.record(result(0))
+        run._thread.finish(10)  # type: ignore[attr-defined]
+        shutil.rmtree(there)
+        run._run_pass()  # type: ignore[attr-defined]
+        run._upload.send()  # type: ignore[attr-defined]
+        run.record(result(1))
+        assert open_run(place).settings == SETTINGS
+        run._upload.send()  # type: ignore[attr-defined]
+    assert open_run(place).results() == [result(0), result(1)]
+    assert "was removed: all of it is sent again" in caplog.text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from sparkexp import experiment
+from sparkexp.errors import StorageError
 from tests.spark.driving import run_driver, start_driver
 from tests.spark.watching import (
     LOCAL,
@@ -284,23 +287,64 @@ def test_a_log_directory_that_fails_meanwhile(
             filler = os.open(root / "filler", os.O_CREAT | os.O_WRONLY)
             try:
                 while True:
-                    os.write(filler, b"x" * 1024)
+                    os.write(filler, b"x" * 512)
             except OSError:
                 os.close(filler)
+        for step in range(3):
+            experiment.report(step, value=float(x))
+            print("a line\n" * 2000)
+        print("an error", file=sys.stderr, flush=True)
+        sys.stdout.buffer.write(b"bytes")
+        sys.stdout.flush()
+        Path(experiment.artifact_dir()), Path(experiment.checkpoint_dir())
         return x
 
     try:
-        result = experiment.launch(
-            any_spark, train, {"x": list(range(8))}, logdir=root / "run", parallelism=1,
-            progress=False,
-        )  # fmt: skip
+        with pytest.raises(StorageError, match="until all of the search is in it") as caught:
+            experiment.launch(
+                any_spark, train, {"x": list(range(8))}, logdir=root / "run", parallelism=1,
+                progress=False, prune="median",
+            )  # fmt: skip
     finally:
         if fault == "read-only":
             subprocess.run(["chattr", "-R", "-i", str(root)], check=True)
         if fault == "full":
             subprocess.run(["umount", "-l", str(root)], check=True)
+    result = caught.value.result
     assert [r.value for r in result.trials] == list(range(8)), result.failures()
-    assert "can't be written" in caplog.text
+    assert caplog.text.count("can't be written to") == 1
+    if fault == "full":
+        for part in ("output could not be written", "reported could not be written"):
+            assert [sum(part in w for w in r.warnings) for r in result.trials[4:]] == [1] * 4
+
+
+def test_a_log_directory_that_is_removed_and_one_of_another_run(
+    any_spark: Any, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+
+    def train(data: list[int], x: int) -> int:
+        if x in (2, 5):
+            shutil.rmtree(root)
+        if x == 5:
+
+            def other(data: list[int], y: int) -> int:
+                return -y
+
+            there = {"y": [1, 2, 3, 4, 5, 6, 7, 8]}
+            experiment.launch(
+                None, other, there, data=[0], logdir=root, engine="inline", progress=False
+            )
+        return data[x]
+
+    result = experiment.launch(
+        any_spark, train, {"x": list(range(8))}, data=[10 * k for k in range(8)], logdir=root,
+        parallelism=1, progress=False,
+    )  # fmt: skip
+    assert [r.value for r in result.trials] == [10 * k for k in range(8)], result.failures()
+    assert [r.value for r in experiment.load(root).trials] == [-k for k in range(1, 9)]
+    assert result.logdir != str(root) and experiment.load(result.logdir).trials == result.trials
+    assert not list(tmp_path.rglob("data*.pickle"))
 
 
 def test_a_lost_worker_of_a_local_session_is_explained(any_spark: Any, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sparkexp.cli.command import Command
 from sparkexp.cli.comparison import Row, find_differences, make_row
 from sparkexp.cli.run_records import open_runs
+from sparkexp.results.printable import on_one_line
 from sparkexp.search.spec import read_objectives
 
 __all__ = ["COMMAND"]
@@ -39,10 +40,12 @@ def _run(arguments: argparse.Namespace) -> int:
         (objective,) = read_objectives(runs[0].settings)
         if finished := [row for row in rows if row.best is not None]:
             best = min(finished, key=lambda row: objective.loss(row.best))
-            print(f"Best {objective.name or 'value'} ({objective.direction}): {best.name}")
-    print(_table([_HEADS, *map(_cells, rows)]))
+            metric = f"{objective.name or 'value'} ({objective.direction})"
+            print(on_one_line(f"Best {metric}: {best.name}"))
+    cells = [tuple(map(on_one_line, _cells(row))) for row in rows]
+    print(_table([_HEADS, *cells]))
     for note in notes:
-        print(f"note: {note}")
+        print(f"note: {on_one_line(note)}")
     return 0
 
 

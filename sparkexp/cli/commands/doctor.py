@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparkexp.cli.command import Command
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.results.printable import printable
 
 __all__ = ["COMMAND"]
 
@@ -34,7 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for finding in examine(arguments.master, arguments.logdir, settings):
         findings.append(finding)
         if not arguments.json:  # at once, since the next check may take a minute
-            print(line(finding), flush=True)
+            print(printable(line(finding)), flush=True)
     if arguments.json:
         print(to_json(findings), flush=True)
     return int(any(finding.level is Level.PROBLEM for finding in findings))

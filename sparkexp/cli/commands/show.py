@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sparkexp.cli.command import Command
 from sparkexp.cli.run_records import open_runs, run_record
+from sparkexp.results.printable import csv_cell, printable
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory
 
@@ -38,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
     texts = [_failures(result) if arguments.failures else str(result) for result in results]
     if len(runs) > 1:
         texts = [f"{run.location}\n{text}" for run, text in zip(runs, texts, strict=True)]
-    print("\n\n".join(texts))
+    print(printable("\n\n".join(texts)))
     return 0
 
 
@@ -57,7 +58,8 @@ def _write_csv(runs: Sequence[RunDirectory]) -> None:
         frame = Result.of_run(run).to_pandas()
         frame.insert(0, "run", run.location)
         frames.append(frame.astype(object))
-    pd.concat(frames, ignore_index=True).to_csv(sys.stdout, index=False)
+    table = pd.concat(frames, ignore_index=True).map(csv_cell)
+    table.rename(columns=csv_cell).to_csv(sys.stdout, index=False)
 
 
 COMMAND = Command("show", "print the table of a run", _arguments, _run)

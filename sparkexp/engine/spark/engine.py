@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
 from sparkexp.engine.gpu import VISIBLE_DEVICES, local_gpus, share_out
@@ -28,10 +28,15 @@ from sparkexp.engine.spark.slots import (
     is_local,
     setting,
 )
-from sparkexp.engine.transfer.data import remove_shared_data, write_shared_data
+from sparkexp.engine.transfer.data import (
+    keep_shared_data,
+    remove_shared_data,
+    write_shared_data,
+)
 from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
 from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
+from sparkexp.storage.filesystems import is_remote
 from sparkexp.trial import State, Trial, TrialResult
 
 if TYPE_CHECKING:
@@ -87,6 +92,7 @@ class SparkEngine(Engine):
         self._data: object = None
         # Where the data is that was handed over.
         self._data_location: str | None = None
+        self._data_file: IO[bytes] | None = None
         self._profile = resource_profile(spark, resources)
         self._count = SlotCount(spark, resources.cpus, self._profile)
         self._parallelism = resources.parallelism
@@ -158,6 +164,10 @@ class SparkEngine(Engine):
             # At the first trial, since the run's directory exists only now.
             self._data_location, digest = write_shared_data(self._data, self._task.logdir)
             self._task = replace(self._task, data=self._data_location, data_digest=digest)
+            if not is_remote(self._data_location):
+                self._data_file = self._closing.enter_context(open(self._data_location, "rb"))
+        if self._data_file is not None:
+            keep_shared_data(self._data_file, str(self._task.placed().data))
         self._in_flight += 1
         if self._n_threads < self._in_flight:
             self._start_thread()
@@ -208,7 +218,8 @@ class SparkEngine(Engine):
         if self._lost.is_set():
             give_up(self._spark)
         if self._data_location is not None:
-            remove_shared_data(self._data_location)
+            local = self._data_file is not None
+            remove_shared_data(str((self._task.placed() if local else self._task).data))
 
     def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):

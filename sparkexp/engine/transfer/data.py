@@ -14,19 +14,26 @@ import logging
 import mmap
 import os
 import pickle
+import shutil
 import stat
 import struct
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sparkexp.engine.transfer.private_folder import private_folder
 from sparkexp.errors import InvalidArgumentError, StorageError
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.remote_files import RemoteFiles, join_location, storage_errors
 
-__all__ = ["write_shared_data", "read_data", "remove_shared_data", "write_data"]
+__all__ = [
+    "keep_shared_data",
+    "write_shared_data",
+    "read_data",
+    "remove_shared_data",
+    "write_data",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +80,30 @@ def write_shared_data(data: object, logdir: str) -> tuple[str, str]:
         name = f"{head}-{uuid.uuid4().hex[:12]}.{tail}"
         files.write(name, path)
     return join_location(logdir, name), digest
+
+
+def keep_shared_data(file: IO[bytes], location: str) -> None:
+    """Write the file anew that `write_shared_data` wrote, if it isn't there any more.
+
+    Parameters
+    ----------
+    file : IO of bytes
+        The file, open since then: it has its content although its name is gone.
+    location : str
+        Where it belongs now.
+    """
+    path = Path(location)
+    if path.exists():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        with aside.open("wb") as copy:
+            file.seek(0)
+            shutil.copyfileobj(file, copy)
+        os.replace(aside, path)
+    except OSError as error:
+        logger.warning("The data for the trials can't be written to %s: %s", location, error)
 
 
 def remove_shared_data(location: str) -> None:

@@ -168,21 +168,28 @@ def _shared_copy(location: str, target: Path) -> IO[str]:
     while True:
         lock = path.open("a")
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            _lock(lock, fcntl.LOCK_SH)
             if _is_kept(target, path, lock):
                 return lock
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock, fcntl.LOCK_EX)
             if not target.exists():
                 folder, _, name = location.rpartition("/")
                 if not RemoteFiles(folder).fetch(name, target):
                     raise FileNotFoundError(f"there is no file {location}")
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            _lock(lock, fcntl.LOCK_SH)
             if _is_kept(target, path, lock):
                 return lock
         except BaseException:
             lock.close()
             raise
         lock.close()
+
+
+def _lock(file: IO[str], how: int) -> None:
+    try:
+        fcntl.flock(file, how)
+    except OSError:
+        pass  # a file system without locks: then each process fetches a copy, whole ones
 
 
 def _is_kept(target: Path, path: Path, lock: IO[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import functools
+import io
 import os
 import pickle
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from sparkexp.context.checkpoints import Checkpoints
 from sparkexp.context.current import activate
@@ -25,8 +26,12 @@ from sparkexp.engine.transfer.unpacking import forget_earlier_modules
 from sparkexp.engine.worker.outcome import Outcome, call_train, failure
 from sparkexp.errors import StorageError
 from sparkexp.runs import RunPaths
+from sparkexp.storage.regular_files import check_regular
 from sparkexp.tracking import AttemptTrackers
 from sparkexp.trial import State
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 __all__ = ["die_with_parent", "run_here", "run_in_child"]
 
@@ -50,22 +55,20 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
             train = functools.partial(train, read_data(Path(task.data), task.data_digest))
     except Exception as error:
         return failure(_describe_load_error(error))
+    reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.in_place)
+    with (
+        _set_environment(task.tracking_environment),
+        activate(directory, reporter, task.trial.checkpoint, lambda: task.in_place) as current,
+    ):
+        outcome = call_train(train, task.trial.arguments, task.objectives, task.needs_value)
+        outcome = replace(outcome, continued=current.checkpoints.continued)
+        if outcome.state is State.SUCCEEDED:
+            outcome = _commit_checkpoints(outcome, current.checkpoints)
     warnings: tuple[str, ...] = ()
-    outcome = None
-    try:
-        reporter = Reporter(trackers, _open_curve(task), task.on_report)
-        with (
-            _set_environment(task.tracking_environment),
-            activate(directory, reporter, task.trial.checkpoint) as current,
-        ):
-            outcome = call_train(train, task.trial.arguments, task.objectives, task.needs_value)
-            outcome = replace(outcome, continued=current.checkpoints.continued)
-            if outcome.state is State.SUCCEEDED:
-                outcome = _commit_checkpoints(outcome, current.checkpoints)
-    except OSError as error:  # the reporter's last flush
-        if outcome is None:
-            raise
-        warnings = (f"Live metrics could not be written: {error}",)
+    if reporter.trouble:
+        warnings += (f"Some of what it reported could not be written: {reporter.trouble}",)
+    if current.artifacts.trouble:
+        warnings += (f"Its artifacts could not be kept: {current.artifacts.trouble}",)
     warnings += trackers.take_warnings()
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
 
@@ -130,7 +133,8 @@ def run_in_child(
         forget_earlier_modules()
         _reseed()
         outcome = run_here(task, directory)
-        if warning:
+        _flush()
+        if warning := warning or _lost_output():
             outcome = replace(outcome, warnings=(*outcome.warnings, warning))
         send(outcome.to_bytes())
         code = 0
@@ -184,20 +188,51 @@ def _restore_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class _OutputFile(io.FileIO):
+    """A descriptor for text streams that drops what can't be written, as on a full disk."""
+
+    #: Why something was dropped, in any of them.
+    error: ClassVar[OSError | None] = None
+
+    def write(self, data: Buffer, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:  # the train function has put a pipe there, and wants to know
+            raise
+        except OSError as error:
+            _OutputFile.error = error
+            return memoryview(data).nbytes
+
+
+def _lost_output() -> str | None:
+    error = _OutputFile.error
+    if error is None:
+        return None
+    return f"Some of the trial's output could not be written: {error.strerror or error}"
+
+
+def _open_output(number: int) -> io.TextIOWrapper:
+    buffer = io.BufferedWriter(_OutputFile(number, "w", closefd=False))
+    return io.TextIOWrapper(buffer, encoding="utf-8", errors="replace", line_buffering=True)
+
+
 def _redirect_output(output: Path) -> str | None:
     """Send stdout and stderr, also of C code, to the trial's log; return a warning or None."""
     warning = None
     try:
-        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        # A pipe in the place of the file would not be waited for, but not be read, either.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW
+        fd = os.open(output, flags, 0o644)
+        check_regular(os.fstat(fd))
     except OSError as error:
-        warning = f"The trial's output could not be written to {output}: {error.strerror}"
+        reason = error.strerror or error
+        warning = f"The trial's output could not be written to {output}: {reason}"
         fd = os.open(os.devnull, os.O_WRONLY)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)
-    # New objects, since the worker may have replaced sys.stdout by one of its own.
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    # New objects: the worker may have put its own in the place of sys.stdout.
+    sys.stdout, sys.stderr = _open_output(1), _open_output(2)
     return warning
 
 

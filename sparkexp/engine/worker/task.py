@@ -22,6 +22,7 @@ from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.objective import select_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.regular_files import check_regular
 from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -143,6 +144,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     """
     if is_remote(task.logdir):
         return run_with_remote_logdir(task, lambda here: run_attempt(here, attempt, addresses))
+    # Beside the log directory, where another run has been started there meanwhile.
+    task = task.placed()
     paths = RunPaths(Path(task.logdir))
     directory = paths.trial(task.trial.id, attempt)
     warnings: tuple[str, ...] = ()
@@ -164,7 +167,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     result = _make_result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_read_tail(paths.output(directory)))
-    trackers.end(result)
+    if task.in_place:
+        trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
 
 
@@ -226,6 +230,7 @@ def _make_result(
 def _read_tail(path: Path) -> str:
     """Return the last lines of a trial's output."""
     try:
+        check_regular(path.stat())
         with path.open("rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - TAIL_BYTES))
