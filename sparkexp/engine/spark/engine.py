@@ -10,15 +10,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, Train, TrialTask
-from sparkexp.engine.gpu import VISIBLE_DEVICES, local_gpus, share_out
 from sparkexp.engine.spark.connect import give_up, is_connect, is_unreachable, limit_retries
+from sparkexp.engine.spark.gpu_pool import GpuPool
 from sparkexp.engine.spark.jobs import TrialJobs
 from sparkexp.engine.spark.resources import Resources, resource_profile
 from sparkexp.engine.spark.slots import (
@@ -35,7 +34,7 @@ from sparkexp.engine.transfer.data import (
 )
 from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
-from sparkexp.errors import EnvironmentUnfitError, SessionLostError, TrainFunctionError
+from sparkexp.errors import SessionLostError, TrainFunctionError
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -97,7 +96,7 @@ class SparkEngine(Engine):
         self._count = SlotCount(spark, resources.cpus, self._profile)
         self._parallelism = resources.parallelism
         n_slots = self._parallelism or self._count.now()
-        self._gpus = _GpuPool(spark, n_slots, resources.gpus)
+        self._gpus = GpuPool(spark, n_slots, resources.gpus)
         self._attempts_per_job = _attempts_per_job(spark)
         self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
         self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
@@ -277,36 +276,6 @@ class SparkEngine(Engine):
                     )
                 task = replace(task, first_attempt=attempts)
         return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
-
-
-class _GpuPool:
-    """The GPUs of this machine if the driver assigns them; empty if Spark does."""
-
-    def __init__(self, spark: SparkSession, n_slots: int, per_trial: float | None) -> None:
-        gpus = local_gpus() if is_local(spark) and not is_connect(spark) else ()
-        self._free: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
-        if per_trial is not None and is_local(spark) and not gpus:
-            raise EnvironmentUnfitError(
-                f"gpus_per_trial={per_trial:g} needs GPUs, and neither nvidia-smi nor "
-                f"{VISIBLE_DEVICES} names one on this machine. Leave it out, or install the "
-                "GPU's driver."
-            )
-        shares = share_out(gpus, n_slots, per_trial) if gpus else []
-        self.n_shares = len(shares)
-        for share in shares:
-            self._free.put(share)
-
-    @contextmanager
-    def take(self) -> Iterator[tuple[str, ...] | None]:
-        """Take the GPUs of one slot for the ``with`` block; None leaves the choice to Spark."""
-        if not self.n_shares:
-            yield None
-            return
-        gpus = self._free.get()
-        try:
-            yield gpus
-        finally:
-            self._free.put(gpus)
 
 
 def _pickle_train(train: Train) -> bytes:
