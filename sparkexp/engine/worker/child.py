@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,9 @@ from sparkexp.context.reporter import Reporter
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.data import read_data
 from sparkexp.engine.transfer.unpacking import forget_earlier_modules
-from sparkexp.engine.worker.outcome import Outcome, call_train, failure
+from sparkexp.engine.worker.ending import flush, run_exit_handlers
+from sparkexp.engine.worker.outcome import EXITED, Outcome, call_train, failure
+from sparkexp.engine.worker.outcome_file import OutcomeFile
 from sparkexp.errors import StorageError
 from sparkexp.runs import RunPaths
 from sparkexp.storage.regular_files import check_regular
@@ -114,11 +117,9 @@ def _commit_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:
     return outcome
 
 
-def run_in_child(
-    task: TrialTask, directory: str, output: Path, send: Callable[[bytes], None]
-) -> NoReturn:
+def run_in_child(task: TrialTask, directory: str, output: Path, file: OutcomeFile) -> NoReturn:
     """Run the trial in this process, which was made for it, and leave the process."""
-    code = 1
+    code, started, own = 1, time.time(), os.getpid()
     try:
         die_with_parent()
         os.setsid()
@@ -132,17 +133,20 @@ def run_in_child(
         sys.path[:0] = task.modules
         forget_earlier_modules()
         _reseed()
-        outcome = run_here(task, directory)
-        _flush()
+        try:
+            outcome = run_here(task, directory)
+        except KeyboardInterrupt:
+            outcome = failure(EXITED.format(128 + signal.SIGINT), started)
+        flush()
         if warning := warning or _lost_output():
             outcome = replace(outcome, warnings=(*outcome.warnings, warning))
-        send(outcome.to_bytes())
+        if os.getpid() == own:  # no copy, as modules make that fork while they are imported
+            file.write(outcome.to_bytes())
+            run_exit_handlers()
         code = 0
-    except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
     finally:
-        # Not sys.exit: the exit handlers belong to the process that this one was forked from.
-        _flush()
+        # Not sys.exit: Python would go on to destroy what the process was forked with.
+        flush()
         os._exit(code)
 
 
@@ -255,13 +259,3 @@ def _reseed() -> None:
     # Only if it is loaded: otherwise it seeds itself later, and loading it takes 10 ms.
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            pass  # the disk is full, or the train function closed it; nothing can be done
-    # C code prints to a buffer of its own, which os._exit would drop.
-    ctypes.CDLL(None).fflush(None)

@@ -21,7 +21,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib
-import json
 import os
 import pickle
 import select
@@ -38,14 +37,21 @@ from typing import BinaryIO, NoReturn
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.worker.child import run_in_child
+from sparkexp.engine.worker.ending import drop_exit_handlers
+from sparkexp.engine.worker.outcome_file import OutcomeFile, make_outcome_file
+from sparkexp.engine.worker.processes import find_descendants, kill_descendants
+from sparkexp.engine.worker.shared_memory import find_held, list_names, remove_unused
 
-__all__ = ["TAKEN", "Report", "Request", "fork", "serve"]
+__all__ = ["ENDING_S", "TAKEN", "Report", "Request", "fork", "serve"]
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CHUNK = 1 << 16
 MAX_POLL_S = 86_400.0  # poll takes at most 25 days, in milliseconds
-# The guardian's immediate answer to a request.
+# What the guardian answers when it starts a trial.
 TAKEN = b"taken\n"
+# For a process whose train function has returned: its threads and its exit handlers.
+ENDING_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -61,24 +67,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Report:
-    """How a trial's process ended."""
+    """How a trial's process ended: by itself with a status, or killed because it was late."""
 
-    outcome: bytes
-    status: int
-    timed_out: bool
+    outcome: bytes  # JSON in one line
+    status: int = 0
+    was_late: bool = False
 
     def to_line(self) -> bytes:
-        record = {
-            "outcome": self.outcome.decode("latin-1"),
-            "status": self.status,
-            "timed_out": self.timed_out,
-        }
-        return json.dumps(record).encode() + b"\n"
+        return b"%d %d %b\n" % (self.status, self.was_late, self.outcome)
 
     @classmethod
     def from_line(cls, line: bytes) -> Report:
-        record = json.loads(line)
-        return cls(record["outcome"].encode("latin-1"), record["status"], record["timed_out"])
+        status, was_late, outcome = line.removesuffix(b"\n").split(b" ", 2)
+        return cls(outcome, int(status), was_late == b"1")
 
 
 def fork() -> int:
@@ -101,14 +102,17 @@ def serve(worker: socket.socket) -> NoReturn:
     try:
         os.setsid()  # a signal to the worker's process group must not take the guardian along
         if sys.platform == "linux":
-            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            prctl = ctypes.CDLL(None, use_errno=True).prctl
+            prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            # Were it stopped when the worker dies, nobody else would wake it.
+            prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _close_other_sockets(worker.fileno())
+        drop_exit_handlers()
         wake_in = _wake_on_child_exit()
         requests = worker.makefile("rb")
         while (request := _read_request(requests)) is not None:
-            worker.sendall(TAKEN)
             report = _run(request, worker, wake_in)
             if report is None:
                 break
@@ -134,18 +138,24 @@ def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None
     _adopt_environment(request)
     if task.isolation == "fork":
         _preload(task)
-    result_in, result_out = os.pipe()
+    worker.sendall(TAKEN)
+    before = list_names()
+    file = make_outcome_file()
     child = fork()
     if child == 0:
-        for fd in (worker.detach(), result_in, wake_in):
+        for fd in (worker.detach(), wake_in):
             os.close(fd)
-        _become_trial(request, result_out)
-    os.close(result_out)
+        _become_trial(request, file)
+    report, held = None, set[str]()
     try:
-        return _watch(child, result_in, worker.fileno(), wake_in, task.timeout_s)
+        report = _watch(child, file, worker.fileno(), wake_in, task.timeout_s)
     finally:
-        os.close(result_in)
-        _kill_descendants(child)
+        if report is None or report.was_late or not report.outcome:
+            held = find_held(before, [child, *find_descendants(os.getpid())])
+        kill_descendants(child)
+        remove_unused(held)
+        file.close()
+    return report
 
 
 def _adopt_environment(request: Request) -> None:
@@ -179,7 +189,7 @@ def _preload(task: TrialTask) -> None:
     gc.freeze()
 
 
-def _become_trial(request: Request, result_out: int) -> NoReturn:
+def _become_trial(request: Request, file: OutcomeFile) -> NoReturn:
     """Run the trial in this process, or in a new interpreter in its place."""
     task, directory, output = request.task, request.directory, request.output
     if task.isolation == "spawn":
@@ -189,15 +199,10 @@ def _become_trial(request: Request, result_out: int) -> NoReturn:
         pickle.dump(sys.path, payload)
         pickle.dump((task, directory, str(output)), payload)
         payload.seek(0)
-        for fd in (payload.fileno(), result_out):
+        for fd in (payload.fileno(), file.fd):
             os.set_inheritable(fd, True)
-        os.execv(sys.executable, spawned.command(payload.fileno(), result_out))
-
-    def send(data: bytes) -> None:
-        with os.fdopen(result_out, "wb") as pipe:
-            pipe.write(data)
-
-    run_in_child(task, directory, output, send)
+        os.execv(sys.executable, spawned.command(payload.fileno(), file.fd))
+    run_in_child(task, directory, output, file)
 
 
 def _close_other_sockets(own: int) -> None:
@@ -225,92 +230,26 @@ def _wake_on_child_exit() -> int:
 
 
 def _watch(
-    child: int, result_in: int, alive_in: int, wake_in: int, timeout_s: float | None
+    child: int, file: OutcomeFile, alive_in: int, wake_in: int, timeout_s: float | None
 ) -> Report | None:
     """Wait until the child ends and return its report; None if the worker died meanwhile."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     poll = select.poll()
-    for fd in (result_in, alive_in, wake_in):
+    for fd in (alive_in, wake_in):
         poll.register(fd, select.POLLIN)
-    outcome = b""
+    has_returned = False
     while True:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if left == 0.0:
-            return Report(b"", 0, timed_out=True)
         events = dict(poll.poll(None if left is None else min(left, MAX_POLL_S) * 1000 + 1))
         if alive_in in events:
             return None
-        if result_in in events:
-            data = os.read(result_in, CHUNK)
-            outcome += data
-            if not data:  # the end; another process of the trial may keep the pipe open
-                poll.unregister(result_in)
         if wake_in in events:
             os.read(wake_in, CHUNK)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            return Report(outcome + _read_rest(result_in), status, timed_out=False)
-
-
-def _read_rest(fd: int) -> bytes:
-    """Return the data in a pipe, without waiting for more."""
-    os.set_blocking(fd, False)
-    data = b""
-    try:
-        while chunk := os.read(fd, CHUNK):
-            data += chunk
-    except BlockingIOError:
-        pass
-    return data
-
-
-def _kill_descendants(child: int) -> None:
-    """Kill all processes that the trial started, and wait until none is left."""
-    if sys.platform != "linux":
-        _kill_group(child)
-        return
-    while True:
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return  # this process adopts orphans, so without a child none is left
-        for pid in _find_descendants(os.getpid()):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.002)
-
-
-def _kill_group(child: int) -> None:
-    """Kill the child's process group: without a subreaper, other processes are not known."""
-    try:
-        os.killpg(child, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-    try:
-        os.waitpid(child, 0)
-    except ChildProcessError:
-        pass
-
-
-def _find_descendants(root: int) -> list[int]:
-    """Return the processes below a process, from /proc."""
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            try:
-                stat = Path("/proc", name, "stat").read_bytes()
-            except OSError:
-                continue  # it has just ended
-            # The name in parentheses may hold anything; the parent is the second field after it.
-            parent = int(stat[stat.rindex(b")") + 1 :].split()[1])
-            children.setdefault(parent, []).append(int(name))
-    found: list[int] = []
-    queue = [root]
-    while queue:
-        below = children.get(queue.pop(), [])
-        found += below
-        queue += below
-    return found
+            return Report(file.read(), status)
+        if not has_returned and file.is_complete():
+            has_returned = True
+            deadline = time.monotonic() + ENDING_S
+        if deadline is not None and time.monotonic() >= deadline:
+            return Report(file.read(), was_late=True)

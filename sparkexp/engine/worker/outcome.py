@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import numbers
+import os
 import sys
 import time
 import traceback
@@ -15,12 +16,14 @@ from typing import Any
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
+from sparkexp.engine.worker.ending import end_copy
 from sparkexp.objective import Objective
 from sparkexp.trial import ParamValue, State
 
-__all__ = ["Outcome", "TrialStopped", "call_train", "failure"]
+__all__ = ["EXITED", "Outcome", "TrialStopped", "call_train", "failure"]
 
 MAX_ERROR_CHARS = 16_000
+EXITED = "The trial's process exited with status {} before the train function returned."
 MISSING_MODULE = (
     "  The trial ran under {python}. Install the module there, on every host, or pass its file in "
     "py_files=[...]."
@@ -70,6 +73,8 @@ def call_train(
 ) -> Outcome:
     """Call the train function and return its outcome; raise interrupts only.
 
+    Copies of this process that the function makes, and that come back from it, end here.
+
     Parameters
     ----------
     train : Callable
@@ -87,8 +92,14 @@ def call_train(
     value: float | None = None
     metrics: dict[str, float] = {}
     error: str | None = None
+    own = os.getpid()
     try:
-        returned = train(**params)
+        try:
+            returned = train(**params)
+        except BaseException as raised:
+            end_copy(own, raised)
+            raise
+        end_copy(own)
         value, metrics, error = _split_returned(returned, objectives, needs_value)
     except KeyboardInterrupt:
         raise

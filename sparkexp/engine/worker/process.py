@@ -5,17 +5,26 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import select
 import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from sparkexp.engine.base import TrialTask
-from sparkexp.engine.worker.guardian import TAKEN, Report, Request, fork, serve
-from sparkexp.engine.worker.outcome import Outcome, failure
+from sparkexp.engine.worker.guardian import ENDING_S, TAKEN, Report, Request, fork, serve
+from sparkexp.engine.worker.outcome import EXITED, Outcome, failure
+from sparkexp.engine.worker.processes import find_descendants, is_stopped, kill
 
 __all__ = ["Guardian", "run_isolated"]
+
+CHUNK = 1 << 20
+# How often a guardian is looked at that doesn't answer.
+LOOK_S = 2.0
+# What a guardian may take to end a trial that is over its time limit.
+GRACE_S = 30.0
 
 
 def run_isolated(task: TrialTask, directory: str, output: Path) -> Outcome:
@@ -56,9 +65,12 @@ class Guardian:
                 self.close()
                 self._open()
                 self._ask(data)
-            line = self._answers.readline()
+            line = self._receive_report(task.timeout_s)
         except ConnectionError:
             line = b""
+        except TimeoutError:
+            self.close(patience_s=0.0)
+            line = Report(b"", was_late=True).to_line()
         except BaseException:
             self.close()  # an interrupt while waiting ends the trial
             raise
@@ -67,14 +79,26 @@ class Guardian:
             return failure("The process that supervised the trial was killed.", started)
         return _make_outcome(Report.from_line(line), task.timeout_s, started)
 
-    def close(self) -> None:
-        """End the guardian and the trial that it runs, and wait until both have ended."""
+    def close(self, patience_s: float = GRACE_S) -> None:
+        """End the guardian and the trial that it runs, and wait until both have ended.
+
+        Parameters
+        ----------
+        patience_s : float
+            After these seconds all of them are killed.
+        """
         if self._owner != os.getpid():
             return
         self._owner = 0
-        self._answers.close()
         self._socket.close()
-        os.waitpid(self._pid, 0)
+        deadline = time.monotonic() + patience_s
+        while os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() >= deadline:
+                # The guardian last: orphans are handed to it as long as it lives.
+                for pid in find_descendants(self._pid) or [self._pid]:
+                    kill(pid)
+            self._wake()
+            time.sleep(0.002)
 
     def _open(self) -> None:
         # Spark's worker collects garbage after each task, while the slot waits. That would take
@@ -87,26 +111,63 @@ class Guardian:
             self._socket.close()
             serve(there)
         there.close()
-        self._answers = self._socket.makefile("rb")
+        self._socket.setblocking(False)
         self._owner = os.getpid()
 
     def _ask(self, data: bytes) -> bool:
         """Hand over a request and return whether the guardian took it."""
+        left = memoryview(data)
         try:
-            self._socket.sendall(data)
-            return self._answers.readline() == TAKEN
+            while left:
+                self._wait(select.POLLOUT)
+                left = left[self._socket.send(left) :]
+            return self._receive(len(TAKEN)) == TAKEN
         except ConnectionError:
             return False
+
+    def _receive_report(self, timeout_s: float | None) -> bytes:
+        """Return the report's line; raise TimeoutError where the guardian lets a trial run on."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s + GRACE_S
+        chunks = [b""]
+        while not chunks[-1].endswith(b"\n"):
+            chunks.append(self._receive(CHUNK, deadline))
+            if not chunks[-1]:
+                break
+        return b"".join(chunks)
+
+    def _receive(self, size: int, deadline: float | None = None) -> bytes:
+        self._wait(select.POLLIN, deadline)
+        return self._socket.recv(size)
+
+    def _wait(self, event: int, deadline: float | None = None) -> None:
+        """Wait until the socket is ready; wake the guardian where somebody stopped it."""
+        poll = select.poll()
+        poll.register(self._socket, event)
+        while not poll.poll(LOOK_S * 1000):
+            self._wake()
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError
+
+    def _wake(self) -> None:
+        if is_stopped(self._pid):
+            os.kill(self._pid, signal.SIGCONT)
 
 
 _guardian = Guardian()
 
 
 def _make_outcome(report: Report, timeout_s: float | None, started: float) -> Outcome:
-    if report.timed_out:
-        return failure(f"timed out after {timeout_s:g} s", started)
     if report.outcome:
-        return Outcome.from_bytes(report.outcome)
+        outcome = Outcome.from_bytes(report.outcome)
+        if not report.was_late:
+            return outcome
+        warning = (
+            f"The trial's process was killed {ENDING_S:g} s after its train function had ended: "
+            "threads or exit handlers were still running."
+        )
+        return replace(outcome, warnings=(*outcome.warnings, warning))
+    if report.was_late:
+        return failure(f"timed out after {timeout_s:g} s", started)
     if os.WIFSIGNALED(report.status):
         number = os.WTERMSIG(report.status)
         hint = (
@@ -118,11 +179,7 @@ def _make_outcome(report: Report, timeout_s: float | None, started: float) -> Ou
             f"The trial's process was killed by signal {number}{_format_signal(number)}.{hint}",
             started,
         )
-    return failure(
-        f"The trial's process exited with status {os.waitstatus_to_exitcode(report.status)} "
-        "before the train function returned.",
-        started,
-    )
+    return failure(EXITED.format(os.waitstatus_to_exitcode(report.status)), started)
 
 
 def _format_signal(number: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from pathlib import Path
@@ -33,12 +32,8 @@ def command(payload_fd: int, result_fd: int) -> list[str]:
 def main(payload: BinaryIO, result_fd: int) -> None:
     """Run the trial in the rest of the payload, and leave the process."""
     from sparkexp.engine.worker.child import run_in_child
+    from sparkexp.engine.worker.outcome_file import OutcomeFile
 
     with payload:
         task, directory, output = pickle.load(payload)
-
-    def send(data: bytes) -> None:
-        with os.fdopen(result_fd, "wb") as pipe:
-            pipe.write(data)
-
-    run_in_child(task, directory, Path(output), send)
+    run_in_child(task, directory, Path(output), OutcomeFile(result_fd))
