@@ -60,7 +60,9 @@ def _leave_tracker(tracker: Any) -> None:
 
 def run_exit_handlers() -> None:
     """Do what Python does at the end of a program: wait for threads, tidy, write what is left."""
-    for step in (threading._shutdown, atexit._run_exitfuncs, _flush_files):  # type: ignore[attr-defined]
+    shutdown = threading._shutdown  # type: ignore[attr-defined]
+    # Twice: executors have a race there, and what raises leaves out the rest, the first time.
+    for step in (shutdown, shutdown, atexit._run_exitfuncs, _flush_files):
         _try(step)
 
 

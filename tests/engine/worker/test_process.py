@@ -12,8 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
@@ -23,12 +21,9 @@ import pytest
 from sparkexp import experiment
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.engine.base import TrialTask
-from sparkexp.engine.worker.outcome import Outcome
-from sparkexp.engine.worker.process import Guardian
 from sparkexp.engine.worker.task import run_attempt
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
-from sparkexp.tracking import AttemptTrackers
 from sparkexp.tracking.tensorboard import TrialSession
 from sparkexp.trial import State, Trial, TrialResult
 from tests.tracking.tensorboard.reading import scalars, session_groups
@@ -41,36 +36,6 @@ ISOLATIONS = ["fork", "spawn"]
 
 # What a train function changes in its own process only.
 module_state = {"touched": False}
-
-
-@pytest.fixture
-def directory(tmp_path) -> Path:
-    directory = tmp_path / "a run" / "trial-00000"
-    directory.mkdir(parents=True)
-    return directory
-
-
-@pytest.fixture
-def run(directory) -> Iterator[Callable[..., Outcome]]:
-    """Runs a train function in a process of its own, with the options of a TrialTask."""
-
-    guardian = Guardian()
-
-    def run(train, isolation="fork", *, output=None, params=None, **options) -> Outcome:
-        task = TrialTask(
-            Trial(0, params or {}),
-            train if isinstance(train, bytes) else cloudpickle.dumps(train),
-            str(directory.parent),
-            isolation=isolation,
-            **{"needs_value": False, **options},
-        )
-        session = TrialSession(SearchDescription("a run"))
-        vars(session)["_directory"] = str(directory)  # without a row in the table
-        task = replace(task, attempt=cloudpickle.dumps(AttemptTrackers([session])))
-        return guardian.run(task, str(directory), output or directory / "output.log")
-
-    yield run
-    guardian.close()
 
 
 def log(directory: Path) -> str:
