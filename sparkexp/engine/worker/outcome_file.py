@@ -29,7 +29,7 @@ class OutcomeFile:
         self._identity = _identify(fd)
 
     def write(self, outcome: bytes) -> None:
-        """Write the outcome and tell the parent process, whose descriptor it is, too.
+        """Write the outcome, close the file, and tell the parent process, which has it open, too.
 
         The train function may have closed all descriptors, and opened files of its own.
         """
@@ -38,7 +38,7 @@ class OutcomeFile:
             fd = os.open(f"/proc/{os.getppid()}/fd/{self.fd}", os.O_WRONLY)
         _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-        with open(fd, "wb", closefd=False) as file:
+        with open(fd, "wb") as file:
             file.write(outcome)
             file.write(END)
         try:
