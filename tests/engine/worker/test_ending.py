@@ -501,7 +501,7 @@ def test_joblib_leaves_nothing(run, tmp_path, end):
             time.sleep(60)
         return end_by(end)
 
-    outcome = run(train, timeout_s=20.0 if end != "timeout" else 6.0)
+    outcome = run(train, timeout_s=12.0 if end == "timeout" else 60.0)
     assert (outcome.state is State.SUCCEEDED) == (end == "return"), outcome.error
     assert outcome.warnings == ()
     assert len(json.loads((tmp_path / "names").read_text())) > 4, "it uses none"
