@@ -130,7 +130,7 @@ def resume(
         search = Search.from_json(run.settings, constraint, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
-        Options.check(recorded)
+        Options.check(drop_own_rule(recorded, {"prune": None}))
     except UnknownSearcherError:
         raise
     except Exception as error:  # settings that are none of ours
