@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+from sparkexp.api.held_searches import check_held
 from sparkexp.driver.option_row import Row, format_options
 from sparkexp.driver.unknown_option import describe_unknown_option
 from sparkexp.errors import InvalidArgumentError
@@ -67,6 +68,7 @@ def public_call(
 
         @functools.wraps(call)
         def call_checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            check_held(call.__name__)
             for name in kwargs:
                 if name not in parameters:
                     message = describe_unknown_option(name, names, f"{call.__name__} has")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,6 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cloudpickle
+
+from sparkexp.api.held_searches import SearchHeld, hold_searches
 from sparkexp.errors import TrainFunctionError
 
 __all__ = ["load_function"]
@@ -20,7 +23,7 @@ def load_function(given: str) -> Callable[..., Any]:
     """Return a function from a Python file.
 
     The file is imported as a module. Its folder, or that of its package, becomes the first one on
-    the search path.
+    the search path. If it is a script whose searches would start, it is imported up to the first.
 
     Parameters
     ----------
@@ -44,9 +47,15 @@ def load_function(given: str) -> Callable[..., Any]:
             f"A function must be named by its file and its name, and there is no file {file!r}. "
             "Write the path relative to this directory."
         )
-    found: Any = _import(path)
+    found, stopped = _import(path)
     for part in name.split("."):
         if not hasattr(found, part):
+            if stopped:
+                raise TrainFunctionError(
+                    f"{file} has no function {name!r} above its first search{stopped}, where the "
+                    "import ends, so that the search isn't run again. Define it above, or put the "
+                    "searches below if __name__ == '__main__':."
+                )
             functions = [key for key, value in vars(found).items() if callable(value)]
             close = difflib.get_close_matches(part, functions, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"It has: {', '.join(functions)}."
@@ -60,7 +69,8 @@ def load_function(given: str) -> Callable[..., Any]:
     return function
 
 
-def _import(path: Path) -> ModuleType:
+def _import(path: Path) -> tuple[Any, str]:
+    """Return the module of a file, and the line of the search at which its import ended."""
     root, names = path.parent, [path.stem]
     while (root / "__init__.py").is_file():
         names.insert(0, root.name)
@@ -73,9 +83,21 @@ def _import(path: Path) -> ModuleType:
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    stopped = ""
     try:
-        module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+        with hold_searches() as held:
+            module, error = _execute(name)
+        if error is not None:
+            stopped = _line(error, path)
+        if held:
+            # Executors would import the script and start its searches: what it defines travels
+            # by value, like that of __main__.
+            cloudpickle.register_pickle_by_value(module)
+            print(
+                f"sparkexp: {path} is a script: its {held[0]}(…){stopped} is not run.",
+                file=sys.stderr,
+            )
+    except (Exception, SystemExit, SearchHeld) as error:
         raise TrainFunctionError(
             f"{path} could not be imported: {type(error).__name__}: {error}{_line(error, path)}. "
             "Correct it; python FILE shows the same error."
@@ -85,7 +107,28 @@ def _import(path: Path) -> ModuleType:
             f"{path} could not be imported: another module has the name {name!r}, "
             f"{module.__file__ or 'built in'}. Rename the file."
         )
-    return module
+    return module, stopped
+
+
+def _execute(name: str) -> tuple[ModuleType, SearchHeld | None]:
+    """Import a module, up to its first search: then it stays as it is, and the error is given."""
+    package, _, child = name.rpartition(".")
+    parent = importlib.import_module(package) if package else None
+    spec = None if name in sys.modules else importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        return importlib.import_module(name), None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    stopped = None
+    try:
+        spec.loader.exec_module(module)
+    except SearchHeld as error:
+        stopped = error
+    except BaseException:
+        del sys.modules[name]
+        raise
+    if parent is not None:
+        setattr(parent, child, module)
+    return module, stopped
 
 
 def _line(error: BaseException, path: Path) -> str:

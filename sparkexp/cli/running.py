@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 
+from sparkexp.api.held_searches import allow_search
 from sparkexp.errors import SearchInterrupted, SessionLostError, StorageError
 from sparkexp.results.result import Result
 
@@ -32,7 +33,8 @@ def run_search(search: Callable[[], Result]) -> int:
         result so far is printed first.
     """
     try:
-        result = search()
+        with allow_search():
+            result = search()
     except SearchInterrupted as error:
         print(error.result, flush=True)
         print(f"sparkexp: interrupted. {_resume_hint(error.result)}", file=sys.stderr)

@@ -6,6 +6,7 @@ import argparse
 from contextlib import closing
 
 from sparkexp import experiment
+from sparkexp.api.held_searches import hold_searches
 from sparkexp.api.resume import RESUME_ROWS
 from sparkexp.cli.call_options import add_options, given_options, keywords_of_rows
 from sparkexp.cli.command import Command
@@ -35,6 +36,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    with hold_searches():  # those of the script, in its threads too
+        return _go_on(arguments)
+
+
+def _go_on(arguments: argparse.Namespace) -> int:
     options = given_options(arguments, _OPTIONS)
     named = arguments.train or open_run(arguments.logdir).settings.get("train")
     if not isinstance(named, str):

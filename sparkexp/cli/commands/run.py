@@ -11,6 +11,7 @@ from typing import Any
 
 from sparkexp import experiment
 from sparkexp.api.fidelity_options import FIDELITY_ROWS
+from sparkexp.api.held_searches import hold_searches
 from sparkexp.cli.call_options import (
     add_options,
     given_options,
@@ -64,6 +65,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    with hold_searches():  # those of the scripts, in their threads too
+        return _search(arguments)
+
+
+def _search(arguments: argparse.Namespace) -> int:
     call = _call(arguments.search)
     options = given_options(arguments, {**_OWN, **_FIDELITY, **_SHARED})
     for name in options:
