@@ -89,13 +89,15 @@ CALLS: dict[str, tuple[Mapping[str, Row], Default]] = {
 
 def with_signature(source: str, call: str, rows: Iterable[Row], default: Default) -> str:
     """Return a call's module with the options as its last keywords."""
-    rows = list(rows)
-    names = {row.name for row in rows}
     before, start, rest = source.partition(f"def {call}(\n")
     parameters, end, after = rest.partition("\n) -> ")
-    own = [line for line in parameters.splitlines() if line.split(":")[0].strip() not in names]
+    positional, star, keywords = parameters.partition("\n    *,\n")
+    # An option that may be given by position stays where it is.
+    rows = [row for row in rows if f"\n    {row.name}:" not in positional]
+    names = {row.name for row in rows}
+    own = [line for line in keywords.splitlines() if line.split(":")[0].strip() not in names]
     options = [f"    {row.name}: {row.annotation} = {default(row)}," for row in rows]
-    return before + start + "\n".join([*own, *options]) + end + after
+    return before + start + positional + star + "\n".join([*own, *options]) + end + after
 
 
 def typed_dicts() -> str:

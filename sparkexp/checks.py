@@ -15,7 +15,7 @@ from sparkexp.trial import Direction
 # The largest int that a float holds exactly; counts and seconds are smaller.
 MAX_INT = 2**53
 
-__all__ = ["as_direction", "as_float", "as_int", "as_objectives"]
+__all__ = ["as_direction", "as_float", "as_int", "as_objectives", "class_name"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
@@ -87,3 +87,17 @@ def as_objectives(value: object, metric: str | Sequence[str] | None) -> tuple[Ob
             "direction=['max', 'min']."
         )
     return objectives_of(metric, [as_direction(direction) for direction in given])
+
+
+def class_name(thing: object) -> str:
+    """Return the name of an object's class, with that of its module.
+
+    Examples
+    --------
+    >>> from pathlib import PurePosixPath
+    >>> class_name(PurePosixPath('a')), class_name({})
+    ('pathlib.PurePosixPath', 'dict')
+    """
+    cls = type(thing)
+    module = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
+    return f"{module}{cls.__qualname__}"

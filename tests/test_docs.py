@@ -61,7 +61,10 @@ def test_python_of_the_page_on_multi_fidelity_runs(code, tmp_path, monkeypatch):
 def test_python_of_the_page_on_multi_fidelity_runs_on_spark(spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("python", spark=True, path=MULTI_FIDELITY))
-    for given, smaller in {"n_trials=40": "n_trials=4", "max=27, eta=3": "max=4, eta=2"}.items():
+    for given, smaller in {
+        "max_trials=61": "max_trials=7",
+        "max=27, eta=3": "max=4, eta=2",
+    }.items():
         assert given in code
         code = code.replace(given, smaller)
     names: dict[str, Any] = {"__name__": "__main__"}

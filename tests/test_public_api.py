@@ -134,9 +134,9 @@ def test_the_customer_s_calls():
         ("train", (EMPTY, positional)),
         ("search_dict", (EMPTY, positional)),
         ("direction", ("max", positional)),
-        ("n_trials", (10, positional)),
+        ("max_trials", (None, positional)),
         ("seed", (None, keyword)),
-        *options.items(),
+        *((name, option) for name, option in options.items() if name != "max_trials"),
     ]
     assert list(parameters(experiment.search).items()) == [
         ("spark", (EMPTY, positional)),
@@ -144,9 +144,9 @@ def test_the_customer_s_calls():
         ("search_dict", (EMPTY, positional)),
         ("searcher", ("evolution", positional)),
         ("direction", ("max", positional)),
-        ("n_trials", (None, positional)),
+        ("max_trials", (None, positional)),
         ("seed", (None, keyword)),
-        *options.items(),
+        *((name, option) for name, option in options.items() if name != "max_trials"),
     ]
     assert parameters(experiment.logdir) == {}
     assert parameters(experiment.report) == {

@@ -34,7 +34,7 @@ DRY_ROWS = {name: row for name, row in SEARCH_ROWS.items() if name != "dry_run"}
 # The arguments of the calls themselves, by name.
 OWN = (
     *("spark", "train", "args_dict", "search_dict"),
-    *("direction", "seed", "n_trials", "searcher", "popsize", "generations", "crossover"),
+    *("direction", "seed", "searcher", "popsize", "generations", "crossover"),
     *("mutation", "variant", "mode"),
 )
 
@@ -49,7 +49,6 @@ def dry_run(
     args_dict: Mapping[str, Any] | Sequence[Mapping[str, ParamValue]] | None = LEFT_OUT,
     search_dict: Mapping[str, Any] = LEFT_OUT,
     direction: Direction | Sequence[Direction] = LEFT_OUT,
-    n_trials: int | None = LEFT_OUT,
     searcher: str | BaseSampler = LEFT_OUT,
     popsize: int | None = LEFT_OUT,
     generations: int | None = LEFT_OUT,
@@ -98,7 +97,7 @@ def dry_run(
         `launch`, `search`, `evolutionary_search` or `random_search`.
     *args
         The arguments of the call: session, train function, search space and so on.
-    spark, train, args_dict, search_dict, direction, n_trials, searcher, popsize, generations
+    spark, train, args_dict, search_dict, direction, searcher, popsize, generations
         The same by keyword, if the call has them.
     crossover, mutation, variant, mode, seed
         Likewise.

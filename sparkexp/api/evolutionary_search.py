@@ -134,10 +134,11 @@ def evolutionary_search(
 
     Notes
     -----
-    With ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, and there
-    are no variants. A model of all results picks the children and the configurations that train
-    longer (``'surrogate-asha'``), unless ``search=`` names another search. `crossover` and
-    `mutation` are settings of ``'dehb'``, which is the default if one of them is given.
+    With ``fidelity=``, ``popsize * (generations + 1)`` configurations are tried in all, or as many
+    as ``max_trials`` is enough for where one of the two is left out, and there are no variants. A
+    model of all results picks the children and the configurations that train longer
+    (``'surrogate-asha'``), unless ``search=`` names another search. `crossover` and `mutation` are
+    settings of ``'dehb'``, which is the default if one of them is given.
 
     References
     ----------
@@ -175,6 +176,8 @@ def evolutionary_search(
         searcher, why = halving.make_evolution(call)
     else:
         searcher, why = call.build() if len(objectives) == 1 else call.build_pareto(objectives)
-    notes = (why,) if why else ()
+    budget = checked.max_trials is not None or (halving is not None and halving.has_budget)
+    default = "" if budget else call.explain_default()
+    notes = tuple(note for note in (why, default) if note)
     spec = Search(searcher, objectives, space, notes=notes)
     return start_search(spark, train, spec, checked)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import bisect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from sparkexp.api.keywords import collect_keywords
+from sparkexp.api.keywords import Configurations, collect_keywords
 from sparkexp.driver.option_checks import accept_any
 from sparkexp.driver.option_row import option, rows_of
 from sparkexp.driver.options import ROWS, Options
@@ -92,10 +93,36 @@ class Halving:
         The rungs.
     search : {'asha', 'hyperband', 'surrogate-asha', 'dehb'}, optional
         How configurations are promoted; None leaves it to the call.
+    max_trials : int, optional
+        The budget: trials on all rungs together.
+    n_configurations : int, optional
+        The budget, if it was given as a number of configurations.
     """
 
     fidelity: Fidelity
     search: HalvingName | None
+    max_trials: int | None = None
+    n_configurations: int | None = None
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the call says how many trials or configurations there are."""
+        return self.max_trials is not None or self.n_configurations is not None
+
+    def count_configurations(self, make: Callable[[int], Searcher]) -> int | None:
+        """Return how many configurations the budget is enough for; None without a budget.
+
+        Parameters
+        ----------
+        make : Callable
+            Returns the searcher for a number of configurations, which plans its trials.
+        """
+        if self.n_configurations is not None or self.max_trials is None:
+            return self.n_configurations
+        possible = range(1, self.max_trials + 1)
+        return max(
+            1, bisect.bisect_right(possible, self.max_trials, key=lambda n: make(n).n_trials or 0)
+        )
 
     def make_searcher(
         self,
@@ -135,6 +162,8 @@ class Halving:
     def make_evolution(self, call: EvolutionCall) -> tuple[Searcher, str]:
         """Return the evolution, and why it was chosen; the reason is empty if the call names it.
 
+        The budget says how many configurations there are, unless popsize and generations do.
+
         Raises
         ------
         InvalidArgumentError
@@ -145,6 +174,11 @@ class Halving:
                 "With fidelity= the search is 'surrogate-asha', or that of search=, got "
                 f"variant={call.variant!r}, mode={call.mode!r}. Leave both out, or fidelity."
             )
+        n = self.count_configurations(lambda n: self._build_evolution(call, n)[0])
+        return self._build_evolution(call, n)
+
+    def _build_evolution(self, call: EvolutionCall, n_given: int | None) -> tuple[Searcher, str]:
+        call = replace(call, max_trials=n_given)
         plain, n = call.build_classic(), call.budget
         has_weights = not (call.crossover is None and call.mutation is None)
         if self.search == "dehb" or (self.search is None and has_weights):
@@ -224,7 +258,16 @@ def check_options(arguments: Mapping[str, Any]) -> tuple[Halving | None, Options
     ((1, 3, 9), False)
     """
     halving = _check_halving(collect_keywords(arguments, FIDELITY_ROWS))
-    return halving, Options.check(collect_keywords(arguments, ROWS))
+    given = collect_keywords(arguments, ROWS)
+    budget = given.get("max_trials")
+    if not isinstance(budget, Configurations):
+        options = Options.check(given)
+        return halving and replace(halving, max_trials=options.max_trials), options
+    options = Options.check({**given, "max_trials": None})
+    if halving is not None:
+        return replace(halving, n_configurations=budget.n), options
+    n_trials = budget.count_trials(options.repeats, options.confirm)
+    return None, replace(options, max_trials=n_trials)
 
 
 def _check_halving(options: Mapping[str, Any]) -> Halving | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from sparkexp.api.held_searches import check_held
+from sparkexp.checks import as_int
 from sparkexp.driver.option_row import Row, format_options
 from sparkexp.driver.unknown_option import describe_unknown_option
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["LEFT_OUT", "add_option_text", "collect_keywords", "public_call"]
+__all__ = ["LEFT_OUT", "Configurations", "add_option_text", "collect_keywords", "public_call"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +30,27 @@ class _LeftOut:
 
 # The default of a keyword if leaving it out differs from every value.
 LEFT_OUT: Any = _LeftOut()
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """A budget that ``n_trials=`` has given: an older word, which no description shows.
+
+    It is a number of trials like ``max_trials``, except where a configuration takes several of
+    them: with ``fidelity`` and ``repeats`` it counts the configurations.
+    """
+
+    n: int
+
+    def count_trials(self, repeats: int = 1, confirm: int = 0) -> int:
+        """Return the trials that the configurations take, each of them `repeats`.
+
+        Examples
+        --------
+        >>> Configurations(6).count_trials(repeats=2, confirm=2)
+        16
+        """
+        return (self.n + confirm) * repeats
 
 
 def collect_keywords(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -69,6 +92,8 @@ def public_call(
         @functools.wraps(call)
         def call_checked(*args: P.args, **kwargs: P.kwargs) -> R:
             check_held(call.__name__)
+            if "n_trials" in kwargs and "max_trials" in parameters:
+                _rename_budget(parameters, args, kwargs)
             for name in kwargs:
                 if name not in parameters:
                     message = describe_unknown_option(name, names, f"{call.__name__} has")
@@ -83,8 +108,30 @@ def public_call(
     return complete
 
 
+def _rename_budget(
+    parameters: Mapping[str, inspect.Parameter], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Replace the keyword ``n_trials`` by ``max_trials``, unless both are given and differ."""
+    given = kwargs.pop("n_trials")
+    if given is None or given is LEFT_OUT:
+        return
+    n = as_int("n_trials", given, at_least=1)
+    by_position = dict(zip(parameters, args, strict=False))
+    limit = kwargs.get("max_trials", by_position.get("max_trials"))
+    if limit is None or limit is LEFT_OUT:
+        if "max_trials" not in by_position:
+            kwargs["max_trials"] = Configurations(n)
+    elif limit != n:
+        raise InvalidArgumentError(
+            "n_trials is another word for max_trials, and the two have to be equal, got "
+            f"n_trials={n} and max_trials={limit!r}. Give max_trials only."
+        )
+
+
 def add_option_text(doc: str, rows: Iterable[Row]) -> str:
     """Return a docstring with the descriptions of options added to its section Parameters.
+
+    An option that the docstring describes itself keeps that description.
 
     Examples
     --------
@@ -102,4 +149,5 @@ def add_option_text(doc: str, rows: Iterable[Row]) -> str:
     ---
     """
     head, returns, tail = doc.partition("\n\nReturns\n---")
+    rows = [row for row in rows if f"\n{row.name} : " not in head]
     return f"{head}\n{format_options(rows)}{returns}{tail}"

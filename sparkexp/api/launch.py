@@ -116,7 +116,9 @@ def launch(
         halving.check_objectives(objectives)
         listed = None if space is not None else searcher.settings()["configurations"]
         direction = objectives[0].direction
-        searcher = halving.make_searcher("grid", space, direction, configurations=listed, seed=0)
+        searcher = halving.make_searcher(
+            "grid", space, direction, halving.n_configurations, configurations=listed, seed=0
+        )
     spec = Search(searcher, objectives, space, needs_values, reuse=False)
     return start_search(spark, train, spec, checked)
 

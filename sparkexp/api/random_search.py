@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.api.fidelity_options import SEARCH_ROWS, HalvingName, check_options
 from sparkexp.api.keywords import public_call
-from sparkexp.checks import as_int, as_objectives
+from sparkexp.checks import as_objectives
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.driver.start import start_search
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["random_search"]
 
+# The budget of a call that names none.
+CONFIGURATIONS = 10
+
 
 @public_call(SEARCH_ROWS)
 def random_search(
@@ -33,7 +36,7 @@ def random_search(
     train: Callable[..., Any],
     search_dict: Mapping[str, Any],
     direction: Direction | Sequence[Direction] = "max",
-    n_trials: int = 10,
+    max_trials: int | None = None,
     *,
     seed: int | None = None,
     fidelity: str | None = None,
@@ -49,7 +52,6 @@ def random_search(
     timeout: float | None = None,
     max_failures: int | None = None,
     target: float | None = None,
-    max_trials: int | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
     gpus_per_trial: float | None = None,
@@ -79,9 +81,9 @@ def random_search(
         As for `evolutionary_search`.
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them.
-    n_trials : int
-        Configurations to draw, at least 1. With ``fidelity=`` those that are promoted have further
-        trials.
+    max_trials : int, optional
+        The budget: how many trials to run at most; by default 10 configurations. With
+        ``fidelity=`` it counts promoted trials too, and with ``repeats`` all runs.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out.
 
@@ -102,7 +104,7 @@ def random_search(
 
     Examples
     --------
-    >>> result = random_search(None, lambda x: x, {'x': [0.0, 1.0]}, n_trials=20, seed=1,
+    >>> result = random_search(None, lambda x: x, {'x': [0.0, 1.0]}, max_trials=20, seed=1,
     ...                        engine='inline', progress=False)
     >>> len(result), result.best.value > 0.8
     (20, True)
@@ -110,12 +112,18 @@ def random_search(
     halving, checked = check_options(locals())
     space = Space.from_search_dict(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
-    n_trials = as_int("n_trials", n_trials, at_least=1)  # None would mean no end
-    searcher: Searcher = RandomSearcher(space, n_trials, seed)
+
+    def make(n: int) -> Searcher:
+        if halving is None:
+            return RandomSearcher(space, n, seed)
+        return halving.make_searcher("random", space, objectives[0].direction, n, seed=seed)
+
     if halving is not None:
         halving.check_objectives(objectives)
-        searcher = halving.make_searcher(
-            "random", space, objectives[0].direction, n_trials, seed=seed
-        )
-    spec = Search(searcher, objectives, space)
+        n = halving.count_configurations(make)
+    else:
+        n = checked.n_configurations
+    default = f"{CONFIGURATIONS} configurations by default: max_trials= sets the budget"
+    notes = () if n else (default,)
+    spec = Search(make(n or CONFIGURATIONS), objectives, space, notes=notes)
     return start_search(spark, train, spec, checked)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.api.keywords import LEFT_OUT, collect_keywords, public_call
+from sparkexp.api.keywords import LEFT_OUT, Configurations, collect_keywords, public_call
 from sparkexp.driver.options import ROWS, EngineName, Options
 from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
@@ -53,7 +53,7 @@ def resume(
     metric: str | Sequence[str] | None = LEFT_OUT,
     parallelism: int | None = LEFT_OUT,
     trial_timeout: float | None = LEFT_OUT,
-    timeout: float | None = None,
+    timeout: float | None = LEFT_OUT,
     max_failures: int | None = LEFT_OUT,
     target: float | None = LEFT_OUT,
     max_trials: int | None = LEFT_OUT,
@@ -63,9 +63,9 @@ def resume(
     limit_threads: bool = LEFT_OUT,
     where: Where | None = None,
     data: object = None,
-    engine: EngineName | Engine = "spark",
+    engine: EngineName | Engine = LEFT_OUT,
     isolation: Isolation = LEFT_OUT,
-    py_files: Sequence[str] = (),
+    py_files: Sequence[str] = LEFT_OUT,
     progress: bool = True,
     prune: str | Mapping[str, int] | PruningRule | None = LEFT_OUT,
     keep: str | int = LEFT_OUT,
@@ -77,8 +77,9 @@ def resume(
     ends with the result that it would have had without the interruption.
 
     An option that is left out has the value of the interrupted search. The exceptions are
-    ``timeout``, ``where``, ``data``, ``engine``, ``py_files`` and ``progress``, which hold for one
-    process.
+    ``progress`` and ``trackers``, which hold for one process. What a log directory can't hold is
+    asked for: ``where``, ``data``, and an engine, a searcher or a sampler of your own. The seconds
+    of ``timeout`` begin anew.
 
     Parameters
     ----------
@@ -120,17 +121,21 @@ def resume(
     3
     """
     options = collect_keywords(locals(), RESUME_ROWS)
+    if isinstance(budget := options.get("max_trials"), Configurations):
+        options["max_trials"] = budget.count_trials()
     run = _open(logdir)
     try:
+        _check_unrecorded(run, options)
         constraint = _check_where(run, options.get("where"))
         _check_searcher(run, searcher, constraint)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise damage_error(run.paths.experiment, repr(error)) from error
     try:
         search = Search.from_json(run.settings, constraint, searcher)
         recorded = dict(run.settings["options"])
         str(run.settings["name"])
-        Options.check(drop_own_rule(recorded, {"prune": None}))
+        # The files may have moved.
+        Options.check({**drop_own_rule(recorded, {"prune": None}), "py_files": ()})
     except UnknownSearcherError:
         raise
     except Exception as error:  # settings that are none of ours
@@ -144,6 +149,24 @@ def resume(
     checked = Options.check({**drop_own_rule(recorded, options), **options})
     search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)
+
+
+def _check_unrecorded(run: RunDirectory, options: Mapping[str, Any]) -> None:
+    """Check that what the log directory doesn't hold is handed over again."""
+    for name, given in run.settings.get("unrecorded", {}).items():
+        if options.get(name) is None:
+            raise InvalidArgumentError(
+                f"This run was started with {name}=, an object of the class {given}, which a log "
+                "directory can't hold. Hand the same over again: resume(spark, train, logdir, "
+                f"{name}=…)."
+            )
+    files = run.settings.get("options", {}).get("py_files", ())
+    gone = [path for path in files if not os.path.isfile(path)]
+    if gone and "py_files" not in options:
+        raise InvalidArgumentError(
+            f"This run was started with py_files=, and there is no {gone[0]!r} any more. Hand the "
+            f"files over again, from where they are: py_files=[{os.path.basename(gone[0])!r}]."
+        )
 
 
 def _check_where(run: RunDirectory, given: Where | None) -> Where | None:
@@ -176,11 +199,13 @@ def _check_sampler(run: RunDirectory, given: object) -> None:
             "holds all of it: leave searcher out."
         )
     name = str(run.settings["settings"]["sampler"]) if had else ""
+    of_optuna = str(run.settings.get("given") or "optuna.").startswith("optuna.")
+    written = f"optuna.samplers.{name}()" if of_optuna else f"{run.settings['given']}(…)"
     if had and (not is_sampler(given) or type(given).__name__ != name):
         raise InvalidArgumentError(
             f"This run was searched by Optuna's {name}, which a log directory can't hold, got "
             f"searcher={given!r}. Hand it over again: resume(spark, train, logdir, "
-            f"searcher=optuna.samplers.{name}())."
+            f"searcher={written})."
         )
 
 

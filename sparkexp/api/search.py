@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.api.fidelity_options import SEARCH_ROWS, Halving, HalvingName, check_options
 from sparkexp.api.keywords import public_call
-from sparkexp.checks import as_int, as_objectives
+from sparkexp.checks import as_objectives, class_name
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.driver.start import start_search
@@ -41,7 +41,7 @@ def search(
     search_dict: Mapping[str, Any],
     searcher: str | BaseSampler | Searcher = "evolution",
     direction: Direction | Sequence[Direction] = "max",
-    n_trials: int | None = None,
+    max_trials: int | None = None,
     *,
     seed: int | None = None,
     fidelity: str | None = None,
@@ -57,7 +57,6 @@ def search(
     timeout: float | None = None,
     max_failures: int | None = None,
     target: float | None = None,
-    max_trials: int | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
     gpus_per_trial: float | None = None,
@@ -95,10 +94,11 @@ def search(
         (``pip install 'sparkexp[optuna]'``); or a new instance of a `Searcher` of your own.
     direction : {'max', 'min'} or a list of these
         Whether to maximise or to minimise; with several metrics, each of them.
-    n_trials : int, optional
-        Trials of the search; a configuration that is proposed again counts, but is not run again.
-        By default ``max_trials``. One of the two is needed, except for a grid. With ``fidelity=``
-        it is the number of configurations; those that are promoted have further trials.
+    max_trials : int, optional
+        The budget: how many trials to run at most. It is needed, except for a grid, and for a
+        searcher of your own that has a number of trials. A configuration that is proposed again
+        counts, but is not run again. With ``fidelity=`` it counts promoted trials too, and with
+        ``repeats`` all runs.
     seed : int, optional
         Makes the search repeatable; drawn and recorded if left out. A sampler of Optuna has its
         own seed, and a searcher of your own has its own seed and number of trials.
@@ -121,7 +121,7 @@ def search(
 
     Examples
     --------
-    >>> result = search(None, lambda x: x, {'x': [0.0, 1.0]}, 'sobol', n_trials=16, seed=1,
+    >>> result = search(None, lambda x: x, {'x': [0.0, 1.0]}, 'sobol', max_trials=16, seed=1,
     ...                 engine='inline', progress=False)
     >>> len(result), result.best.value > 0.9
     (16, True)
@@ -132,12 +132,17 @@ def search(
     space = parse(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     if isinstance(searcher, Searcher):
-        spec = _build_own_search(searcher, space, objectives, (n_trials, seed, checked.max_trials))
+        spec = _build_own_search(searcher, space, objectives, seed, checked.max_trials)
         return start_search(spark, train, spec, checked)
-    n = _count_configurations(grid, n_trials, seed, None if halving else checked.n_configurations)
-    why = ""
+    if grid and seed is not None:
+        raise InvalidArgumentError(
+            "A grid runs all of its combinations, and nothing in it is random: leave seed out."
+        )
+    if not grid and checked.max_trials is None and (halving is None or not halving.has_budget):
+        raise InvalidArgumentError("A search needs a number of trials: give max_trials=50.")
+    n, why = checked.n_configurations, ""
     if halving is not None:
-        chosen, why = _make_halving_searcher(searcher, halving, space, objectives, n, seed)
+        chosen, why = _make_halving_searcher(searcher, halving, space, objectives, seed)
     elif searcher == "evolution" and len(objectives) == 1:
         call = EvolutionCall(
             space, objectives[0].direction, max_trials=n, seed=seed, one_by_one=checked.one_by_one
@@ -146,26 +151,9 @@ def search(
     else:
         chosen = _make_searcher(searcher, space, [each.direction for each in objectives], n, seed)
     notes = (why,) if why else ()
-    spec = Search(chosen, objectives, space, reuse=not grid, notes=notes)
+    given = class_name(searcher) if is_sampler(searcher) else None
+    spec = Search(chosen, objectives, space, reuse=not grid, notes=notes, given=given)
     return start_search(spark, train, spec, checked)
-
-
-def _count_configurations(
-    grid: bool, n_trials: int | None, seed: int | None, by_default: int | None
-) -> int | None:
-    """Return the number of configurations, checked; None for a grid without a limit."""
-    if grid and (n_trials, seed) != (None, None):
-        raise InvalidArgumentError(
-            "A grid runs all of its combinations, and nothing in it is random: leave n_trials and "
-            "seed out. max_trials= ends it early."
-        )
-    n = by_default if n_trials is None else as_int("n_trials", n_trials, at_least=1)
-    if not grid and n is None:
-        raise InvalidArgumentError(
-            "A search needs a number of trials: give n_trials=50 or max_trials=50. With fidelity= "
-            "give n_trials=50, the number of configurations."
-        )
-    return n
 
 
 def _make_halving_searcher(
@@ -173,19 +161,22 @@ def _make_halving_searcher(
     halving: Halving,
     space: Space,
     objectives: Sequence[Objective],
-    n_trials: int | None,
     seed: int | None,
 ) -> tuple[Searcher, str]:
     """Return the searcher of a multi-fidelity search, and why it was chosen."""
     halving.check_objectives(objectives)
     direction = objectives[0].direction
     if given == "evolution":
-        call = EvolutionCall(space, direction, max_trials=n_trials, seed=seed)
-        return halving.make_evolution(call)
+        return halving.make_evolution(EvolutionCall(space, direction, seed=seed))
     if given == "random":
-        return halving.make_searcher("random", space, direction, n_trials, seed=seed), ""
+
+        def make(n: int | None) -> Searcher:
+            return halving.make_searcher("random", space, direction, n, seed=seed)
+
+        return make(halving.count_configurations(make)), ""
     if given == "grid":
-        return halving.make_searcher("grid", space, direction, seed=0), ""
+        n = halving.n_configurations
+        return halving.make_searcher("grid", space, direction, n, seed=0), ""
     raise InvalidArgumentError(
         "With fidelity= the searcher is 'evolution', 'random' or 'grid', got "
         f"{given!r}. Leave fidelity out, or choose one of these."
@@ -196,15 +187,14 @@ def _build_own_search(
     searcher: Searcher,
     space: Space,
     objectives: tuple[Objective, ...],
-    numbers: tuple[int | None, int | None, int | None],
+    seed: int | None,
+    max_trials: int | None,
 ) -> Search:
     """Return the search with a searcher that the user constructed."""
-    n_trials, seed, max_trials = numbers
-    if (n_trials, seed) != (None, None):
+    if seed is not None:
         raise InvalidArgumentError(
-            "A searcher of your own sets its number of trials and its seed itself: leave n_trials "
-            f"and seed out, and give them to {type(searcher).__name__}(…). max_trials= ends the "
-            "search early."
+            "A searcher of your own sets its seed itself: leave seed out, and give it to "
+            f"{type(searcher).__name__}(…)."
         )
     check_searcher(searcher, space, [each.direction for each in objectives])
     if searcher.n_trials is None and max_trials is None:
@@ -212,7 +202,13 @@ def _build_own_search(
             f"A search needs a number of trials, and this {type(searcher).__name__} has none: "
             "give max_trials=50."
         )
-    return Search(searcher, objectives, space, own_searcher=find_own_class(searcher))
+    return Search(
+        searcher,
+        objectives,
+        space,
+        own_searcher=find_own_class(searcher),
+        given=class_name(searcher),
+    )
 
 
 def _make_searcher(

@@ -35,14 +35,14 @@ class ResumeOptions(TypedDict, total=False):
         its state is FAILED.
     timeout : float, optional
         Seconds for the whole search; then the running trials are ended, and the result so far is
-        returned.
+        returned. A search that is resumed has as many seconds again.
     max_failures : int, optional
         How many trials may fail; one more failure ends the search.
     target : float, optional
         A value that is good enough: the search ends when a trial reaches it, or with `repeats`
         when the mean of a configuration does.
     max_trials : int, optional
-        The largest number of trials to run.
+        The budget: how many trials to run at most.
     max_retries : int, default 2
         How often a trial is run again after its executor was lost. A trial that fails in the train
         function itself is never run again.

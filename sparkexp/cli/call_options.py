@@ -18,6 +18,7 @@ from sparkexp.errors import InvalidArgumentError
 
 __all__ = [
     "Keyword",
+    "add_budget",
     "add_options",
     "documented",
     "given_options",
@@ -145,6 +146,14 @@ def add_options(
         )
 
 
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """Add older words for ``--max-trials``, which the help doesn't show."""
+    parser.add_argument(
+        "--n-trials", "--trials", dest="n_trials", type=_number, action="append",
+        default=argparse.SUPPRESS, help=argparse.SUPPRESS,
+    )  # fmt: skip
+
+
 def given_options(
     arguments: argparse.Namespace, keywords: Mapping[str, Keyword]
 ) -> dict[str, Any]:
@@ -163,6 +172,13 @@ def given_options(
         If a file or a function that a value names can't be read.
     """
     found: dict[str, Any] = {}
+    if "n_trials" in arguments:
+        found["n_trials"], *others = arguments.n_trials
+        if any(each != found["n_trials"] for each in others):
+            raise InvalidArgumentError(
+                "--trials and --n-trials are other words for --max-trials, and have to be equal, "
+                f"got {' and '.join(map(str, arguments.n_trials))}. Give --max-trials only."
+            )
     for name, keyword in keywords.items():
         if name not in arguments:
             continue

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sparkexp.checks import class_name
 from sparkexp.driver.option_checks import (
     accept_any,
     allow_none,
@@ -99,6 +100,8 @@ class Options:
         allow_none(check_seconds),
         "Seconds for the whole search; then the running trials are ended, and the result so far "
         "is returned.",
+        "A search that is resumed has as many seconds again.",
+        recorded=True,
     )
     max_failures: int | None = option(
         None,
@@ -119,8 +122,9 @@ class Options:
         None,
         "int",
         allow_none(require_int(1)),
-        "The largest number of trials to run.",
+        "The budget: how many trials to run at most.",
         recorded=True,
+        default_words="10 in `random_search`, 110 in `evolutionary_search`, all of a grid",
     )
     max_retries: int = option(
         2,
@@ -181,6 +185,7 @@ class Options:
         "debugging.",
         "The session may then be None. An instance of a subclass of `sparkexp.engine.Engine` runs "
         "them in its own way.",
+        recorded=True,
     )
     isolation: Isolation = option(
         "fork",
@@ -197,6 +202,7 @@ class Options:
         check_files,
         "Further ``.py``, ``.zip`` or ``.egg`` files that the train function imports.",
         "The modules that the function itself imports are found without this.",
+        recorded=True,
     )
     progress: bool = option(
         True,
@@ -290,7 +296,19 @@ class Options:
         if self.more_metrics:
             record["metric"] = list(self.metrics)
         record["prune"] = rule_to_json(self.prune)
+        record["py_files"] = [os.path.abspath(path) for path in self.py_files]
+        if isinstance(self.engine, Engine):
+            del record["engine"]
         return record
+
+    def describe_unrecorded(self) -> dict[str, str]:
+        """Return what each option is that a log directory can't hold, of those that were given."""
+        found = {}
+        if isinstance(self.engine, Engine):
+            found["engine"] = class_name(self.engine)
+        if self.data is not None:
+            found["data"] = class_name(self.data)
+        return found
 
     @classmethod
     def check(cls, given: Mapping[str, Any]) -> Options:

@@ -22,7 +22,9 @@ def format_plan(
     if search.space is not None:
         rows += search.space.describe()
     rows += [
-        (key, str(value)) for key, value in searcher.settings().items() if key != "configurations"
+        ("configurations" if key == "n_trials" else key, str(value))
+        for key, value in searcher.settings().items()
+        if key != "configurations"
     ]
     rows += searcher.plan_rows()
     waves = (
@@ -37,7 +39,10 @@ def format_plan(
     lines = [f"{search.inner.name} search {name!r}: {_format_count(n_trials, 'trial')}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
-    lines += [f"  note: {note}" for note in (*search.notes, *engine.notes)]
+    notes = [*search.notes, *engine.notes]
+    if searcher.n_trials is not None and max_trials is not None and searcher.n_trials < max_trials:
+        notes.append(f"max_trials={max_trials} is not reached, this search has fewer trials")
+    lines += [f"  note: {note}" for note in notes]
     return "\n".join(lines)
 
 

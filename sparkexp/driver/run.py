@@ -343,4 +343,5 @@ def _collect_settings(
         "train": locate_function(train),
         **search.to_json(),
         "options": options.to_json(),
+        "unrecorded": options.describe_unrecorded(),
     }

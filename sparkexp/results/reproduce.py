@@ -46,7 +46,10 @@ def describe_search(name: str, search: Search, options: Mapping[str, Any]) -> st
         described = search.space.describe()
         lines += [f"| {escape_markdown(key)} | {_format_cell(text)} |" for key, text in described]
     settings = {k: v for k, v in search.searcher.settings().items() if k != "configurations"}
-    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
+    shown = ", ".join(
+        f"{'configurations' if key == 'n_trials' else key} {value}"
+        for key, value in settings.items()
+    )
     if shown:
         lines += ["", f"Settings of {search.inner.name}: {shown}."]
     code = "\n".join(f"    {line}" for line in format_call(search, options).splitlines())
@@ -77,13 +80,16 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
     sampler = settings.pop("sampler", None)
     directions = [objective.direction for objective in search.objectives]
     settings = {k: v for k, v in settings.items() if k not in ("direction", "directions")}
+    if "n_trials" in settings and search.own_searcher is None:
+        del settings["n_trials"]
+        settings = {"max_trials": search.searcher.n_trials, **settings}
     if name in ADAPTIVE:
-        settings = {"variant": name, "max_trials": settings.pop("n_trials"), **settings}
+        settings = {"variant": name, **settings}
     one = len(directions) == 1
     words: dict[str, Any] = {"direction": directions[0] if one else directions, **settings}
     call = "search" if search.own_searcher else _CALLS.get(name, "search")
     if search.searcher.rungs:
-        call, words = _make_fidelity_call(name, words)
+        call, words = _make_fidelity_call(name, words, search.searcher.n_trials)
     elif search.own_searcher is not None:
         own = ", ".join(f"{key}={value!r}" for key, value in search.inner.settings().items())
         words = {
@@ -106,7 +112,9 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
 
 
-def _make_fidelity_call(name: str, words: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _make_fidelity_call(
+    name: str, words: dict[str, Any], n_trials: int | None
+) -> tuple[str, dict[str, Any]]:
     """Return the call of a multi-fidelity search, and its keywords."""
     kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
     popsize = words.pop("popsize", n)
@@ -115,7 +123,7 @@ def _make_fidelity_call(name: str, words: dict[str, Any]) -> tuple[str, dict[str
         del words["seed"]
         return "launch", words
     if kind == "random":
-        return "random_search", {**words, "n_trials": n}
+        return "random_search", {**words, "max_trials": n_trials}
     return "evolutionary_search", {**words, "popsize": popsize, "generations": n // popsize - 1}
 
 

@@ -95,12 +95,13 @@ def check_again(searcher: object, record: Mapping[str, Any], space: Space) -> Se
         If it is not like the recorded one.
     """
     wanted, settings = str(record["own_searcher"]), record["settings"]
+    place = f" The class is {record['given']}." if record.get("given") else ""
     words = ", ".join(f"{name}={value!r}" for name, value in settings.items())
     if not isinstance(searcher, Searcher) or type(searcher).__name__ != wanted:
         raise InvalidArgumentError(
             f"This run was searched by a {wanted} of your own, which a log directory can't hold, "
             f"got searcher={searcher!r}. Hand a new one over again, with the same settings: "
-            f"resume(spark, train, logdir, searcher={wanted}(space, {words}))."
+            f"resume(spark, train, logdir, searcher={wanted}(space, {words})).{place}"
         )
     if searcher.name != record["searcher"] or _as_json(searcher) != settings:
         raise InvalidArgumentError(

@@ -50,6 +50,8 @@ class Search:
         What the plan says about the search.
     own_searcher : str, optional
         The name of the searcher's class, if it is the user's own.
+    given : str, optional
+        The class, with its module, of a searcher or sampler that the user has constructed.
     """
 
     searcher: Searcher
@@ -61,6 +63,7 @@ class Search:
     known: tuple[KnownResult, ...] = ()
     notes: tuple[str, ...] = ()
     own_searcher: str | None = None
+    given: str | None = None
 
     @property
     def generations(self) -> int | None:
@@ -141,6 +144,7 @@ class Search:
             "directions": [objective.direction for objective in self.objectives],
             "searcher": self.inner.name,
             "own_searcher": self.own_searcher,
+            "given": self.given,
             "settings": self.inner.settings(),
             "repeating": (
                 self.searcher.own_settings()

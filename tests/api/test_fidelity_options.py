@@ -9,7 +9,7 @@ import pytest
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from sparkexp import experiment
-from sparkexp.errors import InvalidArgumentError, TrainFunctionError
+from sparkexp.errors import InvalidArgumentError, SearchInterrupted, TrainFunctionError
 from sparkexp.results.reproduce import format_call
 from sparkexp.runs import open_run
 from sparkexp.search.spec import Search
@@ -124,8 +124,16 @@ def test_a_search_that_was_stopped_goes_on_inside_a_rung(search):
     whole = search(Trainer(), "whole", seed=1)
     for n in (3, 13, 17):
         train = Trainer()
-        first = search(train, f"stopped-{n}", seed=1, max_trials=n)
-        assert first.stopped and len(run_of(first)) == n
+
+        def stop(x, epochs, train=train, n=n):
+            if train.calls == n:
+                raise KeyboardInterrupt
+            return train(x, epochs)
+
+        with pytest.raises(SearchInterrupted) as caught:
+            search(stop, f"stopped-{n}", seed=1)
+        first = caught.value.result
+        assert sum(r.succeeded for r in run_of(first)) == n
         resumed = experiment.resume(None, train, first.logdir, max_trials=None, **QUIET)
         assert [(r.trial, r.value) for r in resumed.trials] == [
             (r.trial, r.value) for r in whole.trials
@@ -211,7 +219,7 @@ def test_it_is_the_search_of_its_siblings():
             "the searcher is 'evolution', 'random' or 'grid', ",
         ),
         ({"searcher": "shade", "n_trials": 9}, "got 'shade'. Leave fidelity out"),
-        ({"max_trials": 9}, "give n_trials=50, the number of configurations"),
+        ({}, "give max_trials=50"),
         ({"n_trials": 9, "metric": ["a", "b"], "direction": ["max", "min"]}, "goes with one met"),
         ({"searcher": "random", "n_trials": 9, "search": "dehb"}, "call evolutionary_search"),
     ],

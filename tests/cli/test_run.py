@@ -67,8 +67,8 @@ def run(function, *words) -> int:
     ("words", "searcher", "n_trials"),
     [
         ([], "grid", 4),
-        (["--search", "random", "--n-trials", 6, "--seed", 1], "random", 6),
-        (["--search", "sobol", "--n-trials", 4], "sobol", 4),
+        (["--search", "random", "--max-trials", 6, "--seed", 1], "random", 6),
+        (["--search", "sobol", "--trials", 4], "sobol", 4),
         (["--search", "shade", "--n-trials", 8], "shade", 8),
         (
             ["--search", "evolution", "--popsize", 4, "--generations", 1, "--direction", "min"]
@@ -115,7 +115,7 @@ def test_it_is_the_search_of_the_call(function, folder):
 
 def test_options_reach_the_call(function, folder):
     Path("first.json").write_text('[{"x": 0.25, "units": 1}]')
-    words = ["--search", "random", "--n-trials", 8, "--name", "named", "--max-trials", 3]
+    words = ["--search", "random", "--max-trials", 3, "--name", "named"]
     words += ["--initial", "first.json", "--where", function.replace(":train", ":bounded")]
     assert run(function, *words, "--logdir", "one") == 0
     result = experiment.load("one")
@@ -141,13 +141,13 @@ def test_several_objectives(function, folder):
         (["--popsize", 4], "options of all searches, grid has --direction."),
         (
             ["--search", "sobol", "--popsize", 4],
-            "all searches, sobol has --direction, --n-trials, --seed.",
+            "all searches, sobol has --direction, --seed.",
         ),
         (["--search", "random", "--mutation", 0.5], "--search random has no --mutation, which is"),
         (["--search", "evolution", "--popsize", 3], "popsize is a whole number of at least 4"),
         (["--search", "evolution", "--popsize", "many"], "popsize is a whole number"),
         (["--search", "evolutoin"], "--search must be one of grid, random, evolution"),
-        (["--search", "sobol"], "give n_trials=50 or max_trials=50"),
+        (["--search", "sobol"], "give max_trials=50"),
         (["--search", "asha"], "belongs to a search with fidelity="),
         (["--direction", "up"], "direction must be 'max' or 'min', got 'up'"),
         (["--timeout", "1h"], "timeout is a number above 0, got '1h'"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -154,28 +153,15 @@ def test_afterwards_searches_start_as_before(script, tmp_path):
 
 
 @pytest.mark.spark
-def test_on_executors_and_with_the_session_of_the_script(tmp_path):
-    """In a process of its own: the script builds its session, and its trials run on Spark."""
-    before = (
-        "from pyspark.sql import SparkSession\n"
-        "spark = SparkSession.builder.master('local[1]').appName('mine').getOrCreate()\n"
-        "print('session', spark.sparkContext.appName, file=sys.stderr)"
+def test_on_executors_and_with_the_session_of_the_script(spark, script, tmp_path):
+    """The trials would start searches, too, if executors imported the script."""
+    file = script(
+        "experiment.launch(spark, train, {'x': [1, 2, 3]})",
+        "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()",
     )
-    call = "experiment.launch(spark, train, {'x': [1, 2, 3]}, max_trials=1, logdir='run')"
-    file = tmp_path / "script_on_spark.py"
-    file.write_text(SCRIPT.format(call=call, before=before))
-
-    def run(*words):
-        return subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
-        )
-
-    done = run(str(file))
-    assert done.returncode == 0, done.stderr
-    done = run(
-        "-m", "sparkexp.cli", "resume", "run", "--train", f"{file}:train", "--max-trials", "none"
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("session mine") == 1 and "went on" not in done.stderr
-    assert [r.value for r in experiment.load(tmp_path / "run").trials] == [2, 4, 6]
+    begin(file)
+    words = ["resume", "run", "--train", f"{file}:train", "--max-trials", "none", "--no-progress"]
+    assert main([*words, "--engine", "spark"]) == 0
+    assert [r.value for r in experiment.load("run").trials] == [2, 4, 6]
     assert not (tmp_path / "sparkexp-runs").exists()
+    assert spark.range(3).count() == 3  # it is the script's, and goes on

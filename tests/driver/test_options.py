@@ -41,6 +41,7 @@ def test_a_run_s_record():
         "metric": ["a", "b"],
         "parallelism": None,
         "trial_timeout": None,
+        "timeout": 5.0,
         "max_failures": None,
         "target": None,
         "max_trials": 3,
@@ -48,7 +49,9 @@ def test_a_run_s_record():
         "cpus_per_trial": None,
         "gpus_per_trial": None,
         "limit_threads": True,
+        "engine": "spark",
         "isolation": "fork",
+        "py_files": [],
         "prune": None,
         "keep": "all",
     }

@@ -576,11 +576,6 @@ INVALID = {
         InvalidArgumentError,
         "n_trials is a whole number of at least 1, got 0",
     ),
-    "no n_trials": (
-        {**EVOLUTION, "function": "random_search", "n_trials": None},
-        InvalidArgumentError,
-        "n_trials is a whole number of at least 1, got None",
-    ),
     "no session": ({"engine": "spark"}, InvalidArgumentError, "must be a SparkSession, got None"),
     "something else than a session": (
         {"spark": Anything(), "engine": "spark"},

@@ -121,7 +121,7 @@ def test_confirming_finds_the_better_of_noisy_ones():
 
 def test_max_trials_leaves_room_for_confirming():
     result = experiment.random_search(
-        None, noisy, {"x": [0.0, 1.0]}, n_trials=100, repeats=2, confirm=3, max_trials=20, **HOW
+        None, noisy, {"x": [0.0, 1.0]}, repeats=2, confirm=3, max_trials=20, **HOW
     )
     assert len(result) == 20 and result.best.n_runs == 4
     assert result.stopped is None

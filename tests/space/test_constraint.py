@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkexp import experiment
-from sparkexp.errors import InvalidArgumentError, SpaceError
+from sparkexp.errors import InvalidArgumentError, SearchInterrupted, SpaceError
 from sparkexp.search import GridSearcher
 from sparkexp.space import Choice, Float, Int, Space
 
@@ -103,9 +103,17 @@ def test_it_is_handed_over_again_on_resume(tmp_path):
     space = {"a": [0.0, 1.0], "b": [0.0, 1.0]}
     how = {"engine": "inline", "progress": False}
     whole = experiment.random_search(None, train, space, n_trials=8, seed=3, where=where, **how)
-    experiment.random_search(
-        None, train, space, n_trials=8, seed=3, where=where, logdir=tmp_path, max_trials=3, **how
-    )
+    left = iter(range(3))
+
+    def stop_after_3(a, b):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return train(a, b)
+
+    with pytest.raises(SearchInterrupted):
+        experiment.random_search(
+            None, stop_after_3, space, max_trials=8, seed=3, where=where, logdir=tmp_path, **how
+        )
     with pytest.raises(InvalidArgumentError, match="Hand the same one over again"):
         experiment.resume(None, train, tmp_path, max_trials=None, **how)
     result = experiment.resume(None, train, tmp_path, max_trials=None, where=where, **how)

@@ -8,7 +8,7 @@ from contextlib import closing
 from sparkexp import experiment
 from sparkexp.api.held_searches import hold_searches
 from sparkexp.api.resume import RESUME_ROWS
-from sparkexp.cli.call_options import add_options, given_options, keywords_of_rows
+from sparkexp.cli.call_options import add_budget, add_options, given_options, keywords_of_rows
 from sparkexp.cli.command import Command
 from sparkexp.cli.function_file import load_function
 from sparkexp.cli.running import run_search
@@ -33,6 +33,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--master", help="Spark master; local[2], or that of spark-submit")
     title = f"options, by default those that the run began with (not {', '.join(_ANEW)})"
     add_options(parser, title, _OPTIONS)
+    add_budget(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:

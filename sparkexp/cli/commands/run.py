@@ -13,6 +13,7 @@ from sparkexp import experiment
 from sparkexp.api.fidelity_options import FIDELITY_ROWS
 from sparkexp.api.held_searches import hold_searches
 from sparkexp.cli.call_options import (
+    add_budget,
     add_options,
     given_options,
     keywords_of_rows,
@@ -62,6 +63,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, "options of the search", _OWN)
     add_options(parser, "options of multi-fidelity searches", _FIDELITY)
     add_options(parser, "options of all searches", _SHARED)
+    add_budget(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -90,7 +92,7 @@ def _call(name: str) -> Callable[..., Any]:
 
 def _check_taken(search: str, call: Callable[..., Any], name: str) -> None:
     """Refuse an option that other searches have."""
-    if name in inspect.signature(call).parameters:
+    if name in inspect.signature(call).parameters or name == "n_trials":
         return
     others = [n for n in _NAMES if name in inspect.signature(_call(n)).parameters]
     own = [_flag(n) for n in inspect.signature(call).parameters if n in _OWN]

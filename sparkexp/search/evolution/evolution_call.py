@@ -110,6 +110,15 @@ class EvolutionCall:
         generations = GENERATIONS if self.generations is None else self.generations
         return (POPSIZE if self.popsize is None else self.popsize) * (generations + 1)
 
+    def explain_default(self) -> str:
+        """Return what the plan says of a budget that the call leaves open; empty if it does not.
+
+        It is for a call without `max_trials`.
+        """
+        if self.popsize is not None and self.generations is not None:
+            return ""
+        return f"{self.budget} configurations by default: max_trials= sets the budget"
+
     def build(self) -> tuple[Searcher, str]:
         """Return the searcher, and why it was chosen; empty if the call has chosen it."""
         if self.is_classic:
