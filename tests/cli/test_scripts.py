@@ -66,7 +66,8 @@ def script(tmp_path, monkeypatch):
 def begin(file: str) -> None:
     """Run one trial of three, as if the search had been interrupted."""
     names = {"__name__": "begun", "sys": sys}
-    exec(Path(file).read_text().partition("\n\n\n")[0].partition("sys\n")[2], names)
+    head = Path(file).read_text().partition(" * FACTOR\n")[0] + " * FACTOR"
+    exec(head, names)
     experiment.launch(
         None, names["train"], {"x": [1, 2, 3]}, max_trials=1, logdir="run",
         engine="inline", progress=False,
