@@ -11,8 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
-
 from sparkexp.api.held_searches import SearchHeld, hold_searches
 from sparkexp.errors import TrainFunctionError
 
@@ -90,6 +88,8 @@ def _import(path: Path) -> tuple[Any, str]:
         if error is not None:
             stopped = _line(error, path)
         if held:
+            import cloudpickle
+
             # Executors would import the script and start its searches: what it defines travels
             # by value, like that of __main__.
             cloudpickle.register_pickle_by_value(module)
