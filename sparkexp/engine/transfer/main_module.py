@@ -23,7 +23,7 @@ from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["MAIN", "Main", "MainGlobals", "Script", "copy_main", "load_train"]
+__all__ = ["MAIN", "Main", "MainGlobals", "Script", "copy_main", "load_script", "load_train"]
 
 MAIN = "__main__"
 # What a process that multiprocessing spawns from the trial runs in place of the user's script.
@@ -139,8 +139,16 @@ class _CopySpec(ModuleSpec):
 _main: Main
 
 
-def load_train(script: Script, data: bytes) -> Callable[..., object]:
+def load_train(pickled: bytes) -> Callable[..., object]:
+    """Load a train function in the process of a trial."""
+    train: Callable[..., object] = pickle.loads(pickled)
+    return train
+
+
+def load_script(script: Script, data: bytes) -> Callable[..., object]:
     """Load a train function, and make the module that it belongs to this process's ``__main__``.
+
+    The pickled train function calls it.
 
     Parameters
     ----------
@@ -171,7 +179,7 @@ def load_train(script: Script, data: bytes) -> Callable[..., object]:
 def copy_main() -> dict[str, Any]:
     """Load the ``__main__`` that a trial has published, and return its attributes."""
     with open(os.environ[COPY_VARIABLE], "rb") as file:
-        load_train(*pickle.load(file))
+        load_script(*pickle.load(file))
     own = {name: value for name, value in vars(_main).items() if not name.startswith("__")}
     return {**own, "__getattr__": _main.__getattr__}
 

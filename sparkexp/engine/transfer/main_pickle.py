@@ -29,6 +29,8 @@ MAX_TRAIN_MB = 100
 MAX_OTHERS_BYTES = 256_000
 MAX_OTHERS_S = 0.3
 MAX_SOURCE_CHARS = 256_000
+# Partials, methods and caches around a function; an object may have them without end.
+MAX_LAYERS = 20
 ATTRIBUTES = frozenset({"__package__", "__file__"})
 # Names by which code finds others in ways that the module does not notice.
 LOOKUPS = frozenset({"globals", "eval", "exec", "vars"})
@@ -82,7 +84,7 @@ class _Packed:
         self._parts = script, data
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[Script, bytes]]:
-        return main_module.load_train, self._parts
+        return main_module.load_script, self._parts
 
 
 def _pack(train: Train, namespace: dict[str, Any]) -> bytes:
@@ -111,13 +113,15 @@ def _pack(train: Train, namespace: dict[str, Any]) -> bytes:
 
 def _find_namespace(train: Any) -> dict[str, Any]:
     """Return the namespace of the script or notebook."""
-    while not isinstance(train, FunctionType):
-        inner = (getattr(train, name, None) for name in ("func", "__func__", "__wrapped__"))
-        called = vars(type(train)).get("__call__")
-        train = next((each for each in (*inner, called) if each is not None), len)
-        if train is len:
-            return vars(sys.modules[MAIN])
-    space = train.__globals__
+    inner = train
+    for _ in range(MAX_LAYERS):
+        if isinstance(inner, FunctionType):
+            break
+        called = vars(type(inner)).get("__call__")
+        parts = [getattr(inner, name, None) for name in ("func", "__func__", "__wrapped__")]
+        parts.append(called if isinstance(called, FunctionType) else None)
+        inner = next((part for part in parts if part is not None), None)
+    space = getattr(inner, "__globals__", {})
     # A notebook's cells may run elsewhere than in the module that is called __main__.
     return space if space.get("__name__") == MAIN else vars(sys.modules[MAIN])
 
@@ -357,6 +361,7 @@ def _references(item: Any) -> Iterator[tuple[str, Any]]:
         names = (name for code in _nested_codes(item.__code__) for name in code.co_names)
         space = item.__globals__
         yield from ((name, space[name]) for name in dict.fromkeys(names) if name in space)
+        yield from (("a default", value) for value in item.__defaults__ or ())
         for name, cell in zip(item.__code__.co_freevars, item.__closure__ or (), strict=True):
             try:
                 yield name, cell.cell_contents
