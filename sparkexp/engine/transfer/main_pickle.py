@@ -26,7 +26,7 @@ __all__ = ["pickle_train"]
 # The largest pickled train function; what is larger belongs into a file that executors read.
 MAX_TRAIN_MB = 100
 # Bounds for the definitions that the train function does not refer to, and for source files.
-MAX_OTHERS_BYTES = 256_000
+MAX_OTHERS_BYTES = 128_000
 MAX_OTHERS_S = 0.3
 MAX_SOURCE_CHARS = 256_000
 # Partials, methods and caches around a function; an object may have them without end.
