@@ -209,83 +209,89 @@ def _make_pickler(file: io.BytesIO, namespace: dict[str, Any], name: str | None 
     return _pickler_class()(file, namespace, name)
 
 
+class _ScriptPickler:
+    """How pickles of a script differ from those of cloudpickle, whose class comes below it."""
+
+    globals_ref: dict[int, Any]
+    dispatch_table: Any
+
+    def __init__(
+        self, file: io.BytesIO, namespace: dict[str, Any], name: str | None = None
+    ) -> None:
+        super().__init__(file)  # type: ignore[call-arg]
+        # Functions of the script share the namespace of the trial's __main__.
+        self.globals_ref[id(namespace)] = MainGlobals()
+        self._namespace = namespace
+        self._name = name
+        self.names: dict[str, None] = {}
+        self.files: dict[str, None] = {}
+        self.looks_up = False
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is CodeType:
+            return self._reduce_code(obj)
+        if self._name is not None:
+            return self._reduce_other(obj)
+        reduced = self._reduce(obj)
+        if isinstance(reduced, tuple) and self._is_ours(obj):
+            self.names.update(dict.fromkeys(reduced[2][1]["__globals__"]))
+        return reduced
+
+    def _reduce(self, obj: Any) -> Any:
+        if type(obj) is typing.TypeVar and obj.__module__ == MAIN:
+            make, args = self.dispatch_table[typing.TypeVar](obj)
+            return make, args, (None, {"__module__": MAIN})
+        reduced = _reduce_special(obj) or super().reducer_override(obj)  # type: ignore[misc]
+        if isinstance(reduced, tuple) and isinstance(obj, type) and len(reduced[1]) == 6:
+            # cloudpickle leaves out to which class a nested class belongs.
+            reduced[1][3]["__qualname__"] = obj.__qualname__
+        return reduced
+
+    def _reduce_code(self, code: CodeType) -> Any:
+        make, args = self.dispatch_table[CodeType](code)
+        self.files[code.co_filename] = None
+        self.looks_up |= not LOOKUPS.isdisjoint(code.co_names)
+        # For tracebacks: cloudpickle 3.1 leaves the name of the file out.
+        dynamic = "<dynamic-code>"
+        return make, tuple(
+            code.co_filename if type(arg) is str and arg == dynamic else arg for arg in args
+        )
+
+    def _is_ours(self, obj: Any) -> bool:
+        return (
+            isinstance(obj, FunctionType)
+            and obj.__globals__ is self._namespace
+            and obj.__code__ is not _dispatch_code
+        )
+
+    def _reduce_other(self, obj: Any) -> Any:
+        """Reduce an object so that it refers to the script's other definitions by name."""
+        name = getattr(obj, "__name__", None) if _is_definition(obj) else None
+        itself = obj is self._namespace.get(self._name or "")
+        if name is not None and not itself and self._namespace.get(name) is obj:
+            self.names[name] = None
+            return main_module.require, (name,)
+        _check_plain(obj)
+        reduced = self._reduce(obj)
+        if not isinstance(reduced, tuple):
+            return reduced
+        make, args, *rest = reduced
+        if self._is_ours(obj):
+            state, _, _, set_state = rest
+            names = list(state[1]["__globals__"])
+            state[1]["__globals__"] = {}
+            self.names.update(dict.fromkeys(names))
+            rest = [(names, set_state, state), None, None, main_module.complete]
+        if itself:
+            make, args = main_module.define, (self._name, make, *args)
+        return make, args, *rest
+
+
 @functools.cache
 def _pickler_class() -> type:
     import cloudpickle
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def __init__(
-            self, file: io.BytesIO, namespace: dict[str, Any], name: str | None = None
-        ) -> None:
-            super().__init__(file)
-            # Functions of the script share the namespace of the trial's __main__.
-            self.globals_ref[id(namespace)] = MainGlobals()
-            self._namespace = namespace
-            self._name = name
-            self.names: dict[str, None] = {}
-            self.files: dict[str, None] = {}
-            self.looks_up = False
-
-        def reducer_override(self, obj: Any) -> Any:
-            if type(obj) is CodeType:
-                return self._reduce_code(obj)
-            if self._name is not None:
-                return self._reduce_other(obj)
-            reduced = self._reduce(obj)
-            if isinstance(reduced, tuple) and self._is_ours(obj):
-                self.names.update(dict.fromkeys(reduced[2][1]["__globals__"]))
-            return reduced
-
-        def _reduce(self, obj: Any) -> Any:
-            if type(obj) is typing.TypeVar and obj.__module__ == MAIN:
-                make, args = cloudpickle.Pickler.dispatch_table[typing.TypeVar](obj)
-                return make, args, (None, {"__module__": MAIN})
-            reduced = _reduce_special(obj) or super().reducer_override(obj)
-            if isinstance(reduced, tuple) and isinstance(obj, type) and len(reduced[1]) == 6:
-                # cloudpickle leaves out to which class a nested class belongs.
-                reduced[1][3]["__qualname__"] = obj.__qualname__
-            return reduced
-
-        def _reduce_code(self, code: CodeType) -> Any:
-            make, args = cloudpickle.Pickler.dispatch_table[CodeType](code)
-            self.files[code.co_filename] = None
-            self.looks_up |= not LOOKUPS.isdisjoint(code.co_names)
-            # For tracebacks: cloudpickle 3.1 leaves the name of the file out.
-            dynamic = "<dynamic-code>"
-            return make, tuple(
-                code.co_filename if type(arg) is str and arg == dynamic else arg for arg in args
-            )
-
-        def _is_ours(self, obj: Any) -> bool:
-            return (
-                isinstance(obj, FunctionType)
-                and obj.__globals__ is self._namespace
-                and obj.__code__ is not _dispatch_code
-            )
-
-        def _reduce_other(self, obj: Any) -> Any:
-            """Reduce an object so that it refers to the script's other definitions by name."""
-            name = getattr(obj, "__name__", None) if _is_definition(obj) else None
-            itself = obj is self._namespace.get(self._name or "")
-            if name is not None and not itself and self._namespace.get(name) is obj:
-                self.names[name] = None
-                return main_module.require, (name,)
-            _check_plain(obj)
-            reduced = self._reduce(obj)
-            if not isinstance(reduced, tuple):
-                return reduced
-            make, args, *rest = reduced
-            if self._is_ours(obj):
-                state, _, _, set_state = rest
-                names = list(state[1]["__globals__"])
-                state[1]["__globals__"] = {}
-                self.names.update(dict.fromkeys(names))
-                rest = [(names, set_state, state), None, None, main_module.complete]
-            if itself:
-                make, args = main_module.define, (self._name, make, *args)
-            return make, args, *rest
-
-    return Pickler
+    return type("Pickler", (_ScriptPickler, cloudpickle.Pickler), {})
 
 
 def _check_plain(obj: Any) -> None:
