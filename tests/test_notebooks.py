@@ -42,8 +42,9 @@ def execute(tmp_path, monkeypatch):
     cwd = tmp_path / "my runs"
     cwd.mkdir()
 
-    def run(name: str) -> tuple[Any, Path]:
-        notebook = nbformat.read(FOLDER / name, as_version=4)
+    def run(name: str | Any) -> tuple[Any, Path]:
+        given = isinstance(name, nbformat.NotebookNode)
+        notebook = name if given else nbformat.read(FOLDER / name, as_version=4)
         client = NotebookClient(
             notebook,
             kernel_manager_class=OurKernelManager,
@@ -116,3 +117,34 @@ def test_evolutionary_search(execute):
     assert {r.trial.generation for r in result.trials} == {0, 1, 2}
     assert result.best.value == result.best.metrics["accuracy"] > 0.7
     assert "best so far" in texts(notebook)
+
+
+CELLS = (
+    "class Scaler:\n    pass\n\ndef square(v):\n    return v * v",
+    "def fail():\n    raise RuntimeError('no')  # the line that fails",
+    """
+import multiprocessing, pickle
+from pyspark.sql import SparkSession
+from sparkexp import experiment
+
+def train(x):
+    assert type(pickle.loads(pickle.dumps(Scaler()))) is Scaler
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(square, [x]) == [x * x]
+    return x if x < 2 else fail()
+
+spark = SparkSession.builder.master("local[2]").getOrCreate()
+result = experiment.launch(spark, train, {"x": [1, 2]}, progress=False)
+""",
+    "print(result.failures(), result.best.value)",
+)
+
+
+@pytest.mark.spark
+@pytest.mark.notebook
+def test_definitions_of_cells(execute):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    notebook, _ = execute(notebook)
+    shown = texts(notebook)
+    assert "RuntimeError: no" in shown and "# the line that fails" in shown, shown
+    assert "1.0" in shown

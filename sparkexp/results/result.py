@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,13 +164,18 @@ class Result:
         found = self._find_best()
         return [] if found is None else [found]
 
-    def best_model(self, name: str = "model") -> Any:
+    def best_model(
+        self, name: str = "model", *, custom_objects: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return the Keras model that the best trial saved with ``experiment.save_model``.
 
         Parameters
         ----------
         name : str
             The name that it was saved under.
+        custom_objects : Mapping[str, Any], optional
+            Its own layers and functions by name, as for ``keras.saving.load_model``. Those that
+            this script or notebook defines are found without it.
 
         Raises
         ------
@@ -178,7 +184,7 @@ class Result:
         RunDirectoryError
             If the best trial has saved none.
         """
-        return load_model(self.best.load_artifact(model_file(name), Path))
+        return load_model(self.best.load_artifact(model_file(name), Path), custom_objects)
 
     def failures(self) -> dict[str, str]:
         """Return what went wrong in the failed trials, by their ids.

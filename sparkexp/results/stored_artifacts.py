@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -61,11 +63,25 @@ def load_artifact(
             return path
 
 
-def load_model(path: Path) -> Any:
-    """Return a Keras model; code that it brings along is not run."""
+def load_model(path: Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return a Keras model; code that it brings along is not run.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    custom_objects : Mapping[str, Any], optional
+        Layers and functions by name, beside those that the script or notebook defines.
+    """
     import keras
 
-    return keras.models.load_model(str(path), safe_mode=True)
+    defined = {
+        name: value
+        for name, value in list(vars(sys.modules["__main__"]).items())
+        if isinstance(value, (type, FunctionType)) and value.__module__ == "__main__"
+    }
+    known = {**defined, **(custom_objects or {})}
+    return keras.models.load_model(str(path), custom_objects=known, safe_mode=True)
 
 
 def _find_artifact(trial_id: str, trial_directory: str, name: str) -> Path:

@@ -135,6 +135,25 @@ def test_a_model(tmp_path):
         result.best_model()
 
 
+def test_a_model_with_a_layer_of_its_own(tmp_path):
+    import keras
+
+    class Doubling(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    def train():
+        model = keras.Sequential([keras.Input((2,)), Doubling()])
+        experiment.save_model(model)
+        return 1
+
+    result = experiment.launch(None, train, logdir=tmp_path / "run", **INLINE)
+    with pytest.raises(TypeError, match="Could not locate class 'Doubling'"):
+        result.best_model()
+    model = result.best_model(custom_objects={"Doubling": Doubling})
+    assert isinstance(model.layers[-1], Doubling)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../a", None])
 def test_names_of_models(name, tmp_path):
     class Model:

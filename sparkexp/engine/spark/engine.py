@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from sparkexp.engine.base import Engine, Train, TrialTask
+from sparkexp.engine.base import Engine, TrialTask
 from sparkexp.engine.spark.connect import give_up, is_connect, is_unreachable, limit_retries
 from sparkexp.engine.spark.gpu_pool import GpuPool
 from sparkexp.engine.spark.jobs import TrialJobs
@@ -32,9 +32,10 @@ from sparkexp.engine.transfer.data import (
     remove_shared_data,
     write_shared_data,
 )
+from sparkexp.engine.transfer.main_pickle import pickle_train
 from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
-from sparkexp.errors import SessionLostError, TrainFunctionError
+from sparkexp.errors import SessionLostError
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -50,8 +51,6 @@ N_CANCELS = 10
 # become free at the same moment.
 SLOTS_PER_AHEAD = 16
 CANCEL_AGAIN_S = 0.5
-# The largest pickled train function; what is larger belongs into a file that executors read.
-MAX_TRAIN_MB = 100
 
 
 class SparkEngine(Engine):
@@ -116,7 +115,7 @@ class SparkEngine(Engine):
         _use_own_python(spark)
         _stop_progress_bar(spark)
         self._data = data
-        pickled = _pickle_train(train)
+        pickled = pickle_train(train)
         self._shipment = ship(spark, train, self._py_files, self._jobs.ask)
         if self._shipment.has_modules:
             task = replace(task, trackers=cloudpickle.dumps(task.trackers))
@@ -276,33 +275,6 @@ class SparkEngine(Engine):
                     )
                 task = replace(task, first_attempt=attempts)
         return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
-
-
-def _pickle_train(train: Train) -> bytes:
-    """Pickle the train function.
-
-    Raises
-    ------
-    TrainFunctionError
-        If the function, or something that it refers to, can't be pickled or is too large.
-    """
-    import cloudpickle
-
-    try:
-        data: bytes = cloudpickle.dumps(train)
-    except Exception as error:
-        raise TrainFunctionError(
-            "The train function is sent to executors, and it can't be pickled: "
-            f"{type(error).__name__}: {error}. Create what can't travel (sessions, locks, open "
-            "files, loggers, models) inside the function."
-        ) from error
-    if len(data) > MAX_TRAIN_MB * 1e6:
-        raise TrainFunctionError(
-            f"The train function and the data it refers to take {len(data) / 1e6:.0f} MB, more "
-            f"than the {MAX_TRAIN_MB} MB that can be sent with every trial. Pass the data with "
-            "data=, or load it inside the function."
-        )
-    return data
 
 
 def _use_own_python(spark: SparkSession) -> None:

@@ -86,8 +86,9 @@ def _find_parts(item: object) -> list[object]:
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
     if not isinstance(item, FunctionType):
-        # A method, or an object whose class is callable.
-        called = getattr(item, "__func__", None) or vars(type(item)).get("__call__")
+        # A method, a function with a cache, or an object whose class is callable.
+        inner = vars(item).get("__wrapped__") if hasattr(item, "cache_parameters") else None
+        called = getattr(item, "__func__", inner) or vars(type(item)).get("__call__")
         return [called] if isinstance(called, FunctionType) else []
     if _is_installed(item):
         return []  # a library: the first trial reports its imports

@@ -11,7 +11,7 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from sparkexp.context.curve import CurveFile
 from sparkexp.context.reporter import Reporter
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.transfer.data import read_data
+from sparkexp.engine.transfer.main_module import load_train
 from sparkexp.engine.transfer.unpacking import forget_earlier_modules
 from sparkexp.engine.worker.ending import flush, run_exit_handlers
 from sparkexp.engine.worker.outcome import EXITED, Outcome, call_train, failure
@@ -52,7 +53,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         The attempt's directory.
     """
     try:
-        train = task.train if callable(task.train) else _load_train(task.train)
+        train = task.train if callable(task.train) else load_train(task.train)
         trackers = _load_trackers(task)
         if task.data is not None:
             train = functools.partial(train, read_data(Path(task.data), task.data_digest))
@@ -154,13 +155,6 @@ def die_with_parent() -> None:
     """Ask Linux to kill this process when the one that made it ends; elsewhere do nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _load_train(pickled: bytes) -> Callable[..., object]:
-    import cloudpickle
-
-    train: Callable[..., object] = cloudpickle.loads(pickled)
-    return train
 
 
 def _describe_load_error(error: Exception) -> str:

@@ -19,6 +19,17 @@ def helper():
     return scipy.stats
 
 
+@functools.cache
+def imports_behind_a_cache():
+    import torch
+
+    return torch
+
+
+def uses_a_cache():
+    return imports_behind_a_cache()
+
+
 def imports_inside():
     import json
     import os.path
@@ -92,6 +103,7 @@ def decorated() -> Callable[[], object]:
     ("train", "found"),
     [
         (imports_inside, ("keras", "sklearn")),
+        (uses_a_cache, ("torch",)),
         (imports_in_a_nested_function, ("tensorflow",)),
         (uses_a_helper, ("scipy",)),
         (closure(), ("scipy",)),
