@@ -36,8 +36,11 @@ class ResumeOptions(TypedDict, total=False):
     timeout : float, optional
         Seconds for the whole search; then the running trials are ended, and the result so far is
         returned.
-    max_failures : int, optional
-        How many trials may fail; one more failure ends the search.
+    max_failures : int or {'auto'}, default 'auto'
+        How many trials may fail; one more failure ends the search. By default a search ends if its
+        first 20 trials fail (or as many as there are slots, if these are more) and all parameters
+        have had several values; once a trial has succeeded, any number may fail. None sets no
+        limit.
     target : float, optional
         A value that is good enough: the search ends when a trial reaches it, or with `repeats`
         when the mean of a configuration does.
@@ -87,6 +90,10 @@ class ResumeOptions(TypedDict, total=False):
         Which artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
         best one, or of this many of the best. With several objectives, at least those of the
         Pareto front stay. The artifacts of other trials are removed when better trials have ended.
+    retry_failed : bool, default False
+        Whether trials that failed are run again, for example since the function was mended. If no
+        trial has succeeded the search begins anew. Else the searcher, which knows of their
+        failures, is not told their new results.
     trackers : list of {'tensorboard'} and Tracker, default ('tensorboard',)
         The trackers that follow the search: TensorBoard by its name, instances of trackers of your
         own, or several of them. With an empty list there are none; the run's records are kept all
@@ -97,7 +104,7 @@ class ResumeOptions(TypedDict, total=False):
     parallelism: int | None
     trial_timeout: float | None
     timeout: float | None
-    max_failures: int | None
+    max_failures: int | str | None
     target: float | None
     max_trials: int | None
     max_retries: int
@@ -112,6 +119,7 @@ class ResumeOptions(TypedDict, total=False):
     progress: bool
     prune: str | Mapping[str, int] | PruningRule | None
     keep: str | int
+    retry_failed: bool
     trackers: Sequence[str | Tracker]
 
 

@@ -15,6 +15,7 @@ from sparkexp.driver.option_checks import (
     check_files,
     check_gpus,
     check_keep,
+    check_max_failures,
     check_metric,
     check_number,
     check_prune,
@@ -34,7 +35,7 @@ from sparkexp.space.constraint import Where
 from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
 from sparkexp.tracking import Tracker
 
-__all__ = ["ROWS", "EngineName", "Options"]
+__all__ = ["ROWS", "ROWS_TO_RESUME", "EngineName", "Options"]
 
 EngineName = Literal["spark", "inline"]
 
@@ -100,12 +101,16 @@ class Options:
         "Seconds for the whole search; then the running trials are ended, and the result so far "
         "is returned.",
     )
-    max_failures: int | None = option(
-        None,
-        "int",
-        allow_none(require_int(0)),
+    max_failures: int | str | None = option(
+        "auto",
+        "int or {'auto'}",
+        allow_none(check_max_failures),
         "How many trials may fail; one more failure ends the search.",
+        "By default a search ends if its first 20 trials fail (or as many as there are slots, if "
+        "these are more) and all parameters have had several values; once a trial has succeeded, "
+        "any number may fail. None sets no limit.",
         recorded=True,
+        default_words="the first 20 in a row",
     )
     target: float | None = option(
         None,
@@ -273,6 +278,15 @@ class Options:
         recorded=True,
     )
 
+    retry_failed: bool = option(
+        False,
+        "bool",
+        check_bool,
+        "Whether trials that failed are run again, for example since the function was mended.",
+        "If no trial has succeeded the search begins anew. Else the searcher, which knows of "
+        "their failures, is not told their new results.",
+        begins=False,
+    )
     trackers: Sequence[str | Tracker] = option(
         ("tensorboard",),
         "list of {'tensorboard'} and Tracker",
@@ -302,9 +316,9 @@ class Options:
             If one is unknown or its value breaks a rule.
         """
         for name in given:
-            if name not in ROWS:
+            if name not in _ALL_ROWS:
                 raise InvalidArgumentError(describe_unknown_option(name, ROWS))
-        options = cls(**{name: ROWS[name].check(name, value) for name, value in given.items()})
+        options = cls(**{n: _ALL_ROWS[n].check(n, value) for n, value in given.items()})
         if options.more_metrics:
             options._check_several()
         return options
@@ -378,4 +392,8 @@ class Options:
             raise InvalidArgumentError(f"logdir: {error}") from error
 
 
-ROWS: dict[str, Row] = rows_of(Options)
+_ALL_ROWS: dict[str, Row] = rows_of(Options)
+#: Those with which a search begins.
+ROWS: dict[str, Row] = {name: row for name, row in _ALL_ROWS.items() if row.begins}
+#: Those with which it goes on.
+ROWS_TO_RESUME: dict[str, Row] = {name: row for name, row in _ALL_ROWS.items() if row.resumed}

@@ -13,6 +13,8 @@ from sparkexp._version import __version__
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.driver.artifact_retention import ArtifactRetention
 from sparkexp.driver.consumers import Consumers, TrialConsumer
+from sparkexp.driver.corrections import correct_records
+from sparkexp.driver.early_failures import EarlyFailures
 from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
@@ -34,6 +36,7 @@ from sparkexp.engine import (
     TrialTask,
 )
 from sparkexp.errors import (
+    AllTrialsFailedError,
     InvalidArgumentError,
     RunDirectoryError,
     SearchInterrupted,
@@ -93,6 +96,8 @@ def run_search(
         After Ctrl-C; it carries the result so far.
     SessionLostError
         If the Spark session ends meanwhile; it carries the result so far.
+    AllTrialsFailedError
+        If the first trials fail alike, through the call; it carries the result so far.
     StorageError
         If the log directory is a URL that can't be written. If it, or a path, can't be written at
         the end, the error carries the result.
@@ -131,7 +136,7 @@ def run_search(
         result = None
         try:
             with run.lock(curves=reads_reports):
-                plan = format_plan(name, planned or search, engine, location, options.max_trials)
+                plan = format_plan(name, planned or search, engine, location, options)
                 running_trackers = Trackers(trackers, description, run, resumed)
                 driver = _Driver(search, description, options, engine, run, running_trackers)
                 result = driver.run(interrupts, plan)
@@ -165,10 +170,17 @@ class _Driver:
         self._limits = Limits(
             search.objectives[0],
             timeout_s=options.timeout,
-            max_failures=options.max_failures,
+            max_failures=None if isinstance(options.max_failures, str) else options.max_failures,
             target=options.target,
             max_trials=options.max_trials,
             repeats=search.repeats,
+            early=EarlyFailures(
+                run.location,
+                search.objectives,
+                search.parameters(),
+                counts_any=options.max_failures == "auto",
+                one_environment=engine.one_environment,
+            ),
         )
         rule = as_rule(options.prune)
         self._pruner = None if rule is None else Pruner(rule, search.objectives[0], run)
@@ -218,6 +230,10 @@ class _Driver:
             loop.cancel()
             error.result = self._build_result(loop, "another driver has taken the run over")
             raise
+        except AllTrialsFailedError as error:
+            loop.cancel()
+            error.result = self._build_result(loop, "the first trials failed alike")
+            raise
         finally:
             self._trackers.close(outcome)
             self._progress.close()
@@ -225,9 +241,17 @@ class _Driver:
     def _build_loop(self, interrupts: Interrupts) -> SearchLoop:
         """Return the loop, with the results that earlier processes recorded."""
         searcher, recorded = self._search.searcher, self._run.results()
-        self._records.know(recorded)
-        if (state := self._run.searcher_state()) is not None:
+        self._run.write_settings()
+        if corrected := correct_records(
+            recorded, self._search.objectives, self._options.retry_failed
+        ):
+            for result in corrected:
+                self._run.record(result)
+            self._run.save_searcher(searcher.state())
+            recorded = self._run.results()
+        elif (state := self._run.searcher_state()) is not None:
             self._restore(state, {r.trial.number for r in recorded})
+        self._records.know(recorded)
         # They are told of a trial in this order; see `Consumers`.
         consumers: list[TrialConsumer | None] = [
             HostHealth(), self._records, self._retention, self._pruner, self._limits,
@@ -244,6 +268,7 @@ class _Driver:
             trackers=self._trackers,
             reuse=self._search.reuse,
             recorded=recorded,
+            retry_failed=self._options.retry_failed,
             pruner=self._pruner,
             records=self._records,
         )

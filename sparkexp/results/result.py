@@ -16,7 +16,13 @@ from sparkexp.analysis.ranking import (
 )
 from sparkexp.errors import NoBestTrialError
 from sparkexp.objective import Objective
-from sparkexp.results.best_trial import BestTrial, explain_no_best, find_best, find_front
+from sparkexp.results.best_trial import (
+    BestTrial,
+    explain_no_best,
+    explain_no_value,
+    find_best,
+    find_front,
+)
 from sparkexp.results.printable import printable
 from sparkexp.results.stored_artifacts import load_model
 from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
@@ -326,7 +332,8 @@ class Result:
         return [Axis(spec) for spec in specs]
 
     def __repr__(self) -> str:
-        return printable(f"<{self._make_headline()}>")
+        without = explain_no_value(self.trials) if self.stopped is None else ""
+        return printable(f"<{self._make_headline()}{'; ' * bool(without)}{without}>")
 
     def __str__(self) -> str:
         table = self._make_short_table().to_string(index=False, float_format="{:.4g}".format)
@@ -375,7 +382,9 @@ class Result:
 
     def _describe_left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS
-        return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
+        more = f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
+        without = explain_no_value(self.trials) if self.stopped is None else ""
+        return f"{more}\n{without}" if without else more
 
 
 def _shorten(line: str) -> str:

@@ -11,9 +11,9 @@ from sparkexp.api.typed_options import RunOptions
 from sparkexp.checks import as_direction
 from sparkexp.driver.options import ROWS, Options
 from sparkexp.driver.pruning_rule import MedianRule
-from sparkexp.driver.unknown_option import find_nearest
 from sparkexp.engine import InlineEngine
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.near_names import find_nearest
 
 
 def test_defaults():
@@ -41,7 +41,7 @@ def test_a_run_s_record():
         "metric": ["a", "b"],
         "parallelism": None,
         "trial_timeout": None,
-        "max_failures": None,
+        "max_failures": "auto",
         "target": None,
         "max_trials": 3,
         "max_retries": 2,
