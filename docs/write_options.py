@@ -18,7 +18,7 @@ from sparkexp.api.dry_run import DRY_ROWS
 from sparkexp.api.fidelity_options import FIDELITY_ROWS, SEARCH_ROWS
 from sparkexp.api.resume import RESUME_ROWS
 from sparkexp.driver.option_row import Row, format_options
-from sparkexp.driver.options import ROWS, ROWS_TO_RESUME
+from sparkexp.driver.options import ROWS
 
 ROOT = Path(__file__).parent.parent
 API = ROOT / "sparkexp" / "api"
@@ -30,7 +30,7 @@ DICTS = {
     "ResumeOptions": (
         "TypedDict",
         "Keyword options of `resume`, and of all searches.",
-        ROWS_TO_RESUME,
+        {name: row for name, row in ROWS.items() if row.resumed},
     ),
     "RunOptions": (
         "ResumeOptions",

@@ -90,10 +90,6 @@ class ResumeOptions(TypedDict, total=False):
         Which artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
         best one, or of this many of the best. With several objectives, at least those of the
         Pareto front stay. The artifacts of other trials are removed when better trials have ended.
-    retry_failed : bool, default False
-        Whether trials that failed are run again, for example since the function was mended. If no
-        trial has succeeded the search begins anew. Else the searcher, which knows of their
-        failures, is not told their new results.
     trackers : list of {'tensorboard'} and Tracker, default ('tensorboard',)
         The trackers that follow the search: TensorBoard by its name, instances of trackers of your
         own, or several of them. With an empty list there are none; the run's records are kept all
@@ -119,7 +115,6 @@ class ResumeOptions(TypedDict, total=False):
     progress: bool
     prune: str | Mapping[str, int] | PruningRule | None
     keep: str | int
-    retry_failed: bool
     trackers: Sequence[str | Tracker]
 
 
