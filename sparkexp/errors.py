@@ -10,13 +10,16 @@
     │   └── SessionLostError                 the session ended during the search; has the result
     ├── RunDirectoryError (OSError)          the log directory can't be used or read
     ├── StorageError (OSError)               a file system can't be reached or used
+    ├── AllTrialsFailedError (RuntimeError)  the first trials failed alike, and so would all; has
+    │                                        the result
     └── NoBestTrialError (LookupError)       no trial succeeded with a value
 
     KeyboardInterrupt
     └── SearchInterrupted                    Ctrl-C ended the search; has the result so far
 
 A failure inside a trial is not an error of the search: it is recorded in the trial's result (state
-FAILED, with its traceback).
+FAILED, with its traceback). But if the first trials all fail with one error, and it lies in the
+call, the search ends with it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "AllTrialsFailedError",
     "EnvironmentUnfitError",
     "InvalidArgumentError",
     "NoBestTrialError",
@@ -100,6 +104,18 @@ class StorageError(SparkexpError, OSError):
     ----------
     result : Result
         All trials, if a search has ended but its log directory could not be written completely.
+    """
+
+    result: Any  # a Result, which lies above this module
+
+
+class AllTrialsFailedError(SparkexpError, RuntimeError):
+    """The first trials of a search failed with one error that lies in the call.
+
+    Attributes
+    ----------
+    result : Result
+        The trials that ended before.
     """
 
     result: Any  # a Result, which lies above this module

@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Direction", "ParamValue", "State", "Trial", "TrialResult", "params_key"]
+__all__ = ["Direction", "Fault", "ParamValue", "State", "Trial", "TrialResult", "params_key"]
 
 ParamValue = int | float | str | bool
 Direction = Literal["max", "min"]
+
+# What stands between the exceptions of a traceback, of which the last one ended the trial.
+_LINKS = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
 
 
 class State(enum.StrEnum):
@@ -23,6 +29,23 @@ class State(enum.StrEnum):
     CANCELLED = "CANCELLED"
     #: Ended early, since others were better; the last value that it reported counts.
     PRUNED = "PRUNED"
+
+
+class Fault(enum.StrEnum):
+    """What in the call, not in its configuration, made a trial fail: others will fail alike."""
+
+    #: The dict that the train function returned lacks the metric.
+    METRIC = "metric"
+    #: It returned nothing, or no number.
+    RETURNED = "returned"
+    #: A module that it imports is missing, or can't be imported.
+    MODULE = "module"
+    #: It can't be called with its arguments.
+    ARGUMENTS = "arguments"
+    #: It, or its data, can't be loaded where it is to run.
+    LOADING = "loading"
+    #: Where it is to run, no trial can.
+    ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True)
@@ -143,6 +166,10 @@ class TrialResult:
         All objectives, if there are several and the trial succeeded.
     kept : str
         The place of its files, as ``host:path``, if they couldn't be sent to the log directory.
+    notes : Mapping[str, Any]
+        What the train function returned beside numbers: texts, lists, dicts, as JSON has them.
+    fault : Fault, optional
+        What in the call made it fail, if it was not the trial's configuration.
     """
 
     trial: Trial
@@ -165,6 +192,8 @@ class TrialResult:
     values: tuple[float, ...] = ()
     continued: bool = False
     kept: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -179,12 +208,16 @@ class TrialResult:
     def reason(self) -> str:
         """The line of the error that says what happened; empty without an error."""
         lines = (self.error or "").strip().splitlines()
-        if not lines or not lines[0].lstrip(" +").startswith(("Traceback", "Exception Group")):
+        # The traceback of another process comes first, and its first line says nothing.
+        links = [k for k, line in enumerate(lines) if line in _LINKS]
+        lines = [line for line in lines[links[-1] + 1 :] if line] if links else lines
+        start = ("Traceback", "Exception Group", "…")  # the last one: it was too long
+        if not lines or not lines[0].lstrip(" +").startswith(start):
             return lines[0] if lines else ""
         # The exception's own line follows the last frame; its message may have more lines.
         frames = [k for k, line in enumerate(lines) if line.lstrip(" |").startswith("File ")]
         after = lines[frames[-1] + 1 :] if frames else lines[1:]
-        if lines[0].startswith("Traceback"):
+        if lines[0].startswith(("Traceback", "…")):
             return next((line for line in after if not line.startswith(" ")), lines[-1])
         return next((line.strip(" |") for line in lines if "Group: " in line), lines[-1])
 
@@ -206,6 +239,7 @@ class TrialResult:
         record["imported"] = list(self.imported)
         record["warnings"] = list(self.warnings)
         record["values"] = list(self.values)
+        record["notes"] = dict(self.notes)
         return record
 
     @classmethod
@@ -229,6 +263,7 @@ class TrialResult:
                 "imported": tuple(record["imported"]),
                 "warnings": tuple(record["warnings"]),
                 "values": tuple(record.get("values", ())),
+                "fault": Fault(record["fault"]) if record.get("fault") else None,
             }
         )
 

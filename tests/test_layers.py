@@ -25,7 +25,7 @@ LAYERS = (
     ("tracking",),
     ("runs", "search"),
     ("analysis", "space", "storage"),
-    ("checks",),
+    ("checks", "near_names"),
     ("objective",),
     ("trial",),
     ("errors", "_version"),

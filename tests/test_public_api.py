@@ -59,6 +59,7 @@ def test_the_tree_of_errors():
         for name in errors.__all__
     }
     assert tree == {
+        "AllTrialsFailedError": {"SparkexpError", "RuntimeError"},
         "EnvironmentUnfitError": {"SparkexpError", "RuntimeError"},
         "InvalidArgumentError": {"SparkexpError", "ValueError"},
         "NoBestTrialError": {"SparkexpError", "LookupError"},

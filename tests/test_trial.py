@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sparkexp.trial import State, Trial, TrialResult, params_key
+from sparkexp.trial import Fault, State, Trial, TrialResult, params_key
 
 FULL = TrialResult(
     Trial(
@@ -37,6 +37,8 @@ FULL = TrialResult(
     continued=True,
     values=(0.5, 2.0),
     kept="node-1:/tmp/trial/x",
+    notes={"stopped": True, "curve": [0.1, None]},
+    fault=Fault.METRIC,
 )
 
 

@@ -68,7 +68,7 @@ def dry_run(
     parallelism: int | None = LEFT_OUT,
     trial_timeout: float | None = LEFT_OUT,
     timeout: float | None = LEFT_OUT,
-    max_failures: int | None = LEFT_OUT,
+    max_failures: int | str | None = LEFT_OUT,
     target: float | None = LEFT_OUT,
     max_trials: int | None = LEFT_OUT,
     max_retries: int = LEFT_OUT,

@@ -53,7 +53,7 @@ def evolutionary_search(
     parallelism: int | None = None,
     trial_timeout: float | None = None,
     timeout: float | None = None,
-    max_failures: int | None = None,
+    max_failures: int | str | None = "auto",
     target: float | None = None,
     max_trials: int | None = None,
     max_retries: int = 2,

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.api.keywords import LEFT_OUT, Configurations, collect_keywords, public_call
-from sparkexp.driver.options import ROWS, EngineName, Options
+from sparkexp.driver.options import ROWS, ROWS_TO_RESUME, EngineName, Options
 from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.near_names import find_nearest
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, damage_error, open_run
 from sparkexp.search import Searcher
@@ -33,8 +34,7 @@ __all__ = ["load", "resume"]
 # A recorded option has its default from the run.
 RESUME_ROWS = {
     name: dataclasses.replace(row, default=None) if row.recorded else row
-    for name, row in ROWS.items()
-    if row.resumed
+    for name, row in ROWS_TO_RESUME.items()
 }
 REFUSED = {
     name: f"A run that is resumed takes no {name}=; leave it out."
@@ -54,7 +54,7 @@ def resume(
     parallelism: int | None = LEFT_OUT,
     trial_timeout: float | None = LEFT_OUT,
     timeout: float | None = LEFT_OUT,
-    max_failures: int | None = LEFT_OUT,
+    max_failures: int | str | None = LEFT_OUT,
     target: float | None = LEFT_OUT,
     max_trials: int | None = LEFT_OUT,
     max_retries: int = LEFT_OUT,
@@ -69,6 +69,7 @@ def resume(
     progress: bool = True,
     prune: str | Mapping[str, int] | PruningRule | None = LEFT_OUT,
     keep: str | int = LEFT_OUT,
+    retry_failed: bool = False,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
@@ -77,9 +78,10 @@ def resume(
     ends with the result that it would have had without the interruption.
 
     An option that is left out has the value of the interrupted search. The exceptions are
-    ``progress`` and ``trackers``, which hold for one process. What a log directory can't hold is
-    asked for: ``where``, ``data``, and an engine, a searcher or a sampler of your own. The seconds
-    of ``timeout`` begin anew.
+    ``progress``, ``trackers`` and ``retry_failed``, which hold for one process. What a log
+    directory can't hold is asked for: ``where``, ``data``, and an engine, a searcher or a sampler
+    of your own. The seconds of ``timeout`` begin anew. ``metric`` may be corrected as long as no
+    trial has a value: what the trials returned under its name counts, and they are not run again.
 
     Parameters
     ----------
@@ -124,6 +126,8 @@ def resume(
     if isinstance(budget := options.get("max_trials"), Configurations):
         options["max_trials"] = budget.count_trials()
     run = _open(logdir)
+    if "metric" in options:
+        _correct_metric(run, options["metric"], bool(options.get("retry_failed")))
     try:
         _check_unrecorded(run, options)
         constraint = _check_where(run, options.get("where"))
@@ -140,12 +144,6 @@ def resume(
         raise
     except Exception as error:  # settings that are none of ours
         raise damage_error(run.paths.experiment, repr(error)) from error
-    if options.get("metric", recorded.get("metric")) != recorded.get("metric"):
-        raise InvalidArgumentError(
-            "A run that is resumed keeps its metric, since its trials are compared by it: it is "
-            f"{recorded.get('metric')!r}, got {options['metric']!r}. Leave metric out, or start a "
-            "new search."
-        )
     checked = Options.check({**drop_own_rule(recorded, options), **options})
     search.searcher.limit(checked.max_trials)
     return start_search(spark, train, search, checked, run)
@@ -167,6 +165,40 @@ def _check_unrecorded(run: RunDirectory, options: Mapping[str, Any]) -> None:
             f"This run was started with py_files=, and there is no {gone[0]!r} any more. Hand the "
             f"files over again, from where they are: py_files=[{os.path.basename(gone[0])!r}]."
         )
+
+
+def _correct_metric(run: RunDirectory, given: Any, retries: bool) -> None:
+    """Change the metric of a run, if no trial has a value yet."""
+    metric = Options.check({"metric": given}).metric
+    metric = metric if metric is None or isinstance(metric, str) else list(metric)
+    recorded = run.settings.get("options", {}).get("metric")
+    if metric == recorded:
+        return
+    results = run.results()
+    if any(result.value is not None for result in results):
+        raise InvalidArgumentError(
+            "A run that is resumed keeps its metric, since its trials are compared by it: it is "
+            f"{recorded!r}, got {metric!r}. Leave metric out, or start a new search with "
+            "warm_start=."
+        )
+    names = [] if metric is None else [metric] if isinstance(metric, str) else metric
+    n_before = max(1, len(run.settings.get("directions") or []))
+    if max(1, len(names)) != n_before:
+        raise InvalidArgumentError(
+            f"A metric that is corrected has as many names as before, {n_before}, got {metric!r}. "
+            "Start a new search for others."
+        )
+    known = {name: None for result in results for name in result.metrics}
+    for name in names:
+        if known and name not in known and not retries:
+            guess = find_nearest(name, list(known))
+            hint = f" Did you mean {guess!r}?" if guess else ""
+            raise InvalidArgumentError(
+                f"The metric of a run that is resumed must be one of those that its trials "
+                f"returned, {', '.join(map(repr, known))}, got {name!r}.{hint} If the train "
+                "function returns it now, say retry_failed=True."
+            )
+    run.change_metric(metric)
 
 
 def _check_where(run: RunDirectory, given: Where | None) -> Where | None:

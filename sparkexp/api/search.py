@@ -55,7 +55,7 @@ def search(
     parallelism: int | None = None,
     trial_timeout: float | None = None,
     timeout: float | None = None,
-    max_failures: int | None = None,
+    max_failures: int | str | None = "auto",
     target: float | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,

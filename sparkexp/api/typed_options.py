@@ -36,8 +36,11 @@ class ResumeOptions(TypedDict, total=False):
     timeout : float, optional
         Seconds for the whole search; then the running trials are ended, and the result so far is
         returned. A search that is resumed has as many seconds again.
-    max_failures : int, optional
-        How many trials may fail; one more failure ends the search.
+    max_failures : int or {'auto'}, default 'auto'
+        How many trials may fail; one more failure ends the search. By default a search ends if its
+        first 20 trials fail (or as many as there are slots, if these are more) and all parameters
+        have had several values; once a trial has succeeded, any number may fail. None sets no
+        limit.
     target : float, optional
         A value that is good enough: the search ends when a trial reaches it, or with `repeats`
         when the mean of a configuration does.
@@ -97,7 +100,7 @@ class ResumeOptions(TypedDict, total=False):
     parallelism: int | None
     trial_timeout: float | None
     timeout: float | None
-    max_failures: int | None
+    max_failures: int | str | None
     target: float | None
     max_trials: int | None
     max_retries: int

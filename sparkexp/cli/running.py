@@ -7,7 +7,12 @@ import sys
 from collections.abc import Callable
 
 from sparkexp.api.held_searches import allow_search
-from sparkexp.errors import SearchInterrupted, SessionLostError, StorageError
+from sparkexp.errors import (
+    AllTrialsFailedError,
+    SearchInterrupted,
+    SessionLostError,
+    StorageError,
+)
 from sparkexp.results.result import Result
 
 __all__ = ["run_search"]
@@ -28,9 +33,9 @@ def run_search(search: Callable[[], Result]) -> int:
 
     Raises
     ------
-    SessionLostError, StorageError
-        If the session ended during the search, or the log directory could not be written. The
-        result so far is printed first.
+    SessionLostError, StorageError, AllTrialsFailedError
+        If the session ended during the search, the log directory could not be written, or the
+        first trials failed alike. The result so far is printed first.
     """
     try:
         with allow_search():
@@ -43,6 +48,9 @@ def run_search(search: Callable[[], Result]) -> int:
         if hasattr(error, "result"):
             print(error.result, flush=True)
             print(f"sparkexp: {_resume_hint(error.result)}", file=sys.stderr)
+        raise
+    except AllTrialsFailedError as error:
+        print(error.result, flush=True)
         raise
     print(result, flush=True)
     if any(not r.went_wrong for r in result.trials):

@@ -58,6 +58,8 @@ class Reporter:
         self._curve = curve
         self._on_report = on_report
         self._dropped: set[str] = set()
+        #: What was reported last, by the names of the metrics.
+        self.last: dict[str, float] = {}
 
     def report(self, step: object, metrics: Mapping[str, object]) -> dict[str, float]:
         """Pass on the metrics at a step, and return those that were passed on, as floats.
@@ -77,6 +79,7 @@ class Reporter:
         """
         position = _check_step(step)
         values = {_check_name(name): _check_number(name, value) for name, value in metrics.items()}
+        self.last.update(values)
         taken = {name: value for name, value in values.items() if math.isfinite(value)}
         for name in values.keys() - taken.keys() - self._dropped:
             self._dropped.add(name)

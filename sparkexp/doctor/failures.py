@@ -6,14 +6,10 @@ import re
 
 from sparkexp.doctor.executors import ENVIRONMENT
 from sparkexp.doctor.findings import Finding, problem
+from sparkexp.engine.spark.failures import NO_MODULE, NO_PYTHON, OTHER_PYTHON
 
 __all__ = ["task_failure"]
 
-_OTHER_PYTHON = re.compile(
-    r"Python in worker has different version: (\S+) than that in driver: (\d+\.\d+)"
-)
-_NO_PYTHON = re.compile(r'Cannot run program "([^"]+)"[^\n]*?(?:error=\d+, )?([^\n:,]+)$', re.M)
-_NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
 _EXECUTOR = re.compile(r"\(TID \d+\) \((\S+) executor (\S+)\)")
 
 
@@ -35,7 +31,7 @@ def task_failure(error: str, where: str = "") -> Finding:
     """
     found_at = _EXECUTOR.search(error)
     where = where or (f"executor {found_at[2]} on {found_at[1]}" if found_at else "an executor")
-    if found := _OTHER_PYTHON.search(error):
+    if found := OTHER_PYTHON.search(error):
         return problem(
             "executors' python",
             f"Executors need the driver's Python {found[2]}, and Python {found[1]} runs on "
@@ -43,14 +39,14 @@ def task_failure(error: str, where: str = "") -> Finding:
             f"Let spark.pyspark.python (or PYSPARK_PYTHON) name a Python {found[2]} on every "
             f"host, or run the driver with Python {found[1]}.",
         )
-    if found := _NO_PYTHON.search(error):
+    if found := NO_PYTHON.search(error):
         return problem(
             "executors' python",
             f"Executors need a Python, and {found[1]!r} can't be run on {where}: "
             f"{found[2].strip()}.",
             ENVIRONMENT,
         )
-    if found := _NO_MODULE.search(error):
+    if found := NO_MODULE.search(error):
         return problem(
             "executors' packages",
             f"Executors need {found[1]}, and it is missing on {where}.",

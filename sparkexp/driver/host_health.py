@@ -40,13 +40,16 @@ class HostHealth:
         self._failed: Counter[str] = Counter()
         self._executors: defaultdict[str, set[str]] = defaultdict(set)
         self.suspects: set[str] = set()
+        self._said: set[str] = set()
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
-        """Log the trial's warnings, and those about its executor and host."""
+        """Log the trial's warnings, each once, and those about its executor and host."""
         if earlier or result.state is State.CANCELLED:
             return
         for warning in (*result.warnings, *self.check(result)):
-            logger.warning("%s: %s", result.trial.id, warning)
+            if warning not in self._said:
+                self._said.add(warning)
+                logger.warning("%s: %s", result.trial.id, warning)
 
     def check(self, result: TrialResult) -> list[str]:
         """Count a result, and return a warning if its executor or host newly stands out.

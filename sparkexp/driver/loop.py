@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
@@ -25,6 +25,7 @@ __all__ = ["SearchLoop"]
 CANCEL_S = 15.0
 # Executors may come, and time limits pass, while no trial ends.
 POLL_S = 0.5
+CANCELLED = "cancelled from outside (jobs were cancelled twice; resume runs their trials)"
 
 
 class SearchLoop:
@@ -55,7 +56,10 @@ class SearchLoop:
         Whether equal configurations share a value.
     recorded : iterable of TrialResult
         Trials that ended in an earlier process. If the searcher proposes a trial with the same
-        number and parameters again, it gets the recorded result.
+        number and parameters again, it gets the recorded result. Those that were cancelled are
+        run again.
+    retry_failed : bool
+        Whether those that failed are run again, too.
     pruner : Pruner, optional
         Names the running trials that have to end early.
     records : Records, optional
@@ -75,6 +79,7 @@ class SearchLoop:
         trackers: Trackers,
         reuse: bool = True,
         recorded: Iterable[TrialResult] = (),
+        retry_failed: bool = False,
         pruner: Pruner | None = None,
         records: Records | None = None,
     ) -> None:
@@ -96,21 +101,36 @@ class SearchLoop:
         self._values: dict[str, float | None] = {}
         self._directories: dict[str, str] = {}
         self._n_run = 0
+        self._is_cancelled = False
         if pruner is not None:
             engine.on_report = lambda: self._prune(at_once=True)
         self._recorded: dict[int, TrialResult] = {}
+        # Results to be replaced: the searcher knows these trials as ended. They are run first.
+        self._replaced: deque[TrialResult] = deque()
+        self._known: set[int] = set()
+        again = {State.CANCELLED, *([State.FAILED] if retry_failed else [])}
         asked_again = {trial.number: trial for trial in searcher.open_trials()}
         n_asked = searcher.n_asked
         for result in recorded:
             number = result.trial.number
-            if number < n_asked and number not in asked_again:
+            is_known = number < n_asked and number not in asked_again
+            if is_known and result.state in again:
+                self._replaced.append(result)
+                self._known.add(number)
+            elif is_known:
                 self._keep(result, earlier=True)  # the searcher's saved state has it
-            elif result.state is not State.CANCELLED:
+            elif result.state not in again:
                 self._recorded[number] = result
 
     def run(self) -> str | None:
-        """Run the search; return why it ended early, or None if the searcher is done."""
-        while (stopped := self._limits.stop_reason()) is None:
+        """Run the search; return why it ended early, or None if the searcher is done.
+
+        Raises
+        ------
+        AllTrialsFailedError
+            If the first trials failed with one error that lies in the call.
+        """
+        while (stopped := self._stop_reason()) is None:
             self._run.check()
             if self._records is not None:
                 self._records.look()
@@ -131,7 +151,7 @@ class SearchLoop:
 
     def results(self) -> list[TrialResult]:
         """Return the results so far, in the order of the trials' numbers."""
-        return sorted(self._results, key=lambda result: result.trial.number)
+        return sorted((*self._results, *self._replaced), key=lambda result: result.trial.number)
 
     def cancel(self) -> None:
         """End the running trials and record them as cancelled, unless they ended meanwhile.
@@ -148,6 +168,12 @@ class SearchLoop:
                     self._end(result)
         for trial in list(self._running.values()):
             self._record_cancelled(TrialResult(trial, State.CANCELLED, ended=time.time()))
+
+    def _stop_reason(self) -> str | None:
+        if self._is_cancelled:
+            return CANCELLED
+        running = [trial.number for trial in self._running.values()]
+        return self._limits.stop_reason(running, self._engine.slots)
 
     def _prune(self, at_once: bool = False) -> None:
         """End the running trials that the pruner names."""
@@ -178,7 +204,7 @@ class SearchLoop:
     def _fill_slots(self) -> None:
         ahead = 0 if self._searcher.order_matters else self._engine.ahead
         while len(self._running) < self._engine.slots + ahead and not self._is_spent():
-            trial = self._searcher.ask()
+            trial = self._replaced.popleft().trial if self._replaced else self._searcher.ask()
             if trial is None:
                 return
             key = self._key(trial)
@@ -216,8 +242,12 @@ class SearchLoop:
     def _end(self, result: TrialResult) -> None:
         """Process a trial that ended, and the trials that waited for its value."""
         key = self._key(result.trial)
-        del self._running[key]
         result = self._mark_pruned(result)
+        if result.state is State.CANCELLED:  # not by this search
+            self._is_cancelled = True
+            self._record_cancelled(result)
+            return
+        del self._running[key]
         self._tell(result)
         for twin in self._twins.pop(key, []):
             self._tell(_reuse_result(result, twin))
@@ -230,7 +260,8 @@ class SearchLoop:
 
     def _tell(self, result: TrialResult) -> None:
         """Tell a result to the searcher, then to the consumers."""
-        self._searcher.tell(result)
+        if result.trial.number not in self._known:
+            self._searcher.tell(result)
         self._keep(result)
 
     def _keep(self, result: TrialResult, earlier: bool = False) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "check_files",
     "check_gpus",
     "check_keep",
+    "check_max_failures",
     "check_metric",
     "check_number",
     "check_prune",
@@ -87,6 +88,11 @@ def check_metric(name: str, value: Any) -> str | Sequence[str]:
             f"{name} must be a text, or a list of at least two different ones, got {value!r}."
         )
     return check_text(name, value)
+
+
+def check_max_failures(name: str, value: object) -> int | str:
+    """Check that a value is ``'auto'`` or a whole number of at least 0."""
+    return "auto" if value == "auto" else as_int(name, value, at_least=0)
 
 
 def check_gpus(name: str, value: object) -> float:

@@ -40,6 +40,8 @@ class Row:
         Whether a resumed search reads it from the run's record.
     resumed : bool
         Whether `resume` takes it; the other options say how a search begins.
+    begins : bool
+        Whether the calls that begin a search take it.
     default_words : str
         The default in the README, in words, where the value alone is not clear.
     page : str
@@ -55,6 +57,7 @@ class Row:
     more: str = ""
     recorded: bool = False
     resumed: bool = True
+    begins: bool = True
     default_words: str = ""
     page: str = ""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sparkexp.checks import class_name
+from sparkexp.driver.logdir import resolve_logdir
 from sparkexp.driver.option_checks import (
     accept_any,
     allow_none,
@@ -16,6 +17,7 @@ from sparkexp.driver.option_checks import (
     check_files,
     check_gpus,
     check_keep,
+    check_max_failures,
     check_metric,
     check_number,
     check_prune,
@@ -29,13 +31,12 @@ from sparkexp.driver.option_row import Row, option, rows_of
 from sparkexp.driver.pruning_rule import PruningRule, rule_to_json
 from sparkexp.driver.unknown_option import describe_unknown_option
 from sparkexp.engine import Engine, Isolation
-from sparkexp.errors import InvalidArgumentError, StorageError
+from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.repeating import count_affordable
 from sparkexp.space.constraint import Where
-from sparkexp.storage.filesystems import is_remote, local_path, open_filesystem
 from sparkexp.tracking import Tracker
 
-__all__ = ["ROWS", "EngineName", "Options"]
+__all__ = ["ROWS", "ROWS_TO_RESUME", "EngineName", "Options"]
 
 EngineName = Literal["spark", "inline"]
 
@@ -103,12 +104,16 @@ class Options:
         "A search that is resumed has as many seconds again.",
         recorded=True,
     )
-    max_failures: int | None = option(
-        None,
-        "int",
-        allow_none(require_int(0)),
+    max_failures: int | str | None = option(
+        "auto",
+        "int or {'auto'}",
+        allow_none(check_max_failures),
         "How many trials may fail; one more failure ends the search.",
+        "By default a search ends if its first 20 trials fail (or as many as there are slots, if "
+        "these are more) and all parameters have had several values; once a trial has succeeded, "
+        "any number may fail. None sets no limit.",
         recorded=True,
+        default_words="the first 20 in a row",
     )
     target: float | None = option(
         None,
@@ -279,6 +284,15 @@ class Options:
         recorded=True,
     )
 
+    retry_failed: bool = option(
+        False,
+        "bool",
+        check_bool,
+        "Whether trials that failed are run again, for example since the function was mended.",
+        "If no trial has succeeded the search begins anew. Else the searcher, which knows of "
+        "their failures, is not told their new results.",
+        begins=False,
+    )
     trackers: Sequence[str | Tracker] = option(
         ("tensorboard",),
         "list of {'tensorboard'} and Tracker",
@@ -293,7 +307,7 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """Return the options that a resumed search reads, as a dict that `json` can write."""
         record = {name: getattr(self, name) for name, row in ROWS.items() if row.recorded}
-        if self.more_metrics:
+        if len(self.metrics) > 1:
             record["metric"] = list(self.metrics)
         record["prune"] = rule_to_json(self.prune)
         record["py_files"] = [os.path.abspath(path) for path in self.py_files]
@@ -320,10 +334,10 @@ class Options:
             If one is unknown or its value breaks a rule.
         """
         for name in given:
-            if name not in ROWS:
+            if name not in _ALL_ROWS:
                 raise InvalidArgumentError(describe_unknown_option(name, ROWS))
-        options = cls(**{name: ROWS[name].check(name, value) for name, value in given.items()})
-        if options.more_metrics:
+        options = cls(**{n: _ALL_ROWS[n].check(n, value) for n, value in given.items()})
+        if len(options.metrics) > 1:
             options._check_several()
         return options
 
@@ -352,22 +366,11 @@ class Options:
         return count_affordable(self.max_trials, self.repeats, self.confirm)
 
     @property
-    def first_metric(self) -> str | None:
-        """The metric; the first one if there are several."""
-        if self.metric is None or isinstance(self.metric, str):
-            return self.metric
-        return self.metric[0]
-
-    @property
     def metrics(self) -> tuple[str, ...]:
         """The names of the objectives; empty if the only objective has no name."""
-        return () if self.first_metric is None else (self.first_metric, *self.more_metrics)
-
-    @property
-    def more_metrics(self) -> tuple[str, ...]:
-        """The metrics after the first."""
-        several = self.metric is not None and not isinstance(self.metric, str)
-        return tuple(self.metric[1:]) if several and self.metric else ()
+        if self.metric is None:
+            return ()
+        return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
 
     @property
     def one_by_one(self) -> bool:
@@ -382,18 +385,11 @@ class Options:
         InvalidArgumentError
             If it is neither.
         """
-        if self.logdir is None:
-            return None
-        given = os.fspath(self.logdir) if isinstance(self.logdir, os.PathLike) else self.logdir
-        if not isinstance(given, str) or not given.strip() or "\0" in given:
-            raise InvalidArgumentError(f"logdir must be a path or a URL, got {self.logdir!r}.")
-        try:
-            if is_remote(given):
-                open_filesystem(given)
-                return given.rstrip("/")
-            return str(local_path(given))
-        except StorageError as error:
-            raise InvalidArgumentError(f"logdir: {error}") from error
+        return None if self.logdir is None else resolve_logdir(self.logdir)
 
 
-ROWS: dict[str, Row] = rows_of(Options)
+_ALL_ROWS: dict[str, Row] = rows_of(Options)
+#: Those with which a search begins.
+ROWS: dict[str, Row] = {name: row for name, row in _ALL_ROWS.items() if row.begins}
+#: Those with which it goes on.
+ROWS_TO_RESUME: dict[str, Row] = {name: row for name, row in _ALL_ROWS.items() if row.resumed}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import shlex
 
+from sparkexp.driver.early_failures import FIRST_FAILURES
+from sparkexp.driver.options import Options
 from sparkexp.engine import Engine
 from sparkexp.search.spec import Search
 
 __all__ = ["format_plan"]
 
 
-def format_plan(
-    name: str, search: Search, engine: Engine, location: str, max_trials: int | None = None
-) -> str:
+def format_plan(name: str, search: Search, engine: Engine, location: str, options: Options) -> str:
     """Return the plan of a search: what runs where, in how many waves, and how to watch it."""
+    max_trials = options.max_trials
     searcher, slots = search.searcher, engine.slots
     limits = [n for n in (searcher.n_trials, max_trials) if n is not None]
     n_trials = min(limits, default=None)
@@ -33,6 +34,9 @@ def format_plan(
         else f": {_format_count(_count_waves(search, n_trials, slots), 'wave')}"
     )
     rows.append(("slots", f"{slots} in {engine.where}{waves}"))
+    first = max(FIRST_FAILURES, slots)
+    if options.max_failures == "auto" and (n_trials is None or n_trials > first):
+        rows.append(("max failures", f"the first {first} trials in a row"))
     rows.append(("log directory", location))
     rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(location)}"))
     width = max(len(key) for key, _ in rows)

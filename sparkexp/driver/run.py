@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable, Mapping, Set
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkexp._version import __version__
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.driver.artifact_retention import ArtifactRetention
 from sparkexp.driver.consumers import Consumers, TrialConsumer
+from sparkexp.driver.corrections import correct_records
+from sparkexp.driver.early_failures import EarlyFailures
 from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
+from sparkexp.driver.logdir import choose_logdir
 from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.options import Options
 from sparkexp.driver.plan import format_plan
@@ -24,7 +25,7 @@ from sparkexp.driver.pruning import Pruner
 from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.records import Records
 from sparkexp.driver.trackers import Trackers, make_trial_trackers
-from sparkexp.driver.train_function import file_name, function_name, locate_function
+from sparkexp.driver.train_function import function_name, locate_function
 from sparkexp.engine import (
     Engine,
     InlineEngine,
@@ -34,6 +35,7 @@ from sparkexp.engine import (
     TrialTask,
 )
 from sparkexp.errors import (
+    AllTrialsFailedError,
     InvalidArgumentError,
     RunDirectoryError,
     SearchInterrupted,
@@ -50,11 +52,10 @@ from sparkexp.trial import State, Trial
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["DEFAULT_ROOT", "choose_logdir", "run_search"]
+__all__ = ["run_search"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_ROOT = "sparkexp-runs"
 # The largest number of places that an error names.
 MAX_LISTED = 10
 # Variables that are set if the user hasn't set them. Without the first, one trial takes all
@@ -93,6 +94,8 @@ def run_search(
         After Ctrl-C; it carries the result so far.
     SessionLostError
         If the Spark session ends meanwhile; it carries the result so far.
+    AllTrialsFailedError
+        If the first trials fail alike, through the call; it carries the result so far.
     StorageError
         If the log directory is a URL that can't be written. If it, or a path, can't be written at
         the end, the error carries the result.
@@ -131,7 +134,7 @@ def run_search(
         result = None
         try:
             with run.lock(curves=reads_reports):
-                plan = format_plan(name, planned or search, engine, location, options.max_trials)
+                plan = format_plan(name, planned or search, engine, location, options)
                 running_trackers = Trackers(trackers, description, run, resumed)
                 driver = _Driver(search, description, options, engine, run, running_trackers)
                 result = driver.run(interrupts, plan)
@@ -165,10 +168,17 @@ class _Driver:
         self._limits = Limits(
             search.objectives[0],
             timeout_s=options.timeout,
-            max_failures=options.max_failures,
+            max_failures=None if isinstance(options.max_failures, str) else options.max_failures,
             target=options.target,
             max_trials=options.max_trials,
             repeats=search.repeats,
+            early=EarlyFailures(
+                run.location,
+                search.objectives,
+                search.parameters(),
+                counts_any=options.max_failures == "auto",
+                one_environment=engine.one_environment,
+            ),
         )
         rule = as_rule(options.prune)
         self._pruner = None if rule is None else Pruner(rule, search.objectives[0], run)
@@ -218,6 +228,10 @@ class _Driver:
             loop.cancel()
             error.result = self._build_result(loop, "another driver has taken the run over")
             raise
+        except AllTrialsFailedError as error:
+            loop.cancel()
+            error.result = self._build_result(loop, "the first trials failed alike")
+            raise
         finally:
             self._trackers.close(outcome)
             self._progress.close()
@@ -225,9 +239,17 @@ class _Driver:
     def _build_loop(self, interrupts: Interrupts) -> SearchLoop:
         """Return the loop, with the results that earlier processes recorded."""
         searcher, recorded = self._search.searcher, self._run.results()
-        self._records.know(recorded)
-        if (state := self._run.searcher_state()) is not None:
+        self._run.write_settings()
+        if corrected := correct_records(
+            recorded, self._search.objectives, self._options.retry_failed
+        ):
+            for result in corrected:
+                self._run.record(result)
+            self._run.save_searcher(searcher.state())
+            recorded = self._run.results()
+        elif (state := self._run.searcher_state()) is not None:
             self._restore(state, {r.trial.number for r in recorded})
+        self._records.know(recorded)
         # They are told of a trial in this order; see `Consumers`.
         consumers: list[TrialConsumer | None] = [
             HostHealth(), self._records, self._retention, self._pruner, self._limits,
@@ -244,6 +266,7 @@ class _Driver:
             trackers=self._trackers,
             reuse=self._search.reuse,
             recorded=recorded,
+            retry_failed=self._options.retry_failed,
             pruner=self._pruner,
             records=self._records,
         )
@@ -324,13 +347,6 @@ def _join_locations(places: list[str]) -> str:
 
 def _find_limit(n_trials: int | None, limit: int | None) -> int | None:
     return min((n for n in (n_trials, limit) if n is not None), default=None)
-
-
-def choose_logdir(name: str) -> Path:
-    """Return a new log directory for a run; no other process chooses the same one."""
-    # The random part is needed: other threads and drivers may start in the same second.
-    when = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
-    return Path(DEFAULT_ROOT, f"{file_name(name)}-{when}").absolute()
 
 
 def _collect_settings(

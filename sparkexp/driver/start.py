@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkexp.driver.logdir import choose_logdir
 from sparkexp.driver.options import Options
-from sparkexp.driver.run import choose_logdir, run_search
+from sparkexp.driver.run import run_search
 from sparkexp.driver.train_function import check_train, function_name, takes
 from sparkexp.driver.warm_start import apply_warm_start, repeat_trials
 from sparkexp.engine import import_check

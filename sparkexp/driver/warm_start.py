@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sparkexp.driver.corrections import take_value
 from sparkexp.driver.options import Options
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.results.result import Result
@@ -115,10 +116,13 @@ def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, 
             f"warm_start must have the direction of this search, {direction!r}, got "
             f"{given.direction!r}: its best values would count as the worst. Leave it out."
         )
+    trials = given.trials
+    if all(result.value is None for result in trials):  # its metric was misspelt, say
+        trials = tuple(take_value(result, search.objectives) for result in trials)
     grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)
     # Only the highest rung counts: the value of a short training says too little.
-    top = max((r.trial.rung or 0 for r in given.trials if r.succeeded), default=0)
-    for result in given.trials:
+    top = max((r.trial.rung or 0 for r in trials if r.succeeded), default=0)
+    for result in trials:
         if result.value is not None and result.succeeded and (result.trial.rung or 0) == top:
             grouped[params_key(result.trial.params)].append(result)
     known = []

@@ -140,6 +140,8 @@ class Engine(abc.ABC):
       Whatever happens to it (exception, crash, lost executor), it comes back as a `TrialResult`.
     - After `cancel`, trials that still run are ended and come back from `wait` as CANCELLED,
       unless they ended just before. The engine takes no more trials.
+    - A trial that somebody else has ended (not by `stop` or `cancel`) is run again where that can
+      be; else it comes back as CANCELLED, and the driver ends the search: neither is its result.
     - After `stop`, a trial is ended and comes back from `wait` as CANCELLED, unless it ended just
       before; the other trials run on.
     - `submit`, `wait`, `stop`, `cancel` and `close` are called by one thread.
@@ -154,6 +156,8 @@ class Engine(abc.ABC):
 
     #: Notes that the plan shows beside the number of slots.
     notes: tuple[str, ...] = ()
+    #: Whether all trials run in the same Python: where it can't run one, it can't run any.
+    one_environment: bool = False
     #: Called after each report of a trial that `wait` itself runs; it may call `stop`.
     on_report: Callable[[], None] | None = None
     _is_prepared = False

@@ -12,7 +12,7 @@ from sparkexp.objective import Objective
 from sparkexp.results.stored_artifacts import list_artifacts, load_artifact
 from sparkexp.trial import TrialResult
 
-__all__ = ["BestTrial", "find_best", "find_front", "explain_no_best"]
+__all__ = ["BestTrial", "explain_no_best", "explain_no_value", "find_best", "find_front"]
 
 
 @dataclass(frozen=True)
@@ -135,3 +135,12 @@ def explain_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objectiv
         "There is no best trial: the train function returned nothing. Return the metric that "
         "should be compared."
     )
+
+
+def explain_no_value(trials: Sequence[TrialResult]) -> str:
+    """Return what is missing where trials succeeded and none has a value; else nothing."""
+    succeeded = [r for r in trials if r.succeeded]
+    if not succeeded or any(r.value is not None or r.metrics for r in succeeded):
+        return ""
+    what = "no number" if any(r.notes for r in succeeded) else "nothing"
+    return f"no value: the train function returned {what}"

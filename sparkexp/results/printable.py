@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["csv_cell", "on_one_line", "printable"]
+__all__ = ["csv_cell", "on_one_line", "printable", "shorten"]
+
+MAX_CHARS = 60
 
 # What a terminal obeys, and what makes a line read otherwise than it is written: control
 # characters but for tab and new line, directions, odd line ends; and what can't be encoded.
@@ -49,6 +51,12 @@ def csv_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     return ("'" if value.startswith(_FORMULA) else "") + printable(value)
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of a text that is too long for a table, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_CHARS else line[: MAX_CHARS - 1] + "…"
 
 
 def _escaped(found: re.Match[str]) -> str:

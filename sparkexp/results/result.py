@@ -17,8 +17,14 @@ from sparkexp.analysis.ranking import (
 )
 from sparkexp.errors import NoBestTrialError
 from sparkexp.objective import Objective
-from sparkexp.results.best_trial import BestTrial, explain_no_best, find_best, find_front
-from sparkexp.results.printable import printable
+from sparkexp.results.best_trial import (
+    BestTrial,
+    explain_no_best,
+    explain_no_value,
+    find_best,
+    find_front,
+)
+from sparkexp.results.printable import printable, shorten
 from sparkexp.results.stored_artifacts import load_model
 from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
 from sparkexp.runs import RunDirectory, damage_error
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["BestTrial", "Result"]
 
 MAX_PRINTED_ROWS = 20
-MAX_ERROR_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -332,7 +337,8 @@ class Result:
         return [Axis(spec) for spec in specs]
 
     def __repr__(self) -> str:
-        return printable(f"<{self._make_headline()}>")
+        without = explain_no_value(self.trials) if self.stopped is None else ""
+        return printable(f"<{self._make_headline()}{'; ' * bool(without)}{without}>")
 
     def __str__(self) -> str:
         table = self._make_short_table().to_string(index=False, float_format="{:.4g}".format)
@@ -373,21 +379,18 @@ class Result:
         hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
         hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
         if "error" not in hidden:
-            reasons = {r.trial.id: _shorten(r.reason) for r in self.trials}
+            reasons = {r.trial.id: shorten(r.reason) for r in self.trials}
             frame["error"] = [reasons[name] for name in frame["id"]]
         frame = frame.drop(columns=hidden, errors="ignore")
-        frame = frame.map(lambda value: _shorten(value) if isinstance(value, str) else value)
+        frame = frame.map(lambda value: shorten(value) if isinstance(value, str) else value)
         return fill_blanks(frame, ("generation", "error", "reused_from"))
 
     def _describe_left_out(self) -> str:
         left = len(self.trials) - MAX_PRINTED_ROWS
-        return f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
-
-
-def _shorten(line: str) -> str:
-    line = " ".join(line.split())
-    return line if len(line) <= MAX_ERROR_CHARS else line[: MAX_ERROR_CHARS - 1] + "…"
+        more = f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
+        without = explain_no_value(self.trials) if self.stopped is None else ""
+        return f"{more}\n{without}" if without else more
 
 
 def _format_value(value: int | float | str | bool) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _shorten(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else shorten(str(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +60,7 @@ class RunDirectory:
     def __init__(self, root: str | Path, settings: Mapping[str, Any], run_id: str = "") -> None:
         self.paths = RunPaths(Path(root))
         self.settings = dict(settings)
+        self._has_new_settings = False
         self.id = run_id
         self._first_root = self.paths.root
         self._held: FileLock | None = None
@@ -188,6 +189,16 @@ class RunDirectory:
         """Read the settings of an existing run; see `open_run`."""
         paths = RunPaths(local_path(root))
         return cls(paths.root, *read_settings(paths, root))
+
+    def change_metric(self, metric: str | Sequence[str] | None) -> None:
+        """Change the metric in the settings; `write_settings` writes them."""
+        self.settings["options"] = {**self.settings["options"], "metric": metric}
+        self._has_new_settings = True
+
+    def write_settings(self) -> None:
+        """Write the settings, if they were changed."""
+        if self._has_new_settings:
+            write_settings(self.paths.experiment, self.settings, self.id)
 
     def record(self, result: TrialResult) -> None:
         """Write the record of an ended trial."""

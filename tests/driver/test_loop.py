@@ -13,7 +13,7 @@ from sparkexp.driver.consumers import Consumers
 from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
-from sparkexp.driver.loop import SearchLoop
+from sparkexp.driver.loop import CANCELLED, SearchLoop
 from sparkexp.driver.progress import Progress
 from sparkexp.driver.records import Records
 from sparkexp.driver.trackers import Trackers
@@ -99,7 +99,7 @@ def search(tmp_path):
     """Runs a search; returns its results and the run's directory."""
 
     def search(
-        searcher: Searcher, engine: Engine, reuse: bool = True
+        searcher: Searcher, engine: Engine, reuse: bool = True, stopped: str | None = None
     ) -> tuple[list[TrialResult], RunDirectory]:
         root = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         run = create_run(root, {})
@@ -120,7 +120,7 @@ def search(tmp_path):
                 trackers=trackers,
                 reuse=reuse,
             )
-            assert loop.run() is None
+            assert loop.run() == stopped
             results = loop.results()
         trackers.close("complete")
         return results, run
@@ -233,20 +233,15 @@ def test_without_reuse_every_trial_is_run(search):
     assert [r.reused_from for r in results] == [None] * 5
 
 
-def test_a_cancelled_trial_is_no_evaluation(search):
-    cancelled = []
-
+def test_a_trial_cancelled_from_outside_ends_the_search_untold(search):
     def evaluate(params):
-        if not cancelled:
-            cancelled.append(params)
-            return TrialResult(Trial(0, {}), State.CANCELLED)
-        return 1.0
+        return TrialResult(Trial(0, {}), State.CANCELLED) if params["x"] == 2 else 1.0
 
-    engine = LastFirstEngine(evaluate)
-    results, _ = search(ListSearcher([{"x": 1}] * 3), engine)
-    assert [r.state for r in results] == [State.CANCELLED, State.SUCCEEDED, State.SUCCEEDED]
-    assert len(engine.submitted) == 2
-    assert [r.reused_from for r in results] == [None, None, "trials/trial-00001"]
+    searcher = ListSearcher([{"x": x} for x in (1, 2, 3, 4)])
+    results, run = search(searcher, LastFirstEngine(evaluate), stopped=CANCELLED)
+    assert [r.state for r in results] == [State.SUCCEEDED, State.CANCELLED]
+    assert [r.state for r in run.results()] == [State.SUCCEEDED, State.CANCELLED]
+    assert [trial.params for trial in searcher.open_trials()] == [{"x": 2}]
 
 
 def test_the_state_on_disk_never_lags_behind(search, tmp_path):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from sparkexp.api.typed_options import RunOptions
 from sparkexp.checks import as_direction
 from sparkexp.driver.options import ROWS, Options
 from sparkexp.driver.pruning_rule import MedianRule
-from sparkexp.driver.unknown_option import find_nearest
 from sparkexp.engine import InlineEngine
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.near_names import find_nearest
 
 
 def test_defaults():
@@ -24,7 +23,7 @@ def test_defaults():
 
 
 def test_the_typed_dict_names_the_same_options():
-    assert set(RunOptions.__annotations__) == {f.name for f in dataclasses.fields(Options)}
+    assert set(RunOptions.__annotations__) == set(ROWS)
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
@@ -42,7 +41,7 @@ def test_a_run_s_record():
         "parallelism": None,
         "trial_timeout": None,
         "timeout": 5.0,
-        "max_failures": None,
+        "max_failures": "auto",
         "target": None,
         "max_trials": 3,
         "max_retries": 2,

@@ -18,7 +18,7 @@ import pytest
 
 import sparkexp
 from sparkexp import experiment
-from sparkexp.driver.run import choose_logdir
+from sparkexp.driver.logdir import choose_logdir
 from sparkexp.errors import (
     EnvironmentUnfitError,
     InvalidArgumentError,

@@ -17,6 +17,12 @@ from typing import IO, TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, TrialTask
 from sparkexp.engine.spark.connect import give_up, is_connect, is_unreachable, limit_retries
+from sparkexp.engine.spark.failures import (
+    describe_unfit,
+    find_reason,
+    find_unfit,
+    is_cancelled,
+)
 from sparkexp.engine.spark.gpu_pool import GpuPool
 from sparkexp.engine.spark.jobs import TrialJobs
 from sparkexp.engine.spark.resources import Resources, resource_profile
@@ -35,9 +41,9 @@ from sparkexp.engine.transfer.data import (
 from sparkexp.engine.transfer.main_pickle import pickle_train
 from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
-from sparkexp.errors import SessionLostError
+from sparkexp.errors import EnvironmentUnfitError, SessionLostError
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.trial import State, Trial, TrialResult
+from sparkexp.trial import Fault, State, Trial, TrialResult
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -94,7 +100,7 @@ class SparkEngine(Engine):
         self._profile = resource_profile(spark, resources)
         self._count = SlotCount(spark, resources.cpus, self._profile)
         self._parallelism = resources.parallelism
-        n_slots = self._parallelism or self._count.now()
+        n_slots = self._parallelism or self._count_slots()
         self._gpus = GpuPool(spark, n_slots, resources.gpus)
         self._attempts_per_job = _attempts_per_job(spark)
         self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
@@ -141,6 +147,10 @@ class SparkEngine(Engine):
         if self._parallelism or self._gpus.n_shares or not self._count.exact:
             return 0
         return 1 + self.slots // SLOTS_PER_AHEAD
+
+    @property
+    def one_environment(self) -> bool:  # type: ignore[override]  # a property here
+        return is_local(self._spark)
 
     @property
     def where(self) -> str:
@@ -253,7 +263,7 @@ class SparkEngine(Engine):
 
     def _run(self, task: TrialTask) -> TrialResult:
         """Run a trial; run it again if Spark gave it up for reasons outside of the trial."""
-        trial = task.trial
+        trial, n_cancelled = task.trial, 0
         while not self._cancelled.is_set() and trial.number not in self._stopped:
             try:
                 return self._jobs.run(task)
@@ -261,20 +271,60 @@ class SparkEngine(Engine):
                 if is_unreachable(error) or not is_alive(self._spark):
                     self._lost.set()
                     break
-                if self._cancelled.is_set() or _is_cancelled(error):
+                if self._cancelled.is_set() or trial.number in self._stopped:
                     break
+                if is_cancelled(error):
+                    if n_cancelled:
+                        break
+                    n_cancelled += self._attempts_per_job
+                    logger.warning(
+                        "%s was cancelled, and not by this search: it is run again, once.",
+                        trial.id,
+                    )
+                    # Its attempts have directories of their own, and are no retries.
+                    task = replace(
+                        task,
+                        first_attempt=task.first_attempt + n_cancelled,
+                        max_retries=task.max_retries + n_cancelled,
+                    )
+                    continue
+                failed = self._judge(error, task, n_cancelled)
+                if failed is not None:
+                    return failed
                 attempts = task.first_attempt + self._attempts_per_job
-                logger.warning("%s was lost: %s", trial.id, _reason(error))
-                if attempts > task.max_retries:
-                    text = (
-                        f"Spark could not run the trial in {attempts} attempts "
-                        f"(max_retries={task.max_retries}): {_reason(error)}"
-                    )
-                    return TrialResult(
-                        trial, State.FAILED, error=text, ended=time.time(), attempt=attempts - 1
-                    )
                 task = replace(task, first_attempt=attempts)
         return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
+
+    def _judge(self, error: Exception, task: TrialTask, n_cancelled: int) -> TrialResult | None:
+        """Return the result of a trial whose job failed; None if it is to be run again."""
+        attempts, unfit = task.first_attempt + self._attempts_per_job, find_unfit(error)
+        reason = describe_unfit(self._spark, unfit) if unfit else find_reason(error)
+        if not (unfit and self.one_environment):
+            logger.warning("%s was lost: %s", task.trial.id, reason)
+            if attempts <= task.max_retries:
+                return None
+            reason = (
+                f"Spark could not run the trial in {attempts - n_cancelled} attempts "
+                f"(max_retries={task.max_retries - n_cancelled}): {reason}"
+            )
+        return TrialResult(
+            task.trial,
+            State.FAILED,
+            error=reason,
+            ended=time.time(),
+            attempt=attempts - 1,
+            fault=Fault.ENVIRONMENT if unfit else None,
+        )
+
+    def _count_slots(self) -> int:
+        try:
+            return self._count.now()
+        except EnvironmentUnfitError:
+            raise
+        except Exception as error:  # a session that doesn't tell is measured, by tasks
+            if unfit := find_unfit(error):
+                raise EnvironmentUnfitError(describe_unfit(self._spark, unfit)) from error
+            raise
 
 
 def _use_own_python(spark: SparkSession) -> None:
@@ -320,26 +370,3 @@ def _python_is_chosen(spark: SparkSession) -> bool:
         bool(os.environ.get("PYSPARK_PYTHON"))
         or setting(spark, "spark.pyspark.python") is not None
     )
-
-
-def _is_cancelled(error: Exception) -> bool:
-    """Return whether the job was cancelled, by this search or by a user on Spark's pages."""
-    text = str(error)
-    return any(name in text for name in ("SPARK_JOB_CANCELLED", "OPERATION_CANCELED", "cancelled"))
-
-
-def _reason(error: Exception) -> str:
-    """Return the line of a Spark error that says what happened."""
-    lines = [line.strip(" :\t") for line in str(error).splitlines() if line.strip()]
-    if any("No module named 'pyarrow'" in line for line in lines):
-        return (
-            "the executors' Python lacks pyarrow. Set PYSPARK_PYTHON (or spark.pyspark.python) "
-            "to a Python that has the packages of requirements.txt, on every host."
-        )
-    if any("Python worker exited unexpectedly" in line for line in lines):
-        return (
-            "its worker process was lost. Check the memory: a process that takes more than there "
-            "is gets killed."
-        )
-    telling = [line for line in lines if "Error" in line or "Exception" in line or "ost" in line]
-    return (telling or lines or [type(error).__name__])[0][:2000]

@@ -23,7 +23,20 @@ from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["MAIN", "Main", "MainGlobals", "Script", "copy_main", "load_script", "load_train"]
+__all__ = [
+    "MAIN",
+    "Main",
+    "MainGlobals",
+    "Script",
+    "complete",
+    "copy_main",
+    "define",
+    "load_script",
+    "load_train",
+    "make_cached",
+    "register_all",
+    "require",
+]
 
 MAIN = "__main__"
 # What a process that multiprocessing spawns from the trial runs in place of the user's script.

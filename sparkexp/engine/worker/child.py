@@ -32,7 +32,7 @@ from sparkexp.errors import StorageError
 from sparkexp.runs import RunPaths
 from sparkexp.storage.regular_files import check_regular
 from sparkexp.tracking import AttemptTrackers
-from sparkexp.trial import State
+from sparkexp.trial import Fault, State
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -58,13 +58,15 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         if task.data is not None:
             train = functools.partial(train, read_data(Path(task.data), task.data_digest))
     except Exception as error:
-        return failure(_describe_load_error(error))
+        return failure(_describe_load_error(error), fault=Fault.LOADING)
     reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.in_place)
     with (
         _set_environment(task.tracking_environment),
         activate(directory, reporter, task.trial.checkpoint, lambda: task.in_place) as current,
     ):
-        outcome = call_train(train, task.trial.arguments, task.objectives, task.needs_value)
+        outcome = call_train(
+            train, task.trial.arguments, task.objectives, task.needs_value, reporter.last
+        )
         outcome = replace(outcome, continued=current.checkpoints.continued)
         if outcome.state is State.SUCCEEDED:
             outcome = _commit_checkpoints(outcome, current.checkpoints)

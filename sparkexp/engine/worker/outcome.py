@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
-import numbers
 import os
 import sys
 import time
@@ -17,8 +15,9 @@ from typing import Any
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
 from sparkexp.engine.worker.ending import end_copy
+from sparkexp.engine.worker.returned import Returned, read_returned
 from sparkexp.objective import Objective
-from sparkexp.trial import ParamValue, State
+from sparkexp.trial import Fault, ParamValue, State
 
 __all__ = ["EXITED", "Outcome", "TrialStopped", "call_train", "failure"]
 
@@ -47,6 +46,8 @@ class Outcome:
     imported: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     continued: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
 
     def to_bytes(self) -> bytes:
         return json.dumps(vars(self)).encode()
@@ -57,12 +58,13 @@ class Outcome:
         record["state"] = State(record["state"])
         record["imported"] = tuple(record["imported"])
         record["warnings"] = tuple(record["warnings"])
+        record["fault"] = Fault(record["fault"]) if record["fault"] else None
         return cls(**record)
 
 
-def failure(error: str, started: float = 0.0) -> Outcome:
+def failure(error: str, started: float = 0.0, fault: Fault | None = None) -> Outcome:
     """Return the outcome of a trial that failed for a reason outside the train function."""
-    return Outcome(State.FAILED, error=error, started=started, ended=time.time())
+    return Outcome(State.FAILED, error=error, started=started, ended=time.time(), fault=fault)
 
 
 def call_train(
@@ -70,6 +72,7 @@ def call_train(
     params: Mapping[str, ParamValue],
     objectives: Sequence[Objective] = (Objective(),),
     needs_value: bool = True,
+    reported: Mapping[str, float] | None = None,
 ) -> Outcome:
     """Call the train function and return its outcome; raise interrupts only.
 
@@ -85,22 +88,21 @@ def call_train(
         What it must return.
     needs_value : bool
         Whether a trial without a value has failed.
+    reported : Mapping[str, float], optional
+        What it has reported last, once it has returned.
     """
     n_before = len(sys.modules)
     before = {module for module in HEAVY_MODULES if module in sys.modules}
     started = time.time()
-    value: float | None = None
-    metrics: dict[str, float] = {}
-    error: str | None = None
     own = os.getpid()
     try:
         try:
-            returned = train(**params)
+            given = train(**params)
         except BaseException as raised:
             end_copy(own, raised)
             raise
         end_copy(own)
-        value, metrics, error = _split_returned(returned, objectives, needs_value)
+        returned = read_returned(given, objectives, needs_value, reported or {})
     except KeyboardInterrupt:
         raise
     except TrialStopped:
@@ -108,18 +110,30 @@ def call_train(
     except BaseException as raised:  # SystemExit and the like end the trial, not the worker
         if isinstance(raised, ModuleNotFoundError):
             raised.add_note(MISSING_MODULE.format(python=sys.executable))
-        error = _format_traceback(raised)
+        returned = Returned(error=_format_traceback(raised), fault=_find_fault(raised))
     return Outcome(
-        state=State.SUCCEEDED if error is None else State.FAILED,
-        value=value if error is None else None,
-        metrics=metrics,
-        error=error,
+        state=State.SUCCEEDED if returned.error is None else State.FAILED,
+        value=returned.value if returned.error is None else None,
+        metrics=returned.metrics,
+        error=returned.error,
+        notes=returned.notes,
+        fault=returned.fault,
+        warnings=returned.warnings,
         started=started,
         ended=time.time(),
         imported=_find_heavy(
             itertools.islice(reversed(sys.modules), len(sys.modules) - n_before), before
         ),
     )
+
+
+def _find_fault(raised: BaseException) -> Fault | None:
+    """Return what in the call made it raise; None if it was the function at work."""
+    if isinstance(raised, ImportError):
+        return Fault.MODULE
+    own = raised.__traceback__
+    entered = own is not None and own.tb_next is not None
+    return Fault.ARGUMENTS if isinstance(raised, TypeError) and not entered else None
 
 
 def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
@@ -149,101 +163,3 @@ def _format_traceback(raised: BaseException) -> str:
         text = "…" + text[-MAX_ERROR_CHARS:]
     # A lone surrogate (an undecodable file name, say) can't be written as UTF-8 later.
     return text.encode("utf-8", "replace").decode()
-
-
-def _split_returned(
-    returned: Any, objectives: Sequence[Objective], needs_value: bool
-) -> tuple[float | None, dict[str, float], str | None]:
-    """Split a returned value into the objective, all metrics, and an error message or None."""
-    if returned is None:
-        if not needs_value and objectives[0].name is None:
-            return None, {}, None
-        return None, {}, "The train function returned nothing. Return the metric to optimise."
-    if not isinstance(returned, Mapping):
-        number = _convert_number(returned)
-        if number is None:
-            return (
-                None,
-                {},
-                (
-                    "The train function must return a number or a dict of numbers, "
-                    f"got {_describe(returned)}."
-                ),
-            )
-        if len(objectives) > 1:
-            names = ", ".join(repr(objective.name) for objective in objectives)
-            return None, {}, f"The train function must return a dict of {names}, got a number."
-        name = objectives[0].name
-        metrics = {name: number} if name and math.isfinite(number) else {}
-        return number, metrics, _check_finite(number)
-    return _split_returned_dict(returned, objectives, needs_value)
-
-
-def _split_returned_dict(
-    returned: Mapping[Any, Any], objectives: Sequence[Objective], needs_value: bool
-) -> tuple[float | None, dict[str, float], str | None]:
-    metrics: dict[str, float] = {}
-    finite: dict[str, float] = {}  # what JSON and TensorBoard can hold
-    for name, entry in returned.items():
-        number = _convert_number(entry)
-        if number is None or not isinstance(name, str):
-            return (
-                None,
-                finite,
-                (
-                    "The train function must return a number or a dict of names and numbers, got "
-                    f"{name!r}: {_describe(entry)}."
-                ),
-            )
-        metrics[name] = number
-        if math.isfinite(number):
-            finite[name] = number
-    metric = objectives[0].name or (next(iter(metrics)) if len(metrics) == 1 else None)
-    if metric is None:
-        # A grid needs no objective: its metrics are kept.
-        error = (
-            f"The train function returned a dict of {', '.join(map(repr, metrics)) or 'nothing'}. "
-            "Name the entry to optimise, for example metric='accuracy'."
-        )
-        return None, finite, error if needs_value else None
-    for name in (metric, *(each.name for each in objectives[1:] if each.name)):
-        problem = _find_problem(name, metrics)
-        if problem is not None:
-            return metrics.get(metric), finite, problem
-    return metrics[metric], finite, None
-
-
-def _find_problem(metric: str, metrics: Mapping[str, float]) -> str | None:
-    if metric not in metrics:
-        return (
-            f"The train function returned no {metric!r} but {', '.join(map(repr, metrics))}. "
-            "Return it, or name another entry with metric=."
-        )
-    return _check_finite(metrics[metric])
-
-
-def _convert_number(value: Any) -> float | None:
-    """Return a number, or an array or tensor of no dimensions, as a float; otherwise None."""
-    if isinstance(value, bool):
-        return None
-    if not isinstance(value, numbers.Real):
-        # Arrays and tensors must have no dimensions. float() would also take others with one
-        # element, and numpy's bools, complex numbers and texts.
-        kind = getattr(getattr(value, "dtype", None), "kind", "f")
-        if getattr(value, "shape", None) != () or kind in "bcSU":
-            return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _check_finite(number: float) -> str | None:
-    return None if math.isfinite(number) else f"The train function returned {number}."
-
-
-def _describe(value: Any) -> str:
-    """Describe a value by its type and shape, without calling its repr."""
-    shape = getattr(value, "shape", None)
-    suffix = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else ""
-    return f"{type(value).__module__}.{type(value).__qualname__}{suffix}"

@@ -224,6 +224,8 @@ def _make_result(
         warnings=(*warnings, *outcome.warnings),
         executor=find_executor_id(),
         continued=outcome.continued,
+        notes=outcome.notes,
+        fault=outcome.fault,
     )
 
 

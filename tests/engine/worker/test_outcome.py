@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import subprocess
@@ -8,13 +9,15 @@ import time
 from collections import UserDict
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from sparkexp.engine.worker.outcome import Outcome, call_train, failure
 from sparkexp.objective import Objective
-from sparkexp.trial import State
+from sparkexp.trial import Fault, State
 
 
 class Tensor:
@@ -70,10 +73,10 @@ def test_a_number(returned, value):
         np.str_("0.75"),
         1j,
         np.complex128(1 + 2j),
-        [0.5],
-        (0.5,),
-        np.array([0.5]),
-        np.array([0.1, 0.2]),
+        [[0.5]],
+        [],
+        ["0.5"],
+        np.array([[0.1, 0.2]]),
         np.array("0.5"),
         Tensor(0.5, (1,)),
         Tensor("text"),
@@ -89,6 +92,11 @@ def test_no_number(returned, wrap):
     assert outcome.state is State.FAILED and outcome.value is None
     assert "must return a number or a dict of" in outcome.error
     assert type(returned).__qualname__ in outcome.error
+
+
+@pytest.mark.parametrize("returned", [[0.5], (0.5,), np.array([0.1, 0.2])])
+def test_a_bare_list_is_no_number(returned):
+    assert "must return a number" in returning(returned).error
 
 
 def test_the_shape_is_told():
@@ -310,3 +318,108 @@ def test_bytes_and_back(outcome):
     again = Outcome.from_bytes(outcome.to_bytes())
     assert again == outcome and type(again.state) is State
     assert b"\n" not in outcome.to_bytes(), "a message is one line"
+
+
+class History:
+    """Has what Keras's has."""
+
+    history = {"accuracy": [0.5, 0.75], "loss": [1.0, np.float32(0.5)]}
+
+
+@pytest.mark.parametrize(
+    "returned", [History(), History.history, {"accuracy": np.array([0.5, 0.75]), "loss": 0.5}]
+)
+def test_a_history_counts_by_its_last_epoch(returned):
+    outcome = returning(returned, "accuracy")
+    assert (outcome.value, outcome.metrics) == (0.75, {"accuracy": 0.75, "loss": 0.5})
+    wrong = returning(returned, "acc")
+    assert "Did you mean 'accuracy'?" in wrong.error and wrong.fault is Fault.METRIC
+    assert wrong.metrics["accuracy"] == 0.75, "a metric that is corrected finds it"
+
+
+BESIDE = {
+    "text": ("warm-up", "warm-up"),
+    "bool": (True, True),
+    "none": (None, None),
+    "curve": ([0.1, math.nan], [0.1, "nan"]),
+    "by_class": ({"a": {1: 0.5}}, {"a": {"1": 0.5}}),
+    "array": (np.eye(2), [[1.0, 0.0], [0.0, 1.0]]),
+    "numpy_bool": (np.bool_(True), True),
+    "history": (History(), {"accuracy": [0.5, 0.75], "loss": [1.0, 0.5]}),
+    "day": (datetime.date(2026, 1, 2), "2026-01-02"),
+    "path": (Path("/models/1"), "/models/1"),
+    "state": (State.FAILED, "FAILED"),
+    "undecodable": ("a\udcff", "a?"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_stands_beside_the_metric_is_kept(name):
+    given, kept = BESIDE[name]
+    outcome = Outcome.from_bytes(returning({"accuracy": 0.9, name: given}, "accuracy").to_bytes())
+    assert (outcome.value, outcome.metrics) == (0.9, {"accuracy": 0.9})
+    assert (outcome.notes, outcome.warnings) == ({name: kept}, ())
+    json.dumps(outcome.notes, allow_nan=False)
+    assert returning({"accuracy": 0.9, name: given}).value == 0.9
+
+
+def a_loop() -> list:
+    loop: list = []
+    loop.append(loop)
+    return loop
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        object(), Unprintable(), b"bytes", 1j, "x" * 20_000, np.zeros(10**6), a_loop(),
+        {(1, 2): 3}, [1.0] * 10_000, pandas.DataFrame({"a": [1]}), lambda: 1,
+    ],
+    ids=lambda entry: type(entry).__name__,
+)  # fmt: skip
+def test_what_no_record_can_hold_is_dropped_and_said(entry):
+    outcome = returning({"accuracy": 0.9, "extra": entry, 0: 1.0, "note": "kept"}, "accuracy")
+    assert (outcome.state, outcome.value) == (State.SUCCEEDED, 0.9)
+    assert outcome.notes == {"note": "kept"} and outcome.metrics == {"accuracy": 0.9}
+    (warning,) = outcome.warnings
+    assert "'extra'" in warning and "no str" in warning and len(warning) < 1000
+
+
+def test_what_was_reported_counts_where_nothing_is_returned():
+    def call(reported, *names, needs_value=True):
+        objectives = [Objective(name) for name in names]
+        return call_train(lambda: None, {}, objectives, needs_value, reported)
+
+    outcome = call({"accuracy": 0.5, "loss": 2.0}, "accuracy")
+    assert (outcome.value, outcome.metrics) == (0.5, {"accuracy": 0.5, "loss": 2.0})
+    assert "reported last of 'accuracy' counts" in outcome.warnings[0]
+    assert call({"a": 1.0, "b": 2.0}, "a", "b").metrics == {"a": 1.0, "b": 2.0}
+    assert call({"loss": 2.0}, None).value == 2.0
+    assert call({"loss": 2.0}, None, needs_value=False).value is None
+    assert call({"accuracy": math.nan}, "accuracy").error == "The train function returned nan."
+    assert call({"loss": 2.0}, "accuracy").fault is Fault.RETURNED
+
+
+def imports_nothing():
+    import no_such_module_at_all  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("train", "fault"),
+    [
+        (lambda: {"loss": 1.0}, Fault.METRIC),
+        (lambda: {"accuracy": None}, Fault.METRIC),
+        (lambda: {}, Fault.METRIC),
+        (lambda: None, Fault.RETURNED),
+        (lambda: "0.9", Fault.RETURNED),
+        (imports_nothing, Fault.MODULE),
+        (lambda x: x, Fault.ARGUMENTS),
+        (lambda: 1 + "1", None),
+        (lambda: {"accuracy": math.nan}, None),
+        (lambda: 1 / 0, None),
+    ],
+)
+def test_what_lies_in_the_call_is_marked(train, fault):
+    outcome = call_train(train, {}, (Objective("accuracy"),))
+    assert outcome.state is State.FAILED and outcome.fault is fault
+    assert Outcome.from_bytes(outcome.to_bytes()).fault is fault
