@@ -32,6 +32,8 @@ from sparkexp.engine.transfer.data import (
     remove_shared_data,
     write_shared_data,
 )
+from sparkexp.engine.transfer.environment_writes import find_written_settings
+from sparkexp.engine.transfer.import_settings import find_affected, name_settings
 from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
 from sparkexp.errors import SessionLostError, TrainFunctionError
@@ -107,6 +109,7 @@ class SparkEngine(Engine):
         self._stopped: set[int] = set()
         self._lost = threading.Event()
         self._closing = ExitStack()
+        self._import_notes: tuple[str, ...] = ()
 
     def _prepare(self, task: TrialTask, data: object) -> None:
         import cloudpickle
@@ -116,6 +119,13 @@ class SparkEngine(Engine):
         _use_own_python(spark)
         _stop_progress_bar(spark)
         self._data = data
+        imports, settings = heavy_imports(train), find_written_settings(train)
+        late = find_affected(settings)
+        if held_back := [module for module in imports if module in late]:
+            self._import_notes = (
+                f"The train function sets {name_settings(settings)}, which libraries read when "
+                f"they are imported. So each trial imports {', '.join(held_back)} itself.",
+            )
         pickled = _pickle_train(train)
         self._shipment = ship(spark, train, self._py_files, self._jobs.ask)
         if self._shipment.has_modules:
@@ -123,7 +133,8 @@ class SparkEngine(Engine):
         self._task = replace(
             task,
             train=pickled,
-            preload=heavy_imports(train),
+            preload=tuple(module for module in imports if module not in late),
+            late_modules=late,
             threads=self._resources.threads(spark),
             modules=self._shipment.names,
             max_retries=_count_copies_as_retries(spark, task.max_retries),
@@ -151,9 +162,10 @@ class SparkEngine(Engine):
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # a property here
         there = self._count.now()
         if self._parallelism is None or self._parallelism <= there:
-            return self._shipment.notes
+            return (*self._shipment.notes, *self._import_notes)
         return (
             *self._shipment.notes,
+            *self._import_notes,
             f"parallelism={self._parallelism} is more than the {there} trials that the executors "
             "can run at a time now; the others wait in Spark's queue.",
         )
@@ -191,6 +203,7 @@ class SparkEngine(Engine):
             )
         self._in_flight -= len(results)
         imported = {module for result in results for module in result.imported}
+        imported = {m for m in imported if m.partition(".")[0] not in self._task.late_modules}
         if new := imported - set(self._task.preload):
             self._task = replace(self._task, preload=(*self._task.preload, *sorted(new)))
         return results
