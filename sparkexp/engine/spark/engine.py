@@ -123,8 +123,8 @@ class SparkEngine(Engine):
         late = find_affected(settings)
         if held_back := [module for module in imports if module in late]:
             self._import_notes = (
-                f"The train function sets {name_settings(settings)}, which libraries read when "
-                f"they are imported. So each trial imports {', '.join(held_back)} itself.",
+                f"the train function sets {name_settings(settings)}, which libraries read when "
+                f"they are imported: each trial imports {', '.join(held_back)} itself",
             )
         pickled = _pickle_train(train)
         self._shipment = ship(spark, train, self._py_files, self._jobs.ask)

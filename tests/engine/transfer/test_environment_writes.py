@@ -220,7 +220,7 @@ def test_modules_of_the_user_s_own(tmp_path, monkeypatch):
     import users_home
 
     assert find_written_settings(users_home.train) == ("MPLBACKEND",)
-    monkeypatch.delitem(sys.modules, "users_home")
+    del sys.modules["users_home"]
 
 
 @pytest.mark.parametrize(
