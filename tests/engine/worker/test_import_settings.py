@@ -85,8 +85,12 @@ def test_a_number_of_threads_that_the_train_function_sets(run):
         import numpy  # noqa: F401
         import threadpoolctl
 
-        (blas,) = (x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas")
-        return {"blas": blas["num_threads"]}
+        (blas,) = {
+            library["num_threads"]
+            for library in threadpoolctl.threadpool_info()
+            if library["user_api"] == "blas"
+        }
+        return {"blas": blas}
 
     # This process has numpy loaded, as Spark's worker has.
     late = {"late_modules": ("numpy",), "needs_value": False, "threads": 1}
@@ -161,7 +165,11 @@ def test_a_user_s_own_numbers_of_threads_win(run, monkeypatch):
         import numpy  # noqa: F401
         import threadpoolctl
 
-        (blas,) = (x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas")
-        return {"blas": blas["num_threads"], "omp": float(os.environ["OMP_NUM_THREADS"])}
+        (blas,) = {
+            library["num_threads"]
+            for library in threadpoolctl.threadpool_info()
+            if library["user_api"] == "blas"
+        }
+        return {"blas": blas, "omp": float(os.environ["OMP_NUM_THREADS"])}
 
     assert run(train, threads=1, **options()).metrics == {"blas": 2.0, "omp": 1.0}
