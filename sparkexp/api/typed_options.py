@@ -55,7 +55,7 @@ class ResumeOptions(TypedDict, total=False):
         GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default
         ``spark.task.resource.gpu.amount``.
     limit_threads : bool, default True
-        Whether TensorFlow and OpenMP get only as many threads as the trial has cores. False leaves
+        Whether numeric libraries get only as many threads as the trial has cores. False leaves
         them to their own defaults, which take all cores of the machine.
     where : Callable, optional
         Takes a configuration as a dict and tells whether it may be tried, such as ``lambda p:

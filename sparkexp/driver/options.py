@@ -160,7 +160,7 @@ class Options:
         True,
         "bool",
         check_bool,
-        "Whether TensorFlow and OpenMP get only as many threads as the trial has cores.",
+        "Whether numeric libraries get only as many threads as the trial has cores.",
         "False leaves them to their own defaults, which take all cores of the machine.",
         recorded=True,
     )

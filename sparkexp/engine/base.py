@@ -45,6 +45,9 @@ class TrialTask:
         GPUs that the driver assigned; None leaves the choice to Spark's resources.
     preload : tuple of str
         Modules that a worker imports before it forks.
+    late_modules : tuple of str
+        Modules that must not be loaded before the train function is called: it sets environment
+        variables that they read when they are imported.
     modules : tuple of str
         Shipped files that the trial's process puts first on its search path: names on the
         driver, paths on the executor.
@@ -55,7 +58,7 @@ class TrialTask:
     first_attempt : int
         Attempts that earlier Spark jobs made at the trial.
     threads : int, optional
-        Threads for numeric libraries; None leaves the choice to them.
+        Threads for numeric libraries; 0 takes Spark's own limit away, None leaves all as it is.
     data : str, optional
         A file with the first argument for the train function.
     data_digest : str
@@ -86,6 +89,7 @@ class TrialTask:
     isolation: Isolation = "fork"
     gpus: tuple[str, ...] | None = None
     preload: tuple[str, ...] = ()
+    late_modules: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     timeout_s: float | None = None
     max_retries: int = 2

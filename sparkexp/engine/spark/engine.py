@@ -38,6 +38,8 @@ from sparkexp.engine.transfer.data import (
     remove_shared_data,
     write_shared_data,
 )
+from sparkexp.engine.transfer.environment_writes import find_written_settings
+from sparkexp.engine.transfer.import_settings import find_affected, name_settings
 from sparkexp.engine.transfer.main_pickle import pickle_train
 from sparkexp.engine.transfer.shipping import Shipment, ship
 from sparkexp.engine.transfer.train_imports import heavy_imports
@@ -112,6 +114,7 @@ class SparkEngine(Engine):
         self._stopped: set[int] = set()
         self._lost = threading.Event()
         self._closing = ExitStack()
+        self._import_notes: tuple[str, ...] = ()
 
     def _prepare(self, task: TrialTask, data: object) -> None:
         import cloudpickle
@@ -121,6 +124,13 @@ class SparkEngine(Engine):
         _use_own_python(spark)
         _stop_progress_bar(spark)
         self._data = data
+        imports, settings = heavy_imports(train), find_written_settings(train)
+        late = find_affected(settings)
+        if held_back := [module for module in imports if module in late]:
+            self._import_notes = (
+                f"the train function sets {name_settings(settings)}, which libraries read when "
+                f"they are imported: each trial imports {', '.join(held_back)} itself",
+            )
         pickled = pickle_train(train)
         self._shipment = ship(spark, train, self._py_files, self._jobs.ask)
         if self._shipment.has_modules:
@@ -128,7 +138,8 @@ class SparkEngine(Engine):
         self._task = replace(
             task,
             train=pickled,
-            preload=heavy_imports(train),
+            preload=tuple(module for module in imports if module not in late),
+            late_modules=late,
             threads=self._resources.threads(spark),
             modules=self._shipment.names,
             max_retries=_count_copies_as_retries(spark, task.max_retries),
@@ -160,9 +171,10 @@ class SparkEngine(Engine):
     def notes(self) -> tuple[str, ...]:  # type: ignore[override]  # a property here
         there = self._count.now()
         if self._parallelism is None or self._parallelism <= there:
-            return self._shipment.notes
+            return (*self._shipment.notes, *self._import_notes)
         return (
             *self._shipment.notes,
+            *self._import_notes,
             f"parallelism={self._parallelism} is more than the {there} trials that the executors "
             "can run at a time now; the others wait in Spark's queue.",
         )
@@ -200,6 +212,7 @@ class SparkEngine(Engine):
             )
         self._in_flight -= len(results)
         imported = {module for result in results for module in result.imported}
+        imported = {m for m in imported if m.partition(".")[0] not in self._task.late_modules}
         if new := imported - set(self._task.preload):
             self._task = replace(self._task, preload=(*self._task.preload, *sorted(new)))
         return results

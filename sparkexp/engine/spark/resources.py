@@ -36,11 +36,13 @@ class Resources:
     gpus: float | None = None
     limit_threads: bool = True
 
-    def threads(self, spark: SparkSession) -> int | None:
-        """Return the number of threads of a trial; None leaves it to the libraries."""
-        if not self.limit_threads:
-            return None
-        return self.cpus or int(setting(spark, "spark.task.cpus") or 1)
+    def threads(self, spark: SparkSession) -> int:
+        """Return the number of threads of a trial; 0 leaves it to the libraries."""
+        cores = setting(spark, "spark.task.cpus") or "1"
+        own = setting(spark, "spark.executorEnv.OMP_NUM_THREADS") or cores
+        if own != cores and own.isdecimal():
+            return int(own)  # without it, Spark sets the variable to its number of cores
+        return (self.cpus or int(cores)) if self.limit_threads else 0
 
 
 def resource_profile(spark: SparkSession, resources: Resources) -> ResourceProfile | None:

@@ -9,7 +9,14 @@ from types import CodeType, FunctionType, ModuleType
 
 from sparkexp.engine.base import Train
 
-__all__ = ["HEAVY_MODULES", "heavy_imports", "referred_modules"]
+__all__ = [
+    "HEAVY_MODULES",
+    "heavy_imports",
+    "is_installed",
+    "nested_codes",
+    "reachable_objects",
+    "referred_modules",
+]
 
 # Modules that take long to import: a worker imports them once, instead of once per trial. Forking
 # after the import is safe: none of them starts threads or touches a device before its first use.
@@ -59,6 +66,18 @@ def referred_modules(train: Train) -> list[str]:
     Functions of installed packages are not followed: what those import is installed with them.
     """
     found: set[str] = set()
+    for item in reachable_objects(train):
+        if isinstance(item, ModuleType):
+            found.add(_top_level(item.__name__))
+        elif isinstance(item, CodeType):
+            found |= _imported_modules(item)
+        else:
+            found.add(_top_level(getattr(item, "__module__", None)))
+    return sorted(found - {""})
+
+
+def reachable_objects(train: Train) -> Iterator[object]:
+    """Yield a function, and the functions, codes and other objects that it refers to."""
     queue: list[object] = [train]
     seen: set[int] = set()
     while queue and len(seen) < MAX_OBJECTS:
@@ -66,15 +85,11 @@ def referred_modules(train: Train) -> list[str]:
         if id(item) in seen:
             continue
         seen.add(id(item))
-        if isinstance(item, ModuleType):
-            found.add(_top_level(item.__name__))
-        elif isinstance(item, CodeType):
-            found |= _imported_modules(item)
+        yield item
+        if isinstance(item, CodeType):
             queue += [const for const in item.co_consts if isinstance(const, CodeType)]
-        else:
-            found.add(_top_level(getattr(item, "__module__", None)))
+        elif not isinstance(item, ModuleType):
             queue += _find_parts(item)
-    return sorted(found - {""})
 
 
 def _top_level(module: object) -> str:
@@ -85,14 +100,18 @@ def _find_parts(item: object) -> list[object]:
     """Return the parts of a callable: its code, and the objects that the code refers to."""
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
+    if isinstance(item, type):
+        parts = vars(item).values()
+        plain = [p.__func__ if isinstance(p, staticmethod | classmethod) else p for p in parts]
+        return [part for part in plain if isinstance(part, FunctionType)]
     if not isinstance(item, FunctionType):
         # A method, a function with a cache, or an object whose class is callable.
         inner = vars(item).get("__wrapped__") if hasattr(item, "cache_parameters") else None
         called = getattr(item, "__func__", inner) or vars(type(item)).get("__call__")
         return [called] if isinstance(called, FunctionType) else []
-    if _is_installed(item):
+    if is_installed(item):
         return []  # a library: the first trial reports its imports
-    names = dict.fromkeys(name for code in _nested_codes(item.__code__) for name in code.co_names)
+    names = dict.fromkeys(name for code in nested_codes(item.__code__) for name in code.co_names)
     values = [item.__globals__[name] for name in names if name in item.__globals__]
     for cell in item.__closure__ or ():
         try:
@@ -102,12 +121,12 @@ def _find_parts(item: object) -> list[object]:
     return [item.__code__, *values]
 
 
-def _nested_codes(code: CodeType) -> Iterator[CodeType]:
+def nested_codes(code: CodeType) -> Iterator[CodeType]:
     """Yield a function's code, and that of the functions and comprehensions inside it."""
     yield code
     for const in code.co_consts:
         if isinstance(const, CodeType):
-            yield from _nested_codes(const)
+            yield from nested_codes(const)
 
 
 def _imported_modules(code: CodeType) -> set[str]:
@@ -118,7 +137,8 @@ def _imported_modules(code: CodeType) -> set[str]:
     }
 
 
-def _is_installed(function: FunctionType) -> bool:
+def is_installed(function: FunctionType) -> bool:
+    """Return whether a function belongs to an installed package."""
     # The file of the code, not of its module: __main__ may be a launcher.
     file = function.__code__.co_filename
     return "site-packages" in file or "dist-packages" in file

@@ -26,6 +26,7 @@ from sparkexp.engine.transfer.data import read_data
 from sparkexp.engine.transfer.main_module import load_train
 from sparkexp.engine.transfer.unpacking import forget_earlier_modules
 from sparkexp.engine.worker.ending import flush, run_exit_handlers
+from sparkexp.engine.worker.late_settings import LateSettings
 from sparkexp.engine.worker.outcome import EXITED, Outcome, call_train, failure
 from sparkexp.engine.worker.outcome_file import OutcomeFile
 from sparkexp.errors import StorageError
@@ -129,15 +130,13 @@ def run_in_child(task: TrialTask, directory: str, output: Path, file: OutcomeFil
         _restore_signals()
         warning = _redirect_output(output)
         faulthandler.enable(file=2)  # a crash writes its Python traceback to the output, too
-        for name, value in task.environment.items():
-            os.environ.setdefault(name, value)
-        _limit_threads(task.threads)
         # First: earlier searches may have shipped modules of the same names to this worker.
         sys.path[:0] = task.modules
         forget_earlier_modules()
         _reseed()
+        settings = LateSettings.before_trial()
         try:
-            outcome = run_here(task, directory)
+            outcome = settings.check(run_here(task, directory))
         except KeyboardInterrupt:
             outcome = failure(EXITED.format(128 + signal.SIGINT), started)
         flush()
@@ -234,20 +233,6 @@ def _redirect_output(output: Path) -> str | None:
     # New objects: the worker may have put its own in the place of sys.stdout.
     sys.stdout, sys.stderr = _open_output(1), _open_output(2)
     return warning
-
-
-def _limit_threads(threads: int | None) -> None:
-    """Tell the numeric libraries how many cores the trial has.
-
-    Otherwise each trial starts as many threads as the machine has cores, and the trials of a
-    machine fight for them.
-    """
-    if threads is None:
-        return
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(name, str(threads))
-    # Spark has set this one, to spark.task.cpus.
-    os.environ["OMP_NUM_THREADS"] = str(threads)
 
 
 def _reseed() -> None:

@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -41,6 +41,7 @@ from sparkexp.engine.worker.ending import drop_exit_handlers
 from sparkexp.engine.worker.outcome_file import OutcomeFile, make_outcome_file
 from sparkexp.engine.worker.processes import find_descendants, kill_descendants
 from sparkexp.engine.worker.shared_memory import find_held, list_names, remove_unused
+from sparkexp.engine.worker.threads import set_loaded_threads, set_thread_variables
 
 __all__ = ["ENDING_S", "TAKEN", "Report", "Request", "fork", "serve"]
 
@@ -90,13 +91,15 @@ def fork() -> int:
         return os.fork()
 
 
-def serve(worker: socket.socket) -> NoReturn:
+def serve(worker: socket.socket, threads: int | None = None) -> NoReturn:
     """Run the trials that the worker requests, until the worker ends; then exit.
 
     Parameters
     ----------
     worker : socket.socket
         Brings pickled requests; takes `TAKEN` and a report's line for each.
+    threads : int, optional
+        The threads of all these trials, as a task has them.
     """
     code = 1
     try:
@@ -111,6 +114,9 @@ def serve(worker: socket.socket) -> NoReturn:
         _close_other_sockets(worker.fileno())
         drop_exit_handlers()
         wake_in = _wake_on_child_exit()
+        if threads is not None:
+            set_thread_variables(threads, os.environ)
+            set_loaded_threads()
         requests = worker.makefile("rb")
         while (request := _read_request(requests)) is not None:
             report = _run(request, worker, wake_in)
@@ -138,6 +144,9 @@ def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None
     _adopt_environment(request)
     if task.isolation == "fork":
         _preload(task)
+        if any(module in sys.modules for module in task.late_modules):
+            # Loaded by Spark's worker, or by what was loaded here.
+            request = replace(request, task=replace(task, isolation="spawn"))
     worker.sendall(TAKEN)
     before = list_names()
     file = make_outcome_file()
@@ -160,9 +169,12 @@ def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None
 
 def _adopt_environment(request: Request) -> None:
     """Take over the worker's environment and search path: Spark changes them for each task."""
-    for name in os.environ.keys() - request.environ.keys():
+    task = request.task
+    environ = {**task.environment, **request.environ}
+    set_thread_variables(task.threads, environ)
+    for name in os.environ.keys() - environ.keys():
         del os.environ[name]
-    for name, value in request.environ.items():
+    for name, value in environ.items():
         if os.environ.get(name) != value:
             os.environ[name] = value
     sys.path[:] = request.path
@@ -174,16 +186,14 @@ def _preload(task: TrialTask) -> None:
     missing = [m for m in ("cloudpickle", *task.preload) if m not in sys.modules]
     if not missing:
         return
-    # TensorFlow reads its log settings when it is imported.
-    added = {name: v for name, v in task.environment.items() if name not in os.environ}
-    os.environ.update(added)
+    n_loaded = len(sys.modules)
     for module in missing:
         try:
             importlib.import_module(module)
         except Exception:
             continue  # the trial imports it itself, or shows the error as its own
-    for name in added:
-        os.environ.pop(name, None)
+    if task.threads is not None and len(sys.modules) > n_loaded:
+        set_loaded_threads()
     # Objects that the collector does not touch stay on pages that all children share.
     gc.collect()
     gc.freeze()

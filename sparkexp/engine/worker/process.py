@@ -45,12 +45,16 @@ def run_isolated(task: TrialTask, directory: str, output: Path) -> Outcome:
 class Guardian:
     """The worker's end of the process that makes the trials' processes.
 
-    The process is started for the first trial, and again if it has ended.
+    The process is started for the first trial, and again if it has ended or has loaded libraries
+    that the trial must load itself, or with other threads.
     """
 
     def __init__(self) -> None:
         self._owner = 0  # the worker's process; a fork of it needs a guardian of its own
         self._pid = 0
+        self._threads: int | None = None
+        # What it has not loaded for sure.
+        self._unloaded: set[str] = set()
 
     def run(self, task: TrialTask, directory: str, output: Path) -> Outcome:
         """Run a trial; see `run_isolated`."""
@@ -58,12 +62,11 @@ class Guardian:
         request = Request(task, directory, output, dict(os.environ), list(sys.path))
         data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
         try:
-            if self._owner != os.getpid():
-                self._open()
+            if self._owner != os.getpid() or not self._suits(task):
+                self._reopen(task)
             if not self._ask(data):
                 # An earlier trial or the user may have killed it. The trial has not started yet.
-                self.close()
-                self._open()
+                self._reopen(task)
                 self._ask(data)
             line = self._receive_report(task.timeout_s)
         except ConnectionError:
@@ -100,6 +103,20 @@ class Guardian:
             self._wake()
             time.sleep(0.002)
 
+    def _suits(self, task: TrialTask) -> bool:
+        """Return whether the guardian has loaded nothing that the trial needs otherwise."""
+        if task.isolation != "fork":
+            return True
+        suits = self._threads == task.threads and self._unloaded.issuperset(task.late_modules)
+        # The rest is loaded now if the trial asks for it.
+        self._unloaded &= set(task.late_modules)
+        return suits
+
+    def _reopen(self, task: TrialTask) -> None:
+        self.close()
+        self._threads, self._unloaded = task.threads, set(task.late_modules)
+        self._open()
+
     def _open(self) -> None:
         # Spark's worker collects garbage after each task, while the slot waits. That would take
         # 30 ms with the objects of pandas and Arrow, which this exempts.
@@ -109,7 +126,7 @@ class Guardian:
         self._pid = fork()
         if self._pid == 0:
             self._socket.close()
-            serve(there)
+            serve(there, self._threads)
         there.close()
         self._socket.setblocking(False)
         self._owner = os.getpid()
