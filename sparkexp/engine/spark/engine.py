@@ -27,6 +27,7 @@ from sparkexp.engine.spark.slots import (
     is_local,
     setting,
 )
+from sparkexp.engine.spark.versions import check_arrow
 from sparkexp.engine.transfer.data import (
     keep_shared_data,
     remove_shared_data,
@@ -71,7 +72,7 @@ class SparkEngine(Engine):
     Raises
     ------
     EnvironmentUnfitError
-        If the session can't run tasks.
+        If the session can't run tasks, or this Python's pyarrow can't be used.
     """
 
     _task: TrialTask
@@ -83,6 +84,7 @@ class SparkEngine(Engine):
         py_files: tuple[str, ...] = (),
     ) -> None:
         check_session(spark)
+        check_arrow()
         self._spark = spark
         self._resources = resources
         self._py_files = py_files
@@ -331,6 +333,8 @@ def _is_cancelled(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     """Return the line of a Spark error that says what happened."""
     lines = [line.strip(" :\t") for line in str(error).splitlines() if line.strip()]
+    if arrow := [line for line in lines if "ImportError: pyarrow" in line]:
+        return f"the executors' Python can't use its pyarrow. {arrow[0]}"
     if any("No module named 'pyarrow'" in line for line in lines):
         return (
             "the executors' Python lacks pyarrow. Set PYSPARK_PYTHON (or spark.pyspark.python) "
