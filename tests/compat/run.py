@@ -55,12 +55,15 @@ class Combination:
         Whether all lower bounds of requirements.txt are pinned.
     submit : bool
         Whether spark-submit is tried on a standalone cluster, too: it takes the longest.
+    connect : bool
+        Whether the packages of Spark Connect are there and it is tried.
     """
 
     python: str
     pins: dict[str, str] = field(default_factory=dict)
     minimums: bool = False
     submit: bool = False
+    connect: bool = True
 
     @property
     def name(self) -> str:
@@ -77,10 +80,10 @@ COMBINATIONS = (
     ),
     Combination("3.12", {"pyspark": "3.5.9", "tensorflow": "2.18.1", "pyarrow": "20.0.0"}),
     Combination("3.11", {"pyspark": "4.0.5", "tensorflow": "2.18.1"}),
-    Combination("3.12", {"pyspark": "4.1.4", "tensorflow": "2.18.1"}),
+    Combination("3.12", {"pyspark": "4.1.4", "tensorflow": "2.20.0"}),
     Combination("3.13", {"pyspark": "4.2.1", "tensorflow": "2.21.0"}),
     Combination("3.11", {"pyspark": "4.3.0", "tensorflow": "2.21.0"}, submit=True),
-    Combination("3.12", {"pyspark": "4.3.0", "tensorflow": "2.21.0"}),
+    Combination("3.12", {"pyspark": "4.3.0", "tensorflow": "2.18.1"}, connect=False),
     Combination("3.13", {"pyspark": "4.3.0", "tensorflow": "2.21.0"}),
 )
 
@@ -112,7 +115,8 @@ def run(one: Combination, folder: Path, groups: tuple[str, ...], keep: bool) -> 
     try:
         python = install(one, environment)
         row["versions"] = versions(python)
-        for group in [name for name in groups if name != "submit" or one.submit]:
+        left_out = {"submit": not one.submit, "connect": not one.connect}
+        for group in [name for name in groups if not left_out.get(name)]:
             row["results"] |= run_group(python, group, folder / "work" / one.name / group)
             path.write_text(json.dumps(row))
     finally:
@@ -159,6 +163,8 @@ def install(one: Combination, environment: Path) -> Path:
     uv = shutil.which("uv")
     command = [uv, "pip", "install", "-q", "--python", str(python)] if uv else []
     command = command or [str(python), "-m", "pip", "install", "-q"]
+    if one.connect:
+        pins.append("pyspark[connect]")
     subprocess.run([*command, "-r", str(ROOT / "requirements.txt"), *pins], check=True)
     return python
 

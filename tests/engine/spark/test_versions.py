@@ -11,10 +11,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from pyspark import SparkFiles
 
 from sparkexp.engine.spark.session import check_java
-from sparkexp.engine.spark.versions import min_java
-from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.engine.spark.versions import (
+    add_python_files,
+    check_connect,
+    map_in_arrow,
+    min_java,
+)
+from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 
 ROOT = Path(__file__).parents[3]
 
@@ -81,3 +87,62 @@ def test_a_pyarrow_that_pyspark_cannot_use(tmp_path, source, said):
     )
     last = done.stderr.splitlines()[-1]
     assert said in last and "pyarrow 20 goes with numpy 1.26" in last, done.stderr
+
+
+class OldFrame:
+    """A frame of pyspark 3.5, whose tasks get a profile by its RDD only."""
+
+    def __init__(self, steps: tuple[object, ...] = ()) -> None:
+        self.steps = steps
+
+    def mapInArrow(self, function: object, schema: str, barrier: bool = False) -> OldFrame:  # noqa: N802
+        return OldFrame((*self.steps, "mapped"))
+
+    @property
+    def rdd(self) -> OldFrame:
+        return OldFrame((*self.steps, "rdd"))
+
+    def withResources(self, profile: object) -> OldFrame:  # noqa: N802
+        return OldFrame((*self.steps, profile))
+
+
+def test_a_profile_goes_to_the_rdd_where_frames_take_none():
+    assert map_in_arrow(OldFrame(), None, "x string", None).steps == ("mapped",)
+    assert map_in_arrow(OldFrame(), None, "x string", "two").steps == ("mapped", "rdd", "two")
+
+
+class OldSession:
+    """A classic session of pyspark 3.5, on whose context nothing new is there."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.sparkContext = self
+
+    def getTags(self) -> None:  # noqa: N802
+        raise RuntimeError("SparkSession.getTags is only supported with Spark Connect")
+
+    def addPyFile(self, path: str) -> None:  # noqa: N802
+        self.sent.append(path)
+
+
+def test_a_classic_session_without_artifacts_gets_files(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    monkeypatch.setattr(SparkFiles, "getRootDirectory", lambda: str(tmp_path / "there"))
+    session, ours = OldSession(), tmp_path / "ours.py"
+    ours.write_text("new")
+    add_python_files(session, [str(ours)])
+    assert session.sent == [str(ours)]
+    (tmp_path / "there" / "ours.py").write_text("new")
+    add_python_files(session, [str(ours)])
+    assert session.sent == [str(ours)]
+    (tmp_path / "there" / "ours.py").write_text("old")
+    with pytest.raises(InvalidArgumentError, match="Rename the file, or build a new session"):
+        add_python_files(session, [str(ours)])
+
+
+def test_an_old_client_of_connect_is_refused():
+    client = type("SparkConnectClient", (), {})()
+    members = {"__module__": "pyspark.sql.connect.session", "client": client}
+    session = type("SparkSession", (), members)()
+    with pytest.raises(EnvironmentUnfitError, match="needs pyspark 4.0 or newer on this side"):
+        check_connect(session)
