@@ -224,12 +224,21 @@ def gpus_group(folder: Path) -> None:
 
 
 def connect_group(folder: Path) -> None:
+    """A server of its own; Spark 3.5 brings none along, and its client is refused anyway."""
+    import pyspark
     from pyspark.sql import SparkSession
 
     from sparkexp.errors import EnvironmentUnfitError
 
+    brings_server = any(Path(pyspark.__file__).parent.glob("jars/spark-connect*.jar"))
+
     def run() -> None:
-        spark = SparkSession.builder.remote("local[2]").getOrCreate()
+        if brings_server:
+            spark = SparkSession.builder.remote("local[2]").getOrCreate()
+        else:
+            from pyspark.sql.connect.session import SparkSession as RemoteSession
+
+            spark = RemoteSession("sc://127.0.0.1:1")  # asks no server yet
         try:
             grid_only(spark, folder)
         except EnvironmentUnfitError as error:
