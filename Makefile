@@ -6,7 +6,7 @@ WORKERS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all faults lint check bench screenshots format clean
+.PHONY: demo test test-fast test-all faults lint check bench compat screenshots format clean
 
 $(STAMP): requirements.txt pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ test-all: $(STAMP)
 
 faults: $(STAMP)  ## the fault tests ten times beside two busy loops: more than an hour
 	$(BIN)/python -m tests.spark.repeated
+
+compat: $(STAMP)  ## each version of Spark, TensorFlow and Python: half an hour, 3 GB at a time
+	$(BIN)/python -m tests.compat.run
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -58,6 +58,9 @@ class StubSession(SparkSession):
     def addArtifacts(self, *path: str, **kinds: bool) -> None:  # noqa: N802
         pass
 
+    def getTags(self) -> set[str]:  # noqa: N802
+        return set()
+
     def range(self, *bounds: Any, **more: Any) -> Any:
         return _Frame(self)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from sparkexp.doctor.findings import Finding, ok, problem
 from sparkexp.engine.spark.inspection import package_version
 from sparkexp.engine.spark.session import check_java
+from sparkexp.engine.spark.versions import check_arrow
 from sparkexp.errors import EnvironmentUnfitError
 
 __all__ = ["driver_findings", "java_finding"]
@@ -39,5 +40,10 @@ def driver_findings(packages: tuple[str, ...]) -> Iterator[Finding]:
                 f"A search needs {name}, and it is not installed in this Python.",
                 f"Run: {sys.executable} -m pip install {name}",
             )
+    if found.get("pyspark") is not None and found.get("pyarrow") is not None:
+        try:
+            check_arrow()
+        except EnvironmentUnfitError as error:
+            yield problem("driver's packages", str(error), "")
     there = [f"{name} {version}".strip() for name, version in found.items() if version is not None]
     yield ok("driver's packages", ", ".join(there))

@@ -33,6 +33,7 @@ from sparkexp.engine.spark.slots import (
     is_local,
     setting,
 )
+from sparkexp.engine.spark.versions import check_arrow
 from sparkexp.engine.transfer.data import (
     keep_shared_data,
     remove_shared_data,
@@ -79,7 +80,7 @@ class SparkEngine(Engine):
     Raises
     ------
     EnvironmentUnfitError
-        If the session can't run tasks.
+        If the session can't run tasks, or this Python's pyarrow can't be used.
     """
 
     _task: TrialTask
@@ -91,6 +92,7 @@ class SparkEngine(Engine):
         py_files: tuple[str, ...] = (),
     ) -> None:
         check_session(spark)
+        check_arrow()
         self._spark = spark
         self._resources = resources
         self._py_files = py_files

@@ -31,6 +31,7 @@ OTHER_PYTHON = re.compile(
 )
 NO_PYTHON = re.compile(r'Cannot run program "([^"]+)"[^\n]*?(?:error=\d+, )?([^\n:,]+)$', re.M)
 NO_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_BAD_ARROW = re.compile(r"ImportError: (pyarrow[^\n]*)")
 _NO_WORKER = re.compile(
     r"^.*(?:Bad data in pyspark\.daemon|Python worker failed to connect back).*$", re.M
 )
@@ -57,6 +58,8 @@ def find_unfit(error: Exception) -> str:
         return f"they run Python {found[1]}, and need the driver's {found[2]}"
     if found := NO_PYTHON.search(text):
         return f"their Python {found[1]!r} can't be run: {found[2].strip()}"
+    if found := _BAD_ARROW.search(text):
+        return f"their Python can't use its pyarrow: {found[1].strip()}"
     if found := NO_MODULE.search(text):
         return f"their Python lacks {found[1]}"
     if found := _NO_WORKER.search(text):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.spark.connect import is_connect
+from sparkexp.engine.spark.versions import Collectable, inherit_properties, map_in_arrow
 from sparkexp.engine.worker.task import (
     ORDER,
     RESULT_SCHEMA,
@@ -81,7 +82,7 @@ class TrialJobs:
         def run() -> None:
             try:
                 with self._tag_jobs(self._tag, "sparkexp looks for the user's modules"):
-                    rows = self._one_row().mapInArrow(function, schema, profile=self._profile)
+                    rows = map_in_arrow(self._one_row(), function, schema, self._profile)
                     answers.put(str(rows.collect()[0][0]))
             except Exception as error:  # Spark has many
                 logger.debug("An executor could not be asked", exc_info=error)
@@ -98,13 +99,7 @@ class TrialJobs:
 
     def inherit_properties(self, target: Callable[[], None]) -> Callable[[], None]:
         """Return a function that takes this thread's pool and tags along to another thread."""
-        from pyspark.sql import is_remote
-        from pyspark.util import inheritable_thread_target
-
-        if self._connect and not is_remote():
-            return target  # there is a classic session, too, and pyspark would look at that one
-        wrapped: Callable[[], None] = inheritable_thread_target(self._spark)(target)
-        return wrapped
+        return inherit_properties(self._spark, target)
 
     def cancel(self, trial: Trial | None = None) -> None:
         """Cancel all running jobs, or the job of one trial."""
@@ -117,17 +112,18 @@ class TrialJobs:
     def _own_tag(self, trial: Trial) -> str:
         return f"{self._tag}-{trial.number}"
 
-    def _frame_for_all(self, template: TrialTask) -> DataFrame:
+    def _frame_for_all(self, template: TrialTask) -> Collectable:
         """Return this thread's frame for all trials, which Spark plans only once."""
-        prepared: tuple[TrialTask, DataFrame] | None = getattr(self._prepared, "frame", None)
+        prepared: tuple[TrialTask, Collectable] | None = getattr(self._prepared, "frame", None)
         if prepared is None or prepared[0] != template:
             prepared = template, self._frame(template)
             self._prepared.frame = prepared
         return prepared[1]
 
-    def _frame(self, task: TrialTask) -> DataFrame:
-        rows = self._one_row()
-        return rows.mapInArrow(make_spark_function(task), RESULT_SCHEMA, profile=self._profile)
+    def _frame(self, task: TrialTask) -> Collectable:
+        return map_in_arrow(
+            self._one_row(), make_spark_function(task), RESULT_SCHEMA, self._profile
+        )
 
     def _one_row(self) -> DataFrame:
         # One row in one partition. Other ways to make it can put several trials into one task. All

@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.engine.spark.versions import min_java
 from sparkexp.errors import EnvironmentUnfitError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["MIN_JAVA", "build_session", "check_java", "error_text"]
+__all__ = ["build_session", "check_java", "error_text"]
 
-# pyspark 4 needs it.
-MIN_JAVA = 17
 MAX_CAUSES = 5
 
 
@@ -106,7 +105,8 @@ def check_java() -> str:
     """
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    need = f"Spark needs Java {MIN_JAVA} or newer (for example Debian's openjdk-17-jre-headless)"
+    oldest = min_java()
+    need = f"Spark needs Java {oldest} or newer (for example Debian's openjdk-17-jre-headless)"
     if java is None:
         raise EnvironmentUnfitError(f"{need}, and there is no java on the PATH. Install it.")
     try:
@@ -117,7 +117,7 @@ def check_java() -> str:
             f"{need}, and {where} can't be run: {error}. Install it, or correct JAVA_HOME."
         ) from None
     match = re.search(r'version "((?:1\.)?(\d+)[^"]*)', done.stderr + done.stdout)
-    if match is None or int(match[2]) < MIN_JAVA:
+    if match is None or int(match[2]) < oldest:
         found = match[2] if match else (done.stderr or done.stdout).strip()
         raise EnvironmentUnfitError(
             f"{need}, and {java} is {'Java ' if match else ''}{found}. Install a newer one, or "

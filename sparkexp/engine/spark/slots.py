@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.engine.spark.connect import is_connect, limit_retries
+from sparkexp.engine.spark.versions import check_connect, map_in_arrow
 from sparkexp.errors import EnvironmentUnfitError
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ def check_session(spark: SparkSession) -> None:
     Raises
     ------
     EnvironmentUnfitError
-        If the session is stopped, or requires GPUs that a local master can't announce.
+        If the session is stopped, requires GPUs that a local master can't announce, or is one of
+        Connect with a client that is too old.
     """
+    check_connect(spark)
     with limit_retries(spark):
         alive = is_alive(spark)
     if not alive:
@@ -199,7 +202,7 @@ class SlotCount:
         most = 0
         for size in TASK_COUNTS:
             frame = self._spark.range(0, size, 1, size)
-            rows = frame.mapInArrow(_note_times, "times string", profile=self._profile).collect()
+            rows = map_in_arrow(frame, _note_times, "times string", self._profile).collect()
             spans = [json.loads(row["times"]) for row in rows]
             most = max(sum(a <= start < b for a, b in spans) for start, _ in spans)
             if most < size:

@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkexp.engine.spark.versions import add_file, add_python_files
 from sparkexp.engine.transfer.executor_modules import (
     ASK_SCHEMA,
     MODULES,
@@ -93,7 +94,7 @@ def ship(
         If the modules are too large.
     """
     package = _archive(PACKAGE, _own_members(files(PACKAGE), PACKAGE))
-    spark.addArtifacts(*map(str, (package, *py_files)), pyfile=True)
+    add_python_files(spark, map(str, (package, *py_files)))
     names, notes = [Path(path).name for path in py_files], list[str]()
     executor = _Executor(ask)
     modules = find_user_modules(train, executor.look)
@@ -102,7 +103,7 @@ def ship(
         members = [*selection.members(), *metadata_files(set(lacking))]
         archive = _archive(MODULES.rstrip("-"), members, selection.executables())
         # Not as Python files, which Spark puts before all that is installed, here too.
-        spark.addArtifacts(str(archive), file=True)
+        add_file(spark, str(archive))
         names.insert(0, archive.name)
         notes += selection.notes()
     for name, lacks in modules.items():

@@ -190,7 +190,7 @@ def _load_font(text: str, size_px: int) -> Any:
         path = Path(plots.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
         if path.is_file():
             # Its letters are wider.
-            return ImageFont.truetype(path, round(0.85 * _SCALE * size_px))
+            return ImageFont.truetype(str(path), round(0.85 * _SCALE * size_px))
     return ImageFont.load_default(_SCALE * size_px)
 
 

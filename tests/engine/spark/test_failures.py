@@ -39,6 +39,10 @@ def test_the_reason(text, reason):
     [
         (PYTHON.format(error="ModuleNotFoundError: No module named 'pyarrow'"), "lacks pyarrow"),
         (
+            PYTHON.format(error="ImportError: pyarrow needs numpy>=2"),
+            "use its pyarrow: pyarrow needs",
+        ),
+        (
             "Error from python worker:\n  /usr/bin/python3: No module named pyspark",
             "lacks pyspark",
         ),

@@ -127,6 +127,9 @@ class Session:
         self.python: list[Path] = []
         self.others: list[Path] = []
 
+    def getTags(self) -> set[str]:  # noqa: N802
+        return set()
+
     def addArtifacts(self, *paths: str, pyfile: bool = False, file: bool = False) -> None:  # noqa: N802
         (self.python if pyfile else self.others).extend(map(Path, paths))
 

@@ -1,0 +1,1 @@
+"""Runs sparkexp with each version of what it needs: `make compat`."""
