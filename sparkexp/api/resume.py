@@ -13,7 +13,6 @@ from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Isolation
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.near_names import find_nearest
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, damage_error, open_run
 from sparkexp.search import Searcher
@@ -23,6 +22,7 @@ from sparkexp.search.registry import UnknownSearcherError
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where
+from sparkexp.texts.near_names import find_nearest
 from sparkexp.tracking import Tracker
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sparkexp._version import __version__
 from sparkexp.cli.commands import all_commands
 from sparkexp.errors import SparkexpError
-from sparkexp.results.printable import printable
+from sparkexp.texts.printable import printable
 
 __all__ = ["main"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from sparkexp.analysis.specs import ParameterSpec
 from sparkexp.errors import AllTrialsFailedError
-from sparkexp.near_names import find_nearest
 from sparkexp.objective import Objective
+from sparkexp.texts.near_names import find_nearest
 from sparkexp.trial import Fault, State, TrialResult
 
 __all__ = ["FIRST_FAILURES", "EarlyFailures"]

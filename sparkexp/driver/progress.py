@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from sparkexp.analysis.ranking import Configuration, Standings
 from sparkexp.objective import Objective
-from sparkexp.results.printable import on_one_line, printable
+from sparkexp.texts.printable import on_one_line, printable
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["Progress"]

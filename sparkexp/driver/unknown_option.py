@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sparkexp.near_names import find_nearest
+from sparkexp.texts.near_names import find_nearest
 
 __all__ = ["describe_unknown_option"]
 

@@ -12,12 +12,12 @@ from sparkexp._version import __version__
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
-from sparkexp.results.printable import printable
 from sparkexp.results.reproduce import format_call
 from sparkexp.results.result import Result
 from sparkexp.results.table import fill_blanks
 from sparkexp.runs import RunDirectory
 from sparkexp.search.spec import Search
+from sparkexp.texts.printable import printable
 from sparkexp.trial import State
 
 if TYPE_CHECKING:

@@ -24,12 +24,12 @@ from sparkexp.results.best_trial import (
     find_best,
     find_front,
 )
-from sparkexp.results.printable import printable, shorten
 from sparkexp.results.stored_artifacts import load_model
 from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
 from sparkexp.runs import RunDirectory, damage_error
 from sparkexp.runs.paths import model_file
 from sparkexp.search.spec import read_description, specs_of
+from sparkexp.texts.printable import printable, shorten
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:

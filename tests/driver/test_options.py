@@ -12,7 +12,7 @@ from sparkexp.driver.options import ROWS, Options
 from sparkexp.driver.pruning_rule import MedianRule
 from sparkexp.engine import InlineEngine
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.near_names import find_nearest
+from sparkexp.texts.near_names import find_nearest
 
 
 def test_defaults():

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from sparkexp.cli.command import Command
 from sparkexp.cli.comparison import Row, find_differences, make_row
 from sparkexp.cli.run_records import open_runs
-from sparkexp.results.printable import on_one_line
 from sparkexp.search.spec import read_objectives
+from sparkexp.texts.printable import on_one_line
 
 __all__ = ["COMMAND"]
 

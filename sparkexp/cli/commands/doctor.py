@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkexp.cli.command import Command
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.results.printable import printable
+from sparkexp.texts.printable import printable
 
 __all__ = ["COMMAND"]
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from sparkexp.cli.command import Command
 from sparkexp.cli.run_records import open_runs, run_record
-from sparkexp.results.printable import csv_cell, printable
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory
+from sparkexp.texts.printable import csv_cell, printable
 
 __all__ = ["COMMAND"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparkexp.near_names import find_nearest
 from sparkexp.objective import Objective
+from sparkexp.texts.near_names import find_nearest
 from sparkexp.trial import Fault
 
 __all__ = ["Returned", "read_returned"]

@@ -1,0 +1,1 @@
+"""Texts that users read: the name that was probably meant, and foreign texts made safe."""
