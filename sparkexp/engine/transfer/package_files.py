@@ -17,12 +17,13 @@ _SKIPPED_FOLDERS = {"__pycache__", "node_modules", "site-packages", "dist-packag
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 # Whatever the file is for: it is not worth the risk. Code is sent, whatever its name.
 _SECRETS = (
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.env"),
+    *("*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk", "*.kdbx", "*.env"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*credential*", "secret", "secrets"),
     *("secret.*", "secrets.*", "*client_secret*", "*service_account*.json", "*kubeconfig*"),
     *("*service-account*.json", "*.tfstate*", "password*", "*htpasswd*", "_netrc", "*.asc"),
 )
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+_CERTIFICATE = b"-----BEGIN CERTIFICATE"
 _COMPILED_NAME = re.compile(r"\.(so(\.\d+)*|pyd|dll|dylib)$")
 # The first bytes of programs and libraries: ELF, Windows, and four kinds of macOS.
 _COMPILED_HEAD = (
@@ -134,12 +135,17 @@ def _is_secret(name: str) -> bool:
 
 
 def read_file(file: PackageFile) -> bytes | None:
-    """Return a file's content; None if it can't be read or holds a private key."""
+    """Return a file's content; None if it can't be read, or may hold a key.
+
+    Certificates are no secrets: a package may need those of the authorities that it trusts.
+    """
     try:
         content = file.path.read_bytes()
     except OSError:
         return None
     if not file.is_code and _PRIVATE_KEY.search(content):
+        return None
+    if file.name.lower().endswith(".pem") and _CERTIFICATE not in content:
         return None
     return content
 

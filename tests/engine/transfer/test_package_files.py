@@ -19,6 +19,7 @@ __all__ = ["project", "scratch"]  # fixtures
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 def sent(folder: Path, name: str = "p") -> set[str]:
@@ -50,7 +51,7 @@ def test_data_files_belong_to_a_package(tmp_path):
     "path",
     [
         *(".env", "prod.env", ".git/config", ".ssh/known_hosts", ".aws/config", ".hidden.json"),
-        *("id_rsa", "id_ed25519.pub", "server.PEM", "tls.key", "credentials.json", "secrets.yaml"),
+        *("id_rsa", "id_ed25519.pub", "tls.key", "credentials.json", "secrets.yaml"),
         *("gcp_credentials.json", "client_secret_1.json", "sub/secrets/db.txt", "store.jks"),
         *("__pycache__/x.pyc", ".ipynb_checkpoints/a.ipynb", "node_modules/a/b.js"),
         *("venv/pyvenv.cfg", "venv/lib/x.py", "site-packages/x.py", ".mypy_cache/x.json"),
@@ -65,8 +66,13 @@ def test_what_lies_about_stays(tmp_path, path):
 
 def test_a_private_key_stays_under_any_name(project):
     folder = project({"users_keys/__init__.py": f"EXAMPLE = '{KEY}'"})
-    write(folder / "users_keys", "notes.txt", text=f"see\n{KEY}\nabc")
-    assert [name for name, _ in read_module_files("users_keys")] == ["users_keys/__init__.py"]
+    write(folder / "users_keys", "notes.txt", "both.pem", text=f"{CERTIFICATE}\n{KEY}\nabc")
+    write(folder / "users_keys", "server.PEM", text="MIIEow")
+    write(folder / "users_keys", "authorities.pem", text=CERTIFICATE)
+    assert [name for name, _ in read_module_files("users_keys")] == [
+        "users_keys/__init__.py",
+        "users_keys/authorities.pem",
+    ]
 
 
 def test_links_pipes_and_sockets_hold_nobody_up(tmp_path, monkeypatch):
