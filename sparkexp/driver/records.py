@@ -78,11 +78,11 @@ class Records:
     def _write(self) -> None:
         before, self._error = self._error, None
         try:
-            if not self._run.keep_place():
+            if not self._run.ensure_root():
                 self._unwritten = dict(self._results)
             while self._unwritten:
                 number = next(iter(self._unwritten))
-                self._run.record(self._run.own_place(self._unwritten[number]))
+                self._run.record(self._run.move_to_root(self._unwritten[number]))
                 del self._unwritten[number]
             self._run.save_searcher(self._searcher.state())
         except OSError as error:

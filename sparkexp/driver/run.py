@@ -305,7 +305,7 @@ class _Driver:
         return error
 
     def _build_result(self, loop: SearchLoop, stopped: str | None) -> Result:
-        trials = tuple(map(self._run.own_place, loop.results()))
+        trials = tuple(map(self._run.move_to_root, loop.results()))
         return Result(trials, self._run.location, self._description, stopped)
 
 

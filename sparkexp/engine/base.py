@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, final
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
-from sparkexp.runs import place_of
+from sparkexp.runs import find_root
 from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import Trial, TrialResult
 
@@ -106,14 +106,14 @@ class TrialTask:
     run_id: str | None = None
 
     @property
-    def in_place(self) -> bool:
+    def is_root_own(self) -> bool:
         """Whether the log directory doesn't hold another run meanwhile."""
         root = Path(self.logdir)
-        return place_of(root, self.run_id) == root
+        return find_root(root, self.run_id) == root
 
-    def placed(self) -> TrialTask:
-        """Return the task with all files where they belong now: see `place_of`."""
-        root = place_of(Path(self.logdir), self.run_id)
+    def follow_root(self) -> TrialTask:
+        """Return the task with all files where they belong now: see `find_root`."""
+        root = find_root(Path(self.logdir), self.run_id)
         if root == Path(self.logdir):
             return self
         data = None if self.data is None else str(root / Path(self.data).name)

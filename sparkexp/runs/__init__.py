@@ -3,7 +3,7 @@
 from sparkexp.runs.directory import RunDirectory, new_run_id
 from sparkexp.runs.opening import create_run, open_run
 from sparkexp.runs.paths import RunPaths
-from sparkexp.runs.state_files import damage_error, place_of
+from sparkexp.runs.state_files import damage_error, find_root
 
 __all__ = [
     "RunDirectory",
@@ -12,5 +12,5 @@ __all__ = [
     "damage_error",
     "new_run_id",
     "open_run",
-    "place_of",
+    "find_root",
 ]

@@ -15,9 +15,9 @@ from sparkexp.errors import RunDirectoryError
 from sparkexp.runs.file_lock import FileLock, InUseError
 from sparkexp.runs.paths import RunPaths
 from sparkexp.runs.state_files import (
-    beside,
     damage_error,
-    place_of,
+    find_root,
+    name_sibling,
     read_json,
     read_sealed,
     read_settings,
@@ -102,10 +102,10 @@ class RunDirectory:
             self._held.release()
             self._held = None
 
-    def keep_place(self) -> bool:
+    def ensure_root(self) -> bool:
         """Make sure that the run has a directory, and return whether it is still the same one.
 
-        One that was removed or moved away is made again. If another run is in its place, or
+        One that was removed or moved away is made again. If another run is there now, or
         another driver, this one goes on beside it. All of the run's state is to be written then.
 
         Raises
@@ -116,16 +116,16 @@ class RunDirectory:
         held, paths = self._held, self.paths
         if held is None:
             return True
-        place = place_of(paths.root, self.id)
+        root = find_root(paths.root, self.id)
         whole = paths.experiment.exists() and paths.records.is_dir()
-        if whole and place == paths.root and held.is_held():
+        if whole and root == paths.root and held.is_held():
             return True
         try:
-            self._settle(RunPaths(place))
+            self._settle(RunPaths(root))
         except InUseError:
-            if place != self._first_root:
+            if root != self._first_root:
                 raise
-            self._settle(RunPaths(beside(place, self.id)))
+            self._settle(RunPaths(name_sibling(root, self.id)))
         if self.paths != paths:
             logger.error(
                 "Another search works in %s now: this one goes on in %s, and writes nothing to "
@@ -144,7 +144,7 @@ class RunDirectory:
         write_settings(paths.experiment, self.settings, self.id)
         self.paths = paths
 
-    def own_place(self, result: TrialResult) -> TrialResult:
+    def move_to_root(self, result: TrialResult) -> TrialResult:
         """Return a result whose files are where this run is now, not where another run is."""
         was, now = str(self._first_root), str(self.paths.root)
         if was == now or not result.logdir.startswith(f"{was}{os.sep}"):

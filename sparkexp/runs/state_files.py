@@ -16,10 +16,10 @@ from sparkexp.storage.regular_files import read_regular, write_whole
 
 __all__ = [
     "FORMAT_VERSION",
-    "beside",
+    "name_sibling",
     "damage_error",
     "no_run_error",
-    "place_of",
+    "find_root",
     "read_json",
     "read_sealed",
     "read_settings",
@@ -137,7 +137,7 @@ def read_settings(paths: RunPaths, root: str | os.PathLike[str]) -> tuple[dict[s
     return settings, run_id
 
 
-def place_of(root: Path, run_id: str | None) -> Path:
+def find_root(root: Path, run_id: str | None) -> Path:
     """Return where a run is to be written: its log directory, or beside that of another run.
 
     Somebody may have removed the directory while the search ran, and started another one there.
@@ -155,7 +155,7 @@ def place_of(root: Path, run_id: str | None) -> Path:
     >>> root = Path(tempfile.mkdtemp(), 'run')
     >>> root.mkdir()
     >>> write_settings(root / 'experiment.json', {}, 'abc')
-    >>> [place_of(root, run_id).name for run_id in ('abc', 'def', None)]
+    >>> [find_root(root, run_id).name for run_id in ('abc', 'def', None)]
     ['run', 'run-def', 'run']
     """
     if run_id is None:
@@ -166,9 +166,9 @@ def place_of(root: Path, run_id: str | None) -> Path:
         return root
     if found is None or found[1].decode() == run_id:
         return root
-    return beside(root, run_id)
+    return name_sibling(root, run_id)
 
 
-def beside(root: Path, run_id: str) -> Path:
+def name_sibling(root: Path, run_id: str) -> Path:
     """Return the place of a run whose own has another one."""
     return root.with_name(f"{root.name}-{run_id[:_ID_LETTERS] or 'earlier'}")

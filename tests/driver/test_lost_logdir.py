@@ -138,12 +138,12 @@ def test_a_run_of_an_early_version_is_left_for_another_one_too(tmp_path):
 
     run = open_run(root)
     with run.lock():
-        assert run.keep_place()
+        assert run.ensure_root()
         shutil.rmtree(root)
-        assert not run.keep_place() and open_run(root).settings == settings
+        assert not run.ensure_root() and open_run(root).settings == settings
         shutil.rmtree(root)
         create_run(root, {"name": "other"})
-        assert not run.keep_place()
+        assert not run.ensure_root()
         assert run.paths.root != root and open_run(root).settings == {"name": "other"}
     assert n_recorded
 

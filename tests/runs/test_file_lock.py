@@ -46,7 +46,7 @@ def test_there_a_second_driver_of_this_host_is_refused_while_the_first_lives(tmp
         with pytest.raises(RunDirectoryError, match=rf"process {os.getpid()} of this host works"):
             with open_run(run.paths.root).lock():
                 pass
-        assert run.keep_place()
+        assert run.ensure_root()
     with open_run(run.paths.root).lock():
         pass
     # A driver that was killed leaves its own.
@@ -63,7 +63,7 @@ def test_there_a_driver_of_another_host_that_takes_the_run_over_is_seen(tmp_path
     root = run.paths.root
     with run.lock():
         root.joinpath("driver.lock").write_text('{"id": "2", "host": "other", "pid": 1}')
-        run.keep_place()
+        run.ensure_root()
         assert run.paths.root == root  # nobody can tell if it lives
         assert json.loads(run.paths.lock.read_text())["host"] == this_host()
 

@@ -189,7 +189,7 @@ class SparkEngine(Engine):
             if not is_remote(self._data_location):
                 self._data_file = self._closing.enter_context(open(self._data_location, "rb"))
         if self._data_file is not None:
-            keep_shared_data(self._data_file, str(self._task.placed().data))
+            keep_shared_data(self._data_file, str(self._task.follow_root().data))
         self._in_flight += 1
         if self._n_threads < self._in_flight:
             self._start_thread()
@@ -242,7 +242,7 @@ class SparkEngine(Engine):
             give_up(self._spark)
         if self._data_location is not None:
             local = self._data_file is not None
-            remove_shared_data(str((self._task.placed() if local else self._task).data))
+            remove_shared_data(str((self._task.follow_root() if local else self._task).data))
 
     def _cancel_jobs(self, trial: Trial | None = None) -> None:
         for _ in range(N_CANCELS):

@@ -195,7 +195,7 @@ class _Writes:
 
 @dataclass
 class _Use:
-    """What is done with os.environ at one place in code."""
+    """What is done with os.environ at one point of the code."""
 
     is_written: bool = False
     is_passed_on: bool = False
@@ -332,11 +332,11 @@ def _source_file(name: str) -> Path | None:
         return None
     if spec is None or top == "sparkexp":
         return None
-    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    locations = [Path(location) for location in spec.submodule_search_locations or ()]
     if not parts:
         found = [Path(spec.origin)] if spec.origin else []
     else:
-        found = [place.joinpath(*parts) for place in places]
+        found = [location.joinpath(*parts) for location in locations]
         found = [p for f in found for p in (f.with_name(f"{f.name}.py"), f / "__init__.py")]
     return next((p for p in found if p.suffix == ".py" and _is_own(p) and p.is_file()), None)
 

@@ -43,7 +43,7 @@ def question(names: Iterable[str]) -> Callable[..., Iterator[pyarrow.RecordBatch
         for _ in batches:
             pass
         sent = os.path.abspath(SparkFiles.getRootDirectory())
-        found = {name: place for name in wanted if (place := find_own(name, sent))}
+        found = {name: location for name in wanted if (location := find_own(name, sent))}
         answer = json.dumps({"kind": kind_of_python(), "found": found})
         yield pyarrow.RecordBatch.from_pydict({"answer": [answer]})
 

@@ -26,10 +26,10 @@ from sparkexp.engine.transfer.executor_modules import (
 from sparkexp.engine.transfer.package_files import PackageFile
 from sparkexp.engine.transfer.private_folder import private_folder
 from sparkexp.engine.transfer.user_modules import (
+    find_origin,
     find_user_modules,
     metadata_files,
     module_files,
-    place_of,
     read_module_files,
 )
 from sparkexp.errors import InvalidArgumentError
@@ -108,7 +108,7 @@ def ship(
         notes += selection.notes()
     for name, lacks in modules.items():
         there = executor.found.get(name)
-        if not lacks and there and there != place_of(name):
+        if not lacks and there and there != find_origin(name):
             notes.append(f"{name} is not sent: executors have their own, {there}")
     return Shipment(tuple(names), tuple(notes))
 

@@ -1,4 +1,4 @@
-"""Unpacks the user's modules on an executor, and finds their place on the search path."""
+"""Unpacks the user's modules on an executor, and puts them on the search path."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def unpack_modules(names: tuple[str, ...]) -> tuple[str, ...]:
     sys.path[:] = [entry for entry in sys.path if not os.path.basename(entry).startswith(MODULES)]
     first = []
     for name in names:
-        place = SparkFiles.get(name)
+        location = SparkFiles.get(name)
         if name.startswith(MODULES):
-            place = _unpacked(Path(place))
-            sys.path.append(place)
-            if _has_own(place, os.path.abspath(SparkFiles.getRootDirectory())):
+            location = _unpacked(Path(location))
+            sys.path.append(location)
+            if _has_own(location, os.path.abspath(SparkFiles.getRootDirectory())):
                 continue
-        first.append(place)
+        first.append(location)
     forget_earlier_modules()
     return tuple(first)
 

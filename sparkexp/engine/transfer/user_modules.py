@@ -22,7 +22,13 @@ from sparkexp.engine.transfer.package_files import (
 )
 from sparkexp.engine.transfer.train_imports import referred_modules
 
-__all__ = ["find_user_modules", "metadata_files", "module_files", "place_of", "read_module_files"]
+__all__ = [
+    "find_user_modules",
+    "metadata_files",
+    "module_files",
+    "find_origin",
+    "read_module_files",
+]
 
 # Executors have these, wherever they lie.
 _EVERYWHERE = {"sparkexp", "pyspark", "py4j"}
@@ -52,7 +58,7 @@ def find_user_modules(train: Train, look: Look = lambda names: {}) -> dict[str, 
         for name in new:
             found[name] = not all(there.get(part) for part in parts[name])
             # What an installation of the executor's own imports is installed there, too.
-            if found[name] or all(there[part] == place_of(part) for part in parts[name]):
+            if found[name] or all(there[part] == find_origin(part) for part in parts[name]):
                 queue |= _all_imports(name)
     return dict(sorted(found.items()))
 
@@ -87,20 +93,20 @@ def _is_local(name: str) -> bool:
     spec = _spec(name)
     if spec is None or name in _EVERYWHERE:
         return False
-    return bool(_own_places(spec))
+    return bool(_find_own_locations(spec))
 
 
-def _own_places(spec: ModuleSpec) -> list[str]:
+def _find_own_locations(spec: ModuleSpec) -> list[str]:
     """Return a module's file, or a package's folders, as far as they aren't installed."""
     if spec.origin in ("built-in", "frozen"):
         return []
-    places = list(spec.submodule_search_locations or ([spec.origin] if spec.origin else []))
+    locations = list(spec.submodule_search_locations or ([spec.origin] if spec.origin else []))
     installed = {sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")}
     return [
-        place
-        for place in places
-        if not any(Path(place).is_relative_to(root) for root in installed)
-        and not {"site-packages", "dist-packages"} & set(Path(place).parts)
+        location
+        for location in locations
+        if not any(Path(location).is_relative_to(root) for root in installed)
+        and not {"site-packages", "dist-packages"} & set(Path(location).parts)
     ]
 
 
@@ -111,10 +117,10 @@ def _spec(name: str) -> ModuleSpec | None:
         return None
 
 
-def place_of(name: str) -> str:
+def find_origin(name: str) -> str:
     """Return where the driver finds a module, as `executor_modules.find_own` says it."""
     spec = _spec(name)
-    return "" if spec is None else spec.origin or next(iter(_own_places(spec)), "")
+    return "" if spec is None else spec.origin or next(iter(_find_own_locations(spec)), "")
 
 
 def _parts(name: str) -> list[str]:
@@ -125,8 +131,10 @@ def _parts(name: str) -> list[str]:
     spec = _spec(name)
     if spec is None or spec.origin is not None:
         return [name]
-    places = map(Path, _own_places(spec))
-    return [f"{name}.{part}" for place in places for part in module_names(place)] or [name]
+    locations = map(Path, _find_own_locations(spec))
+    return [f"{name}.{part}" for location in locations for part in module_names(location)] or [
+        name
+    ]
 
 
 def module_files(name: str) -> Iterator[PackageFile]:
@@ -134,11 +142,11 @@ def module_files(name: str) -> Iterator[PackageFile]:
     spec = _spec(name)
     if spec is None:
         return
-    for place in map(Path, _own_places(spec)):
+    for location in map(Path, _find_own_locations(spec)):
         if spec.submodule_search_locations is not None:
-            yield from package_files(place, name)
-        elif place.is_file():
-            yield PackageFile(place.name, place, place.stat().st_size)
+            yield from package_files(location, name)
+        elif location.is_file():
+            yield PackageFile(location.name, location, location.stat().st_size)
 
 
 def read_module_files(

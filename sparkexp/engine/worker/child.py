@@ -60,10 +60,10 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
             train = functools.partial(train, read_data(Path(task.data), task.data_digest))
     except Exception as error:
         return failure(_describe_load_error(error), fault=Fault.LOADING)
-    reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.in_place)
+    reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.is_root_own)
     with (
         _set_environment(task.tracking_environment),
-        activate(directory, reporter, task.trial.checkpoint, lambda: task.in_place) as current,
+        activate(directory, reporter, task.trial.checkpoint, lambda: task.is_root_own) as current,
     ):
         outcome = call_train(
             train, task.trial.arguments, task.objectives, task.needs_value, reporter.last

@@ -145,7 +145,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     if is_remote(task.logdir):
         return run_with_remote_logdir(task, lambda here: run_attempt(here, attempt, addresses))
     # Beside the log directory, where another run has been started there meanwhile.
-    task = task.placed()
+    task = task.follow_root()
     paths = RunPaths(Path(task.logdir))
     directory = paths.trial(task.trial.id, attempt)
     warnings: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     result = _make_result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_read_tail(paths.output(directory)))
-    if task.in_place:
+    if task.is_root_own:
         trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
 
