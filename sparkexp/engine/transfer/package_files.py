@@ -118,7 +118,7 @@ def _files(
             is_module = path.suffix == ".py"
             is_ours = not is_link or _is_below(target, [*homes, *above])
             is_secret = _is_secret(name.partition("/")[2]) or _is_secret(target.name)
-            if is_module or (is_ours and not is_secret):
+            if is_module or (is_ours and not is_secret and not _may_hold_key(path)):
                 yield PackageFile(name, path, status.st_size, bool(status.st_mode & 0o100))
 
 
@@ -134,18 +134,24 @@ def _is_secret(name: str) -> bool:
     return any(fnmatch(part, pattern) for part in name.lower().split("/") for pattern in _SECRETS)
 
 
-def read_file(file: PackageFile) -> bytes | None:
-    """Return a file's content; None if it can't be read, or may hold a key.
+def _may_hold_key(path: Path) -> bool:
+    """Return whether a .pem file holds more than certificates, which are no secrets."""
+    if path.suffix.lower() != ".pem":
+        return False
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return True
+    return _CERTIFICATE not in content or _PRIVATE_KEY.search(content) is not None
 
-    Certificates are no secrets: a package may need those of the authorities that it trusts.
-    """
+
+def read_file(file: PackageFile) -> bytes | None:
+    """Return a file's content; None if it can't be read or holds a private key."""
     try:
         content = file.path.read_bytes()
     except OSError:
         return None
     if not file.is_code and _PRIVATE_KEY.search(content):
-        return None
-    if file.name.lower().endswith(".pem") and _CERTIFICATE not in content:
         return None
     return content
 
