@@ -8,6 +8,7 @@ classes are loaded when somebody looks for them.
 from __future__ import annotations
 
 import builtins
+import enum
 import functools
 import importlib.util
 import io
@@ -26,7 +27,7 @@ from typing import Any
 __all__ = [
     "MAIN",
     "Main",
-    "MainGlobals",
+    "MainPart",
     "Script",
     "complete",
     "copy_main",
@@ -69,11 +70,11 @@ class Script:
     registered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-class MainGlobals:
-    """Stands for the namespace of ``__main__`` in a pickle; loaded, it is that of the trial."""
+class MainPart(enum.Enum):
+    """Stands for the trial's ``__main__``, or for its namespace, in the pickles of a script."""
 
-    def __reduce__(self) -> tuple[Callable[[], dict[str, Any]], tuple[()]]:
-        return _main_globals, ()
+    MODULE = "module"
+    NAMESPACE = "namespace"
 
 
 class Main(ModuleType):
@@ -103,7 +104,7 @@ class Main(ModuleType):
         if name not in self._others:
             raise AttributeError(f"module {MAIN!r} has no attribute {name!r}")
         try:
-            value = pickle.loads(self._others[name])
+            value = _Unpickler(self._others[name], self).load()
         except Exception as error:
             raise AttributeError(
                 f"{name!r} of the script or notebook could not be loaded here: "
@@ -149,7 +150,15 @@ class _CopySpec(ModuleSpec):
         pass
 
 
-_main: Main
+class _Unpickler(pickle.Unpickler):
+    """Loads the pickles of a script into its ``__main__``."""
+
+    def __init__(self, data: bytes, main: Main) -> None:
+        super().__init__(io.BytesIO(data))
+        self._main = main
+
+    def persistent_load(self, pid: object) -> Main | dict[str, Any]:
+        return self._main if pid == MainPart.MODULE.value else vars(self._main)
 
 
 def load_train(pickled: bytes) -> Callable[..., object]:
@@ -170,58 +179,57 @@ def load_script(script: Script, data: bytes) -> Callable[..., object]:
     data : bytes
         Two pickles: the function, and a dict of definitions that it refers to.
     """
-    global _main
-    _main = main = Main(script, data)
+    return _load_main(script, data)[1]
+
+
+def _load_main(script: Script, data: bytes) -> tuple[Main, Callable[..., object]]:
+    main = Main(script, data)
     sys.modules[MAIN] = main
     for path, text in script.sources.items():
         # Without a time, so that it counts even if another file has this path here.
         linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
-    unpickler = pickle.Unpickler(io.BytesIO(data))
+    unpickler = _Unpickler(data, main)
     train: Callable[..., object] = unpickler.load()
     vars(main).update(unpickler.load())
     if script.needs_others:
         main.load_others()
     for keras, names in script.registered.items():
         if keras in sys.modules:
-            _register(keras, names)
+            _register(main, keras, names)
         else:
-            sys.meta_path.insert(0, _RegisterOnImport(keras, names))
-    return train
+            sys.meta_path.insert(0, _RegisterOnImport(main, keras, names))
+    return main, train
 
 
 def copy_main() -> dict[str, Any]:
     """Load the ``__main__`` that a trial has published, and return its attributes."""
     with open(os.environ[COPY_VARIABLE], "rb") as file:
-        load_script(*pickle.load(file))
-    own = {name: value for name, value in vars(_main).items() if not name.startswith("__")}
-    return {**own, "__getattr__": _main.__getattr__}
-
-
-def _main_globals() -> dict[str, Any]:
-    return vars(_main)
+        main, _ = _load_main(*pickle.load(file))
+    own = {name: value for name, value in vars(main).items() if not name.startswith("__")}
+    return {**own, "__getattr__": main.__getattr__}
 
 
 # What pickles of single definitions call: they refer to each other by name, also in circles.
 
 
-def require(name: str) -> Any:
+def require(main: Main, name: str) -> Any:
     """Return an attribute of ``__main__``."""
-    return getattr(_main, name)
+    return getattr(main, name)
 
 
-def define(name: str, make: Callable[..., Any], *args: object) -> Any:
+def define(main: Main, name: str, make: Callable[..., Any], *args: object) -> Any:
     """Make a definition, and put it into ``__main__`` before what it refers to is loaded."""
-    return vars(_main).setdefault(name, make(*args))
+    return vars(main).setdefault(name, make(*args))
 
 
 def complete(
     function: FunctionType,
-    state: tuple[Sequence[str], Callable[[Any, Any], None], object],
+    state: tuple[Main, Sequence[str], Callable[[Any, Any], None], object],
 ) -> None:
     """Set the state of a function, after what it refers to."""
-    names, set_state, inner = state
+    main, names, set_state, inner = state
     for name in names:
-        getattr(_main, name, None)  # if it can't be had, the function raises a NameError
+        getattr(main, name, None)  # if it can't be had, the function raises a NameError
     set_state(function, inner)
 
 
@@ -239,7 +247,8 @@ def register_all(function: Any, registry: Sequence[tuple[type, Callable[..., Any
 class _RegisterOnImport(MetaPathFinder):
     """Registers definitions with a Keras as soon as it is imported."""
 
-    def __init__(self, keras: str, names: Mapping[str, str]) -> None:
+    def __init__(self, main: Main, keras: str, names: Mapping[str, str]) -> None:
+        self._main = main
         self._keras = keras
         self._names = names
 
@@ -255,16 +264,16 @@ class _RegisterOnImport(MetaPathFinder):
 
             def execute_and_register(module: ModuleType) -> None:
                 execute(module)
-                _register(self._keras, self._names)
+                _register(self._main, self._keras, self._names)
 
             spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec
 
 
-def _register(keras: str, names: Mapping[str, str]) -> None:
+def _register(main: Main, keras: str, names: Mapping[str, str]) -> None:
     saving: Any = importlib.import_module(f"{keras}.saving")
     for key, name in names.items():
-        defined = getattr(_main, name, None)
+        defined = getattr(main, name, None)
         package, separator, own_name = key.partition(">")
         if defined is not None and separator:
             saving.register_keras_serializable(package, own_name)(defined)

@@ -18,7 +18,8 @@ from typing import Any
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer import main_module
-from sparkexp.engine.transfer.main_module import MAIN, MainGlobals, Script
+from sparkexp.engine.transfer.main_module import MAIN, MainPart, Script
+from sparkexp.engine.transfer.train_imports import nested_codes
 from sparkexp.errors import TrainFunctionError
 
 __all__ = ["pickle_train"]
@@ -220,12 +221,15 @@ class _ScriptPickler:
     ) -> None:
         super().__init__(file)  # type: ignore[call-arg]
         # Functions of the script share the namespace of the trial's __main__.
-        self.globals_ref[id(namespace)] = MainGlobals()
+        self.globals_ref[id(namespace)] = MainPart.NAMESPACE
         self._namespace = namespace
         self._name = name
         self.names: dict[str, None] = {}
         self.files: dict[str, None] = {}
         self.looks_up = False
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return obj.value if type(obj) is MainPart else None
 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is CodeType:
@@ -270,7 +274,7 @@ class _ScriptPickler:
         itself = obj is self._namespace.get(self._name or "")
         if name is not None and not itself and self._namespace.get(name) is obj:
             self.names[name] = None
-            return main_module.require, (name,)
+            return main_module.require, (MainPart.MODULE, name)
         _check_plain(obj)
         reduced = self._reduce(obj)
         if not isinstance(reduced, tuple):
@@ -281,9 +285,9 @@ class _ScriptPickler:
             names = list(state[1]["__globals__"])
             state[1]["__globals__"] = {}
             self.names.update(dict.fromkeys(names))
-            rest = [(names, set_state, state), None, None, main_module.complete]
+            rest = [(MainPart.MODULE, names, set_state, state), None, None, main_module.complete]
         if itself:
-            make, args = main_module.define, (self._name, make, *args)
+            make, args = main_module.define, (MainPart.MODULE, self._name, make, *args)
         return make, args, *rest
 
 
@@ -296,7 +300,7 @@ def _pickler_class() -> type:
 
 def _check_plain(obj: Any) -> None:
     """Refuse what may be large or slow to pickle, or has effects."""
-    if isinstance(obj, (type, MainGlobals)):
+    if isinstance(obj, type):
         return
     module = type(obj).__module__.partition(".")[0]
     by_value = isinstance(obj, ModuleType) and sys.modules.get(obj.__name__) is not obj
@@ -364,7 +368,7 @@ def _references(item: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(item, type):
         yield from vars(item).items()
     elif isinstance(item, FunctionType):
-        names = (name for code in _nested_codes(item.__code__) for name in code.co_names)
+        names = (name for code in nested_codes(item.__code__) for name in code.co_names)
         space = item.__globals__
         yield from ((name, space[name]) for name in dict.fromkeys(names) if name in space)
         yield from (("a default", value) for value in item.__defaults__ or ())
@@ -375,10 +379,3 @@ def _references(item: Any) -> Iterator[tuple[str, Any]]:
                 pass  # not assigned yet
     elif type(item).__module__ == MAIN:
         yield from getattr(item, "__dict__", {}).items()
-
-
-def _nested_codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield from _nested_codes(const)
