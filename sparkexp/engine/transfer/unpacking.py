@@ -36,7 +36,7 @@ def unpack_modules(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         location = SparkFiles.get(name)
         if name.startswith(MODULES):
-            location = _unpacked(Path(location))
+            location = _unpack(Path(location))
             sys.path.append(location)
             if _has_own(location, os.path.abspath(SparkFiles.getRootDirectory())):
                 continue
@@ -58,7 +58,7 @@ def forget_earlier_modules() -> None:
                     del sys.modules[name]
 
 
-def _unpacked(archive: Path) -> str:
+def _unpack(archive: Path) -> str:
     """Return the folder with an archive's files, which the first trial unpacks.
 
     It lies beside the archive, where Spark removes both with the session, or else, where this

@@ -38,7 +38,7 @@ from sparkexp.trial import Fault, State
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-__all__ = ["die_with_parent", "run_here", "run_in_child"]
+__all__ = ["PR_SET_PDEATHSIG", "die_with_parent", "run_here", "run_in_child"]
 
 PR_SET_PDEATHSIG = 1
 

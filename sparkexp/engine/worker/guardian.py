@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from sparkexp.engine.base import TrialTask
-from sparkexp.engine.worker.child import run_in_child
+from sparkexp.engine.worker.child import PR_SET_PDEATHSIG, run_in_child
 from sparkexp.engine.worker.ending import drop_exit_handlers
 from sparkexp.engine.worker.outcome_file import OutcomeFile, make_outcome_file
 from sparkexp.engine.worker.processes import find_descendants, kill_descendants
@@ -45,7 +45,6 @@ from sparkexp.engine.worker.threads import set_loaded_threads, set_thread_variab
 
 __all__ = ["ENDING_S", "TAKEN", "Report", "Request", "fork", "serve"]
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CHUNK = 1 << 16
 MAX_POLL_S = 86_400.0  # poll takes at most 25 days, in milliseconds

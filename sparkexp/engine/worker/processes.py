@@ -73,7 +73,7 @@ def _kill_group(child: int) -> None:
 
 
 def find_descendants(root: int) -> list[int]:
-    """Return the processes that run below one; those that wait for their burial don't."""
+    """Return the processes that run below one; zombies don't count."""
     children: dict[int, list[int]] = {}
     running = set()
     for name in os.listdir("/proc"):

@@ -90,7 +90,7 @@ def read_returned(
         return _fail_with(f"The train function must return a dict of {names}, got a number.")
     name = objectives[0].name
     metrics = {name: number} if name and math.isfinite(number) else {}
-    return Returned(number, metrics, _not_finite(number))
+    return Returned(number, metrics, _describe_not_finite(number))
 
 
 def _fail_with(error: str) -> Returned:
@@ -113,7 +113,7 @@ def _read_reported(
         "The train function returned nothing: what it reported last of "
         f"{', '.join(map(repr, names))} counts."
     )
-    wrong = next(filter(None, (_not_finite(reported[name]) for name in names)), None)
+    wrong = next(filter(None, (_describe_not_finite(reported[name]) for name in names)), None)
     finite = {name: each for name, each in reported.items() if math.isfinite(each)}
     return Returned(number, finite, wrong, warnings=(warning,))
 
@@ -134,14 +134,14 @@ def _read_dict(
             f"The train function returned a dict of {_list_names(metrics) or 'nothing'}. "
             "Name the entry to optimise, for example metric='accuracy'."
             if metrics or not returned
-            else _no_number(returned)
+            else _describe_no_number(returned)
         )
     for name in wanted or ([metric] if metric else []):
         if name not in metrics:
-            error, fault = _lacks(name, metrics, returned), Fault.METRIC
+            error, fault = _describe_missing(name, metrics, returned), Fault.METRIC
             break
         if error is None:
-            error = _not_finite(metrics[name])
+            error = _describe_not_finite(metrics[name])
     value = None if metric is None else metrics.get(metric)
     return Returned(value, finite, error, fault, notes, warnings)
 
@@ -170,14 +170,14 @@ def _split(
     return metrics, rest
 
 
-def _no_number(returned: Mapping[Any, Any]) -> str:
+def _describe_no_number(returned: Mapping[Any, Any]) -> str:
     """Return the error for a dict without a number."""
     name, entry = next(iter(returned.items()), ("", None))
     got = f"{name!r}: {_describe(entry)}" if returned else "an empty one"
     return f"The train function must return a number or a dict of numbers, got {got}."
 
 
-def _lacks(name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any]) -> str:
+def _describe_missing(name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any]) -> str:
     """Return the error for a metric that is no number, or not there."""
     if name in returned:
         entry = returned[name]
@@ -186,7 +186,7 @@ def _lacks(name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any])
             "Return one, or name another entry with metric=."
         )
     if not metrics:
-        return f"{_no_number(returned)} Return {name!r}."
+        return f"{_describe_no_number(returned)} Return {name!r}."
     guess = find_nearest(name, list(metrics))
     hint = f" Did you mean {guess!r}?" if guess else ""
     return (
@@ -321,7 +321,7 @@ def _check_size(n: int) -> None:
         raise ValueError("too large")
 
 
-def _not_finite(number: float) -> str | None:
+def _describe_not_finite(number: float) -> str | None:
     return None if math.isfinite(number) else f"The train function returned {number}."
 
 
