@@ -20,6 +20,7 @@ LAYERS = (
     ("experiment",),
     ("api",),
     ("doctor", "driver"),
+    ("distributed",),
     ("engine",),
     ("context", "results"),
     ("tracking",),

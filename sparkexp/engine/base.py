@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from sparkexp.engine.place import Place
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.runs import find_root
@@ -19,6 +20,7 @@ from sparkexp.trial import Trial, TrialResult
 __all__ = ["Engine", "Isolation", "Train", "TrialTask"]
 
 Train = Callable[..., Any]
+Wrapper = Callable[[Train, Place], Train]
 Isolation = Literal["fork", "spawn", "none"]
 
 
@@ -79,6 +81,11 @@ class TrialTask:
         Called after each report; in the driver's own process only.
     run_id : str, optional
         The id of the run, by which a log directory is known that holds another one meanwhile.
+    wrapper : Callable, optional
+        Called in the trial's process with the train function and its place; what it returns is
+        called instead of the train function.
+    place : Place
+        Which worker of the trial's gang the process is.
     """
 
     trial: Trial
@@ -104,6 +111,8 @@ class TrialTask:
     reads_reports: bool = False
     on_report: Callable[[], None] | None = None
     run_id: str | None = None
+    wrapper: Wrapper | None = None
+    place: Place = Place()
 
     @property
     def is_root_own(self) -> bool:

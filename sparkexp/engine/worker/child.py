@@ -58,6 +58,8 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         trackers = _load_trackers(task)
         if task.data is not None:
             train = functools.partial(train, read_data(Path(task.data), task.data_digest))
+        if task.wrapper is not None:
+            train = task.wrapper(train, task.place)
     except Exception as error:
         return failure(_describe_load_error(error), fault=Fault.LOADING)
     reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.is_root_own)
