@@ -517,16 +517,17 @@ def test_the_worker_never_loads_the_train_function(run):
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_the_heavy_imports_of_the_process(run, tmp_path, isolation):
-    (tmp_path / "xgboost.py").write_text("")
+    # Not installed, so that no other test has loaded it.
+    (tmp_path / "tensorflow_datasets.py").write_text("")
 
     def train():
-        import xgboost  # noqa: F401
+        import tensorflow_datasets  # noqa: F401
 
         return 1.0
 
     outcome = run(train, isolation, modules=(str(tmp_path),))
-    assert outcome.imported == ("xgboost",)
-    assert "xgboost" not in sys.modules
+    assert outcome.imported == ("tensorflow_datasets",)
+    assert "tensorflow_datasets" not in sys.modules
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
