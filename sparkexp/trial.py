@@ -48,6 +48,17 @@ class Fault(enum.StrEnum):
     ENVIRONMENT = "environment"
 
 
+class Loss(enum.StrEnum):
+    """How a trial's process was lost; what the train function does had no part in it."""
+
+    #: A signal has killed it.
+    KILLED = "killed"
+    #: Another worker of its gang was lost.
+    PEER = "peer"
+    #: It was ended, since another worker of its gang had failed.
+    ENDED = "ended"
+
+
 @dataclass(frozen=True)
 class Trial:
     """One configuration that a searcher wants evaluated.
@@ -170,6 +181,8 @@ class TrialResult:
         What the train function returned beside numbers: texts, lists, dicts, as JSON has them.
     fault : Fault, optional
         What in the call made it fail, if it was not the trial's configuration.
+    loss : Loss, optional
+        How its process was lost, if it didn't fail by itself.
     """
 
     trial: Trial
@@ -194,6 +207,7 @@ class TrialResult:
     kept: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
+    loss: Loss | None = None
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -264,6 +278,7 @@ class TrialResult:
                 "warnings": tuple(record["warnings"]),
                 "values": tuple(record.get("values", ())),
                 "fault": Fault(record["fault"]) if record.get("fault") else None,
+                "loss": Loss(record["loss"]) if record.get("loss") else None,
             }
         )
 

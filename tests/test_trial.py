@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from sparkexp.trial import Fault, State, Trial, TrialResult, params_key
+from sparkexp.trial import Fault, Loss, State, Trial, TrialResult, params_key
 
 FULL = TrialResult(
     Trial(
@@ -38,6 +38,7 @@ FULL = TrialResult(
     values=(0.5, 2.0),
     kept="node-1:/tmp/trial/x",
     notes={"stopped": True, "curve": [0.1, None]},
+    loss=Loss.KILLED,
     fault=Fault.METRIC,
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, final
 
+from sparkexp.engine.gang import Gang
 from sparkexp.engine.place import Place
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
@@ -81,6 +82,8 @@ class TrialTask:
         Called after each report; in the driver's own process only.
     run_id : str, optional
         The id of the run, by which a log directory is known that holds another one meanwhile.
+    gang : Gang, optional
+        The workers that train the trial's model together.
     wrapper : Callable, optional
         Called in the trial's process with the train function and its place; what it returns is
         called instead of the train function.
@@ -111,6 +114,7 @@ class TrialTask:
     reads_reports: bool = False
     on_report: Callable[[], None] | None = None
     run_id: str | None = None
+    gang: Gang | None = None
     wrapper: Wrapper | None = None
     place: Place = Place()
 
@@ -119,6 +123,11 @@ class TrialTask:
         """Whether the log directory doesn't hold another run meanwhile."""
         root = Path(self.logdir)
         return find_root(root, self.run_id) == root
+
+    @property
+    def starts_together(self) -> bool:
+        """Whether the trial has several workers that start all at once, in one job."""
+        return self.gang is not None and self.gang.is_synchronous
 
     def follow_root(self) -> TrialTask:
         """Return the task with all files where they belong now: see `find_root`."""

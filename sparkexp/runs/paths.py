@@ -26,6 +26,8 @@ class RunPaths:
               /gen-002/trial-00007/artifacts/   files that the train function saves
               /gen-002/trial-00007/attempt-1/   the same for a second attempt
               /rung-2/trial-00007/checkpoints/  what a promoted trial starts from
+              /trials/trial-00007/worker-1/     the output.log of another worker of its gang
+              /trials/trial-00007/training/     from what the gang goes on after a restart
 
     Parameters
     ----------
@@ -68,6 +70,11 @@ class RunPaths:
     def trial(self, trial_id: str, attempt: int = 0) -> Path:
         directory = self.root / trial_id
         return directory / f"attempt-{attempt}" if attempt else directory
+
+    @staticmethod
+    def worker(trial_directory: Path, rank: int) -> Path:
+        """Return the directory of a worker of a trial's gang; the chief has the trial's own."""
+        return trial_directory / f"worker-{rank}"
 
     @staticmethod
     def artifacts(trial_directory: Path) -> Path:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import shutil
-import sys
 import threading
 import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from sparkexp.engine.base import Engine, TrialTask
-from sparkexp.engine.spark.connect import give_up, is_connect, is_unreachable, limit_retries
+from sparkexp.engine.spark.connect import give_up, is_unreachable, limit_retries
 from sparkexp.engine.spark.failures import (
     describe_unfit,
     find_reason,
     find_unfit,
     is_cancelled,
 )
+from sparkexp.engine.spark.gangs import Gangs, check_gang, name_member
 from sparkexp.engine.spark.gpu_pool import GpuPool
 from sparkexp.engine.spark.jobs import TrialJobs
 from sparkexp.engine.spark.resources import Resources, resource_profile
+from sparkexp.engine.spark.session_settings import (
+    attempts_per_job,
+    count_copies_as_retries,
+    stop_progress_bar,
+    use_own_python,
+)
 from sparkexp.engine.spark.slots import (
     SlotCount,
     check_session,
@@ -104,10 +107,14 @@ class SparkEngine(Engine):
         self._profile = resource_profile(spark, resources)
         self._count = SlotCount(spark, resources.cpus, self._profile)
         self._parallelism = resources.parallelism
-        n_slots = self._parallelism or self._count_slots()
+        self._size = 1 if resources.gang is None else resources.gang.size
+        if resources.gang is not None:
+            check_gang(spark, resources.gang, self._count_slots(), self.where)
+        n_slots = (self._parallelism or 0) * self._size or self._count_slots()
         self._gpus = GpuPool(spark, n_slots, resources.gpus)
-        self._attempts_per_job = _attempts_per_job(spark)
+        self._attempts_per_job = attempts_per_job(spark)
         self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
+        self._gangs = Gangs(self._jobs, self._count.now, self._is_over)
         self._submitted: queue.SimpleQueue[tuple[Trial, float] | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[TrialResult] = queue.SimpleQueue()
         self._n_threads = 0
@@ -123,8 +130,8 @@ class SparkEngine(Engine):
 
         spark, train = self._spark, task.train
         assert callable(train)
-        _use_own_python(spark)
-        _stop_progress_bar(spark)
+        use_own_python(spark)
+        stop_progress_bar(spark)
         self._data = data
         imports, settings = heavy_imports(train), find_written_settings(train)
         late = find_affected(settings)
@@ -144,20 +151,21 @@ class SparkEngine(Engine):
             late_modules=late,
             threads=self._resources.threads(spark),
             modules=self._shipment.names,
-            max_retries=_count_copies_as_retries(spark, task.max_retries),
+            max_retries=count_copies_as_retries(spark, task.max_retries),
         )
         self._closing.enter_context(limit_retries(spark))
 
     @property
     def slots(self) -> int:
-        slots = self._parallelism or self._count.now()
-        return min(slots, self._gpus.n_shares or slots)
+        slots = self._parallelism or max(1, self._count.now() // self._size)
+        return min(slots, self._gpus.n_shares // self._size or slots)
 
     @property
     def ahead(self) -> int:
         # Only if Spark holds queued trials back; otherwise they would run at once. Not with
         # dynamic allocation, which would add executors for them.
-        if self._parallelism or self._gpus.n_shares or not self._count.exact:
+        # Nor gangs: of two that wait, each could get some of the slots that the other needs.
+        if self._parallelism or self._gpus.n_shares or self._size > 1 or not self._count.exact:
             return 0
         return 1 + self.slots // SLOTS_PER_AHEAD
 
@@ -267,8 +275,8 @@ class SparkEngine(Engine):
         while (item := self._submitted.get()) is not None:
             trial, submitted = item
             try:
-                with self._gpus.take() as gpus:
-                    result = self._run(replace(self._task, trial=trial, gpus=gpus))
+                with self._gpus.take(self._size) as gpus:
+                    result = self._run_trial(replace(self._task, trial=trial), gpus)
             except Exception as error:  # a bug here, or an unforeseen error of Spark
                 logger.exception("%s could not be run", trial.id)
                 text = f"The trial could not be run: {type(error).__name__}: {error}"
@@ -276,22 +284,39 @@ class SparkEngine(Engine):
             self._stopped.discard(trial.number)
             self._ended.put(replace(result, submitted=submitted))
 
-    def _run(self, task: TrialTask) -> TrialResult:
-        """Run a trial; run it again if Spark gave it up for reasons outside of the trial."""
+    def _run_trial(self, task: TrialTask, gpus: tuple[tuple[str, ...], ...] | None) -> TrialResult:
+        if task.gang is None or task.starts_together:
+            return self._run(task, gpus)
+        return self._gangs.run_apart(
+            task, lambda member: self._run(member, gpus and (gpus[member.place.rank],))
+        )
+
+    def _run(self, task: TrialTask, gpus: tuple[tuple[str, ...], ...] | None) -> TrialResult:
+        """Run a trial, or a member of its gang; again if it was lost for reasons outside of it."""
         trial, n_cancelled = task.trial, 0
-        while not self._cancelled.is_set() and trial.number not in self._stopped:
+        while not self._is_over(trial.number):
             try:
-                return self._jobs.run(task)
+                if task.starts_together:
+                    result = self._gangs.run(task, gpus)
+                else:
+                    result = self._jobs.run(replace(task, gpus=gpus[0] if gpus else None))
+                if task.gang is None or result.loss is None or result.attempt >= task.max_retries:
+                    return result
+                logger.warning(
+                    "%s was lost and is started again (%d of %d times): %s",
+                    name_member(task), result.attempt + 1, task.max_retries, result.reason,
+                )  # fmt: skip
+                task = replace(task, first_attempt=result.attempt + 1)
             except Exception as error:
                 if is_unreachable(error) or not is_alive(self._spark):
                     self._lost.set()
                     break
-                if self._cancelled.is_set() or trial.number in self._stopped:
+                if self._is_over(trial.number):
                     break
                 if is_cancelled(error):
                     if n_cancelled:
                         break
-                    n_cancelled += self._attempts_per_job
+                    n_cancelled += self._count_attempts(task)
                     logger.warning(
                         "%s was cancelled, and not by this search: it is run again, once.",
                         trial.id,
@@ -306,13 +331,20 @@ class SparkEngine(Engine):
                 failed = self._judge(error, task, n_cancelled)
                 if failed is not None:
                     return failed
-                attempts = task.first_attempt + self._attempts_per_job
+                attempts = task.first_attempt + self._count_attempts(task)
                 task = replace(task, first_attempt=attempts)
         return TrialResult(trial, State.CANCELLED, error="The trial was cancelled.")
 
+    def _count_attempts(self, task: TrialTask) -> int:
+        # Spark doesn't run the tasks of a gang again: it started them together.
+        return 1 if task.starts_together else self._attempts_per_job
+
+    def _is_over(self, number: int) -> bool:
+        return self._cancelled.is_set() or number in self._stopped
+
     def _judge(self, error: Exception, task: TrialTask, n_cancelled: int) -> TrialResult | None:
         """Return the result of a trial whose job failed; None if it is to be run again."""
-        attempts, unfit = task.first_attempt + self._attempts_per_job, find_unfit(error)
+        attempts, unfit = task.first_attempt + self._count_attempts(task), find_unfit(error)
         reason = describe_unfit(self._spark, unfit) if unfit else find_reason(error)
         if not (unfit and self.one_environment):
             logger.warning("%s was lost: %s", task.trial.id, reason)
@@ -340,48 +372,3 @@ class SparkEngine(Engine):
             if unfit := find_unfit(error):
                 raise EnvironmentUnfitError(describe_unfit(self._spark, unfit)) from error
             raise
-
-
-def _use_own_python(spark: SparkSession) -> None:
-    """Let a local session's workers run this Python.
-
-    Without PYSPARK_PYTHON they run the ``python3`` of the PATH, which lacks everything if this
-    one belongs to a virtual environment that isn't activated.
-    """
-    master = setting(spark, "spark.master") or ""
-    if is_connect(spark) or not master.startswith("local"):  # local-cluster, too
-        return
-    context = spark.sparkContext
-    found = shutil.which(context.pythonExec)
-    # Not resolved: a virtual environment's python is a link to one outside of it.
-    if found is None or Path(found).absolute() != Path(sys.executable).absolute():
-        if not _python_is_chosen(spark):
-            logger.info("Workers run %s instead of %s", sys.executable, context.pythonExec)
-            context.pythonExec = sys.executable
-
-
-def _attempts_per_job(spark: SparkSession) -> int:
-    """Return how often Spark runs a task before it gives up the job."""
-    return 1 if is_local(spark) else int(setting(spark, "spark.task.maxFailures") or 4)
-
-
-def _count_copies_as_retries(spark: SparkSession, max_retries: int) -> int:
-    """Return the number of retries; with speculation, the copy of an attempt counts as one."""
-    copies = setting(spark, "spark.speculation") == "true"
-    return 2 * max_retries + 1 if copies else max_retries
-
-
-def _stop_progress_bar(spark: SparkSession) -> None:
-    """Stop Spark's progress bar, which would overwrite the line with the search's progress."""
-    if is_connect(spark):
-        return
-    bar = spark.sparkContext._jsc.sc().progressBar()
-    if bar.isDefined():
-        bar.get().stop()
-
-
-def _python_is_chosen(spark: SparkSession) -> bool:
-    return (
-        bool(os.environ.get("PYSPARK_PYTHON"))
-        or setting(spark, "spark.pyspark.python") is not None
-    )

@@ -36,13 +36,14 @@ class GpuPool:
             self._free.put(share)
 
     @contextmanager
-    def take(self) -> Iterator[tuple[str, ...] | None]:
-        """Take the GPUs of one slot for the ``with`` block; None leaves the choice to Spark."""
+    def take(self, n_slots: int = 1) -> Iterator[tuple[tuple[str, ...], ...] | None]:
+        """Take the GPUs of some slots for the ``with`` block; None leaves the choice to Spark."""
         if not self.n_shares:
             yield None
             return
-        gpus = self._free.get()
+        taken = tuple(self._free.get() for _ in range(n_slots))
         try:
-            yield gpus
+            yield taken
         finally:
-            self._free.put(gpus)
+            for gpus in taken:
+                self._free.put(gpus)

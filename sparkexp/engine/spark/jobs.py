@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.spark.connect import is_connect
 from sparkexp.engine.spark.versions import Collectable, inherit_properties, map_in_arrow
+from sparkexp.engine.worker.member import make_gang_function
 from sparkexp.engine.worker.task import (
     ORDER,
     RESULT_SCHEMA,
@@ -64,13 +65,43 @@ class TrialJobs:
     def run(self, task: TrialTask) -> TrialResult:
         """Run a trial and return its result; raise Spark's error if the job fails."""
         with self._tag_jobs(self._own_tag(task.trial), f"sparkexp {task.trial.id}"):
-            if self._by_property:
+            if self._by_property and task.gang is None:
                 self._spark.sparkContext.setLocalProperty(ORDER, json.dumps(extract_order(task)))
                 frame = self._frame_for_all(remove_order(task))
             else:
                 frame = self._frame(task)
             rows = frame.collect()
         return TrialResult.from_json(json.loads(rows[0]["result"]))
+
+    def run_gang(
+        self, task: TrialTask, n_workers: int, gpus: tuple[tuple[str, ...], ...] | None
+    ) -> list[TrialResult]:
+        """Run a trial by several workers at the same time; return their results by rank.
+
+        Parameters
+        ----------
+        task : TrialTask
+            The trial.
+        n_workers : int
+            How many.
+        gpus : tuple of tuple of str, optional
+            The GPUs of each worker where the driver assigns them.
+
+        Raises
+        ------
+        Exception
+            Spark's error if the job fails.
+        """
+        description = f"sparkexp {task.trial.id} with {n_workers} workers"
+        with self._tag_jobs(self._own_tag(task.trial), description):
+            rows = map_in_arrow(
+                self._spark.range(0, n_workers, 1, n_workers),
+                make_gang_function(task, gpus),
+                RESULT_SCHEMA,
+                self._profile,
+                barrier=True,
+            ).collect()
+        return [TrialResult.from_json(json.loads(row["result"])) for row in rows]
 
     def ask(self, function: Callable[..., Any], schema: str) -> str | None:
         """Map a function over one row on an executor and return the text that it gives.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparkexp.engine.gang import Gang
 from sparkexp.engine.spark.slots import is_local, setting
 from sparkexp.errors import EnvironmentUnfitError
 
@@ -29,12 +30,15 @@ class Resources:
         GPUs of a trial; 0.5 is half of one.
     limit_threads : bool
         Whether numeric libraries get as many threads as the trial has cores.
+    gang : Gang, optional
+        The workers of a trial, each with these resources; by default one alone.
     """
 
     parallelism: int | None = None
     cpus: int | None = None
     gpus: float | None = None
     limit_threads: bool = True
+    gang: Gang | None = None
 
     def threads(self, spark: SparkSession) -> int:
         """Return the number of threads of a trial; 0 leaves it to the libraries."""

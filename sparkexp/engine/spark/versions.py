@@ -53,6 +53,7 @@ def map_in_arrow(
     function: Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]],
     schema: str,
     profile: ResourceProfile | None,
+    barrier: bool = False,
 ) -> Collectable:
     """Return a frame's rows mapped by a function, in tasks with a resource profile.
 
@@ -66,14 +67,17 @@ def map_in_arrow(
         The columns of the result.
     profile : ResourceProfile, optional
         By default that of the session.
+    barrier : bool
+        Whether all tasks run at the same time, and reach each other by Spark's
+        `BarrierTaskContext`.
     """
     mapped: Collectable
     if profile is None:
-        mapped = frame.mapInArrow(function, schema)
+        mapped = frame.mapInArrow(function, schema, barrier)
     elif "profile" in inspect.signature(frame.mapInArrow).parameters:
-        mapped = frame.mapInArrow(function, schema, profile=profile)
+        mapped = frame.mapInArrow(function, schema, barrier, profile)
     else:
-        mapped = frame.mapInArrow(function, schema).rdd.withResources(profile)
+        mapped = frame.mapInArrow(function, schema, barrier).rdd.withResources(profile)
     return mapped
 
 

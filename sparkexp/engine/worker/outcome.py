@@ -16,8 +16,9 @@ from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
 from sparkexp.engine.worker.ending import end_copy
 from sparkexp.engine.worker.returned import Returned, read_returned
+from sparkexp.errors import PeerLostError
 from sparkexp.objective import Objective
-from sparkexp.trial import Fault, ParamValue, State
+from sparkexp.trial import Fault, Loss, ParamValue, State
 
 __all__ = ["EXITED", "Outcome", "TrialStopped", "call_train", "failure"]
 
@@ -48,6 +49,7 @@ class Outcome:
     continued: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
+    loss: Loss | None = None
 
     def to_bytes(self) -> bytes:
         return json.dumps(vars(self)).encode()
@@ -59,12 +61,17 @@ class Outcome:
         record["imported"] = tuple(record["imported"])
         record["warnings"] = tuple(record["warnings"])
         record["fault"] = Fault(record["fault"]) if record["fault"] else None
+        record["loss"] = Loss(record["loss"]) if record["loss"] else None
         return cls(**record)
 
 
-def failure(error: str, started: float = 0.0, fault: Fault | None = None) -> Outcome:
+def failure(
+    error: str, started: float = 0.0, fault: Fault | None = None, loss: Loss | None = None
+) -> Outcome:
     """Return the outcome of a trial that failed for a reason outside the train function."""
-    return Outcome(State.FAILED, error=error, started=started, ended=time.time(), fault=fault)
+    return Outcome(
+        State.FAILED, error=error, started=started, ended=time.time(), fault=fault, loss=loss
+    )
 
 
 def call_train(
@@ -95,6 +102,7 @@ def call_train(
     before = {module for module in HEAVY_MODULES if module in sys.modules}
     started = time.time()
     own = os.getpid()
+    loss = None
     try:
         try:
             given = train(**params)
@@ -111,6 +119,7 @@ def call_train(
         if isinstance(raised, ModuleNotFoundError):
             raised.add_note(MISSING_MODULE.format(python=sys.executable))
         returned = Returned(error=_format_traceback(raised), fault=_find_fault(raised))
+        loss = Loss.PEER if isinstance(raised, PeerLostError) else None
     return Outcome(
         state=State.SUCCEEDED if returned.error is None else State.FAILED,
         value=returned.value if returned.error is None else None,
@@ -118,6 +127,7 @@ def call_train(
         error=returned.error,
         notes=returned.notes,
         fault=returned.fault,
+        loss=loss,
         warnings=returned.warnings,
         started=started,
         ended=time.time(),

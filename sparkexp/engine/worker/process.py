@@ -17,8 +17,9 @@ from sparkexp.engine.base import TrialTask
 from sparkexp.engine.worker.guardian import ENDING_S, TAKEN, Report, Request, fork, serve
 from sparkexp.engine.worker.outcome import EXITED, Outcome, failure
 from sparkexp.engine.worker.processes import find_descendants, is_stopped, kill
+from sparkexp.trial import Loss
 
-__all__ = ["Guardian", "run_isolated"]
+__all__ = ["Guardian", "end_trial", "run_isolated"]
 
 CHUNK = 1 << 20
 # How often a guardian is looked at that doesn't answer.
@@ -40,6 +41,11 @@ def run_isolated(task: TrialTask, directory: str, output: Path) -> Outcome:
         The file that takes stdout and stderr.
     """
     return _guardian.run(task, directory, output)
+
+
+def end_trial() -> None:
+    """Kill the trial that runs in a process of its own now; `run_isolated` returns its outcome."""
+    _guardian.end_trial()
 
 
 class Guardian:
@@ -79,7 +85,8 @@ class Guardian:
             raise
         if not line.endswith(b"\n"):
             self.close()
-            return failure("The process that supervised the trial was killed.", started)
+            error = "The process that supervised the trial was killed."
+            return failure(error, started, loss=Loss.KILLED)
         return _make_outcome(Report.from_line(line), task.timeout_s, started)
 
     def close(self, patience_s: float = GRACE_S) -> None:
@@ -102,6 +109,12 @@ class Guardian:
                     kill(pid)
             self._wake()
             time.sleep(0.002)
+
+    def end_trial(self) -> None:
+        """Kill the trial that runs now, with what it started; any thread may call it."""
+        if self._owner == os.getpid():
+            for pid in find_descendants(self._pid):
+                kill(pid)
 
     def _suits(self, task: TrialTask) -> bool:
         """Return whether the guardian has loaded nothing that the trial needs otherwise."""
@@ -195,6 +208,7 @@ def _make_outcome(report: Report, timeout_s: float | None, started: float) -> Ou
         return failure(
             f"The trial's process was killed by signal {number}{_format_signal(number)}.{hint}",
             started,
+            loss=Loss.KILLED,
         )
     return failure(EXITED.format(os.waitstatus_to_exitcode(report.status)), started)
 

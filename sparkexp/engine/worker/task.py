@@ -23,6 +23,7 @@ from sparkexp.objective import select_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.regular_files import check_regular
+from sparkexp.storage.remote_files import join_location
 from sparkexp.tracking import AttemptTrackers, TrialTracker
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -34,8 +35,9 @@ __all__ = [
     "ORDER",
     "RESULT_SCHEMA",
     "extract_order",
-    "run_attempt",
     "make_spark_function",
+    "read_gpu_addresses",
+    "run_attempt",
     "remove_order",
 ]
 
@@ -43,6 +45,8 @@ RESULT_SCHEMA = "result string"
 # The property of a Spark job that names its trial.
 ORDER = "sparkexp.order"
 NO_TRIAL = Trial(-1, {})
+# The directory, below a trial's, of the checkpoints from which its gang goes on.
+TRAINING = "training"
 # How much of a failed trial's output travels with its result.
 TAIL_LINES = 50
 TAIL_BYTES = 16_000
@@ -99,16 +103,18 @@ def make_spark_function(
         here = _apply_order(task, context.getLocalProperty(ORDER))
         here = replace(here, modules=unpack_modules(task.modules))
         attempt = here.first_attempt + context.attemptNumber()
+        here = replace(here, place=replace(here.place, attempt=attempt))
         if attempt > task.max_retries:
             result = _give_up(here, attempt)
         else:
-            result = run_attempt(here, attempt, _read_gpu_addresses(context))
+            result = run_attempt(here, attempt, read_gpu_addresses(context))
         yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
 
     return run_on_executor
 
 
-def _read_gpu_addresses(context: TaskContext) -> tuple[str, ...]:
+def read_gpu_addresses(context: TaskContext) -> tuple[str, ...]:
+    """Return the addresses of the GPUs that Spark gave to a task."""
     gpu = context.resources().get("gpu")
     return tuple(gpu.addresses) if gpu else ()
 
@@ -142,12 +148,17 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     addresses : tuple of str
         The GPU addresses that Spark gave to the task.
     """
+    task = _find_shared(task)
     if is_remote(task.logdir):
         return run_with_remote_logdir(task, lambda here: run_attempt(here, attempt, addresses))
     # Beside the log directory, where another run has been started there meanwhile.
     task = task.follow_root()
     paths = RunPaths(Path(task.logdir))
     directory = paths.trial(task.trial.id, attempt)
+    if task.place.rank:  # the chief's files are the trial's, and it alone is tracked
+        directory = paths.worker(directory, task.place.rank)
+        task = replace(task, trackers=(), reads_reports=False)
+    task = replace(task, place=replace(task.place, directory=str(directory)))
     warnings: tuple[str, ...] = ()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -170,6 +181,15 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     if task.is_root_own:
         trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
+
+
+def _find_shared(task: TrialTask) -> TrialTask:
+    """Return the task with the directory of its gang's checkpoints, where it has a gang."""
+    if task.gang is None or task.place.shared:
+        return task
+    here = task if is_remote(task.logdir) else task.follow_root()
+    shared = join_location(here.logdir, task.trial.id, TRAINING)
+    return replace(task, place=replace(task.place, shared=shared))
 
 
 def _load_trackers(trackers: tuple[TrialTracker, ...] | bytes) -> tuple[TrialTracker, ...]:
@@ -226,6 +246,7 @@ def _make_result(
         continued=outcome.continued,
         notes=outcome.notes,
         fault=outcome.fault,
+        loss=outcome.loss,
     )
 
 

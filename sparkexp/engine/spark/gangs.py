@@ -1,0 +1,192 @@
+"""Runs the gangs of workers that train one model: sees to their slots, restarts, and results."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sparkexp.engine.base import TrialTask
+from sparkexp.engine.gang import Gang
+from sparkexp.engine.spark.jobs import TrialJobs
+from sparkexp.engine.spark.slots import setting
+from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.trial import Loss, State, TrialResult
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Gangs", "check_gang", "choose_result", "name_member"]
+
+logger = logging.getLogger(__name__)
+
+# How long a gang that was lost waits for the slots of all its workers to come back: Spark starts
+# a lost executor anew. After the first time, it may start with fewer.
+ALL_BACK_S = 20.0
+SLOTS_BACK_S = 300.0
+LOOK_S = 0.5
+
+
+def check_gang(spark: SparkSession, gang: Gang, slots: int, where: str) -> None:
+    """Check that a gang finds its slots.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    gang : Gang
+        The workers.
+    slots : int
+        The tasks of a worker's size that the session can run at the same time.
+    where : str
+        The session, in a few words.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If it never would.
+    """
+    key = "spark.dynamicAllocation.enabled"
+    if gang.is_synchronous and gang.workers > 1 and setting(spark, key) == "true":
+        raise EnvironmentUnfitError(
+            f"Synchronous workers start all at once, and Spark can't do that with {key}=true. Set "
+            "it to false, with as many executors as the workers need."
+        )
+    if gang.smallest > slots:
+        servers = f" and {gang.n_servers} servers" if gang.n_servers else ""
+        raise EnvironmentUnfitError(
+            f"{gang.workers} workers{servers} run at the same time, each in a slot of its own, "
+            f"and {where} has {slots} slot{'s' * (slots != 1)}. Ask for fewer workers, add "
+            "executors, or give each worker less (cpus_per_trial, gpus_per_trial)."
+        )
+
+
+class Gangs:
+    """Runs attempts of gangs.
+
+    Parameters
+    ----------
+    jobs : TrialJobs
+        Runs them as Spark's jobs.
+    count_slots : Callable
+        Returns the number of tasks that the session can run at the same time now.
+    is_over : Callable
+        Takes a trial's number and returns whether the trial is to end.
+    """
+
+    def __init__(
+        self, jobs: TrialJobs, count_slots: Callable[[], int], is_over: Callable[[int], bool]
+    ) -> None:
+        self._jobs = jobs
+        self._count_slots = count_slots
+        self._is_over = is_over
+
+    def run(self, task: TrialTask, gpus: tuple[tuple[str, ...], ...] | None) -> TrialResult:
+        """Run one attempt of a synchronous gang and return the trial's result."""
+        gang, number = task.gang, task.trial.number
+        assert gang is not None
+        n_workers = self._await_slots(gang, task)
+        if n_workers == 0:
+            error = f"The slots of {gang.smallest} workers did not come back within a few minutes."
+            return TrialResult(
+                task.trial,
+                State.FAILED,
+                error=error,
+                ended=time.time(),
+                attempt=task.first_attempt,
+            )
+        if n_workers < gang.workers:
+            logger.warning("%s goes on with %d workers.", task.trial.id, n_workers)
+        if self._is_over(number):
+            return TrialResult(task.trial, State.CANCELLED, error="The trial was cancelled.")
+        return choose_result(self._jobs.run_gang(task, n_workers, gpus))
+
+    def run_apart(self, task: TrialTask, run: Callable[[TrialTask], TrialResult]) -> TrialResult:
+        """Run an asynchronous gang, each member as a job of its own; return the trial's result.
+
+        A member that is lost is run again alone, as any trial is.
+
+        Parameters
+        ----------
+        task : TrialTask
+            The trial.
+        run : Callable
+            Runs one member, again if it is lost, and returns its result.
+        """
+        gang = task.gang
+        assert gang is not None
+        results: list[TrialResult | None] = [None] * gang.size
+        some_ended = threading.Condition()
+
+        def run_member(rank: int) -> None:
+            place = replace(task.place, rank=rank, size=gang.size)
+            result = run(replace(task, place=place))
+            with some_ended:
+                results[rank] = result
+                some_ended.notify()
+
+        for rank in range(gang.size):
+            target = self._jobs.inherit_properties(lambda rank=rank: run_member(rank))  # type: ignore[misc]
+            threading.Thread(target=target, name=f"sparkexp-worker-{rank}", daemon=True).start()
+        has_cancelled = False
+        with some_ended:
+            while None in results:
+                some_ended.wait(LOOK_S)
+                failed = any(r is not None and r.state is State.FAILED for r in results)
+                if failed and None in results:
+                    self._jobs.cancel(task.trial)
+                    has_cancelled = True
+        ended = [result for result in results if result is not None]
+        if has_cancelled:
+            ended = [r for r in ended if r.state is not State.CANCELLED]
+        return choose_result(ended)
+
+    def _await_slots(self, gang: Gang, task: TrialTask) -> int:
+        """Wait for the gang's slots, and return with how many workers it starts; 0 for none."""
+        started = time.monotonic()
+        while not self._is_over(task.trial.number):
+            slots, waited = self._count_slots(), time.monotonic() - started
+            if slots >= gang.workers:
+                break
+            if slots >= gang.smallest and (task.first_attempt == 0 or waited > ALL_BACK_S):
+                return slots
+            if waited > SLOTS_BACK_S:
+                return 0
+            time.sleep(LOOK_S)
+        return gang.workers
+
+
+def name_member(task: TrialTask) -> str:
+    """Return the name of what a task runs, for messages."""
+    if task.gang is None:
+        return task.trial.id
+    rank = task.place.rank
+    if task.gang.is_synchronous:
+        return f"A worker of {task.trial.id}"
+    name = f"Worker {rank}" if rank < task.gang.workers else f"Server {rank - task.gang.workers}"
+    return f"{name} of {task.trial.id}"
+
+
+def choose_result(results: Sequence[TrialResult]) -> TrialResult:
+    """Return the result that counts of those of a gang: the first failure, or else the chief's.
+
+    A worker that has lost another one, or was ended for it, doesn't tell what went wrong.
+
+    Parameters
+    ----------
+    results : sequence of TrialResult
+        The members' results, the chief's first.
+    """
+    failed = [result for result in results if result.state is State.FAILED]
+    if not failed:
+        warnings = dict.fromkeys(text for result in results for text in result.warnings)
+        return replace(results[0], warnings=tuple(warnings))
+    order: tuple[Loss | None, ...] = (Loss.KILLED, None, Loss.ENDED, Loss.PEER)
+    first = min(failed, key=lambda result: (order.index(result.loss), result.ended))
+    if first.loss is Loss.ENDED:
+        error = "The worker stopped answering the others of its gang, and was ended."
+        first = replace(first, error=error)
+    return replace(first, logdir=results[0].logdir)

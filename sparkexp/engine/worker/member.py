@@ -1,0 +1,123 @@
+"""Runs one worker of a gang on an executor, and watches over the others with it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sparkexp.engine.base import TrialTask
+from sparkexp.engine.place import Place
+from sparkexp.engine.transfer.unpacking import unpack_modules
+from sparkexp.engine.worker.process import end_trial
+from sparkexp.engine.worker.task import read_gpu_addresses, run_attempt
+from sparkexp.trial import Loss, State, TrialResult
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark import BarrierTaskContext
+
+__all__ = ["make_gang_function"]
+
+# How often the workers tell each other whether they still run; large gangs, which all ask the
+# driver, do it less often.
+ROUND_S = 2.0
+ROUND_S_PER_WORKER = 1 / 16
+RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+
+
+def make_gang_function(
+    task: TrialTask, gpus: tuple[tuple[str, ...], ...] | None = None
+) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
+    """Return the function that Spark maps over as many partitions as the gang has workers.
+
+    Parameters
+    ----------
+    task : TrialTask
+        The trial's whole task.
+    gpus : tuple of tuple of str, optional
+        The GPUs of each worker where the driver assigns them.
+    """
+
+    def run_worker(batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        import pyarrow
+        from pyspark import BarrierTaskContext
+
+        for _ in batches:
+            pass
+        context = BarrierTaskContext.get()
+        place = _find_place(context, task.first_attempt)
+        here = replace(task, modules=unpack_modules(task.modules), place=place)
+        if gpus is not None:
+            here = replace(here, gpus=gpus[place.rank])
+        watch = Watch(context, place)
+        result = watch.correct(run_attempt(here, place.attempt, read_gpu_addresses(context)))
+        watch.finish(result)
+        yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
+
+    return run_worker
+
+
+def _find_place(context: BarrierTaskContext, attempt: int) -> Place:
+    """Return this worker's place; all workers of the gang call it at the same time."""
+    rank = context.partitionId()
+    infos = context.getTaskInfos()
+    host = infos[rank].address.rsplit(":", 1)[0]
+    # TensorFlow binds the port a moment later. Where somebody else takes it meanwhile, the gang
+    # starts again.
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        addresses = context.allGather(f"{host}:{probe.getsockname()[1]}")
+    return Place(rank, len(infos), tuple(addresses), attempt, host=host)
+
+
+class Watch:
+    """Tells the other workers how this one's trial ends, and ends it where one of them has failed.
+
+    In each round every worker says whether its trial still runs. A worker that has failed, was
+    killed, or whose peers don't hear from it any more, so ends the whole gang, and its slots are
+    free. Spark itself ends the gang where an executor is lost.
+
+    Parameters
+    ----------
+    context : BarrierTaskContext
+        Of the worker's task.
+    place : Place
+        The worker.
+    """
+
+    def __init__(self, context: BarrierTaskContext, place: Place) -> None:
+        self._context = context
+        self._period_s = max(ROUND_S, ROUND_S_PER_WORKER * place.size)
+        self._state = RUNNING
+        self._has_ended = threading.Event()
+        self._failed: int | None = None  # the rank of the worker that has failed
+        self._thread = threading.Thread(target=self._watch, name="sparkexp-gang", daemon=True)
+        if place.size > 1:
+            self._thread.start()
+
+    def correct(self, result: TrialResult) -> TrialResult:
+        """Return the result with what it is due to, where the trial was ended from here."""
+        if self._failed is None or result.loss is not Loss.KILLED:
+            return result
+        error = f"The worker was ended: worker {self._failed} of its gang had failed."
+        return replace(result, error=error, loss=Loss.ENDED)
+
+    def finish(self, result: TrialResult) -> None:
+        """Tell the others how the trial has ended, and wait until all have ended."""
+        self._state = FAILED if result.state is State.FAILED else SUCCEEDED
+        self._has_ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        states = [RUNNING]
+        while RUNNING in states:
+            self._has_ended.wait(self._period_s)
+            states = self._context.allGather(self._state)
+            if FAILED in states and self._failed is None and self._state == RUNNING:
+                self._failed = states.index(FAILED)
+                end_trial()
