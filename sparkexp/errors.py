@@ -12,6 +12,7 @@
     ├── StorageError (OSError)               a file system can't be reached or used
     ├── AllTrialsFailedError (RuntimeError)  the first trials failed alike, and so would all; has
     │                                        the result
+    ├── PeerLostError (RuntimeError)         in a worker of a gang: another worker was lost
     └── NoBestTrialError (LookupError)       no trial succeeded with a value
 
     KeyboardInterrupt
@@ -31,6 +32,7 @@ __all__ = [
     "EnvironmentUnfitError",
     "InvalidArgumentError",
     "NoBestTrialError",
+    "PeerLostError",
     "RunDirectoryError",
     "SearchInterrupted",
     "SessionLostError",
@@ -107,6 +109,10 @@ class StorageError(SparkexpError, OSError):
     """
 
     result: Any  # a Result, which lies above this module
+
+
+class PeerLostError(SparkexpError, RuntimeError):
+    """Another worker of the gang was lost: what this worker raises is not its own error."""
 
 
 class AllTrialsFailedError(SparkexpError, RuntimeError):

@@ -63,6 +63,7 @@ def test_the_tree_of_errors():
         "EnvironmentUnfitError": {"SparkexpError", "RuntimeError"},
         "InvalidArgumentError": {"SparkexpError", "ValueError"},
         "NoBestTrialError": {"SparkexpError", "LookupError"},
+        "PeerLostError": {"SparkexpError", "RuntimeError"},
         "RunDirectoryError": {"SparkexpError", "OSError"},
         "SearchInterrupted": {"KeyboardInterrupt"},
         "SessionLostError": {"EnvironmentUnfitError"},

@@ -1,0 +1,381 @@
+"""What a worker of a gang changes in Keras: compile, fit, evaluate and synchronised BatchNorm.
+
+All changes are made here, in the worker's process alone, to the class that defines a method: Keras
+compares `Model.compile` with its base class's, and loads a model uncompiled if they differ. Names
+that aren't public are guarded by tests/distributed/test_private_names.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sparkexp.distributed.batch_norm import synchronise_moments
+from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.fit_callbacks import (
+    closing_callback,
+    keep_for_worker,
+    opening_callback,
+)
+from sparkexp.distributed.gradients import BUCKET_BYTES, distribute
+from sparkexp.distributed.sharing import Shared, share_data
+from sparkexp.distributed.steps import GangSteps
+from sparkexp.errors import InvalidArgumentError
+
+__all__ = ["Fit", "FitHook", "patch_keras"]
+
+_UNEVEN_LOSSES = ("sum", "none", None, "mean_with_sample_weight")
+
+
+@dataclass
+class Fit:
+    """A call of fit that is about to begin, with what a hook may set.
+
+    The model and its optimizer are built. Rank 0's weights and optimizer variables are sent to all
+    after the hooks, and so are `initial_epoch` and `first_example`.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+    gang : Gang
+        The workers.
+    epochs : int
+        Where training ends.
+    batch_size : int or None
+        Examples in a step of the whole gang, if that is known.
+    examples : int or None
+        Examples in an epoch of the whole gang, if that is known.
+    steps : int or None
+        The argument steps_per_epoch.
+    by_place : bool
+        Whether the first epoch can begin at any example: it can with arrays.
+    initial_epoch : int
+        The first epoch; may be set.
+    first_example : int
+        The example at which the first epoch goes on, counted over the gang; may be set.
+    """
+
+    model: Any
+    gang: Gang
+    epochs: int
+    batch_size: int | None
+    examples: int | None
+    steps: int | None
+    by_place: bool
+    initial_epoch: int = 0
+    first_example: int = 0
+
+
+class FitHook(Protocol):
+    """Takes part in every fit of a worker: checkpoints, rates."""
+
+    def begin(self, fit: Fit) -> Sequence[Any]:
+        """Return callbacks that run after the user's; may change the start of the fit."""
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """The settings of one process."""
+
+    gang: Gang
+    meaning: Literal["gang", "worker"]
+    hooks: Sequence[FitHook]
+    bucket_bytes: int
+
+
+def patch_keras(
+    gang: Gang,
+    meaning: Literal["gang", "worker"] = "gang",
+    hooks: Sequence[FitHook] = (),
+    bucket_bytes: int = BUCKET_BYTES,
+) -> None:
+    """Let plain compile and fit of this process train with the whole gang.
+
+    Parameters
+    ----------
+    gang : Gang
+        The workers. A gang of one has the same order of data.
+    meaning : str
+        Whether batch_size is that of the gang or of each worker.
+    hooks : sequence of FitHook
+        Take part in every fit.
+    bucket_bytes : int
+        The size of gradients that are summed together.
+    """
+    import keras
+
+    patch = _Patch(gang, meaning, hooks, bucket_bytes)
+    makers = {
+        "compile": _make_compile,
+        "fit": _make_fit,
+        "evaluate": _make_evaluate,
+        "_get_metrics_result_or_logs": _make_results,
+    }
+    for name, make in makers.items():
+        owner = next(base for base in keras.Model.__mro__ if name in vars(base))
+        original = vars(owner)[name]
+        setattr(owner, name, functools.wraps(original)(make(original, patch)))
+    synchronise_moments(gang)
+
+
+def _make_compile(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    def compile(model: Any, *args: Any, **kwargs: Any) -> Any:
+        # 'auto' is True on GPUs, and XLA has no sums over processes.
+        if kwargs.get("jit_compile", "auto") == "auto":
+            kwargs["jit_compile"] = False
+        result = original(model, *args, **kwargs)
+        _prepare(model, patch)
+        return result
+
+    return compile
+
+
+def _prepare(model: Any, patch: _Patch) -> GangSteps:
+    """Let a model's optimizers and steps work for the gang, once; return its steps."""
+    import keras
+
+    for value in list(vars(model).values()):
+        if isinstance(value, keras.optimizers.Optimizer):
+            distribute(value, patch.gang, patch.bucket_bytes)
+    steps: GangSteps | None = vars(model).get("_sparkexp_steps")
+    if steps is None:
+        steps = GangSteps(model, patch.gang)
+        # Past Keras's tracking of attributes: these are no part of the model.
+        object.__setattr__(model, "_sparkexp_steps", steps)
+        if patch.gang.size > 1:
+            object.__setattr__(model, "train_step", steps.training(model.train_step))
+            object.__setattr__(model, "test_step", steps.testing(model.test_step))
+            model.train_function = model.test_function = None
+    return steps
+
+
+def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    def fit(model: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(model, *args, **kwargs)
+        bound.apply_defaults()
+        call = bound.arguments
+        if not model.compiled:
+            return original(**call)
+        _check(model)
+        shared = _share_training(call, patch)
+        _share_validation(call, patch, model)
+        steps = _prepare(model, patch)
+        _build(model, shared.spec)
+        start = Fit(
+            model=model,
+            gang=patch.gang,
+            epochs=call["epochs"],
+            batch_size=shared.batch_size,
+            examples=shared.examples,
+            steps=call["steps_per_epoch"],
+            by_place=shared.by_place,
+            initial_epoch=call["initial_epoch"],
+        )
+        added = [callback for hook in patch.hooks for callback in hook.begin(start)]
+        _begin_together(start)
+        call["initial_epoch"] = start.initial_epoch
+        steps.expect(shared.batch_size, _may_be_empty(shared, start), shared.spec)
+        if shared.by_place:
+            call["steps_per_epoch"] = None  # the data has that many
+        given = _as_list(call["callbacks"])
+        call["callbacks"] = [
+            opening_callback(_beginning(start, shared)),
+            *keep_for_worker(given, patch.gang),
+            *added,
+            *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
+        ]
+        call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
+        with warnings.catch_warnings():
+            if start.first_example:
+                # The first epoch is shorter than Keras expects.
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+            return original(**call)
+
+    return fit
+
+
+def _check(model: Any) -> None:
+    """Refuse what can't be trained by a gang."""
+    from keras import Loss, tree
+
+    if model.jit_compile:
+        raise InvalidArgumentError(
+            "jit_compile must be False in a gang, since XLA can't sum over processes, got True. "
+            "Leave it out of compile; for a model from a file set model.jit_compile = False."
+        )
+    for loss in tree.flatten(model.loss):
+        if isinstance(loss, Loss) and loss.reduction in _UNEVEN_LOSSES:
+            raise InvalidArgumentError(
+                "The loss of a gang is a mean over examples: its reduction must be "
+                f"'sum_over_batch_size', got {loss.reduction!r} of {loss.name}. With another one, "
+                "the gradients of the workers don't add up to those of the whole batch."
+            )
+
+
+def _share_training(call: dict[str, Any], patch: _Patch) -> Shared:
+    """Put this worker's part into the arguments of fit."""
+    data = (call["x"], call["y"], call["sample_weight"])
+    if call["validation_split"] and call["validation_data"] is None:
+        from keras.src.trainers.data_adapters import array_slicing
+
+        data, call["validation_data"] = array_slicing.train_validation_split(
+            data, validation_split=call["validation_split"]
+        )
+        call["validation_split"] = 0.0
+    shared = share_data(
+        data,
+        patch.gang,
+        patch.meaning,
+        batch_size=call["batch_size"],
+        steps=call["steps_per_epoch"],
+        shuffle=call["shuffle"],
+        class_weight=call["class_weight"],
+    )
+    call["x"] = shared.data
+    if shared.by_place:
+        call["y"] = call["sample_weight"] = call["class_weight"] = None
+    return shared
+
+
+def _share_validation(call: dict[str, Any], patch: _Patch, model: Any) -> None:
+    import keras
+
+    data = call["validation_data"]
+    if data is None:
+        return
+    shared = share_data(
+        keras.utils.unpack_x_y_sample_weight(data),
+        patch.gang,
+        patch.meaning,
+        batch_size=_evaluation_batch(call["validation_batch_size"] or call["batch_size"], patch),
+        steps=call["validation_steps"],
+        name="validation_data",
+    )
+    call["validation_data"] = shared.data
+    if shared.by_place:
+        call["validation_steps"] = None
+    _prepare(model, patch).expect(None, shared.may_be_empty, shared.spec)
+
+
+def _evaluation_batch(batch_size: int | None, patch: _Patch) -> int | None:
+    """Return Keras's size where none is given, but an example for each worker."""
+    if batch_size is None and patch.meaning == "gang":
+        return max(32, patch.gang.size)
+    return batch_size
+
+
+def _make_evaluate(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    def evaluate(model: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(model, *args, **kwargs)
+        bound.apply_defaults()
+        call = dict(bound.arguments)
+        more = call.pop("kwargs", {})
+        call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
+        # fit has shared out its validation data already.
+        if model.compiled and not more.get("_use_cached_eval_dataset"):
+            shared = share_data(
+                (call["x"], call["y"], call["sample_weight"]),
+                patch.gang,
+                patch.meaning,
+                batch_size=_evaluation_batch(call["batch_size"], patch),
+                steps=call["steps"],
+            )
+            call["x"] = shared.data
+            if shared.by_place:
+                call["y"] = call["sample_weight"] = call["steps"] = None
+            steps = _prepare(model, patch)
+            _build(model, shared.spec)
+            steps.expect(None, shared.may_be_empty, shared.spec)
+            call["callbacks"] = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
+        return original(**call, **more)
+
+    return evaluate
+
+
+def _make_results(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    gang = patch.gang
+
+    def results(model: Any, logs: Any) -> Any:
+        if gang.size == 1:
+            return original(model, logs)
+        metrics = _distinct(model.metrics_variables)
+        averaged = _own_statistics(model) if vars(model).pop("_sparkexp_trained", False) else []
+        totals = gang.sum([variable.numpy() for variable in (*metrics, *averaged)])
+        for variable, total in zip(metrics, totals, strict=False):
+            variable.assign(total.astype(variable.numpy().dtype))
+        for variable, total in zip(averaged, totals[len(metrics) :], strict=True):
+            variable.assign((total / gang.size).astype(variable.numpy().dtype))
+        found = original(model, logs)
+        if found is not logs or not isinstance(logs, dict):
+            return found
+        # An own train_step's: Keras knows the last step's values only.
+        means = gang.sum([float(value) for value in logs.values()])
+        return {name: float(mean) / gang.size for name, mean in zip(logs, means, strict=True)}
+
+    return results
+
+
+def _own_statistics(model: Any) -> list[Any]:
+    """Return weights that a step changes without a gradient: BatchNorm's moving statistics."""
+    frozen = {
+        id(variable)
+        for layer in model._flatten_layers()
+        if not layer.trainable
+        for variable in layer.weights
+    }
+    found = [v for v in model.non_trainable_weights if "float" in v.dtype and id(v) not in frozen]
+    return _distinct(found)
+
+
+def _build(model: Any, spec: Any) -> None:
+    """Make all variables of a model, its metrics and its optimizer before the first step."""
+    if spec is not None:
+        model._symbolic_build(data_batch=spec)
+
+
+def _begin_together(start: Fit) -> None:
+    values = start.gang.broadcast_values([start.initial_epoch, start.first_example])
+    start.initial_epoch, start.first_example = (int(value) for value in values)
+    if start.first_example and not start.by_place:
+        raise InvalidArgumentError(
+            "An epoch can go on in its middle with arrays only, got "
+            f"first_example={start.first_example}. Begin the epoch anew."
+        )
+
+
+def _may_be_empty(shared: Shared, start: Fit) -> bool:
+    if not start.first_example or shared.batch_size is None or shared.examples is None:
+        return shared.may_be_empty
+    left = (shared.examples - start.first_example) % shared.batch_size
+    return shared.may_be_empty or 0 < left < start.gang.size
+
+
+def _beginning(start: Fit, shared: Shared) -> Callable[[int], None]:
+    def begin(epoch: int) -> None:
+        object.__setattr__(start.model, "_sparkexp_trained", True)
+        if shared.by_place:
+            first = start.first_example if epoch == start.initial_epoch else 0
+            shared.data.start_at(epoch, first)
+
+    return begin
+
+
+def _as_list(callbacks: Any) -> list[Any]:
+    from keras import tree
+
+    if callbacks is None:
+        return []
+    return list(tree.flatten(getattr(callbacks, "callbacks", callbacks)))
+
+
+def _distinct(variables: list[Any]) -> list[Any]:
+    return list({id(variable): variable for variable in variables}.values())

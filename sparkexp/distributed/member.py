@@ -1,0 +1,76 @@
+"""A worker of a gang that trains synchronously: the wrapper around the train function."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.connection import as_peer_loss, connect
+from sparkexp.distributed.current import activate
+from sparkexp.distributed.gradients import BUCKET_BYTES
+from sparkexp.distributed.keras_model import FitHook, patch_keras
+from sparkexp.engine.place import Place
+
+__all__ = ["GangMember"]
+
+
+@dataclass(frozen=True)
+class GangMember:
+    """Makes a train function that trains with the others of its gang.
+
+    Parameters
+    ----------
+    batch_size : {'gang', 'worker'}
+        Whether the batch_size of fit is that of the gang or of each worker.
+    heartbeat_s : float
+        A worker that was silent for so long is lost.
+    connect_s : float
+        The time that the workers have to come.
+    shutdown_s : float
+        How long a worker waits for the others at its end.
+    bucket_bytes : int
+        The size of gradients that are summed together.
+    """
+
+    batch_size: Literal["gang", "worker"] = "gang"
+    heartbeat_s: float = 10.0
+    connect_s: float = 60.0
+    shutdown_s: float = 5.0
+    bucket_bytes: int = BUCKET_BYTES
+
+    def __call__(self, train: Callable[..., Any], place: Place) -> Callable[..., Any]:
+        """Return what the process of a place calls instead of the train function."""
+
+        @functools.wraps(train)
+        def train_in_gang(*args: Any, **kwargs: Any) -> Any:
+            import keras
+
+            if place.size > 1:
+                connect(place, self.heartbeat_s, self.connect_s, self.shutdown_s)
+            gang = Gang(place.rank, place.size, _seed_of(place))
+            keras.utils.set_random_seed(gang.seed)
+            activate(gang)
+            patch_keras(gang, self.batch_size, self.hooks(place), self.bucket_bytes)
+            try:
+                return train(*args, **kwargs)
+            except Exception as error:
+                lost = as_peer_loss(error) if place.size > 1 else None
+                if lost is None:
+                    raise
+                raise lost from error
+
+        return train_in_gang
+
+    def hooks(self, place: Place) -> Sequence[FitHook]:
+        """Return what takes part in every fit: checkpoints and rates."""
+        return ()
+
+
+def _seed_of(place: Place) -> int:
+    """Return a seed that all workers and attempts of a gang have, and other gangs have not."""
+    digest = hashlib.sha256(place.shared.encode()).digest()
+    return int.from_bytes(digest[:4], "big") % (2**31 - 1)
