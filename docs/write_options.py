@@ -57,7 +57,7 @@ from typing import Any, TypedDict
 from sparkexp.api.fidelity_options import HalvingName
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.space.constraint import Where
 from sparkexp.tracking import Tracker
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import get_args
-
-import numpy as np
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
@@ -20,9 +19,9 @@ __all__ = ["as_direction", "as_float", "as_int", "as_objectives", "class_name"]
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
     """Return a whole number as an int. Numbers of numpy are accepted; a bool is not a number."""
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        if at_least <= value <= MAX_INT:
-            return int(value)
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        if at_least <= (number := int(value)) <= MAX_INT:
+            return number
     raise InvalidArgumentError(
         f"{name} is a whole number of at least {at_least}, got {value!r}: give for example "
         f"{name}={max(at_least, 10)}."
@@ -38,15 +37,11 @@ def as_float(
     above: bool = False,
 ) -> float:
     """Return a finite number in ``[low, high]``, or in ``(low, high]`` if `above`, as a float."""
-    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        small = not isinstance(value, int) or abs(value) <= MAX_INT
-        if (
-            small
-            and math.isfinite(value)
-            and low <= value <= high
-            and not (above and value == low)
-        ):
-            return float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        is_small = not isinstance(value, int) or abs(value) <= MAX_INT
+        number = float(value) if is_small else math.nan
+        if math.isfinite(number) and low <= number <= high and not (above and number == low):
+            return number
     if high < math.inf:
         rule = f" in {'(' if above else '['}{low:g}, {high:g}]"
         example = (low + high) / 4

@@ -127,9 +127,5 @@ class AllTrialsFailedError(SparkexpError, RuntimeError):
     result: Any  # a Result, which lies above this module
 
 
-class PeerLostError(SparkexpError, RuntimeError):
-    """Another worker of the gang was lost, so this one can't make its next step."""
-
-
 class NoBestTrialError(SparkexpError, LookupError):
     """There is no best trial, since no trial succeeded with a value."""

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from sparkexp.api.distribute import distribute
 from sparkexp.api.dry_run import dry_run
 from sparkexp.api.evolutionary_search import evolutionary_search
 from sparkexp.api.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
@@ -22,6 +23,8 @@ from sparkexp.api.resume import load, resume
 from sparkexp.api.save_frame import save_frame
 from sparkexp.api.search import search
 from sparkexp.api.typed_options import FidelityOptions, ResumeOptions, RunOptions
+from sparkexp.distributed import gang, learning_rate_at, scaled
+from sparkexp.engine import Gang
 from sparkexp.results.result import Result
 from sparkexp.space import Choice, Float, Int, Space
 
@@ -29,6 +32,7 @@ __all__ = [
     "Choice",
     "FidelityOptions",
     "Float",
+    "Gang",
     "Int",
     "Result",
     "ResumeOptions",
@@ -36,9 +40,12 @@ __all__ = [
     "Space",
     "artifact_dir",
     "checkpoint_dir",
+    "distribute",
     "dry_run",
     "evolutionary_search",
+    "gang",
     "launch",
+    "learning_rate_at",
     "load",
     "logdir",
     "random_search",
@@ -46,5 +53,6 @@ __all__ = [
     "resume",
     "save_frame",
     "save_model",
+    "scaled",
     "search",
 ]

@@ -14,7 +14,7 @@ from sparkexp.api.random_search import random_search
 from sparkexp.api.search import search as search_with
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.search.evolution.adaptive import Mode
@@ -88,6 +88,7 @@ def dry_run(
     prune: str | Mapping[str, int] | PruningRule | None = LEFT_OUT,
     keep: str | int = LEFT_OUT,
     trackers: Sequence[str | Tracker] = LEFT_OUT,
+    workers_per_trial: int | Gang = LEFT_OUT,
 ) -> Result:
     """Show the plan of a search, and try it out on one executor without training anything.
 

@@ -12,7 +12,7 @@ from sparkexp.checks import as_objectives
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.driver.start import start_search
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.results.result import Result
 from sparkexp.search import GridSearcher, ListSearcher, Searcher
@@ -52,6 +52,7 @@ def launch(
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
     gpus_per_trial: float | None = None,
+    workers_per_trial: int | Gang = 1,
     limit_threads: bool = True,
     where: Where | None = None,
     data: object = None,

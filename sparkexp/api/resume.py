@@ -11,7 +11,7 @@ from sparkexp.api.keywords import LEFT_OUT, Configurations, collect_keywords, pu
 from sparkexp.driver.options import ROWS, ROWS_TO_RESUME, EngineName, Options
 from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, damage_error, open_run
@@ -60,6 +60,7 @@ def resume(
     max_retries: int = LEFT_OUT,
     cpus_per_trial: int | None = LEFT_OUT,
     gpus_per_trial: float | None = LEFT_OUT,
+    workers_per_trial: int | Gang = LEFT_OUT,
     limit_threads: bool = LEFT_OUT,
     where: Where | None = None,
     data: object = None,

@@ -12,7 +12,7 @@ from sparkexp.checks import as_objectives, class_name
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
 from sparkexp.driver.start import start_search
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.results.result import Result
@@ -60,6 +60,7 @@ def search(
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
     gpus_per_trial: float | None = None,
+    workers_per_trial: int | Gang = 1,
     limit_threads: bool = True,
     where: Where | None = None,
     data: object = None,

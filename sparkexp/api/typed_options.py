@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from sparkexp.api.fidelity_options import HalvingName
 from sparkexp.driver.options import EngineName
 from sparkexp.driver.pruning_rule import PruningRule
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.space.constraint import Where
 from sparkexp.tracking import Tracker
 
@@ -54,6 +54,9 @@ class ResumeOptions(TypedDict, total=False):
     gpus_per_trial : float, optional
         GPUs of a trial, a whole number or a fraction that shares one, such as 0.5; by default
         ``spark.task.resource.gpu.amount``.
+    workers_per_trial : int or Gang, default 1
+        How many workers train the model of a trial together, each in a slot of its own. ``Gang(4,
+        batch_size='worker')`` says more: see `distribute`.
     limit_threads : bool, default True
         Whether numeric libraries get only as many threads as the trial has cores. False leaves
         them to their own defaults, which take all cores of the machine.
@@ -106,6 +109,7 @@ class ResumeOptions(TypedDict, total=False):
     max_retries: int
     cpus_per_trial: int | None
     gpus_per_trial: float | None
+    workers_per_trial: int | Gang
     limit_threads: bool
     where: Where | None
     data: object

@@ -1,1 +1,22 @@
-"""One model trained by several executors: what runs in each worker's process."""
+"""One model trained by several workers: what runs in each worker's process."""
+
+from __future__ import annotations
+
+from sparkexp.distributed.current import CurrentGang, gang
+from sparkexp.distributed.member import GangMember
+from sparkexp.distributed.schedule import learning_rate_at, scaled
+from sparkexp.engine.base import Wrapper
+from sparkexp.engine.gang import Gang
+
+__all__ = ["CurrentGang", "gang", "learning_rate_at", "make_wrapper", "scaled"]
+
+
+def make_wrapper(workers: Gang) -> Wrapper:
+    """Return what each worker of a gang puts around the train function.
+
+    Parameters
+    ----------
+    workers : Gang
+        The workers.
+    """
+    return GangMember(workers.batch_size, checkpoint_minutes=workers.checkpoint_minutes)

@@ -105,6 +105,16 @@ class FitStart:
         return self._progress.ended
 
     @property
+    def epoch(self) -> int:
+        """The epoch to go on with."""
+        return self._progress.epoch
+
+    @property
+    def earlier_size(self) -> int:
+        """How many workers wrote the checkpoint; 0 if there is none."""
+        return self._state.size if self._state else 0
+
+    @property
     def position(self) -> int:
         """Examples, all workers together, that the first epoch leaves out."""
         return self._progress.position

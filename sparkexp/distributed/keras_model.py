@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from sparkexp.distributed.batch_norm import synchronise_moments
@@ -51,7 +53,9 @@ class Fit:
     examples : int or None
         Examples in an epoch of the whole gang, if that is known.
     steps : int or None
-        The argument steps_per_epoch.
+        Steps in an epoch, if that is known.
+    own_batch : int or None
+        The batch_size that the train function gave, if that is known.
     by_place : bool
         Whether the first epoch can begin at any example: it can with arrays.
     initial_epoch : int
@@ -66,6 +70,7 @@ class Fit:
     batch_size: int | None
     examples: int | None
     steps: int | None
+    own_batch: int | None
     by_place: bool
     initial_epoch: int = 0
     first_example: int = 0
@@ -74,8 +79,8 @@ class Fit:
 class FitHook(Protocol):
     """Takes part in every fit of a worker: checkpoints, rates."""
 
-    def begin(self, fit: Fit) -> Sequence[Any]:
-        """Return callbacks that run after the user's; may change the start of the fit."""
+    def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
+        """Return the callbacks of fit, with its own; may change the start of the fit."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class _Patch:
     meaning: Literal["gang", "worker"]
     hooks: Sequence[FitHook]
     bucket_bytes: int
+    #: Those of the calls of fit.
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
 
 def patch_keras(
@@ -164,6 +171,7 @@ def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]
         if not model.compiled:
             return original(**call)
         _check(model)
+        patch.gang.seed = _choose_seed(patch, next(patch.numbers))
         shared = _share_training(call, patch)
         _share_validation(call, patch, model)
         steps = _prepare(model, patch)
@@ -174,21 +182,22 @@ def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]
             epochs=call["epochs"],
             batch_size=shared.batch_size,
             examples=shared.examples,
-            steps=call["steps_per_epoch"],
+            steps=call["steps_per_epoch"] or _count_steps(shared),
+            own_batch=call["batch_size"] or _own_batch(shared, patch),
             by_place=shared.by_place,
             initial_epoch=call["initial_epoch"],
         )
-        added = [callback for hook in patch.hooks for callback in hook.begin(start)]
+        callbacks = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
+        for hook in patch.hooks:
+            callbacks = hook.begin(start, callbacks)
         _begin_together(start)
         call["initial_epoch"] = start.initial_epoch
         steps.expect(shared.batch_size, _may_be_empty(shared, start), shared.spec)
         if shared.by_place:
             call["steps_per_epoch"] = None  # the data has that many
-        given = _as_list(call["callbacks"])
         call["callbacks"] = [
             opening_callback(_beginning(start, shared)),
-            *keep_for_worker(given, patch.gang),
-            *added,
+            *callbacks,
             *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
         ]
         call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
@@ -340,6 +349,27 @@ def _build(model: Any, spec: Any) -> None:
     """Make all variables of a model, its metrics and its optimizer before the first step."""
     if spec is not None:
         model._symbolic_build(data_batch=spec)
+
+
+def _choose_seed(patch: _Patch, number: int) -> int:
+    """Return the seed of the order of a fit's data: the chief's, which the user may have set."""
+    import random
+
+    state = zlib.crc32(repr((random.getstate(), number)).encode())
+    return int(patch.gang.broadcast_values([float(state)])[0])
+
+
+def _count_steps(shared: Shared) -> int | None:
+    if shared.by_place:
+        return int(shared.data.num_batches)
+    n = int(getattr(shared.data, "cardinality", lambda: -1)())
+    return n if n > 0 else None
+
+
+def _own_batch(shared: Shared, patch: _Patch) -> int | None:
+    """Return what fit would have been given for the batches that the data have."""
+    batch = shared.batch_size
+    return batch if batch is None or patch.meaning == "gang" else batch // patch.gang.size
 
 
 def _begin_together(start: Fit) -> None:

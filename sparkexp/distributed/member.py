@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sparkexp.distributed.checkpointing import FitCheckpoints
 from sparkexp.distributed.collectives import Gang
 from sparkexp.distributed.connection import as_peer_loss, connect
 from sparkexp.distributed.current import activate
+from sparkexp.distributed.fit_hooks import CheckpointHook, ScheduleHook
 from sparkexp.distributed.gradients import BUCKET_BYTES
 from sparkexp.distributed.keras_model import FitHook, patch_keras
 from sparkexp.engine.place import Place
@@ -32,6 +34,8 @@ class GangMember:
         The time that the workers have to come.
     shutdown_s : float
         How long a worker waits for the others at its end.
+    checkpoint_minutes : float, optional
+        Minutes between checkpoints; by default there is one after each epoch.
     bucket_bytes : int
         The size of gradients that are summed together.
     """
@@ -40,6 +44,7 @@ class GangMember:
     heartbeat_s: float = 10.0
     connect_s: float = 60.0
     shutdown_s: float = 5.0
+    checkpoint_minutes: float | None = None
     bucket_bytes: int = BUCKET_BYTES
 
     def __call__(self, train: Callable[..., Any], place: Place) -> Callable[..., Any]:
@@ -54,7 +59,7 @@ class GangMember:
             gang = Gang(place.rank, place.size, _seed_of(place))
             keras.utils.set_random_seed(gang.seed)
             activate(gang)
-            patch_keras(gang, self.batch_size, self.hooks(place), self.bucket_bytes)
+            patch_keras(gang, self.batch_size, self.hooks(gang, place), self.bucket_bytes)
             try:
                 return train(*args, **kwargs)
             except Exception as error:
@@ -65,9 +70,13 @@ class GangMember:
 
         return train_in_gang
 
-    def hooks(self, place: Place) -> Sequence[FitHook]:
-        """Return what takes part in every fit: checkpoints and rates."""
-        return ()
+    def hooks(self, gang: Gang, place: Place) -> Sequence[FitHook]:
+        """Return what takes part in every fit."""
+        found: list[FitHook] = [ScheduleHook()]
+        if place.shared:
+            checkpoints = FitCheckpoints(gang, place.shared, self.checkpoint_minutes)
+            found.append(CheckpointHook(checkpoints))
+        return found
 
 
 def _seed_of(place: Place) -> int:

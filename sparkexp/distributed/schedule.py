@@ -16,7 +16,7 @@ from typing import Any
 from sparkexp.checks import as_float, as_int
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["learning_rate_at", "register_schedule", "scaled"]
+__all__ = ["is_scaled", "learning_rate_at", "register_schedule", "scaled"]
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,11 @@ def scaled(
     """
     rule = _Rule.check(learning_rate, warmup_epochs, base_batch, drops, drop_factor)
     return register_schedule()(**asdict(rule))
+
+
+def is_scaled(rate: object) -> bool:
+    """Return whether it is a schedule of `scaled`."""
+    return isinstance(rate, _ScaledRate)
 
 
 @functools.cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from sparkexp.checks import as_float, as_int
 from sparkexp.driver.pruning_rule import as_rule
-from sparkexp.engine import Engine
+from sparkexp.engine import Engine, Gang
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.tracking import Tracker
 
@@ -23,10 +23,13 @@ __all__ = [
     "check_max_failures",
     "check_metric",
     "check_number",
+    "check_one_metric",
+    "check_processes",
     "check_prune",
     "check_seconds",
     "check_text",
     "check_trackers",
+    "check_workers",
     "require_choice",
     "require_int",
 ]
@@ -151,6 +154,13 @@ def check_keep(name: str, value: object) -> str | int:
     return value
 
 
+def check_workers(name: str, value: object) -> int | Gang:
+    """Check that a value is a number of workers, a gang, or what a run's record says of one."""
+    if isinstance(value, Gang):
+        return value
+    return Gang(**value) if isinstance(value, Mapping) else as_int(name, value, at_least=1)
+
+
 def check_files(name: str, value: object) -> Sequence[str]:
     """Check that a value is a list of existing files of code."""
     if isinstance(value, str) or not isinstance(value, Sequence):
@@ -164,6 +174,29 @@ def check_files(name: str, value: object) -> Sequence[str]:
                 f"{name} must name existing .py, .zip or .egg files, got {path!r}."
             )
     return value
+
+
+def check_one_metric(target: object, prune: object) -> None:
+    """Refuse the options that don't go with several metrics."""
+    if target is not None:
+        raise InvalidArgumentError(
+            "target goes with one metric: with several, no single value is good enough. Leave "
+            "it out."
+        )
+    if prune is not None:
+        raise InvalidArgumentError(
+            "prune goes with one metric: with several, no single curve decides. Leave it out."
+        )
+
+
+def check_processes(engine: object, isolation: object) -> None:
+    """Refuse the options that leave a trial without processes for its workers."""
+    for name, value in (("engine", engine), ("isolation", isolation)):
+        if value not in ("spark", "fork", "spawn"):
+            raise InvalidArgumentError(
+                "Workers that train together run on Spark's executors, each in a new process, "
+                f"which {name}={value!r} doesn't give them. Leave it out."
+            )
 
 
 def _differ(values: Sequence[object]) -> bool:

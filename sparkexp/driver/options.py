@@ -20,17 +20,20 @@ from sparkexp.driver.option_checks import (
     check_max_failures,
     check_metric,
     check_number,
+    check_one_metric,
+    check_processes,
     check_prune,
     check_seconds,
     check_text,
     check_trackers,
+    check_workers,
     require_choice,
     require_int,
 )
 from sparkexp.driver.option_row import Row, option, rows_of
 from sparkexp.driver.pruning_rule import PruningRule, rule_to_json
 from sparkexp.driver.unknown_option import describe_unknown_option
-from sparkexp.engine import Engine, Isolation
+from sparkexp.engine import Engine, Gang, Isolation
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.repeating import count_affordable
 from sparkexp.space.constraint import Where
@@ -155,6 +158,15 @@ class Options:
         "``spark.task.resource.gpu.amount``.",
         recorded=True,
         default_words="the session's",
+    )
+    workers_per_trial: int | Gang = option(
+        1,
+        "int or Gang",
+        check_workers,
+        "How many workers train the model of a trial together, each in a slot of its own.",
+        "``Gang(4, batch_size='worker')`` says more: see `distribute`.",
+        recorded=True,
+        page="docs/distributed.md",
     )
     limit_threads: bool = option(
         True,
@@ -283,7 +295,6 @@ class Options:
         "trials are removed when better trials have ended.",
         recorded=True,
     )
-
     retry_failed: bool = option(
         False,
         "bool",
@@ -311,18 +322,16 @@ class Options:
             record["metric"] = list(self.metrics)
         record["prune"] = rule_to_json(self.prune)
         record["py_files"] = [os.path.abspath(path) for path in self.py_files]
+        record["workers_per_trial"] = 1 if self.gang is None else self.gang.to_json()
         if isinstance(self.engine, Engine):
             del record["engine"]
         return record
 
     def describe_unrecorded(self) -> dict[str, str]:
         """Return what each option is that a log directory can't hold, of those that were given."""
-        found = {}
-        if isinstance(self.engine, Engine):
-            found["engine"] = class_name(self.engine)
-        if self.data is not None:
-            found["data"] = class_name(self.data)
-        return found
+        own = self.engine if isinstance(self.engine, Engine) else None
+        given = {"engine": own, "data": self.data}
+        return {name: class_name(thing) for name, thing in given.items() if thing is not None}
 
     @classmethod
     def check(cls, given: Mapping[str, Any]) -> Options:
@@ -338,20 +347,16 @@ class Options:
                 raise InvalidArgumentError(describe_unknown_option(name, ROWS))
         options = cls(**{n: _ALL_ROWS[n].check(n, value) for n, value in given.items()})
         if len(options.metrics) > 1:
-            options._check_several()
+            check_one_metric(options.target, options.prune)
+        if options.gang is not None:
+            check_processes(options.engine, options.isolation)
         return options
 
-    def _check_several(self) -> None:
-        """Refuse the options that work with one metric only."""
-        if self.target is not None:
-            raise InvalidArgumentError(
-                "target goes with one metric: with several, no single value is good enough. Leave "
-                "it out."
-            )
-        if self.prune is not None:
-            raise InvalidArgumentError(
-                "prune goes with one metric: with several, no single curve decides. Leave it out."
-            )
+    @property
+    def gang(self) -> Gang | None:
+        """The workers of each trial; None where it has one that trains alone."""
+        given = self.workers_per_trial
+        return given if isinstance(given, Gang) else Gang(given) if given > 1 else None
 
     @property
     def n_kept(self) -> int | None:

@@ -33,7 +33,10 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
         if n_trials is None
         else f": {_format_count(_count_waves(search, n_trials, slots), 'wave')}"
     )
-    rows.append(("slots", f"{slots} in {engine.where}{waves}"))
+    if options.gang is not None:
+        rows.append(("workers", options.gang.describe()))
+    gangs = "" if options.gang is None else f" for {options.gang.size} processes each"
+    rows.append(("slots", f"{slots}{gangs} in {engine.where}{waves}"))
     first = max(FIRST_FAILURES, slots)
     if options.max_failures == "auto" and (n_trials is None or n_trials > first):
         rows.append(("max failures", f"the first {first} trials in a row"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkexp._version import __version__
 from sparkexp.analysis.description import SearchDescription
+from sparkexp.distributed import make_wrapper
 from sparkexp.driver.artifact_retention import ArtifactRetention
 from sparkexp.driver.consumers import Consumers, TrialConsumer
 from sparkexp.driver.corrections import correct_records
@@ -124,6 +125,8 @@ def run_search(
         trackers=make_trial_trackers(trackers, description),
         reads_reports=reads_reports,
         run_id=run_id,
+        gang=options.gang,
+        wrapper=None if options.gang is None else make_wrapper(options.gang),
     )
     # From here on we handle Ctrl-C: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _build_engine(spark, options) as engine:
@@ -327,6 +330,7 @@ def _build_engine(spark: SparkSession | None, options: Options) -> Engine:
         options.cpus_per_trial,
         options.gpus_per_trial,
         options.limit_threads,
+        options.gang,
     )
     return SparkEngine(spark, resources, tuple(options.py_files))
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer import main_module
+from sparkexp.engine.transfer.class_names import find_class_names
 from sparkexp.engine.transfer.main_module import MAIN, MainPart, Script
 from sparkexp.engine.transfer.train_imports import nested_codes
 from sparkexp.errors import TrainFunctionError
@@ -245,10 +246,18 @@ class _ScriptPickler:
         if type(obj) is typing.TypeVar and obj.__module__ == MAIN:
             make, args = self.dispatch_table[typing.TypeVar](obj)
             return make, args, (None, {"__module__": MAIN})
-        reduced = _reduce_special(obj) or super().reducer_override(obj)  # type: ignore[misc]
+        if (special := _reduce_special(obj)) is not None:
+            return special
+        reduced = super().reducer_override(obj)  # type: ignore[misc]
         if isinstance(reduced, tuple) and isinstance(obj, type) and len(reduced[1]) == 6:
             # cloudpickle leaves out to which class a nested class belongs.
             reduced[1][3]["__qualname__"] = obj.__qualname__
+        if isinstance(reduced, tuple) and isinstance(obj, FunctionType):
+            # cloudpickle takes along what functions refer to, not what classes within them do.
+            taken, space = reduced[2][1]["__globals__"], obj.__globals__
+            for name in find_class_names(obj.__code__):
+                if name in space:
+                    taken.setdefault(name, space[name])
         return reduced
 
     def _reduce_code(self, code: CodeType) -> Any:

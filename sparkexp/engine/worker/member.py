@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.place import Place
 from sparkexp.engine.transfer.unpacking import unpack_modules
 from sparkexp.engine.worker.process import end_trial
-from sparkexp.engine.worker.task import read_gpu_addresses, run_attempt
+from sparkexp.engine.worker.task import find_shared, read_gpu_addresses, run_attempt
+from sparkexp.storage.filesystems import is_remote
+from sparkexp.storage.regular_files import remove_tree
+from sparkexp.storage.remote_files import RemoteFiles
 from sparkexp.trial import Loss, State, TrialResult
 
 if TYPE_CHECKING:
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
 
 __all__ = ["make_gang_function"]
+
+logger = logging.getLogger(__name__)
 
 # How often the workers tell each other whether they still run; large gangs, which all ask the
 # driver, do it less often.
@@ -55,7 +62,8 @@ def make_gang_function(
             here = replace(here, gpus=gpus[place.rank])
         watch = Watch(context, place)
         result = watch.correct(run_attempt(here, place.attempt, read_gpu_addresses(context)))
-        watch.finish(result)
+        if watch.finish(result) and place.rank == 0:
+            remove_checkpoints(task)
         yield pyarrow.RecordBatch.from_pydict({"result": [json.dumps(result.to_json())]})
 
     return run_worker
@@ -93,6 +101,7 @@ class Watch:
         self._context = context
         self._period_s = max(ROUND_S, ROUND_S_PER_WORKER * place.size)
         self._state = RUNNING
+        self._states = [RUNNING]
         self._has_ended = threading.Event()
         self._failed: int | None = None  # the rank of the worker that has failed
         self._thread = threading.Thread(target=self._watch, name="sparkexp-gang", daemon=True)
@@ -106,18 +115,31 @@ class Watch:
         error = f"The worker was ended: worker {self._failed} of its gang had failed."
         return replace(result, error=error, loss=Loss.ENDED)
 
-    def finish(self, result: TrialResult) -> None:
-        """Tell the others how the trial has ended, and wait until all have ended."""
+    def finish(self, result: TrialResult) -> bool:
+        """Tell the others how the trial has ended, wait for all, and return if all succeeded."""
         self._state = FAILED if result.state is State.FAILED else SUCCEEDED
         self._has_ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        if self._thread.ident is None:  # it is alone
+            return result.succeeded
+        self._thread.join()
+        return self._states.count(SUCCEEDED) == len(self._states)
 
     def _watch(self) -> None:
-        states = [RUNNING]
-        while RUNNING in states:
+        while RUNNING in self._states:
             self._has_ended.wait(self._period_s)
-            states = self._context.allGather(self._state)
+            self._states = states = self._context.allGather(self._state)
             if FAILED in states and self._failed is None and self._state == RUNNING:
                 self._failed = states.index(FAILED)
                 end_trial()
+
+
+def remove_checkpoints(task: TrialTask) -> None:
+    """Remove the checkpoints of a gang whose training has ended: nobody goes on from them."""
+    location = find_shared(task).place.shared
+    try:
+        if is_remote(location):
+            RemoteFiles(location).remove()
+        else:
+            remove_tree(Path(location))
+    except Exception as error:  # clients have their own classes
+        logger.info("The checkpoints in %s could not be removed: %s", location, error)

@@ -35,6 +35,7 @@ __all__ = [
     "ORDER",
     "RESULT_SCHEMA",
     "extract_order",
+    "find_shared",
     "make_spark_function",
     "read_gpu_addresses",
     "run_attempt",
@@ -148,7 +149,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     addresses : tuple of str
         The GPU addresses that Spark gave to the task.
     """
-    task = _find_shared(task)
+    task = find_shared(task)
     if is_remote(task.logdir):
         return run_with_remote_logdir(task, lambda here: run_attempt(here, attempt, addresses))
     # Beside the log directory, where another run has been started there meanwhile.
@@ -183,7 +184,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
 
 
-def _find_shared(task: TrialTask) -> TrialTask:
+def find_shared(task: TrialTask) -> TrialTask:
     """Return the task with the directory of its gang's checkpoints, where it has a gang."""
     if task.gang is None or task.place.shared:
         return task

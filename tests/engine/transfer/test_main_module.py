@@ -195,6 +195,32 @@ def test_what_the_function_refers_to(tmp_path):
     )
 
 
+def test_what_only_a_class_within_the_function_refers_to(tmp_path):
+    load(
+        tmp_path,
+        """
+        from fractions import Fraction as Ratio
+        WIDTH, unused = 3, threading.Lock()
+
+        def train():
+            class Layer:
+                width: Ratio = Ratio(WIDTH)
+                unused = 1
+
+                @logged
+                def call(self, x: Ratio = width, *, kind: "Ratio" = None) -> Slotted:
+                    return x
+
+                class Inner(Point):
+                    y: Colour = Colour.RED
+                    twice = unused
+
+            assert Layer().call() == 3 and Layer.Inner().y is Colour.RED
+            assert Layer.call.__wrapped__.__annotations__["x"] is Ratio
+        """.replace("twice = unused", "twice = 2"),
+    )
+
+
 @pytest.mark.parametrize(
     "lookup", ["globals()[name]", "getattr(__import__('__main__'), name)", "find_class(name)"]
 )

@@ -1,0 +1,72 @@
+"""What takes part in every fit of a worker: checkpoints, and the scaled learning rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkexp.distributed.checkpointing import FitCheckpoints, FitStart
+from sparkexp.distributed.keras_model import Fit
+from sparkexp.distributed.schedule import is_scaled
+from sparkexp.errors import InvalidArgumentError
+
+__all__ = ["CheckpointHook", "ScheduleHook"]
+
+
+class CheckpointHook:
+    """Lets each fit go on from its newest checkpoint, and write new ones.
+
+    Parameters
+    ----------
+    checkpoints : FitCheckpoints
+        Those of the gang.
+    """
+
+    def __init__(self, checkpoints: FitCheckpoints) -> None:
+        self._checkpoints = checkpoints
+
+    def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
+        """Return the callbacks with that of the checkpoints."""
+        start = self._checkpoints.begin()
+        fit.initial_epoch = start.initial_epoch(fit.epochs, fit.initial_epoch)
+        if fit.initial_epoch < fit.epochs:
+            fit.first_example = start.position
+        # Within an epoch a training goes on only where its data can.
+        found = start.with_callbacks(callbacks, fit.batch_size if fit.by_place else None)
+        return [*found, _rebinding(fit, start)] if start.earlier_size else found
+
+
+def _rebinding(fit: Fit, start: FitStart) -> Any:
+    """Return a callback that tells schedules where they are, if there are fewer workers now."""
+    import keras
+
+    class Rebinding(keras.callbacks.Callback):  # type: ignore[misc]
+        """Runs when the optimizer has the steps of the checkpoint."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            if start.earlier_size != fit.gang.size and start.number == 0 and fit.examples:
+                epoch = start.epoch + start.position / fit.examples
+                _bind(fit, epoch=epoch, step=int(self.model.optimizer.iterations))
+
+    return Rebinding()
+
+
+class ScheduleHook:
+    """Tells the schedules of `scaled` how the gang trains."""
+
+    def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
+        """Return the same callbacks."""
+        _bind(fit)
+        return callbacks
+
+
+def _bind(fit: Fit, **where: Any) -> None:
+    schedule = fit.model.optimizer._learning_rate
+    if not is_scaled(schedule):
+        return
+    if fit.steps is None or fit.batch_size is None or fit.own_batch is None:
+        raise InvalidArgumentError(
+            "A scaled learning rate counts epochs, and needs to know how many steps an epoch has, "
+            "and how many examples a step. Give fit arrays, or batches of a fixed size "
+            "(drop_remainder=True) and steps_per_epoch."
+        )
+    schedule.bind(fit.steps, fit.batch_size, fit.own_batch, **where)

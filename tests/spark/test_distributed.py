@@ -1,0 +1,239 @@
+"""One model trained by several workers on Spark, and what a lost one costs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparkexp import experiment
+from sparkexp.errors import EnvironmentUnfitError
+from sparkexp.trial import State
+from tests.spark.cluster import StandaloneCluster
+from tests.spark.driving import start_driver
+from tests.spark.watching import log_of, wait_until
+
+pytestmark = pytest.mark.spark
+
+# Weights of a training that was cut off and went on, or of several workers instead of one.
+CLOSE = 1e-6
+
+
+def train(learning_rate: float, epochs: int = 4, trouble: str = "", folder: str = "") -> Any:
+    """Train as users do; in the third epoch, a worker may get into trouble once."""
+    import os
+    import signal
+    import time
+
+    import keras
+    from sklearn.datasets import load_digits
+
+    from sparkexp import experiment
+
+    keras.utils.set_random_seed(3)
+    digits = load_digits()
+    x, y = (digits.data / 16).astype("float32")[:700], digits.target[:700]
+    model = keras.Sequential(
+        [keras.Input((64,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax")]
+    )
+    gang = experiment.gang()
+    print("worker", gang.rank, "of", gang.size, flush=True)
+
+    class Trouble(keras.callbacks.Callback):  # type: ignore[misc]
+        epoch = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch
+            print("epoch", epoch, flush=True)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            kind, _, rank = trouble.partition(" ")
+            flag = os.path.join(folder, "flag")
+            if kind and self.epoch == 2 and batch == 2 and gang.rank == int(rank):
+                if not os.path.exists(flag):
+                    with open(flag, "w") as file:
+                        file.write(str(os.getpid()))
+                    if kind == "wait":
+                        time.sleep(600)
+                    os.kill(os.getpid(), getattr(signal, kind))
+
+    model.compile(
+        keras.optimizers.SGD(learning_rate, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    history = model.fit(
+        x, y, batch_size=64, epochs=epochs, verbose=0, callbacks=[Trouble()],
+        validation_split=0.2,
+    ).history  # fmt: skip
+    weights = [float(v) for w in model.get_weights() for v in w.ravel()]
+    return {
+        "accuracy": history["val_accuracy"][-1],
+        "epochs": len(history["loss"]),
+        "weights": weights,
+    }
+
+
+def distribute(session: Any, workers: int, logdir: Path, **params: Any) -> Any:
+    params = {"learning_rate": 0.1, "folder": str(logdir.parent), **params}
+    (trial,) = experiment.distribute(
+        session, train, params, workers=workers, logdir=str(logdir), metric="accuracy",
+        progress=False,
+    ).trials  # fmt: skip
+    return trial
+
+
+def difference(one: Any, other: Any) -> float:
+    return float(np.abs(np.subtract(one.notes["weights"], other.notes["weights"])).max())
+
+
+@pytest.fixture(scope="module")
+def alone(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A training by one worker, without trouble."""
+    trial = distribute(spark, 1, tmp_path_factory.mktemp("alone") / "run")
+    assert trial.state is State.SUCCEEDED, trial.error
+    return trial
+
+
+def test_two_workers_train_as_one(any_spark: Any, alone: Any, tmp_path: Path) -> None:
+    together = distribute(any_spark, 2, tmp_path / "run")
+    assert together.state is State.SUCCEEDED, together.error
+    assert difference(alone, together) <= CLOSE
+    assert together.value == pytest.approx(alone.value, abs=1e-6)
+    assert together.metrics["epochs"] == 4
+    directory = Path(together.logdir)
+    assert "worker 0 of 2" in (directory / "output.log").read_text()
+    assert "worker 1 of 2" in (directory / "worker-1" / "output.log").read_text()
+    events = [path.parent for path in (tmp_path / "run").rglob("*tfevents*")]
+    assert directory in events and directory / "worker-1" not in events
+    assert not (tmp_path / "run" / "trials" / "trial-00000" / "training").exists()
+
+
+@pytest.mark.parametrize("trouble", ["SIGKILL 1", "SIGKILL 0", "SIGSTOP 1"])
+def test_a_lost_worker_costs_what_came_after_the_last_checkpoint(
+    spark: Any, alone: Any, tmp_path: Path, trouble: str
+) -> None:
+    trial = distribute(spark, 2, tmp_path / "run", trouble=trouble)
+    assert trial.state is State.SUCCEEDED, trial.error
+    assert trial.attempt == 1 and trial.metrics["epochs"] == 4
+    assert difference(alone, trial) <= CLOSE
+    output = (Path(trial.logdir) / "output.log").read_text()
+    assert "epoch 2" in output and "epoch 1" not in output
+
+
+def test_an_error_of_one_worker_is_the_error_of_the_training(spark: Any, tmp_path: Path) -> None:
+    def train(epochs: int) -> float:
+        import time
+
+        from sparkexp import experiment
+
+        if experiment.gang().rank == 1:
+            raise ValueError("the file of worker 1 is damaged")
+        time.sleep(60)
+        return 1.0
+
+    started = time.monotonic()
+    result = experiment.distribute(
+        spark, train, {"epochs": 1}, workers=2, logdir=str(tmp_path / "run"), progress=False
+    )
+    assert time.monotonic() - started < 50  # worker 0 was ended
+    assert "the file of worker 1 is damaged" in str(result.trials[0].error)
+    assert result.trials[0].attempt == 0  # it would fail again
+
+
+def test_more_workers_than_slots(spark: Any, tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(EnvironmentUnfitError, match=r"3 workers run .* local\[2\] has 2 slots"):
+        distribute(spark, 3, tmp_path / "run")
+    assert time.monotonic() - started < 5
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.cluster
+def test_two_gangs_at_once_and_a_killed_executor(
+    cluster: StandaloneCluster, tmp_path: Path, alone: Any
+) -> None:
+    """Two gangs of two on three slots run one after the other; one loses an executor."""
+    script = Path(__file__).read_text().partition("def train(")[2].partition("\n\n\ndef ")[0]
+    driver = start_driver(
+        tmp_path,
+        f"from typing import Any\ndef train({script}\n"
+        """
+import threading
+def run(name, results, **more):
+    results[name] = experiment.distribute(spark, train, {"learning_rate": 0.1, **more},
+        workers=2, metric="accuracy", logdir=logdir + name, name=name).trials[0]
+results = {}
+threads = [
+    threading.Thread(target=run, args=("one", results),
+        kwargs={"trouble": "wait 1", "folder": os.path.dirname(logdir)}),
+    threading.Thread(target=run, args=("two", results)),
+]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+answer({
+    name: [r.state, r.error, r.attempt, r.notes.get("weights")] for name, r in results.items()
+})
+""",
+        {
+            **cluster.conf(),
+            "spark.cores.max": "3",
+            "spark.executor.cores": "1",
+            "spark.executor.resource.gpu.amount": "1",
+        },
+    )
+    flag = tmp_path / "flag"
+    pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
+    from tests.spark.watching import ancestors
+
+    executor = next(p for p in ancestors(pid) if p in cluster.executors())
+    import os
+
+    os.kill(executor, signal.SIGKILL)
+    assert driver.wait(300) == 0, log_of(tmp_path)
+    told = json.loads((tmp_path / "answer.json").read_text())
+    for state, error, _, weights in told.values():
+        assert state == "SUCCEEDED", error
+        assert np.abs(np.subtract(weights, alone.notes["weights"])).max() <= CLOSE
+    assert told["one"][2] == 1 and told["two"][2] == 0
+
+
+def test_a_killed_driver_is_gone_on_from(spark: Any, tmp_path: Path, alone: Any) -> None:
+    script = Path(__file__).read_text().partition("def train(")[2].partition("\n\n\ndef ")[0]
+    conf = {"spark.master": "local[2]", "spark.ui.enabled": "false"}
+    driver = start_driver(
+        tmp_path,
+        f"from typing import Any\ndef train({script}\n"
+        """
+experiment.distribute(spark, train, {"learning_rate": 0.1, "trouble": "wait 0",
+    "folder": os.path.dirname(logdir)}, workers=2, metric="accuracy", logdir=logdir)
+""",
+        conf,
+    )
+    flag = tmp_path / "flag"
+    pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
+    driver.kill()
+    driver.wait()
+    wait_until(lambda: not Path("/proc", str(pid)).exists(), 60)
+    result = experiment.resume(spark, train, str(tmp_path / "run"), progress=False)
+    (trial,) = result.trials
+    assert trial.state is State.SUCCEEDED, trial.error
+    assert difference(alone, trial) <= CLOSE
+    assert "epoch 1" not in (Path(trial.logdir) / "output.log").read_text().split("epoch 2")[-1]
+
+
+def test_a_search_of_gangs(spark: Any, tmp_path: Path, alone: Any) -> None:
+    result = experiment.launch(
+        spark, train, {"learning_rate": [0.1, 0.01], "epochs": [4]}, workers_per_trial=2,
+        metric="accuracy", logdir=str(tmp_path / "run"), progress=False,
+    )  # fmt: skip
+    assert [trial.state for trial in result.trials] == [State.SUCCEEDED] * 2
+    assert difference(alone, result.trials[0]) <= CLOSE
+    assert result.best.params["learning_rate"] == 0.1
