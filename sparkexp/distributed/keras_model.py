@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -108,6 +107,7 @@ def patch_keras(
         The size of gradients that are summed together.
     """
     import keras
+    from keras.src.trainers import epoch_iterator
 
     patch = _Patch(gang, meaning, hooks, bucket_bytes)
     makers = {
@@ -120,6 +120,8 @@ def patch_keras(
         owner = next(base for base in keras.Model.__mro__ if name in vars(base))
         original = vars(owner)[name]
         setattr(owner, name, functools.wraps(original)(make(original, patch)))
+    iterator = epoch_iterator.EpochIterator
+    iterator._enumerate_iterator = _count_anew(iterator._enumerate_iterator)
     synchronise_moments(gang)
 
 
@@ -192,11 +194,7 @@ def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]
             *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
         ]
         call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
-        with warnings.catch_warnings():
-            if start.first_example:
-                # The first epoch is shorter than Keras expects.
-                warnings.filterwarnings("ignore", message="Your input ran out of data")
-            return original(**call)
+        return original(**call)
 
     return fit
 
@@ -271,6 +269,21 @@ def _evaluation_batch(batch_size: int | None, patch: _Patch) -> int | None:
     return batch_size
 
 
+def _count_anew(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an epoch that begins in its middle have fewer steps than others.
+
+    Keras asks once how many there are. An epoch that just ends early has a step too many, in which
+    there is no data, but the optimizer counts.
+    """
+
+    def enumerate_iterator(epochs: Any) -> Any:
+        if epochs.steps_per_epoch is None:
+            epochs._num_batches = epochs.data_adapter.num_batches or epochs._num_batches
+        yield from original(epochs)
+
+    return enumerate_iterator
+
+
 def _make_evaluate(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
     signature = inspect.signature(original)
 
@@ -318,8 +331,10 @@ def _make_results(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
         if found is not logs or not isinstance(logs, dict):
             return found
         # An own train_step's: Keras knows the last step's values only.
-        means = gang.sum([float(value) for value in logs.values()])
-        return {name: float(mean) / gang.size for name, mean in zip(logs, means, strict=True)}
+        weight = float(gang.variables.weight)
+        own = [weight * float(value) if weight else 0.0 for value in logs.values()]
+        total, *sums = gang.sum([weight, *own])
+        return {name: float(value / total) for name, value in zip(logs, sums, strict=True)}
 
     return results
 
