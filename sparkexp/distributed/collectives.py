@@ -191,6 +191,8 @@ class _Variables:
 
     Attributes
     ----------
+    weight : float32
+        This worker's share of the last step, 0 if it had no example.
     stop : float32
         Not 0 if this worker wants training to end; it is sent with the next gradients.
     stopped : float32
@@ -207,6 +209,7 @@ class _Variables:
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
+            self.weight = tf.Variable(1.0, trainable=False)
             self.stop = tf.Variable(0.0, trainable=False)
             self.stopped = tf.Variable(0.0, trainable=False)
             self.wait = tf.Variable(0.0, trainable=False, dtype=tf.float64)

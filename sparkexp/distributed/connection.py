@@ -14,6 +14,8 @@ __all__ = ["as_peer_loss", "connect"]
 
 JOB = "worker"
 LEADER = f"/job:{JOB}/replica:0/task:0"
+# Characters of TensorFlow's message that are told.
+MAX_TOLD = 600
 # What TensorFlow's errors name when they come from the connection, and not from a user's file.
 _MARKS = (
     "collective",
@@ -115,5 +117,13 @@ def as_peer_loss(error: BaseException) -> PeerLostError | None:
         tf.errors.DeadlineExceededError,
     )
     if isinstance(error, kinds) or "coordination" in text or "heartbeat" in text:
-        return PeerLostError(f"another worker of the gang was lost: {error}")
+        return PeerLostError(f"another worker of the gang was lost: {_shorten(str(error))}")
     return None
+
+
+def _shorten(text: str) -> str:
+    """Leave out where in Python the graph was made."""
+    lines = text.splitlines()
+    frames = [i for i, line in enumerate(lines) if line.startswith("  File ")]
+    told = " ".join(line.strip() for line in lines[frames[-1] + 1 if frames else 0 :])
+    return told if len(told) <= MAX_TOLD else told[:MAX_TOLD] + "…"

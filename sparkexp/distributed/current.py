@@ -78,7 +78,7 @@ class CurrentGang:
         keras.optimizers.Optimizer
             The same object.
         """
-        return distribute(optimizer, self._inner)
+        return distribute(optimizer, self._inner) if self._inner in _active else optimizer
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all workers the chief's values of variables, such as a model's first weights."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkexp.distributed.checkpointing import FitCheckpoints, FitStart
-from sparkexp.distributed.keras_model import Fit
+from sparkexp.distributed.fit import Fit
 from sparkexp.distributed.schedule import is_scaled
 from sparkexp.errors import InvalidArgumentError
 

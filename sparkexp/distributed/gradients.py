@@ -34,9 +34,17 @@ def distribute(optimizer: Any, gang: Gang, bucket_bytes: int = BUCKET_BYTES) -> 
     keras.optimizers.Optimizer
         The same object.
     """
-    if gang.size == 1 or "apply" in vars(optimizer):
+    if "apply" in vars(optimizer):
         return optimizer
     apply, scale_loss = optimizer.apply, optimizer.scale_loss
+    if gang.size == 1:
+        # Keras squares the parts of a sparse gradient, not their sum. A sum of several workers is
+        # dense; so that a gang of one has the same result, its gradients are, too.
+        def apply_dense(grads: Iterable[Any], trainable_variables: Any = None) -> Any:
+            return apply(_densify(grads), trainable_variables)
+
+        object.__setattr__(optimizer, "apply", apply_dense)
+        return optimizer
     number = gang.key("optimizer", id(optimizer))
     sums = _GradientSum(gang, bucket_bytes, number)
 
@@ -84,7 +92,7 @@ class _GradientSum:
         """
         import tensorflow as tf
 
-        dense = {i: tf.convert_to_tensor(grad) for i, grad in enumerate(grads) if grad is not None}
+        dense = {i: grad for i, grad in enumerate(_densify(grads)) if grad is not None}
         if not dense:
             return grads
         weight = tf.constant(1.0) if share is None else share.weight
@@ -163,6 +171,12 @@ class _GradientSum:
             wait = tf.timestamp() - ready
         variables.wait.assign(wait)
         variables.reduce_seconds.assign_add(wait)
+
+
+def _densify(grads: Iterable[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    return [None if grad is None else tf.convert_to_tensor(grad) for grad in grads]
 
 
 def _count(grad: Any) -> int:

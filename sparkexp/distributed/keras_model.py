@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sparkexp.distributed.batch_norm import synchronise_moments
 from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.fit import Fit, FitHook
 from sparkexp.distributed.fit_callbacks import (
     closing_callback,
     keep_for_worker,
@@ -28,59 +28,9 @@ from sparkexp.distributed.sharing import Shared, share_data
 from sparkexp.distributed.steps import GangSteps
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["Fit", "FitHook", "patch_keras"]
+__all__ = ["patch_keras"]
 
 _UNEVEN_LOSSES = ("sum", "none", None, "mean_with_sample_weight")
-
-
-@dataclass
-class Fit:
-    """A call of fit that is about to begin, with what a hook may set.
-
-    The model and its optimizer are built. Rank 0's weights and optimizer variables are sent to all
-    after the hooks, and so are `initial_epoch` and `first_example`.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The model.
-    gang : Gang
-        The workers.
-    epochs : int
-        Where training ends.
-    batch_size : int or None
-        Examples in a step of the whole gang, if that is known.
-    examples : int or None
-        Examples in an epoch of the whole gang, if that is known.
-    steps : int or None
-        Steps in an epoch, if that is known.
-    own_batch : int or None
-        The batch_size that the train function gave, if that is known.
-    by_place : bool
-        Whether the first epoch can begin at any example: it can with arrays.
-    initial_epoch : int
-        The first epoch; may be set.
-    first_example : int
-        The example at which the first epoch goes on, counted over the gang; may be set.
-    """
-
-    model: Any
-    gang: Gang
-    epochs: int
-    batch_size: int | None
-    examples: int | None
-    steps: int | None
-    own_batch: int | None
-    by_place: bool
-    initial_epoch: int = 0
-    first_example: int = 0
-
-
-class FitHook(Protocol):
-    """Takes part in every fit of a worker: checkpoints, rates."""
-
-    def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
-        """Return the callbacks of fit, with its own; may change the start of the fit."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +65,7 @@ def patch_keras(
         The size of gradients that are summed together.
     """
     import keras
+    from keras.src.trainers import epoch_iterator
 
     patch = _Patch(gang, meaning, hooks, bucket_bytes)
     makers = {
@@ -127,6 +78,8 @@ def patch_keras(
         owner = next(base for base in keras.Model.__mro__ if name in vars(base))
         original = vars(owner)[name]
         setattr(owner, name, functools.wraps(original)(make(original, patch)))
+    iterator = epoch_iterator.EpochIterator
+    iterator._enumerate_iterator = _count_anew(iterator._enumerate_iterator)
     synchronise_moments(gang)
 
 
@@ -201,11 +154,7 @@ def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]
             *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
         ]
         call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
-        with warnings.catch_warnings():
-            if start.first_example:
-                # The first epoch is shorter than Keras expects.
-                warnings.filterwarnings("ignore", message="Your input ran out of data")
-            return original(**call)
+        return original(**call)
 
     return fit
 
@@ -280,6 +229,21 @@ def _evaluation_batch(batch_size: int | None, patch: _Patch) -> int | None:
     return batch_size
 
 
+def _count_anew(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an epoch that begins in its middle have fewer steps than others.
+
+    Keras asks once how many there are. An epoch that just ends early has a step too many, in which
+    there is no data, but the optimizer counts.
+    """
+
+    def enumerate_iterator(epochs: Any) -> Any:
+        if epochs.steps_per_epoch is None:
+            epochs._num_batches = epochs.data_adapter.num_batches or epochs._num_batches
+        yield from original(epochs)
+
+    return enumerate_iterator
+
+
 def _make_evaluate(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
     signature = inspect.signature(original)
 
@@ -327,8 +291,10 @@ def _make_results(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
         if found is not logs or not isinstance(logs, dict):
             return found
         # An own train_step's: Keras knows the last step's values only.
-        means = gang.sum([float(value) for value in logs.values()])
-        return {name: float(mean) / gang.size for name, mean in zip(logs, means, strict=True)}
+        weight = float(gang.variables.weight)
+        own = [weight * float(value) if weight else 0.0 for value in logs.values()]
+        total, *sums = gang.sum([weight, *own])
+        return {name: float(value / total) for name, value in zip(logs, sums, strict=True)}
 
     return results
 

@@ -12,9 +12,10 @@ from sparkexp.distributed.checkpointing import FitCheckpoints
 from sparkexp.distributed.collectives import Gang
 from sparkexp.distributed.connection import as_peer_loss, connect
 from sparkexp.distributed.current import activate
+from sparkexp.distributed.fit import FitHook
 from sparkexp.distributed.fit_hooks import CheckpointHook, ScheduleHook
 from sparkexp.distributed.gradients import BUCKET_BYTES
-from sparkexp.distributed.keras_model import FitHook, patch_keras
+from sparkexp.distributed.keras_model import patch_keras
 from sparkexp.engine.place import Place
 
 __all__ = ["GangMember"]

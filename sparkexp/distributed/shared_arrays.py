@@ -69,7 +69,7 @@ def share_arrays(
 
         @property
         def num_batches(self) -> int:
-            return self._epochs.steps_per_epoch
+            return self._epochs.steps_left
 
         def get_tf_dataset(self) -> Any:
             return self._dataset
@@ -104,6 +104,8 @@ class _Epochs:
         self._shuffle = shuffle
         self._steps_per_pass = -(-n // batch_size)
         self.steps_per_epoch = steps or self._steps_per_pass
+        # In the epoch that begins next.
+        self.steps_left = self.steps_per_epoch
         with tf.init_scope(), tf.device("CPU:0"):
             self._start = tf.Variable([0, 0], trainable=False, dtype=tf.int64)
 
@@ -115,6 +117,10 @@ class _Epochs:
                 f"{self._batch_size}, got example {example}."
             )
         self._start.assign([epoch, example])
+        if self._fixed_steps:
+            self.steps_left = self.steps_per_epoch - example // self._batch_size
+        else:
+            self.steps_left = -(-(self._n - example) // self._batch_size)
 
     def indices(self) -> Any:
         """Return a data set that gives an epoch: a part of one or more passes."""

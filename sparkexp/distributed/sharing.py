@@ -286,7 +286,9 @@ def _share_py_dataset(data: Any, gang: Gang, meaning: Literal["gang", "worker"])
             )
 
         def __getitem__(self, index: int) -> Any:
-            return keras.tree.map_structure(lambda part: part[gang.rank :: gang.size], data[index])
+            return keras.tree.map_structure(
+                lambda part: None if part is None else part[gang.rank :: gang.size], data[index]
+            )
 
         @property
         def num_batches(self) -> int | None:
@@ -299,4 +301,16 @@ def _share_py_dataset(data: Any, gang: Gang, meaning: Literal["gang", "worker"])
         def on_epoch_end(self) -> None:
             data.on_epoch_end()
 
-    return Shared(SharedPyDataset(), None, None, None, True)
+    own = SharedPyDataset()
+    return Shared(own, _spec_of(own[0]), None, None, True)
+
+
+def _spec_of(batch: Any) -> Any:
+    """Return the types of batches of arrays that are like one."""
+    import keras
+    import tensorflow as tf
+
+    return keras.tree.map_structure(
+        lambda part: None if part is None else tf.TensorSpec([None, *part.shape[1:]], part.dtype),
+        batch,
+    )

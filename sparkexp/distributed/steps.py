@@ -47,7 +47,7 @@ class GangSteps:
         nominal = self._nominal if batch_size is None else batch_size / self._gang.size
         empty = self._may_be_empty or may_be_empty
         if may_be_empty and not all(
-            isinstance(part, tf.TensorSpec) for part in tf.nest.flatten(spec)
+            isinstance(part, tf.TensorSpec) for part in tf.nest.flatten(spec) if part is not None
         ):
             raise InvalidArgumentError(
                 "The last batch has fewer examples than the gang has workers, and an empty share "
@@ -65,13 +65,14 @@ class GangSteps:
         def train_step(data: Any) -> Any:
             import tensorflow as tf
 
-            count = tf.cast(_count_examples(data), tf.float32)
+            count = _count_examples(data)
+            weight = tf.cast(count, tf.float32) / self._nominal
+            self._gang.variables.weight.assign(weight)
             if not self._may_be_empty:
-                with self._gang.step(StepShare(count / self._nominal)):
+                with self._gang.step(StepShare(weight)):
                     return step(data)
-            real = count > 0
-            with self._gang.step(StepShare(count / self._nominal, real)):
-                return self._pad(step, data, real)
+            with self._gang.step(StepShare(weight, count > 0)):
+                return self._pad(step, data, count > 0)
 
         return train_step
 
@@ -79,9 +80,13 @@ class GangSteps:
         """Return an evaluation step that can do with no example."""
 
         def test_step(data: Any) -> Any:
+            import tensorflow as tf
+
+            count = _count_examples(data)
+            self._gang.variables.weight.assign(tf.cast(count, tf.float32) / self._nominal)
             if not self._may_be_empty:
                 return step(data)
-            return self._pad(step, data, _count_examples(data) > 0)
+            return self._pad(step, data, count > 0)
 
         return test_step
 
