@@ -95,8 +95,8 @@ class FitStart:
         state: FitState | None,
         seconds: float | None,
     ) -> None:
-        self.number = number
-        self._peers, self._files, self._state, self._seconds = peers, files, state, seconds
+        self.peers, self.files, self.number = peers, files, number
+        self.state, self.seconds = state, seconds
         self._progress = state.progress if state else Progress()
 
     @property
@@ -136,12 +136,10 @@ class FitStart:
         own = [*_flatten(callbacks)]
         if not any(isinstance(callback, keras.callbacks.History) for callback in own):
             own.append(keras.callbacks.History())  # where Keras would have put it
-        seconds = self._seconds if batch_size else None
-        arguments = (self._peers, self._files, self.number, self._state, own, batch_size, seconds)
-        if not self.ended:
-            return [*own, _callback_class(self.position > 0)(*arguments)]
-        history = [callback for callback in own if isinstance(callback, keras.callbacks.History)]
-        return [*history, _callback_class(False)(*arguments)]
+        checkpoints = _callback_class(self.position > 0)(self, own, batch_size)
+        if self.ended:
+            own = [callback for callback in own if isinstance(callback, keras.callbacks.History)]
+        return [*own, checkpoints]
 
 
 def _flatten(callbacks: Any) -> list[Any]:
@@ -165,23 +163,16 @@ class _CheckpointState:
     model: Any
     params: dict[str, Any]
 
-    def __init__(
-        self,
-        peers: Peers,
-        files: StateFiles,
-        number: int,
-        state: FitState | None,
-        callbacks: Sequence[Any],
-        batch_size: int | None,
-        seconds: float | None,
-    ) -> None:
+    def __init__(self, start: FitStart, callbacks: Sequence[Any], batch_size: int | None) -> None:
         super().__init__()
-        self._peers, self._files, self._number = peers, files, number
-        self._state: FitState | None = state
+        self._peers, self._files, self._number = start.peers, start.files, start.number
+        self._state: FitState | None = start.state
         self._callbacks = callbacks
         self._states = CallbackStates(callbacks)
         self._batch_size = batch_size or 0
-        self._meetings = None if seconds is None else _Meetings(peers, seconds)
+        self._meetings = None
+        if start.seconds is not None and batch_size:
+            self._meetings = _Meetings(start.peers, start.seconds)
         self._epoch = 0
         self._position = 0
         self._batch = self._steps_before = 0

@@ -144,14 +144,14 @@ def capture(
     except (Unwritable, NotImplementedError):
         build = None
     return FitState(
-        progress,
-        peers.size,
-        build,
-        _values(variables),
-        _values(model.optimizer.variables),
-        {others[i]: rows for i, rows in differing.items()},
-        metrics,
-        callbacks,
+        progress=progress,
+        size=peers.size,
+        build=build,
+        variables=_values(variables),
+        optimizer=_values(model.optimizer.variables),
+        rows={others[i]: rows for i, rows in differing.items()},
+        metrics=metrics,
+        callbacks=callbacks,
     )
 
 
