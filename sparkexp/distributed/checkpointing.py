@@ -17,7 +17,7 @@ from sparkexp.distributed.fit_state import (
     FitState,
     Progress,
     capture,
-    random_states,
+    counters,
     restore_metrics,
     restore_model,
     restore_own,
@@ -246,24 +246,24 @@ class _MidEpochCheckpointState(_CheckpointState):
     """The same, for a training that goes on within an epoch.
 
     Keras learns that the epoch is shorter when the data end. The step that finds no data has drawn
-    random numbers by then, or not: that is a race in TensorFlow. So the random states after the
-    last real step are put back.
+    random numbers by then and counted itself, or not: that is a race in TensorFlow. So all that
+    counts is put back to what it was after the last real step.
     """
 
-    _random: Sequence[np.ndarray] = ()
+    _counts: Sequence[np.ndarray] = ()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._position:
             if self._state is not None and self._peers.rank == 0:
                 restore_metrics(self.model, self._state)
             self._state = None
-            self._random = [np.array(variable) for variable in random_states(self.model)]
+            self._counts = [np.array(variable) for variable in counters(self.model)]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._random:
-            for variable, value in zip(random_states(self.model), self._random, strict=True):
+        if self._counts:
+            for variable, value in zip(counters(self.model), self._counts, strict=True):
                 variable.assign(value)
-            self._random = ()
+            self._counts = ()
         super().on_epoch_end(epoch, logs)
 
 
