@@ -23,7 +23,14 @@ from sparkexp.api.resume import load, resume
 from sparkexp.api.save_frame import save_frame
 from sparkexp.api.search import search
 from sparkexp.api.typed_options import FidelityOptions, ResumeOptions, RunOptions
-from sparkexp.distributed import gang, learning_rate_at, scaled
+from sparkexp.distributed import (
+    gang,
+    learning_rate_at,
+    on_device,
+    place_slots,
+    scaled,
+    split_cpus,
+)
 from sparkexp.engine import Gang
 from sparkexp.results.result import Result
 from sparkexp.space import Choice, Float, Int, Space
@@ -48,6 +55,8 @@ __all__ = [
     "learning_rate_at",
     "load",
     "logdir",
+    "on_device",
+    "place_slots",
     "random_search",
     "report",
     "resume",
@@ -55,4 +64,5 @@ __all__ = [
     "save_model",
     "scaled",
     "search",
+    "split_cpus",
 ]

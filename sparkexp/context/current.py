@@ -11,7 +11,7 @@ from sparkexp.context.checkpoints import Checkpoints
 from sparkexp.context.reporter import Reporter
 from sparkexp.errors import EnvironmentUnfitError
 
-__all__ = ["CurrentTrial", "activate", "current_trial"]
+__all__ = ["CurrentTrial", "activate", "current_trial", "has_trial"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ def activate(
         checkpoints.drop()
         artifacts.drop()
         trial.reporter.close()
+
+
+def has_trial() -> bool:
+    """Return whether a trial runs in this process."""
+    return bool(_active)
 
 
 def current_trial(caller: str) -> CurrentTrial:

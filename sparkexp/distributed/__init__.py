@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from sparkexp.distributed.current import CurrentGang, gang
+from sparkexp.distributed.devices import on_device, place_slots, split_cpus
 from sparkexp.distributed.member import GangMember
 from sparkexp.distributed.schedule import learning_rate_at, scaled
+from sparkexp.distributed.telemetry import Status, read_status
 from sparkexp.engine.base import Wrapper
 from sparkexp.engine.gang import Gang
 
-__all__ = ["CurrentGang", "gang", "learning_rate_at", "make_wrapper", "scaled"]
+__all__ = [
+    "CurrentGang",
+    "Status",
+    "gang",
+    "learning_rate_at",
+    "make_wrapper",
+    "on_device",
+    "place_slots",
+    "read_status",
+    "scaled",
+    "split_cpus",
+]
 
 
 def make_wrapper(workers: Gang) -> Wrapper:

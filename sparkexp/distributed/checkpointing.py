@@ -17,7 +17,7 @@ from sparkexp.distributed.fit_state import (
     FitState,
     Progress,
     capture,
-    random_states,
+    counters,
     restore_metrics,
     restore_model,
     restore_own,
@@ -95,8 +95,8 @@ class FitStart:
         state: FitState | None,
         seconds: float | None,
     ) -> None:
-        self.number = number
-        self._peers, self._files, self._state, self._seconds = peers, files, state, seconds
+        self.peers, self.files, self.number = peers, files, number
+        self.state, self.seconds = state, seconds
         self._progress = state.progress if state else Progress()
 
     @property
@@ -112,7 +112,7 @@ class FitStart:
     @property
     def earlier_size(self) -> int:
         """How many workers wrote the checkpoint; 0 if there is none."""
-        return self._state.size if self._state else 0
+        return self.state.size if self.state else 0
 
     @property
     def position(self) -> int:
@@ -146,12 +146,10 @@ class FitStart:
         own = [*_flatten(callbacks)]
         if not any(isinstance(callback, keras.callbacks.History) for callback in own):
             own.append(keras.callbacks.History())  # where Keras would have put it
-        seconds = self._seconds if batch_size else None
-        arguments = (self._peers, self._files, self.number, self._state, own, batch_size, seconds)
-        if not self.ended:
-            return [*own, _callback_class(self.position > 0)(*arguments)]
-        history = [callback for callback in own if isinstance(callback, keras.callbacks.History)]
-        return [*history, _callback_class(False)(*arguments)]
+        checkpoints = _callback_class(self.position > 0)(self, own, batch_size)
+        if self.ended:
+            own = [callback for callback in own if isinstance(callback, keras.callbacks.History)]
+        return [*own, checkpoints]
 
 
 def _flatten(callbacks: Any) -> list[Any]:
@@ -175,23 +173,16 @@ class _CheckpointState:
     model: Any
     params: dict[str, Any]
 
-    def __init__(
-        self,
-        peers: Peers,
-        files: StateFiles,
-        number: int,
-        state: FitState | None,
-        callbacks: Sequence[Any],
-        batch_size: int | None,
-        seconds: float | None,
-    ) -> None:
+    def __init__(self, start: FitStart, callbacks: Sequence[Any], batch_size: int | None) -> None:
         super().__init__()
-        self._peers, self._files, self._number = peers, files, number
-        self._state: FitState | None = state
+        self._peers, self._files, self._number = start.peers, start.files, start.number
+        self._state: FitState | None = start.state
         self._callbacks = callbacks
         self._states = CallbackStates(callbacks)
         self._batch_size = batch_size or 0
-        self._meetings = None if seconds is None else _Meetings(peers, seconds)
+        self._meetings = None
+        if start.seconds is not None and batch_size:
+            self._meetings = _Meetings(start.peers, start.seconds)
         self._epoch = 0
         self._position = 0
         self._batch = self._steps_before = 0
@@ -265,24 +256,24 @@ class _MidEpochCheckpointState(_CheckpointState):
     """The same, for a training that goes on within an epoch.
 
     Keras learns that the epoch is shorter when the data end. The step that finds no data has drawn
-    random numbers by then, or not: that is a race in TensorFlow. So the random states after the
-    last real step are put back.
+    random numbers by then and counted itself, or not: that is a race in TensorFlow. So all that
+    counts is put back to what it was after the last real step.
     """
 
-    _random: Sequence[np.ndarray] = ()
+    _counts: Sequence[np.ndarray] = ()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._position:
             if self._state is not None and self._peers.rank == 0:
                 restore_metrics(self.model, self._state)
             self._state = None
-            self._random = [np.array(variable) for variable in random_states(self.model)]
+            self._counts = [np.array(variable) for variable in counters(self.model)]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._random:
-            for variable, value in zip(random_states(self.model), self._random, strict=True):
+        if self._counts:
+            for variable, value in zip(counters(self.model), self._counts, strict=True):
                 variable.assign(value)
-            self._random = ()
+            self._counts = ()
         super().on_epoch_end(epoch, logs)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.devices import devices
 from sparkexp.distributed.gradients import distribute
 from sparkexp.distributed.sharing import share_examples
 
@@ -38,6 +39,11 @@ class CurrentGang:
     def is_chief(self) -> bool:
         """Whether this is worker 0: the one that writes files."""
         return self._inner.is_chief
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices of this worker: its GPUs, or its CPUs if it has none; for `on_device`."""
+        return devices()
 
     def share(self, dataset: Any, drop_remainder: bool = False) -> Any:
         """Return this worker's part of a `tf.data.Dataset` of single examples.

@@ -1,4 +1,4 @@
-"""What takes part in every fit of a worker: checkpoints, and the scaled learning rate."""
+"""What takes part in every fit of a worker: checkpoints, scaled learning rates, and curves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 from sparkexp.distributed.checkpointing import FitCheckpoints, FitStart
 from sparkexp.distributed.fit import Fit
-from sparkexp.distributed.schedule import is_scaled
+from sparkexp.distributed.schedule import find_schedule
+from sparkexp.distributed.telemetry import Telemetry
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["CheckpointHook", "ScheduleHook"]
+__all__ = ["CheckpointHook", "ScheduleHook", "TelemetryHook"]
 
 
 class CheckpointHook:
@@ -59,9 +60,32 @@ class ScheduleHook:
         return callbacks
 
 
+class TelemetryHook:
+    """Reports how fast the gang trains, and where it is.
+
+    Parameters
+    ----------
+    telemetry : Telemetry
+        That of the worker.
+    """
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
+        """Return the callbacks with one more."""
+        follower = self._telemetry.callback(
+            fit.batch_size,
+            fit.examples,
+            position=fit.first_example,
+            initial_epoch=fit.initial_epoch,
+        )
+        return [*callbacks, follower]
+
+
 def _bind(fit: Fit, **where: Any) -> None:
-    schedule = fit.model.optimizer._learning_rate
-    if not is_scaled(schedule):
+    schedule = find_schedule(fit.model.optimizer)
+    if schedule is None:
         return
     if fit.steps is None or fit.batch_size is None or fit.own_batch is None:
         raise InvalidArgumentError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from sparkexp.distributed.peers import Peers, gather_differing, sum_plain
 from sparkexp.distributed.plain_values import Unwritable, decode, encode, same
+from sparkexp.distributed.schedule import find_schedule
 from sparkexp.distributed.state_file import Content
 from sparkexp.errors import InvalidArgumentError
 
@@ -21,7 +22,7 @@ __all__ = [
     "FitState",
     "Progress",
     "capture",
-    "random_states",
+    "counters",
     "restore_metrics",
     "restore_model",
     "restore_own",
@@ -76,6 +77,8 @@ class FitState:
         Sums over the workers; empty at the end of an epoch.
     callbacks : mapping of str to dict
         The state of each callback, History included.
+    scheduled : list of float
+        What `experiment.scaled` had counted: its epochs, and the optimizer's step then.
     """
 
     progress: Progress
@@ -86,6 +89,7 @@ class FitState:
     rows: Mapping[int, np.ndarray] = field(default_factory=dict)
     metrics: Sequence[np.ndarray] = ()
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scheduled: Sequence[float] = ()
 
     def pack(self) -> Content:
         """Return it as plain values and arrays."""
@@ -103,6 +107,7 @@ class FitState:
             "rows": dict(self.rows),
             "metrics": [*self.metrics],
             "callbacks": {name: dict(state) for name, state in self.callbacks.items()},
+            "scheduled": [*self.scheduled],
         }
         return Content({"state": encode(parts, arrays)}, arrays)
 
@@ -144,15 +149,22 @@ def capture(
     except (Unwritable, NotImplementedError):
         build = None
     return FitState(
-        progress,
-        peers.size,
-        build,
-        _values(variables),
-        _values(model.optimizer.variables),
-        {others[i]: rows for i, rows in differing.items()},
-        metrics,
-        callbacks,
+        progress=progress,
+        size=peers.size,
+        build=build,
+        variables=_values(variables),
+        optimizer=_values(model.optimizer.variables),
+        rows={others[i]: rows for i, rows in differing.items()},
+        metrics=metrics,
+        callbacks=callbacks,
+        scheduled=_scheduled(model.optimizer),
     )
+
+
+def _scheduled(optimizer: Any) -> list[float]:
+    schedule = find_schedule(optimizer)
+    step = int(optimizer.iterations)
+    return [] if schedule is None else [schedule.epoch_at(step), step]
 
 
 def restore_model(model: Any, state: FitState, peers: Peers, source: str) -> None:
@@ -173,6 +185,10 @@ def restore_model(model: Any, state: FitState, peers: Peers, source: str) -> Non
     values = (*state.variables, *state.optimizer)
     for variable, value in zip([*variables, *optimizer], values, strict=True):
         variable.assign(value)
+    schedule = find_schedule(model.optimizer)
+    if schedule is not None and state.scheduled:
+        epoch, step = state.scheduled
+        schedule.go_on(epoch, int(step))
     restore_own(model, state, peers)
 
 
@@ -213,9 +229,10 @@ def restore_metrics(model: Any, state: FitState) -> None:
         variable.assign_add(value)
 
 
-def random_states(model: Any) -> list[Any]:
-    """Return the variables of a model's random number generators."""
-    return [v for v in model.non_trainable_variables if "int" in v.dtype]
+def counters(model: Any) -> list[Any]:
+    """Return the variables that change in a step without data: random states, step counters."""
+    variables = [*model.non_trainable_variables, *model.optimizer.variables]
+    return [variable for variable in variables if "int" in variable.dtype]
 
 
 def _check_shapes(

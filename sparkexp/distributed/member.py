@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sparkexp.context.current import current_trial, has_trial
 from sparkexp.distributed.checkpointing import FitCheckpoints
 from sparkexp.distributed.collectives import Gang
 from sparkexp.distributed.connection import as_peer_loss, connect
 from sparkexp.distributed.current import activate
 from sparkexp.distributed.fit import FitHook
-from sparkexp.distributed.fit_hooks import CheckpointHook, ScheduleHook
+from sparkexp.distributed.fit_hooks import CheckpointHook, ScheduleHook, TelemetryHook
 from sparkexp.distributed.gradients import BUCKET_BYTES
 from sparkexp.distributed.keras_model import patch_keras
+from sparkexp.distributed.telemetry import Telemetry
 from sparkexp.engine.place import Place
 
 __all__ = ["GangMember"]
@@ -77,7 +79,13 @@ class GangMember:
         if place.shared:
             checkpoints = FitCheckpoints(gang, place.shared, self.checkpoint_minutes)
             found.append(CheckpointHook(checkpoints))
-        return found
+        telemetry = Telemetry(
+            gang,
+            lambda: float(gang.variables.reduce_seconds),
+            current_trial("distribute()").reporter if has_trial() else None,
+            place.directory,
+        )
+        return [*found, TelemetryHook(telemetry)]
 
 
 def _seed_of(place: Place) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 from sparkexp.checks import as_float, as_int
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["is_scaled", "learning_rate_at", "register_schedule", "scaled"]
+__all__ = ["find_schedule", "learning_rate_at", "register_schedule", "scaled"]
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,11 @@ def scaled(
     return register_schedule()(**asdict(rule))
 
 
-def is_scaled(rate: object) -> bool:
-    """Return whether it is a schedule of `scaled`."""
-    return isinstance(rate, _ScaledRate)
+def find_schedule(optimizer: Any) -> Any:
+    """Return an optimizer's schedule if `scaled` made it; None otherwise."""
+    inner = vars(optimizer).get("inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    schedule = vars(inner).get("_learning_rate")
+    return schedule if isinstance(schedule, _ScaledRate) else None
 
 
 @functools.cache
@@ -240,9 +242,25 @@ class _ScaledRate:
         steps = as_int("steps_per_epoch", steps_per_epoch, at_least=1)
         batch = as_int("batch_size", batch_size, at_least=1)
         base = self._rule.base_batch or as_int("own_batch", own_batch, at_least=1)
-        before = round(as_float("epoch", epoch, low=0.0) * steps)
-        shift = as_int("step", step, at_least=0) - before
-        self._bind({"steps_per_epoch": steps, "factor": batch / base, "first_step": shift})
+        self._bind({"steps_per_epoch": steps, "factor": batch / base, "first_step": 0})
+        self.go_on(as_float("epoch", epoch, low=0.0), as_int("step", step, at_least=0))
+
+    def epoch_at(self, step: int) -> float:
+        """Return the epochs that are trained after a step of the optimizer; 0 if unbound."""
+        bound = self._bound
+        return (step - bound["first_step"]) / bound["steps_per_epoch"] if bound else 0.0
+
+    def go_on(self, epoch: float, step: int) -> None:
+        """Count epochs as in a training that had another number of steps per epoch before.
+
+        Parameters
+        ----------
+        epoch, step
+            As of `bind`, which was called before.
+        """
+        if self._bound:
+            before = round(epoch * self._bound["steps_per_epoch"])
+            self._bind({**self._bound, "first_step": step - before})
 
     def _bind(self, bound: dict[str, int | float]) -> None:
         names = ("steps_per_epoch", "factor", "first_step")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sparkexp.distributed.schedule import learning_rate_at, scaled
+from sparkexp.distributed.schedule import (
+    bind_schedule,
+    find_schedule,
+    learning_rate_at,
+    scaled,
+)
 from sparkexp.errors import InvalidArgumentError
 
 
@@ -87,6 +92,39 @@ class TestSchedule:
         assert float(schedule(150)) == pytest.approx(0.1)
         assert float(schedule(449)) == pytest.approx(0.1)
         assert float(schedule(450)) == pytest.approx(0.01)
+
+    def test_fewer_workers_count_on_from_the_same_epoch(self):
+        import keras
+        import numpy as np
+
+        from sparkexp.distributed.fit_state import FitState, Progress, capture, restore_model
+        from sparkexp.distributed.peers import Alone
+
+        def build():
+            model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+            model.compile(keras.optimizers.SGD(scaled(0.1, 2, drops=(3,))), loss="mse")
+            return model
+
+        model, later = build(), build()
+        bind_schedule(model.optimizer, 2, 4 * 32, 32)
+        model.fit(np.zeros((12, 3)), np.ones((12, 1)), batch_size=4, verbose=0)
+        state = FitState.unpack(capture(model, Alone(), Progress(1, 4), {}).pack())
+        bind_schedule(later.optimizer, 4, 2 * 32, 32)
+        restore_model(later, state, Alone(), "a test")
+        schedule = find_schedule(later.optimizer)
+        # 3 steps of 2 an epoch are 1.5 epochs; now an epoch has 4 steps.
+        expected = [learning_rate_at(e, 0.1, 64, 32, 2, (3,)) for e in (1.5, 1.75, 2, 3)]
+        assert [float(schedule(step)) for step in (3, 4, 5, 9)] == pytest.approx(expected)
+
+    def test_an_optimizer_has_its_schedule_where_it_is_looked_for(self):
+        import keras
+
+        adam = keras.optimizers.Adam(scaled(0.1))
+        why = "Keras keeps schedules elsewhere now: let find_schedule look there"
+        assert find_schedule(adam) is not None, why
+        assert find_schedule(keras.optimizers.LossScaleOptimizer(adam)) is not None, why
+        assert find_schedule(keras.optimizers.Adam(0.1)) is None
+        bind_schedule(keras.optimizers.Adam(0.1), 10, 64, 32)
 
     def test_a_traced_step_sees_what_is_bound_later(self):
         import tensorflow as tf
