@@ -136,7 +136,8 @@ class SearchLoop:
                 self._records.look()
             with self._interrupts.shield():
                 self._fill_slots()
-            self._progress.show(min(len(self._running), self._engine.slots))
+            running = list(self._running.values())
+            self._progress.show(min(len(running), self._engine.slots), running)
             if not self._running:
                 return None if self._searcher.done else self._explain_end()
             self._prune()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
 from tqdm import tqdm
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from sparkexp.analysis.ranking import Configuration, Standings
 from sparkexp.objective import Objective
 from sparkexp.texts.printable import on_one_line, printable
-from sparkexp.trial import State, TrialResult
+from sparkexp.trial import State, Trial, TrialResult
 
 __all__ = ["Progress"]
 
@@ -37,6 +37,8 @@ class Progress:
         False shows nothing.
     stream : TextIO, optional
         Where to write; standard error by default.
+    describe : Callable, optional
+        Takes the running trials and returns a line about them, or nothing.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Progress:
         objectives: Sequence[Objective],
         enabled: bool = True,
         stream: TextIO | None = None,
+        describe: Callable[[Sequence[Trial]], str] | None = None,
     ) -> None:
         self._n_trials = n_trials
         self._objectives = tuple(objectives)
@@ -52,6 +55,8 @@ class Progress:
         self._stream: TextIO | None = stream or sys.stderr  # None where there is no console
         self._enabled = enabled and self._stream is not None
         self._bar: tqdm[NoReturn] | None = None
+        self._describe = describe
+        self._described = ""
         self._n_shown = 0
         self._n_new = 0
         self._n_failed = 0
@@ -73,16 +78,21 @@ class Progress:
         for standings in self._standings:
             standings.add(result)
 
-    def show(self, n_running: int) -> None:
+    def show(self, n_running: int, running: Sequence[Trial] = ()) -> None:
         """Show the state of the search.
 
         Parameters
         ----------
         n_running : int
-            Trials that run now.
+            How many trials run now.
+        running : sequence of Trial
+            These, and those that wait for a slot.
         """
         if not self._enabled:
             return
+        described = self._described
+        if self._describe is not None:
+            self._described = self._describe(running)
         new, self._n_new = self._n_new, 0
         self._n_shown += new
         if _is_live(self._stream):
@@ -93,6 +103,9 @@ class Progress:
         elif new and self._is_line_due(n_running):
             self._last_line = time.monotonic()
             self._write(self._format_line(n_running))
+        elif self._described != described and self._is_time():
+            self._last_line = time.monotonic()
+            self._write(self._described)
 
     def close(self) -> None:
         """Close the progress bar; its last state stays on the screen."""
@@ -142,7 +155,10 @@ class Progress:
     def _is_line_due(self, n_running: int) -> bool:
         if self._n_trials is not None and self._n_trials <= EVERY_TRIAL_UP_TO:
             return True
-        return n_running == 0 or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
+        return n_running == 0 or self._is_time()
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES
 
     def _format_line(self, n_running: int) -> str:
         total = "" if self._n_trials is None else f" of {self._n_trials}"
@@ -150,6 +166,8 @@ class Progress:
 
     def _format_state(self, n_running: int) -> str:
         parts = [f"{n_running} running", f"{self._n_failed} failed"]
+        if self._described and _is_live(self._stream):
+            parts.insert(0, self._described)
         if self._n_pruned:
             parts.append(f"{self._n_pruned} pruned")
         for standings in self._standings:

@@ -14,6 +14,7 @@ from sparkexp.driver.artifact_retention import ArtifactRetention
 from sparkexp.driver.consumers import Consumers, TrialConsumer
 from sparkexp.driver.corrections import correct_records
 from sparkexp.driver.early_failures import EarlyFailures
+from sparkexp.driver.gang_status import make_describe
 from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
 from sparkexp.driver.limits import Limits
@@ -167,7 +168,12 @@ class _Driver:
         self._run = run
         self._trackers = trackers
         n_trials = _find_limit(search.searcher.n_trials, options.max_trials)
-        self._progress = Progress(n_trials, search.objectives, options.progress)
+        self._progress = Progress(
+            n_trials,
+            search.objectives,
+            options.progress,
+            describe=None if options.gang is None else make_describe(run),
+        )
         self._limits = Limits(
             search.objectives[0],
             timeout_s=options.timeout,
