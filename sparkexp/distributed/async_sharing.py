@@ -124,7 +124,7 @@ class DataShare:
                 f"x, y and sample_weight must have the same length, got {sorted(sizes)}."
             )
         size = sizes.pop()
-        result = {**given, "y": None, "sample_weight": None}
+        result = {**given, "y": None, "sample_weight": None, "shuffle": False}
         if given["validation_split"] and given["validation_data"] is None:
             # As Keras does it: the last examples, before anything is shuffled.
             split = int(size * (1.0 - given["validation_split"]))

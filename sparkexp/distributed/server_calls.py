@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import socket
 import threading
 import time
@@ -18,9 +17,7 @@ from sparkexp.errors import EnvironmentUnfitError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CallFailed", "Message", "RpcClient", "RpcServer", "pack", "unpack"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["CallFailed", "Message", "RpcClient", "RpcServer", "pack", "prepare_threads", "unpack"]
 
 METHOD = "exchange"
 # gRPC refuses messages of more than 4 MiB, and TensorFlow gives no way to allow them.
@@ -28,6 +25,12 @@ PART_BYTES = 3_500_000
 # A call waits in a thread of TensorFlow's pool; what it calls needs further ones.
 SPARE_THREADS = 8
 _BIND_ATTEMPTS = 5
+# Why a server's transport didn't pass a message on.
+_REASONS = {
+    "token": "another server answers there",
+    "busy": "it is still busy with the same message",
+    "forgotten": "it has forgotten the rest of its answer",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,38 @@ def unpack(content: bytes, shapes: list[tuple[int, ...]], dtypes: list[str]) -> 
     return arrays
 
 
+def prepare_threads(n_clients: int) -> None:
+    """Give TensorFlow threads enough for a server; before anything else of it is used.
+
+    Each call takes one of its pool's threads until it is answered, and the update that it asks
+    for needs another one. With as many threads as a small machine has cores, two calls at the
+    same time would wait for each other for ever.
+
+    Parameters
+    ----------
+    n_clients : int
+        How many processes call the server.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If TensorFlow runs already, with fewer threads.
+    """
+    import tensorflow as tf
+
+    needed = 2 * n_clients + SPARE_THREADS
+    threading_options = tf.config.threading
+    try:
+        threading_options.set_inter_op_parallelism_threads(needed)
+    except RuntimeError:
+        if (there := threading_options.get_inter_op_parallelism_threads()) < needed:
+            raise EnvironmentUnfitError(
+                f"A parameter server of {n_clients} workers needs {needed} threads of TensorFlow "
+                f"(inter_op_parallelism_threads), and TensorFlow runs already, with {there}. Run "
+                "it in a process of its own: leave out isolation='none'."
+            ) from None
+
+
 class RpcServer:
     """Answers calls in threads of TensorFlow's; its messages may have any size.
 
@@ -86,17 +121,15 @@ class RpcServer:
         Returns the answer to a message. It is called from several threads and must not raise.
     token : str
         Messages without it are refused: they are meant for another server, or by a stranger.
-    n_clients : int
-        How many calls may come at the same time.
     """
 
-    def __init__(self, answer: Callable[[Message], Message], token: str, n_clients: int) -> None:
+    def __init__(self, answer: Callable[[Message], Message], token: str) -> None:
         self._answer = answer
         self._token = token
-        self._n_clients = n_clients
         self._lock = threading.Lock()
         self._parts: dict[str, tuple[str, list[bytes]]] = {}
         self._answers: dict[str, tuple[str, bytes]] = {}
+        self._busy: set[str] = set()
         self._server: Any = None
         self._reserved: list[socket.socket] = []
 
@@ -110,11 +143,6 @@ class RpcServer:
         """
         import tensorflow as tf
 
-        threads = 2 * self._n_clients + SPARE_THREADS
-        try:
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
-        except RuntimeError:
-            logger.warning("TensorFlow runs already: with many workers its threads may run out.")
         text = tf.TensorSpec([], tf.string)
 
         def exchange(header: Any, payload: Any) -> Any:
@@ -151,13 +179,15 @@ class RpcServer:
         """Take a part of a message; return an empty answer, or a part of the whole one."""
         given = json.loads(header)
         if given["token"] != self._token:
-            return json.dumps({"error": "unknown token", "kind": "token"}).encode(), b""
+            return json.dumps({"kind": "token"}).encode(), b""
+        if given["is_hello"]:
+            return b"{}", b""
         client, message, part = given["client"], given["message"], given["part"]
         if given["fetches"]:
             with self._lock:
                 known, content = self._answers.get(client, ("", b""))
             if known != message:
-                return json.dumps({"error": "forgotten", "kind": "forgotten"}).encode(), b""
+                return json.dumps({"kind": "forgotten"}).encode(), b""
             return b"{}", content[part * PART_BYTES : (part + 1) * PART_BYTES]
         if given["parts"] > 1:
             with self._lock:
@@ -170,10 +200,19 @@ class RpcServer:
                     return b"{}", b""
                 del self._parts[client]
             payload = b"".join(parts)
-        answer = self._answer(Message(given["header"], payload))
-        size = -(-len(answer.payload) // PART_BYTES)
         with self._lock:
-            self._answers[client] = message, answer.payload if size > 1 else b""
+            if client in self._busy:  # it was sent again, which must not take another thread
+                return json.dumps({"kind": "busy"}).encode(), b""
+            self._busy.add(client)
+        try:
+            answer = self._answer(Message(given["header"], payload))
+        finally:
+            with self._lock:
+                self._busy.discard(client)
+        size = -(-len(answer.payload) // PART_BYTES)
+        if size > 1:
+            with self._lock:
+                self._answers[client] = message, answer.payload
         told = json.dumps({"header": answer.header, "parts": size}).encode()
         return told, answer.payload[:PART_BYTES]
 
@@ -247,12 +286,24 @@ class RpcClient:
             pieces.append(self._send(order, b"", timeout_s)[1])
         return Message(told["header"], b"".join(pieces))
 
+    def check(self, timeout_s: float) -> None:
+        """Ask for a sign of life.
+
+        Raises
+        ------
+        CallFailed
+            If none comes.
+        """
+        self._send({"is_hello": True}, b"", timeout_s)
+
     def _send(
         self, order: dict[str, Any], payload: bytes, timeout_s: float
     ) -> tuple[dict[str, Any], bytes]:
         import tensorflow as tf
 
-        text = json.dumps({**order, "token": self.address.token, "client": self._id})
+        text = json.dumps(
+            {"is_hello": False, **order, "token": self.address.token, "client": self._id}
+        )
         with tf.device("CPU:0"):
             status = self._client.call(
                 METHOD,
@@ -266,5 +317,5 @@ class RpcClient:
             header, answer = status.get_value()
         told = json.loads(header.numpy())
         if "kind" in told:
-            raise CallFailed(f"another server answers there ({told['error']})")
+            raise CallFailed(_REASONS[told["kind"]])
         return told, answer.numpy()

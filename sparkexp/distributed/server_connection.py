@@ -17,6 +17,7 @@ __all__ = ["ServerConnection", "TrainingOver"]
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2
+_PROBE_S = 1.0
 # The first wait for an answer, and the longest: a call that waits for a server which is gone
 # ends with its time only.
 _CALL_S, _LONGEST_CALL_S = 10.0, 60.0
@@ -126,9 +127,12 @@ class ServerConnection:
         if address.is_over:
             raise TrainingOver("The parameter servers have ended: training is over.")
         if self._client is None or self._client.address != address:
-            client = RpcClient(address)
+            client = RpcClient(address, _PROBE_S)
             _check(client.call(self._greet(), _CALL_S))
             self._client, self._was_connected = client, True
+        else:
+            # A call waits all its time for a server that is gone: a short one shows whether it is.
+            self._client.check(_PROBE_S)
         self._is_doubtful = False
         return self._client
 

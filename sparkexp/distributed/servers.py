@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkexp.distributed.served_model import ModelPart, ServedModel
-from sparkexp.distributed.server_calls import Message, RpcServer
+from sparkexp.distributed.server_calls import Message, RpcServer, prepare_threads
 from sparkexp.distributed.server_files import ServerAddress, ServerFiles, find_host
 from sparkexp.distributed.worker_register import Refused, Sender, WorkerRegister
 from sparkexp.engine.place import Place
@@ -75,6 +75,7 @@ def serve(settings: ServerSettings, place: Place) -> None:
     EnvironmentUnfitError
         If no worker was heard of for `idle_s` seconds.
     """
+    prepare_threads(settings.workers)
     number = place.rank - settings.workers
     files = ServerFiles(place.shared, number)
     token = uuid.uuid4().hex
@@ -82,7 +83,7 @@ def serve(settings: ServerSettings, place: Place) -> None:
     if (checkpoint := files.read_checkpoint()) is not None:
         server.load(checkpoint)
         logger.warning("Parameter server %d goes on after update %d.", number, server.step)
-    rpc = RpcServer(server.answer, token, settings.workers)
+    rpc = RpcServer(server.answer, token)
     address = ServerAddress(find_host(place), rpc.start(), token)
     files.publish(address)
     saved_at = time.monotonic()

@@ -55,14 +55,15 @@ class Nursery:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._members: list[Member] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.distributed.async_processes"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "nursery").open("w"),
-            env={**os.environ, **ENVIRONMENT},
-            text=True,
-        )
+        with (folder / "nursery").open("w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.distributed.async_processes"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, **ENVIRONMENT},
+                text=True,
+            )
 
     def start(self, function: str, **arguments: Any) -> Member:
         """Call a function of `async_training` in a new process."""

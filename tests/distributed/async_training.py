@@ -58,7 +58,6 @@ def train_digits(
     dies_at: list[int] | None = None,
     still_from: int = 10**9,
     pause_s: float = 0.0,
-    shift: float = 0.0,
 ) -> dict[str, Any]:
     digits = load_digits()
     x, y = (digits.images[..., None] / 16).astype("float32"), digits.target
@@ -75,7 +74,9 @@ def train_digits(
     made = keras.optimizers.get(optimizer or "adam")
     model.compile(made, "sparse_categorical_crossentropy", metrics=["accuracy"])
     watch = Watch(rank, shared, dies_at, still_from)
-    pause = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: time.sleep(pause_s))
+    pause = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: time.sleep(pause_s)
+    )
     files = keras.callbacks.ModelCheckpoint(str(Path(shared, f"model-{rank}.keras")))
     history = model.fit(
         x[:N_TRAIN],
@@ -87,7 +88,7 @@ def train_digits(
         validation_data=(x[N_TRAIN:], y[N_TRAIN:]),
     )
     final = model.get_weights()
-    same = [bool(np.array_equal(a, b)) for a, b in zip(final, watch.still, strict=False)]
+    same = [bool(np.allclose(a, b, atol=1e-4)) for a, b in zip(final, watch.still, strict=False)]
     return {
         "history": history.history,
         "epochs": history.epoch,
