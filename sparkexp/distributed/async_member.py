@@ -36,7 +36,8 @@ class AsyncMember:
     without an error. Each worker has its own epochs, metrics and callbacks; files of callbacks
     are worker 0's, and so are changes of the learning rate by callbacks. Weights that aren't
     trained (averages of a batch normalisation) are each worker's own; worker 0's are kept for a
-    process that replaces a lost worker.
+    process that replaces a lost worker. The optimizer's state starts anew, also where a model was
+    loaded with one.
 
     Parameters
     ----------

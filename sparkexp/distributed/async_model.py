@@ -87,9 +87,7 @@ class _Fits:
         result = own(**{**given, "jit_compile": False})
         optimizer = model.optimizer
         if optimizer is not None and id(optimizer) not in self._optimizers:
-            key = f"model-{len(self._kept)}"
-            shared = SharedOptimizer(self._worker, model, optimizer, key)
-            self._optimizers[id(optimizer)] = shared
+            self._optimizers[id(optimizer)] = SharedOptimizer(self._worker, model, optimizer)
             self._kept.append(optimizer)
         return result
 
@@ -124,8 +122,8 @@ class _Fits:
     def _find_optimizer(self, model: Any) -> SharedOptimizer:
         import keras
 
-        optimizer = model.optimizer
-        if optimizer is None or id(optimizer) not in self._optimizers:
+        optimizer = model.optimizer if model.compiled else None
+        if id(optimizer) not in self._optimizers:
             raise InvalidArgumentError(
                 "With strategy='async' a model must be compiled in the train function before "
                 f"fit, and {model.name!r} was not. Call model.compile(...) first."

@@ -28,8 +28,6 @@ class SharedOptimizer:
         The model.
     optimizer : keras.optimizers.Optimizer
         Its optimizer, which gets another `apply`.
-    key : str
-        The model's name on the servers.
 
     Raises
     ------
@@ -37,10 +35,11 @@ class SharedOptimizer:
         If the optimizer needs what servers can't do.
     """
 
-    def __init__(self, worker: AsyncWorker, model: Any, optimizer: Any, key: str) -> None:
+    def __init__(self, worker: AsyncWorker, model: Any, optimizer: Any) -> None:
         import keras
 
-        self.key = key
+        #: The model's name on the servers, once it is registered.
+        self.key = ""
         self._worker = worker
         self._model = model
         self._optimizer = optimizer
@@ -51,21 +50,16 @@ class SharedOptimizer:
         self._clip_norm = config["global_clipnorm"]
         self._scale = config["loss_scale_factor"] or 1.0
         self._has_rate = isinstance(config["learning_rate"], int | float)
-        self._sent_rate = self._read_rate()
         serialized = keras.optimizers.serialize(optimizer)
         serialized["config"] = {**serialized["config"], "global_clipnorm": None}
         self._serialized = serialized
         optimizer.apply = self.apply
 
     def _read_rate(self) -> float | None:
-        return float(self._optimizer.learning_rate) if self._has_rate else None
-
-    def _take_new_rate(self) -> float | None:
-        """Return the learning rate if a callback of worker 0 has changed it."""
-        if self._worker.rank > 0 or (rate := self._read_rate()) == self._sent_rate:
+        """Return worker 0's learning rate, which a callback may change; None for a schedule."""
+        if self._worker.rank > 0 or not self._has_rate:
             return None
-        self._sent_rate = rate
-        return rate
+        return float(self._optimizer.learning_rate)
 
     def register(self, variables: list[Any] | None = None) -> None:
         """Make the model known to the servers, and take their weights; once.
@@ -77,6 +71,7 @@ class SharedOptimizer:
         """
         if self._variables:
             return
+        self.key = self._worker.next_key()
         self._variables = variables = list(variables or self._model.trainable_variables)
         sizes = [
             _count(variable.shape) * _numpy_dtype(variable).itemsize for variable in variables
@@ -187,7 +182,7 @@ class SharedOptimizer:
             positions.append(present)
         push: Callable[..., tuple[list[bytes], int]] = self._worker.push
         try:
-            weights, step = push(self.key, contents, positions, self._take_new_rate())
+            weights, step = push(self.key, contents, positions, self._read_rate())
         except Exception as error:
             self._worker.error = error
             raise

@@ -114,6 +114,8 @@ class AsyncWorker:
                 self._make_greeting(number),
                 settings.start_s,
                 settings.reconnect_s,
+                # Worker 0 that comes again has no result yet: its servers are started again.
+                waits=place.rank == 0 and place.attempt > 0,
             )
             for number in range(settings.servers)
         ]
@@ -159,6 +161,10 @@ class AsyncWorker:
     def _send_weights(self, server: int, key: str) -> None:
         read_weights, other_weights = self._last_weights[key]
         self._register(server, key, read_weights()[server], other_weights if server == 0 else b"")
+
+    def next_key(self) -> str:
+        """Return the name of the next model; all workers train the same ones in the same order."""
+        return f"model-{len(self._parts)}"
 
     def register(
         self,
@@ -243,7 +249,7 @@ class AsyncWorker:
         indices : list of list of int
             Of which of the server's variables they are.
         rate : float, optional
-            A new learning rate, if a callback has set one.
+            The learning rate, where a callback may have set another one.
         """
         self._sequence += 1
         messages = [

@@ -117,6 +117,7 @@ class ServedModel:
         self.part = part
         self.step = 0
         self.other_weights = b""
+        self._rate: float | None = None
         self._shapes = [variable.shape for variable in part.variables]
         self._dtypes = [variable.dtype for variable in part.variables]
         values = unpack(weights, self._shapes, self._dtypes)
@@ -182,8 +183,9 @@ class ServedModel:
         return pack([variable.numpy() for variable in self._variables])
 
     def set_learning_rate(self, rate: float) -> None:
-        """Set the optimizer's learning rate, which a worker's callback has changed."""
-        self._optimizer.learning_rate = rate
+        """Set the optimizer's learning rate, which a worker's callback may have changed."""
+        if rate != self._rate:
+            self._optimizer.learning_rate = self._rate = rate
 
     def set_step(self, step: int) -> None:
         """Set the count of updates, which another server knows better."""

@@ -42,6 +42,8 @@ class ServerConnection:
         How long to wait for the server's first start.
     reconnect_s : float
         How long to wait for a server that was lost.
+    waits : bool
+        Whether to wait for another start of a server that has ended.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class ServerConnection:
         greet: Callable[[], Message],
         start_s: float,
         reconnect_s: float,
+        waits: bool = False,
     ) -> None:
         self._files = files
         self._number = number
         self._greet = greet
         self._start_s = start_s
         self._reconnect_s = reconnect_s
+        self._waits = waits
         self._client: RpcClient | None = None
         self._was_connected = False
         self._is_doubtful = False
@@ -125,6 +129,8 @@ class ServerConnection:
         if address is None:
             raise CallFailed("it has not written its address yet")
         if address.is_over:
+            if self._waits:
+                raise CallFailed("it has ended, and was not started again")
             raise TrainingOver("The parameter servers have ended: training is over.")
         if self._client is None or self._client.address != address:
             client = RpcClient(address, _PROBE_S)

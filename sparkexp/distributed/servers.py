@@ -269,6 +269,7 @@ class ParameterServer:
             self.has_news = False
             state: dict[str, Any] = {
                 "seed": self._seed,
+                "is_over": self._register.is_over,
                 "workers": self._register.to_json(),
                 "models": {
                     key: {"part": model.part.to_json(), "step": model.step}
@@ -299,6 +300,8 @@ class ParameterServer:
         state = json.loads(contents[_STATE])
         self._seed = state["seed"]
         self._register.load(state["workers"])
+        if state["is_over"]:
+            self._register.expect_chief()
         for key, known in state["models"].items():
             model = ServedModel(ModelPart.from_json(known["part"]), contents[f"weights-{key}"])
             model.load(contents[f"optimizer-{key}"], known["step"])

@@ -178,6 +178,10 @@ class WorkerRegister:
         """Note a worker's goodbye."""
         self._workers[sender.rank].has_left = True
 
+    def expect_chief(self) -> None:
+        """Wait for worker 0 again: its result was lost after the goodbye."""
+        self._workers[0].has_left = False
+
     @property
     def is_over(self) -> bool:
         """Whether no more pushes are to be expected."""
