@@ -92,6 +92,7 @@ class _Fits:
         return result
 
     def fit(self, own: Callable[..., Any], model: Any, given: dict[str, Any]) -> Any:
+        import keras
         import tensorflow as tf
 
         shared = self._find_optimizer(model)
@@ -100,6 +101,9 @@ class _Fits:
         # At least one epoch is trained: callbacks and the history need it.
         earlier = earlier[: max(0, given["epochs"] - given["initial_epoch"] - 1)]
         given = replace(self._share, seed=seed).share(given)
+        if not model.built:
+            # Keras would build it while it traces the first step, with no weights to send yet.
+            model(keras.utils.unpack_x_y_sample_weight(next(iter(given["x"])))[0])
         first, last = _make_callbacks(self._worker, shared, number, earlier)
         given["callbacks"] = [first, *_select(given["callbacks"], self._worker.rank), last]
         first_epoch = given["initial_epoch"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 from sparkexp.distributed.async_worker import AsyncWorker
-from sparkexp.distributed.served_model import ModelPart, VariablePart, share_out
+from sparkexp.distributed.served_model import ModelPart, VariablePart, count_of, share_out
 from sparkexp.distributed.server_calls import pack, unpack
 from sparkexp.errors import InvalidArgumentError
 
@@ -71,10 +72,17 @@ class SharedOptimizer:
         """
         if self._variables:
             return
+        variables = list(variables or self._model.trainable_variables)
+        if not variables or any(v.numpy().shape != tuple(v.shape) for v in variables):
+            raise InvalidArgumentError(
+                "With strategy='async' a model must be built before its first step, and "
+                f"{self._model.name!r} is not, or has nothing to train. Call it on a batch of "
+                "data, or give it a keras.Input."
+            )
         self.key = self._worker.next_key()
-        self._variables = variables = list(variables or self._model.trainable_variables)
+        self._variables = variables
         sizes = [
-            _count(variable.shape) * _numpy_dtype(variable).itemsize for variable in variables
+            math.prod(variable.shape) * _numpy_dtype(variable).itemsize for variable in variables
         ]
         self._shares = share_out(sizes, self._worker.settings.servers)
         described = [self._describe(variable) for variable in variables]
@@ -126,7 +134,7 @@ class SharedOptimizer:
     def _assign(self, weights: list[bytes], step: int) -> None:
         for variable, value in zip(self._variables, self._unpack(weights), strict=True):
             variable.assign(value)
-        self._optimizer.iterations.assign(step)
+        count_of(self._optimizer).assign(step)
 
     def pull(self) -> None:
         """Take the newest weights."""
@@ -168,7 +176,7 @@ class SharedOptimizer:
         step, *values = tf.numpy_function(exchange, gradients, [tf.int64, *types])
         for variable, value in zip(self._variables, values, strict=True):
             variable.assign(tf.reshape(value, variable.shape))
-        self._optimizer.iterations.assign(tf.reshape(step, []))
+        count_of(self._optimizer).assign(tf.reshape(step, []))
 
     def _exchange(self, indices: tuple[int, ...], *gradients: Any) -> list[Any]:
         """Push gradients; return the number of updates and the newest weights."""
@@ -203,16 +211,11 @@ def _check_config(optimizer: Any, config: dict[str, Any]) -> None:
         )
 
 
-def _count(shape: Any) -> int:
-    import math
-
-    return math.prod(shape)
-
-
 def _numpy_dtype(variable: Any) -> Any:
+    import numpy as np
     import tensorflow as tf
 
-    return tf.as_dtype(variable.dtype).as_numpy_dtype().dtype
+    return np.dtype(tf.as_dtype(variable.dtype).as_numpy_dtype)
 
 
 def _unpack_for(variables: list[Any], content: bytes) -> list[Any]:

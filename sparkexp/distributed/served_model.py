@@ -9,7 +9,7 @@ from typing import Any
 from sparkexp.distributed.server_calls import pack, unpack
 from sparkexp.distributed.worker_register import Refused
 
-__all__ = ["ModelPart", "ServedModel", "VariablePart", "share_out"]
+__all__ = ["ModelPart", "ServedModel", "VariablePart", "count_of", "share_out"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,14 @@ class ModelPart:
             for variable in content["variables"]
         )
         return cls(variables, content["optimizer"])
+
+
+def count_of(optimizer: Any) -> Any:
+    """Return the variable in which an optimizer counts its steps.
+
+    Its `iterations` are no variable where it accumulates gradients.
+    """
+    return next(variable for variable in optimizer.variables if variable.name == "iteration")
 
 
 def share_out(sizes: list[int], servers: int) -> list[list[int]]:
@@ -175,7 +183,7 @@ class ServedModel:
         if arrays:
             self._applies[indices]([tf.constant(array) for array in arrays])
         else:  # this server's variables got no gradient: its count goes on, as the others' do
-            self._optimizer.iterations.assign_add(1)
+            count_of(self._optimizer).assign_add(1)
         self.step += 1
 
     def weights(self) -> bytes:
@@ -190,7 +198,7 @@ class ServedModel:
     def set_step(self, step: int) -> None:
         """Set the count of updates, which another server knows better."""
         self.step = step
-        self._optimizer.iterations.assign(step)
+        count_of(self._optimizer).assign(step)
 
     def state(self) -> bytes:
         """Return the optimizer's own variables, its count of steps among them."""

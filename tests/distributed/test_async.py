@@ -120,3 +120,64 @@ def test_a_killed_server_goes_on_and_a_worker_that_is_gone_is_not_waited_for(nur
     assert gang.updates() == 5 * STEPS + 3 * STEPS + 5 - sum(lost)
     assert "gone without a goodbye" in again.output
     assert result["history"]["val_accuracy"][-1] > 0.8
+
+
+@pytest.mark.together("async")
+def test_unusual_models_train(nursery, tmp_path):
+    gang = Gang(nursery, tmp_path, workers=1, servers=2)
+    for rank in (1, 2):
+        gang.start(rank)
+    worker = gang.start(0, trains="unusual")
+    found = worker.wait()
+    assert isinstance(found, dict), worker.output
+    assert found["stopped after"] == 2
+    assert found["unused"] > 0
+    assert found["iterations"] == 2 * 5 + 5 * 7
+    losses = found["losses"]
+    assert losses[1] < losses[0], "the rate that a callback sets counts on the servers"
+    assert losses[3] == pytest.approx(losses[4], rel=0.2)
+    assert found["on batches"][-1] < found["on batches"][0]
+    assert found["half"] == ["bfloat16", 4]
+
+
+@pytest.mark.slow
+@pytest.mark.together("async")
+def test_one_of_two_servers_and_the_chief_are_killed(nursery, tmp_path):
+    gang = Gang(nursery, tmp_path, workers=2, servers=2, checkpoint_s=0.3)
+    gang.start(2)
+    server = gang.start(3)
+    chief = gang.start(0, epochs=5, pause_s=0.01, dies_at=[3, 4])
+    other = gang.start(1, epochs=5, pause_s=0.01)
+    gang.wait_for_epoch(0, 1, chief)
+    server.kill()
+    assert server.wait() == -9
+    again = gang.start(3, attempt=1)
+    assert chief.wait() == -9
+    result = gang.start(0, attempt=1, epochs=5).wait()
+    assert again.wait() is None, again.output
+    assert other.wait()["steps"] == 5 * STEPS
+    assert result["steps"] == 2 * STEPS and len(result["history"]["loss"]) == 5
+    assert gang.updates() == 5 * STEPS + 3 * STEPS + 5 + 2 * STEPS
+    assert result["history"]["val_accuracy"][-1] > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.together("async")
+def test_a_gang_that_was_killed_as_a_whole_goes_on(nursery, tmp_path):
+    gang = Gang(nursery, tmp_path, workers=2, servers=1, checkpoint_s=0.3)
+    members = [gang.start(rank, epochs=5, pause_s=0.01) for rank in (0, 1, 2)]
+    gang.wait_for_epoch(0, 2, members[0])
+    gang.wait_for_epoch(1, 2, members[1])
+    wait_for(lambda: gang.state()["models"]["model-0"]["step"] > 4 * STEPS, LIMIT_S, str)
+    for killed in members:
+        killed.kill()
+        assert killed.wait() == -9
+    members = [gang.start(rank, attempt=1, epochs=5) for rank in (0, 1, 2)]
+    results = [started.wait() for started in members[:2]]
+    assert members[2].wait() is None
+    assert all(result["steps"] <= 4 * STEPS for result in results)
+    assert [result["epochs"] for result in results] == [list(range(5))] * 2
+    # The chief's result was lost, though it has said goodbye: the server is started again, too.
+    members = [gang.start(rank, attempt=2, epochs=5) for rank in (0, 2)]
+    assert members[0].wait()["steps"] == STEPS
+    assert members[1].wait() is None

@@ -50,3 +50,16 @@ def test_an_optimizers_apply_can_be_replaced_on_the_instance():
         "apply_gradients doesn't call the instance's apply: distributed/async_optimizer.py must "
         "replace what Keras's train_step calls."
     )
+
+
+def test_an_optimizer_counts_in_a_variable_of_that_name():
+    import keras
+
+    from sparkexp.distributed.served_model import count_of
+
+    optimizer = keras.optimizers.SGD(gradient_accumulation_steps=2)
+    optimizer.build([keras.Variable([1.0])])
+    names = [variable.name for variable in optimizer.variables]
+    assert "iteration" in names, f"served_model.count_of must find the count among {names}"
+    count_of(optimizer).assign(6)
+    assert int(optimizer.iterations) == 3
