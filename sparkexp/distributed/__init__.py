@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkexp.distributed.async_member import AsyncMember
 from sparkexp.distributed.current import CurrentGang, gang
 from sparkexp.distributed.devices import on_device, place_slots, split_cpus
 from sparkexp.distributed.member import GangMember
@@ -32,4 +33,8 @@ def make_wrapper(workers: Gang) -> Wrapper:
     workers : Gang
         The workers.
     """
-    return GangMember(workers.batch_size, checkpoint_minutes=workers.checkpoint_minutes)
+    minutes = workers.checkpoint_minutes
+    if workers.is_synchronous:
+        return GangMember(workers.batch_size, checkpoint_minutes=minutes)
+    seconds = {} if minutes is None else {"checkpoint_s": 60 * minutes}
+    return AsyncMember(workers.workers, workers.n_servers, workers.batch_size, **seconds)

@@ -237,3 +237,26 @@ def test_a_search_of_gangs(spark: Any, tmp_path: Path, alone: Any) -> None:
     assert [trial.state for trial in result.trials] == [State.SUCCEEDED] * 2
     assert difference(alone, result.trials[0]) <= CLOSE
     assert result.best.params["learning_rate"] == 0.1
+
+
+@pytest.mark.cluster
+def test_asynchronous_workers(cluster: StandaloneCluster, tmp_path: Path) -> None:
+    """Two workers and a server; one worker is killed, and is replaced alone."""
+    script = Path(__file__).read_text().partition("def train(")[2].partition("\n\n\ndef ")[0]
+    told = run_driver(
+        tmp_path,
+        f"from typing import Any\ndef train({script}\n"
+        """
+trial = experiment.distribute(spark, train, {"learning_rate": 0.05, "epochs": 8,
+    "trouble": "SIGKILL 1", "folder": os.path.dirname(logdir)}, workers=2, strategy="async",
+    metric="accuracy", logdir=logdir).trials[0]
+answer([trial.state, trial.error, trial.attempt, trial.value])
+""",
+        cluster.conf(),
+    )
+    state, error, attempt, value = told
+    assert state == "SUCCEEDED", error
+    assert attempt == 0 and value > 0.6
+    directory = tmp_path / "run" / "trials" / "trial-00000"
+    assert (directory / "attempt-1" / "worker-1" / "output.log").exists()
+    assert not (directory / "training").exists()

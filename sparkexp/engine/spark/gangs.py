@@ -13,6 +13,7 @@ from sparkexp.engine.base import TrialTask
 from sparkexp.engine.gang import Gang
 from sparkexp.engine.spark.jobs import TrialJobs
 from sparkexp.engine.spark.slots import setting
+from sparkexp.engine.worker.member import remove_checkpoints
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.trial import Loss, State, TrialResult
 
@@ -140,6 +141,8 @@ class Gangs:
                     self._jobs.cancel(task.trial)
                     has_cancelled = True
         ended = [result for result in results if result is not None]
+        if all(result.succeeded for result in ended):
+            remove_checkpoints(task)
         if has_cancelled:
             ended = [r for r in ended if r.state is not State.CANCELLED]
         return choose_result(ended)

@@ -158,7 +158,7 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     directory = paths.trial(task.trial.id, attempt)
     if task.place.rank:  # the chief's files are the trial's, and it alone is tracked
         directory = paths.worker(directory, task.place.rank)
-        task = replace(task, trackers=(), reads_reports=False)
+        task = replace(task, trackers=(), reads_reports=False, needs_value=False)
     task = replace(task, place=replace(task.place, directory=str(directory)))
     warnings: tuple[str, ...] = ()
     try:
