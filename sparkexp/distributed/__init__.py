@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparkexp.distributed.async_member import AsyncMember
 from sparkexp.distributed.current import CurrentGang, gang
 from sparkexp.distributed.devices import on_device, place_slots, split_cpus
@@ -36,5 +38,5 @@ def make_wrapper(workers: Gang) -> Wrapper:
     minutes = workers.checkpoint_minutes
     if workers.is_synchronous:
         return GangMember(workers.batch_size, checkpoint_minutes=minutes)
-    seconds = {} if minutes is None else {"checkpoint_s": 60 * minutes}
-    return AsyncMember(workers.workers, workers.n_servers, workers.batch_size, **seconds)
+    member = AsyncMember(workers.workers, workers.n_servers, workers.batch_size)
+    return member if minutes is None else replace(member, checkpoint_s=60 * minutes)
