@@ -11,6 +11,7 @@ from typing import Any
 from sparkexp.distributed.async_model import patch_keras
 from sparkexp.distributed.async_sharing import BatchSize, DataShare
 from sparkexp.distributed.async_worker import AsyncWorker, WorkerSettings
+from sparkexp.distributed.current import GangApart, activate
 from sparkexp.distributed.server_connection import TrainingOver
 from sparkexp.distributed.servers import ServerSettings, serve
 from sparkexp.engine.place import Place
@@ -137,6 +138,7 @@ class AsyncMember:
             self.workers, self.servers, self.start_s, self.reconnect_s, ping_s=self.lost_s / 12
         )
         worker = AsyncWorker(settings, place)
+        activate(GangApart(place.rank, self.workers))
         share = DataShare(place.rank, self.workers, self.batch_size, seed=0)
         try:
             with patch_keras(worker, share):

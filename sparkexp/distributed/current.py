@@ -9,11 +9,29 @@ from sparkexp.distributed.collectives import Gang
 from sparkexp.distributed.devices import devices
 from sparkexp.distributed.gradients import distribute
 from sparkexp.distributed.sharing import share_examples
+from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["CurrentGang", "activate", "gang"]
+__all__ = ["CurrentGang", "GangApart", "activate", "gang"]
 
 # A process is in one gang; the threads of a train function must see it.
 _active: list[Gang] = []
+
+
+class GangApart(Gang):
+    """The workers of an asynchronous gang, which make no sums together."""
+
+    def sum(self, values: Sequence[Any]) -> list[Any]:
+        """Raise an error.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Always.
+        """
+        raise InvalidArgumentError(
+            "Sums over a gang, and its optimizer, need workers that make each step together, got "
+            "strategy='async'. Use strategy='sync', or fit, whose gradients go to the servers."
+        )
 
 
 class CurrentGang:
@@ -84,6 +102,8 @@ class CurrentGang:
         keras.optimizers.Optimizer
             The same object.
         """
+        if isinstance(self._inner, GangApart):
+            self._inner.sum([])
         return distribute(optimizer, self._inner) if self._inner in _active else optimizer
 
     def broadcast(self, variables: Sequence[Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -15,8 +17,8 @@ from sparkexp import experiment
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.trial import State
 from tests.spark.cluster import StandaloneCluster
-from tests.spark.driving import start_driver
-from tests.spark.watching import log_of, wait_until
+from tests.spark.driving import run_driver, start_driver
+from tests.spark.watching import ancestors, log_of, wait_until
 
 pytestmark = pytest.mark.spark
 
@@ -77,6 +79,10 @@ def train(learning_rate: float, epochs: int = 4, trouble: str = "", folder: str 
         "epochs": len(history["loss"]),
         "weights": weights,
     }
+
+
+def source_of_train() -> str:
+    return f"from typing import Any\n{inspect.getsource(train)}\n"
 
 
 def distribute(session: Any, workers: int, logdir: Path, **params: Any) -> Any:
@@ -159,11 +165,10 @@ def test_two_gangs_at_once_and_a_killed_executor(
     cluster: StandaloneCluster, tmp_path: Path, alone: Any
 ) -> None:
     """Two gangs of two on three slots run one after the other; one loses an executor."""
-    script = Path(__file__).read_text().partition("def train(")[2].partition("\n\n\ndef ")[0]
     driver = start_driver(
         tmp_path,
-        f"from typing import Any\ndef train({script}\n"
-        """
+        source_of_train()
+        + """
 import threading
 def run(name, results, **more):
     results[name] = experiment.distribute(spark, train, {"learning_rate": 0.1, **more},
@@ -191,11 +196,7 @@ answer({
     )
     flag = tmp_path / "flag"
     pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
-    from tests.spark.watching import ancestors
-
     executor = next(p for p in ancestors(pid) if p in cluster.executors())
-    import os
-
     os.kill(executor, signal.SIGKILL)
     assert driver.wait(300) == 0, log_of(tmp_path)
     told = json.loads((tmp_path / "answer.json").read_text())
@@ -206,12 +207,11 @@ answer({
 
 
 def test_a_killed_driver_is_gone_on_from(spark: Any, tmp_path: Path, alone: Any) -> None:
-    script = Path(__file__).read_text().partition("def train(")[2].partition("\n\n\ndef ")[0]
     conf = {"spark.master": "local[2]", "spark.ui.enabled": "false"}
     driver = start_driver(
         tmp_path,
-        f"from typing import Any\ndef train({script}\n"
-        """
+        source_of_train()
+        + """
 experiment.distribute(spark, train, {"learning_rate": 0.1, "trouble": "wait 0",
     "folder": os.path.dirname(logdir)}, workers=2, metric="accuracy", logdir=logdir)
 """,
@@ -242,11 +242,10 @@ def test_a_search_of_gangs(spark: Any, tmp_path: Path, alone: Any) -> None:
 @pytest.mark.cluster
 def test_asynchronous_workers(cluster: StandaloneCluster, tmp_path: Path) -> None:
     """Two workers and a server; one worker is killed, and is replaced alone."""
-    script = Path(__file__).read_text().partition("def train(")[2].partition("\n\n\ndef ")[0]
     told = run_driver(
         tmp_path,
-        f"from typing import Any\ndef train({script}\n"
-        """
+        source_of_train()
+        + """
 trial = experiment.distribute(spark, train, {"learning_rate": 0.05, "epochs": 8,
     "trouble": "SIGKILL 1", "folder": os.path.dirname(logdir)}, workers=2, strategy="async",
     metric="accuracy", logdir=logdir).trials[0]
