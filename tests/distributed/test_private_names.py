@@ -21,9 +21,12 @@ def test_a_process_can_be_connected():
         "(collective_all_reduce_strategy.py, _initialize_multi_worker) for how it is done now."
     )
     kind = context.Context
-    assert {"collective_leader", "scoped_allocator_enabled_ops", "device_filters"} <= signature(
-        kind.configure_collective_ops
-    ), todo
+    assert {
+        "collective_leader",
+        "scoped_allocator_enabled_ops",
+        "use_nccl_communication",
+        "device_filters",
+    } <= signature(kind.configure_collective_ops), todo
     assert {
         "service_type",
         "service_leader",
