@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.distributed.exact_worker import SITUATIONS
+from tests.distributed.exact_worker import QUICK, SITUATIONS
 from tests.distributed.feature_worker import EQUAL
 from tests.distributed.processes import Running, run
 
 EXACT, FEATURES = "tests.distributed.exact_worker", "tests.distributed.feature_worker"
-QUICK = ("sgd", "adam", "adamw", "clipnorm", "last_batch_of_one", "batch_norm")
 TOLERANCE = {"batch_norm": 5e-6}
 
 
@@ -44,11 +43,6 @@ def run_side_by_side(module, sizes, directory, *argv):
 
 
 @pytest.fixture(scope="module")
-def exact(tmp_path_factory):
-    return run_side_by_side(EXACT, (1, 2), tmp_path_factory.mktemp("exact"), *QUICK)
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory):
     directory = tmp_path_factory.mktemp("files")
     with pytest.MonkeyPatch.context() as patch:
@@ -61,11 +55,6 @@ def features(tmp_path_factory, files):
     return run_side_by_side(FEATURES, (1, 2), tmp_path_factory.mktemp("features"))
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_two_workers_have_the_weights_of_one(exact, name):
-    compare(exact[1][0], exact[2], name)
-
-
 @pytest.mark.slow
 def test_three_workers_have_the_weights_of_one(tmp_path):
     found = run_side_by_side(EXACT, (1, 3), tmp_path)
@@ -73,8 +62,8 @@ def test_three_workers_have_the_weights_of_one(tmp_path):
         compare(found[1][0], found[3], situation.__name__)
 
 
-@pytest.mark.parametrize("name", [situation.__name__ for situation in EQUAL])
-def test_what_users_do_gives_the_weights_of_one(features, name):
+@pytest.mark.parametrize("name", [situation.__name__ for situation in (*QUICK, *EQUAL)])
+def test_two_workers_have_the_weights_of_one(features, name):
     compare(features[1][0], features[2], name)
 
 
