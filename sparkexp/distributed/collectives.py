@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 __all__ = ["Gang", "StepShare"]
 
-# TensorFlow knows a group of devices, and each sum of the group, by a number.
-GROUP = 7001
+# TensorFlow knows a group of devices, and each sum of the group, by a number. The workers' CPUs
+# are one group, and what they train on is another, which may be GPUs.
+HOST_GROUP, GROUP = 7001, 7002
 # Sums on the host: their number says how many elements they have. Those in graphs count from 1.
 HOST_KEYS = 1 << 24
 # Elements of a sum on the host that go together.
@@ -132,7 +134,7 @@ class Gang:
         import tensorflow as tf
 
         with tf.init_scope(), tf.device("CPU:0"):
-            total = self._collective(tf.constant(flat), HOST_KEYS + flat.size)
+            total = self._collective(tf.constant(flat), HOST_GROUP, HOST_KEYS + flat.size)
         return np.asarray(total)
 
     # In a graph -------------------------------------------------------------------------------
@@ -151,11 +153,12 @@ class Gang:
         if self.size == 1:
             return tf.identity(tensor)
         if tf.executing_eagerly():
-            return self._collective(tensor, key)
+            with tf.device(self._device):
+                return self._collective(tensor, GROUP, key)
         graph = tf.compat.v1.get_default_graph()
         before = [other for other in graph.get_collection(_REDUCED) if other.graph is graph]
-        with tf.control_dependencies(before[-1:]):
-            total = self._collective(tensor, key)
+        with tf.control_dependencies(before[-1:]), tf.device(self._device):
+            total = self._collective(tensor, GROUP, key)
         graph.add_to_collection(_REDUCED, total)
         return total
 
@@ -170,13 +173,19 @@ class Gang:
         graph.add_to_collection(_POSITIONS, parts)
         return int(position)
 
-    def _collective(self, tensor: Any, key: int) -> Any:
+    @cached_property
+    def _device(self) -> str:
+        import tensorflow as tf
+
+        return "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+
+    def _collective(self, tensor: Any, group: int, key: int) -> Any:
         import tensorflow as tf
 
         return tf.raw_ops.CollectiveReduceV2(
             input=tensor,
             group_size=self.size,
-            group_key=GROUP,
+            group_key=group,
             instance_key=key,
             ordering_token=[],
             merge_op="Add",

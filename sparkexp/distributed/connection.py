@@ -72,6 +72,7 @@ def connect(place: Place, heartbeat_s: float, connect_s: float, shutdown_s: floa
     context.configure_collective_ops(
         collective_leader=LEADER,
         scoped_allocator_enabled_ops=(),
+        use_nccl_communication=True,  # between GPUs; CPUs have TensorFlow's own ring
         device_filters=(f"/job:{JOB}/task:{place.rank}",),
     )
     context.configure_coordination_service(

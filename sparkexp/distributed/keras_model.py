@@ -24,6 +24,7 @@ from sparkexp.distributed.fit_callbacks import (
     opening_callback,
 )
 from sparkexp.distributed.gradients import BUCKET_BYTES, distribute
+from sparkexp.distributed.metric_sums import average_statistics, sum_metrics
 from sparkexp.distributed.sharing import Shared, share_data
 from sparkexp.distributed.steps import GangSteps
 from sparkexp.errors import InvalidArgumentError
@@ -145,11 +146,11 @@ def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]
             callbacks = hook.begin(start, callbacks)
         _begin_together(start)
         call["initial_epoch"] = start.initial_epoch
-        steps.expect(shared.batch_size, _may_be_empty(shared, start), shared.spec)
+        steps.expect_training(shared.batch_size, _may_be_empty(shared, start), shared.spec)
         if shared.by_place:
             call["steps_per_epoch"] = None  # the data has that many
         call["callbacks"] = [
-            opening_callback(_beginning(start, shared)),
+            opening_callback(_beginning(start, shared, steps)),
             *callbacks,
             *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
         ]
@@ -219,7 +220,7 @@ def _share_validation(call: dict[str, Any], patch: _Patch, model: Any) -> None:
     call["validation_data"] = shared.data
     if shared.by_place:
         call["validation_steps"] = None
-    _prepare(model, patch).expect(None, shared.may_be_empty, shared.spec)
+    _prepare(model, patch).expect_testing(shared.may_be_empty, shared.spec)
 
 
 def _evaluation_batch(batch_size: int | None, patch: _Patch) -> int | None:
@@ -267,48 +268,24 @@ def _make_evaluate(original: Callable[..., Any], patch: _Patch) -> Callable[...,
                 call["y"] = call["sample_weight"] = call["steps"] = None
             steps = _prepare(model, patch)
             _build(model, shared.spec)
-            steps.expect(None, shared.may_be_empty, shared.spec)
+            steps.expect_testing(shared.may_be_empty, shared.spec)
             call["callbacks"] = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
-        return original(**call, **more)
+            if steps.in_epoch:
+                average_statistics(model, patch.gang)
+        with _prepare(model, patch).evaluating():
+            return original(**call, **more)
 
     return evaluate
 
 
 def _make_results(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
-    gang = patch.gang
-
     def results(model: Any, logs: Any) -> Any:
-        if gang.size == 1:
+        if patch.gang.size == 1:
             return original(model, logs)
-        metrics = _distinct(model.metrics_variables)
-        averaged = _own_statistics(model) if vars(model).pop("_sparkexp_trained", False) else []
-        totals = gang.sum([variable.numpy() for variable in (*metrics, *averaged)])
-        for variable, total in zip(metrics, totals, strict=False):
-            variable.assign(total.astype(variable.numpy().dtype))
-        for variable, total in zip(averaged, totals[len(metrics) :], strict=True):
-            variable.assign((total / gang.size).astype(variable.numpy().dtype))
-        found = original(model, logs)
-        if found is not logs or not isinstance(logs, dict):
-            return found
-        # An own train_step's: Keras knows the last step's values only.
-        weight = float(gang.variables.weight)
-        own = [weight * float(value) if weight else 0.0 for value in logs.values()]
-        total, *sums = gang.sum([weight, *own])
-        return {name: float(value / total) for name, value in zip(logs, sums, strict=True)}
+        result = functools.partial(original, model)
+        return sum_metrics(model, patch.gang, _prepare(model, patch), result, logs)
 
     return results
-
-
-def _own_statistics(model: Any) -> list[Any]:
-    """Return weights that a step changes without a gradient: BatchNorm's moving statistics."""
-    frozen = {
-        id(variable)
-        for layer in model._flatten_layers()
-        if not layer.trainable
-        for variable in layer.weights
-    }
-    found = [v for v in model.non_trainable_weights if "float" in v.dtype and id(v) not in frozen]
-    return _distinct(found)
 
 
 def _build(model: Any, spec: Any) -> None:
@@ -355,9 +332,9 @@ def _may_be_empty(shared: Shared, start: Fit) -> bool:
     return shared.may_be_empty or 0 < left < start.gang.size
 
 
-def _beginning(start: Fit, shared: Shared) -> Callable[[int], None]:
+def _beginning(start: Fit, shared: Shared, steps: GangSteps) -> Callable[[int], None]:
     def begin(epoch: int) -> None:
-        object.__setattr__(start.model, "_sparkexp_trained", True)
+        steps.in_epoch = True
         if shared.by_place:
             first = start.first_example if epoch == start.initial_epoch else 0
             shared.data.start_at(epoch, first)
@@ -371,7 +348,3 @@ def _as_list(callbacks: Any) -> list[Any]:
     if callbacks is None:
         return []
     return list(tree.flatten(getattr(callbacks, "callbacks", callbacks)))
-
-
-def _distinct(variables: list[Any]) -> list[Any]:
-    return list({id(variable): variable for variable in variables}.values())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sparkexp.distributed.collectives import Gang, StepShare
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["GangSteps"]
+__all__ = ["GangSteps", "own_statistics", "unique"]
 
 
 class GangSteps:
@@ -20,6 +21,12 @@ class GangSteps:
         The compiled model.
     gang : Gang
         The workers.
+
+    Attributes
+    ----------
+    in_epoch, in_test : bool
+        Whether an epoch of fit has begun whose metrics are not summed yet, and whether evaluate
+        runs (maybe amid an epoch).
     """
 
     def __init__(self, model: Any, gang: Gang) -> None:
@@ -27,10 +34,11 @@ class GangSteps:
         self._gang = gang
         # Examples that a worker has in a full batch: its weight is then 1.
         self._nominal = 32.0
-        self._may_be_empty = False
+        self.in_epoch = self.in_test = False
+        self._empty_training = self._empty_testing = False
 
-    def expect(self, batch_size: int | None, may_be_empty: bool, spec: Any = None) -> None:
-        """Prepare for data; what Keras has traced for other data is traced again.
+    def expect_training(self, batch_size: int | None, may_be_empty: bool, spec: Any) -> None:
+        """Prepare for the data of fit; what Keras has traced for other data is traced again.
 
         Parameters
         ----------
@@ -38,26 +46,30 @@ class GangSteps:
             Examples in a batch of the gang, if it is known.
         may_be_empty : bool
             Whether this worker may have no example in a step.
-        spec : nested TensorSpec, optional
+        spec : nested TensorSpec
             Of its batches.
         """
-        import tensorflow as tf
-
         # Whatever stands here, the gradients' mean is the same; near 1 it is rounded least.
         nominal = self._nominal if batch_size is None else batch_size / self._gang.size
-        empty = self._may_be_empty or may_be_empty
-        if may_be_empty and not all(
-            isinstance(part, tf.TensorSpec) for part in tf.nest.flatten(spec) if part is not None
-        ):
-            raise InvalidArgumentError(
-                "The last batch has fewer examples than the gang has workers, and an empty share "
-                "of sparse or ragged data can't be made. Take a batch size that leaves none, or "
-                "drop the last examples."
-            )
-        if (nominal, empty) != (self._nominal, self._may_be_empty):
-            self._nominal, self._may_be_empty = nominal, empty
+        empty = _check_empty(may_be_empty, spec) or self._empty_training
+        if (nominal, empty) != (self._nominal, self._empty_training):
+            self._nominal, self._empty_training = nominal, empty
             self._model.train_function = None
+
+    def expect_testing(self, may_be_empty: bool, spec: Any) -> None:
+        """Prepare for the data of evaluate, which may be called while fit runs."""
+        if _check_empty(may_be_empty, spec) and not self._empty_testing:
+            self._empty_testing = True
             self._model.test_function = None
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """While evaluate runs in the block, say so."""
+        before, self.in_test = self.in_test, True
+        try:
+            yield
+        finally:
+            self.in_test = before
 
     def training(self, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Return a training step that weighs the worker's examples."""
@@ -68,7 +80,7 @@ class GangSteps:
             count = _count_examples(data)
             weight = tf.cast(count, tf.float32) / self._nominal
             self._gang.variables.weight.assign(weight)
-            if not self._may_be_empty:
+            if not self._empty_training:
                 with self._gang.step(StepShare(weight)):
                     return step(data)
             with self._gang.step(StepShare(weight, count > 0)):
@@ -84,7 +96,7 @@ class GangSteps:
 
             count = _count_examples(data)
             self._gang.variables.weight.assign(tf.cast(count, tf.float32) / self._nominal)
-            if not self._may_be_empty:
+            if not self._empty_testing:
                 return step(data)
             return self._pad(step, data, count > 0)
 
@@ -104,12 +116,25 @@ class GangSteps:
             return tf.concat([part, tf.zeros(shape, part.dtype)], 0)
 
         model = self._model
-        variables = [*_distinct(model.metrics_variables), *_own_statistics(model)]
+        variables = [*unique(model.metrics_variables), *own_statistics(model)]
         before = [tf.identity(variable.value) for variable in variables]
         result = step(tree.map_structure(pad, data))
         for variable, old in zip(variables, before, strict=True):
             variable.assign(tf.where(real, variable.value, old))
         return result
+
+
+def _check_empty(may_be_empty: bool, spec: Any) -> bool:
+    import tensorflow as tf
+
+    parts = [part for part in tf.nest.flatten(spec) if part is not None]
+    if may_be_empty and not all(isinstance(part, tf.TensorSpec) for part in parts):
+        raise InvalidArgumentError(
+            "The last batch has fewer examples than the gang has workers, and an empty share "
+            "of sparse or ragged data can't be made. Take a batch size that leaves none, or "
+            "drop the last examples."
+        )
+    return may_be_empty
 
 
 def _count_examples(data: Any) -> Any:
@@ -124,19 +149,21 @@ def _count_examples(data: Any) -> Any:
     return tf.shape(first)[0]
 
 
-def _own_statistics(model: Any) -> list[Any]:
-    """Return what a worker's own examples change without a gradient."""
+def own_statistics(model: Any) -> list[Any]:
+    """Return the weights that a worker's own examples change without a gradient."""
     import keras
 
-    of_gang = {
+    constant = {
         id(variable)
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized
+        if not layer.trainable
+        or (isinstance(layer, keras.layers.BatchNormalization) and layer.synchronized)
         for variable in layer.weights
     }
-    weights = [v for v in model.non_trainable_weights if "float" in v.dtype]
-    return [weight for weight in weights if id(weight) not in of_gang]
+    found = [v for v in model.non_trainable_weights if "float" in v.dtype]
+    return unique([variable for variable in found if id(variable) not in constant])
 
 
-def _distinct(variables: list[Any]) -> list[Any]:
+def unique(variables: Iterable[Any]) -> list[Any]:
+    """Return variables in their order, each once."""
     return list({id(variable): variable for variable in variables}.values())
