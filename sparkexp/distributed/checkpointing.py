@@ -105,16 +105,6 @@ class FitStart:
         return self._progress.ended
 
     @property
-    def epoch(self) -> int:
-        """The epoch to go on with."""
-        return self._progress.epoch
-
-    @property
-    def earlier_size(self) -> int:
-        """How many workers wrote the checkpoint; 0 if there is none."""
-        return self.state.size if self.state else 0
-
-    @property
     def position(self) -> int:
         """Examples, all workers together, that the first epoch leaves out."""
         return self._progress.position

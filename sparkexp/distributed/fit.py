@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sparkexp.distributed.collectives import Gang
@@ -39,6 +39,8 @@ class Fit:
         The first epoch; may be set.
     first_example : int
         The example at which the first epoch goes on, counted over the gang; may be set.
+    given_epoch : int
+        The initial_epoch that the train function gave.
     """
 
     model: Any
@@ -51,6 +53,10 @@ class Fit:
     by_place: bool
     initial_epoch: int = 0
     first_example: int = 0
+    given_epoch: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given_epoch = self.initial_epoch
 
 
 class FitHook(Protocol):

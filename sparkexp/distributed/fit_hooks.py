@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkexp.distributed.checkpointing import FitCheckpoints, FitStart
+from sparkexp.distributed.checkpointing import FitCheckpoints
 from sparkexp.distributed.fit import Fit
 from sparkexp.distributed.schedule import find_schedule
 from sparkexp.distributed.telemetry import Telemetry
@@ -32,31 +32,28 @@ class CheckpointHook:
         if fit.initial_epoch < fit.epochs:
             fit.first_example = start.position
         # Within an epoch a training goes on only where its data can.
-        found = start.with_callbacks(callbacks, fit.batch_size if fit.by_place else None)
-        return [*found, _rebinding(fit, start)] if start.earlier_size else found
-
-
-def _rebinding(fit: Fit, start: FitStart) -> Any:
-    """Return a callback that tells schedules where they are, if there are fewer workers now."""
-    import keras
-
-    class Rebinding(keras.callbacks.Callback):  # type: ignore[misc]
-        """Runs when the optimizer has the steps of the checkpoint."""
-
-        def on_train_begin(self, logs: Any = None) -> None:
-            if start.earlier_size != fit.gang.size and start.number == 0 and fit.examples:
-                epoch = start.epoch + start.position / fit.examples
-                _bind(fit, epoch=epoch, step=int(self.model.optimizer.iterations))
-
-    return Rebinding()
+        return start.with_callbacks(callbacks, fit.batch_size if fit.by_place else None)
 
 
 class ScheduleHook:
-    """Tells the schedules of `scaled` how the gang trains."""
+    """Tells the schedules of `scaled` how the gang trains.
+
+    A checkpoint that is put back afterwards lets them count on from its epoch, also where an epoch
+    has other steps than before.
+    """
 
     def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
         """Return the same callbacks."""
-        _bind(fit)
+        schedule = find_schedule(fit.model.optimizer)
+        if schedule is None:
+            return callbacks
+        if fit.steps is None or fit.batch_size is None or fit.own_batch is None:
+            raise InvalidArgumentError(
+                "A scaled learning rate counts epochs, and needs to know how many steps an epoch "
+                "has, and how many examples a step. Give fit arrays, or batches of a fixed size "
+                "(drop_remainder=True) and steps_per_epoch."
+            )
+        schedule.bind(fit.steps, fit.batch_size, fit.own_batch)
         return callbacks
 
 
@@ -78,19 +75,6 @@ class TelemetryHook:
             fit.batch_size,
             fit.examples,
             position=fit.first_example,
-            initial_epoch=fit.initial_epoch,
+            initial_epoch=fit.given_epoch,
         )
         return [*callbacks, follower]
-
-
-def _bind(fit: Fit, **where: Any) -> None:
-    schedule = find_schedule(fit.model.optimizer)
-    if schedule is None:
-        return
-    if fit.steps is None or fit.batch_size is None or fit.own_batch is None:
-        raise InvalidArgumentError(
-            "A scaled learning rate counts epochs, and needs to know how many steps an epoch has, "
-            "and how many examples a step. Give fit arrays, or batches of a fixed size "
-            "(drop_remainder=True) and steps_per_epoch."
-        )
-    schedule.bind(fit.steps, fit.batch_size, fit.own_batch, **where)

@@ -107,7 +107,7 @@ def learning_rate_at(
 
     Examples
     --------
-    >>> [learning_rate_at(epoch, 0.1, 8192) for epoch in (0, 2.5, 5)]
+    >>> [round(learning_rate_at(epoch, 0.1, 8192), 6) for epoch in (0, 2.5, 5)]
     [0.1, 1.65, 3.2]
     >>> round(learning_rate_at(30, 0.1, 8192), 6)
     0.32

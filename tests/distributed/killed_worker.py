@@ -2,60 +2,37 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sparkexp.context.curve import CurveFile
+from sparkexp.context.current import activate
 from sparkexp.context.reporter import Reporter
-from sparkexp.distributed.checkpointing import FitCheckpoints
 from sparkexp.distributed.current import gang
-from sparkexp.distributed.keras_model import Fit
 from sparkexp.distributed.member import GangMember
-from sparkexp.distributed.telemetry import Telemetry, read_status
-from sparkexp.engine.place import Place
+from sparkexp.distributed.telemetry import read_status
 from sparkexp.errors import SparkexpError
 from sparkexp.tracking import AttemptTrackers
 from tests.distributed.processes import answer, own_place
 
-BATCH = 64
-EPOCHS = 3
 
-
-class Start:
-    """Lets a fit begin where its checkpoint says."""
-
-    def __init__(self) -> None:
-        self.position = 0
-
-    def begin(self, fit: Fit) -> Sequence[Any]:
-        fit.first_example = self.position
-        return ()
-
-
-hook = Start()
-
-
-class Member(GangMember):
-    def hooks(self, place: Place) -> Sequence[Any]:
-        return [hook]
-
-
-def train(shared: str, kill: bool) -> Any:
+def train(kill: bool) -> Any:
     import keras
     from sklearn.datasets import load_digits
+
+    steps = []
 
     class Killer(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             self.epoch = epoch
 
         def on_train_batch_end(self, batch, logs=None):
+            steps.append(self.epoch)
             if kill and gang().rank == 1 and (self.epoch, batch) == (1, 4):
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -72,45 +49,31 @@ def train(shared: str, kill: bool) -> Any:
     )
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    start = checkpoints(shared).begin()
-    hook.position = start.position
-    with Reporter(AttemptTrackers(), CurveFile(Path(shared, "curve.json"))) as reporter:
-        telemetry = telemetry_of(shared, reporter)
-        own = telemetry.callback(BATCH, 500, position=start.position)
-        history = model.fit(
-            x,
-            y,
-            batch_size=BATCH,
-            epochs=EPOCHS,
-            validation_data=(x[:50], y[:50]),
-            initial_epoch=start.initial_epoch(EPOCHS),
-            callbacks=[*start.with_callbacks([Killer()], BATCH), own],
-            verbose=0,
-        )
+    history = model.fit(
+        x, y, batch_size=64, epochs=3, validation_data=(x[:50], y[:50]), callbacks=[Killer()],
+        verbose=0,
+    )  # fmt: skip
     return {
-        "begun": (start.initial_epoch(EPOCHS), start.position),
+        "steps": steps,
         "weights": [np.asarray(w) for w in [*model.weights, *model.optimizer.variables]],
         "seeds": [np.asarray(v) for v in model.non_trainable_variables if "int" in v.dtype],
         "history": history.history,
-        "reported": dict(reporter.last),
-        "status": read_status(shared),
     }
 
 
-@functools.cache
-def checkpoints(shared: str) -> FitCheckpoints:
-    return FitCheckpoints(gang(), shared, minutes=1e-9)
-
-
-def telemetry_of(shared: str, reporter: Reporter) -> Telemetry:
-    variables = gang()._inner.variables
-    return Telemetry(gang(), lambda: float(variables.reduce_seconds), reporter, shared)
+def main(directory: str, kill: str) -> Any:
+    # The same name for all gangs, since their seed comes of it.
+    os.chdir(directory)
+    Path(str(own_place().rank)).mkdir(exist_ok=True)
+    place = replace(own_place(), shared="checkpoints", directory=str(own_place().rank))
+    with activate(place.directory, Reporter(AttemptTrackers())) as trial:
+        try:
+            found = GangMember(checkpoint_minutes=1e-9)(train, place)(kill == "kill")
+        except SparkexpError as error:
+            return f"{type(error).__name__}: {error}"
+        reported = dict(trial.reporter.last)
+        return {**found, "reported": reported, "status": read_status(place.directory)}
 
 
 if __name__ == "__main__":
-    shared, kill = sys.argv[1:]
-    try:
-        result = Member()(train, own_place())(shared, kill == "kill")
-    except SparkexpError as error:
-        result = f"{type(error).__name__}: {error}"
-    answer(result)
+    answer(main(*sys.argv[1:]))

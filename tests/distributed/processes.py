@@ -41,7 +41,9 @@ class Running:
         addresses = tuple(f"127.0.0.1:{server_port()}" for _ in range(size)) if size > 1 else ()
         self.processes = []
         for rank in range(size):
-            place = Place(rank, size, addresses, 0, "the-gang", "127.0.0.1", str(directory))
+            # In each process's memory, so that no gang goes on where another has ended.
+            shared = "memory://the-gang"
+            place = Place(rank, size, addresses, 0, shared, "127.0.0.1", str(directory))
             with (directory / f"{rank}.log").open("w") as log:
                 self.processes.append(
                     subprocess.Popen(

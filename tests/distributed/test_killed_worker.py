@@ -27,7 +27,9 @@ def gangs(tmp_path_factory):
 def test_a_killed_gang_ends_with_the_same_weights(gangs):
     whole, again = gangs
     for rank in range(2):
-        assert again[rank]["begun"] == (1, 4 * 64)
+        # Killed after step 5 of the second epoch; the last checkpoint came after step 4.
+        assert whole[rank]["steps"] == [0] * 8 + [1] * 8 + [2] * 8
+        assert again[rank]["steps"] == [1] * 4 + [2] * 8
         for one, other in zip(again[rank]["weights"], whole[rank]["weights"], strict=True):
             assert np.abs(one - other).max() <= 1e-6
         assert [a.tolist() for a in again[rank]["seeds"]] == [
@@ -49,4 +51,5 @@ def test_the_chief_says_how_fast_the_gang_is(gangs):
     )
     assert reported["loss"] == chief["history"]["loss"][-1]
     assert other["reported"] == {}
+    assert other["status"] is None
     assert (chief["status"].epoch, chief["status"].step) == (3, 8)

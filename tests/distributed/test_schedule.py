@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from sparkexp.distributed.schedule import (
-    bind_schedule,
     find_schedule,
     learning_rate_at,
     scaled,
@@ -106,10 +105,10 @@ class TestSchedule:
             return model
 
         model, later = build(), build()
-        bind_schedule(model.optimizer, 2, 4 * 32, 32)
+        find_schedule(model.optimizer).bind(2, 4 * 32, 32)
         model.fit(np.zeros((12, 3)), np.ones((12, 1)), batch_size=4, verbose=0)
         state = FitState.unpack(capture(model, Alone(), Progress(1, 4), {}).pack())
-        bind_schedule(later.optimizer, 4, 2 * 32, 32)
+        find_schedule(later.optimizer).bind(4, 2 * 32, 32)
         restore_model(later, state, Alone(), "a test")
         schedule = find_schedule(later.optimizer)
         # 3 steps of 2 an epoch are 1.5 epochs; now an epoch has 4 steps.
@@ -124,7 +123,6 @@ class TestSchedule:
         assert find_schedule(adam) is not None, why
         assert find_schedule(keras.optimizers.LossScaleOptimizer(adam)) is not None, why
         assert find_schedule(keras.optimizers.Adam(0.1)) is None
-        bind_schedule(keras.optimizers.Adam(0.1), 10, 64, 32)
 
     def test_a_traced_step_sees_what_is_bound_later(self):
         import tensorflow as tf
