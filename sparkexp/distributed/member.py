@@ -84,6 +84,7 @@ class GangMember:
             lambda: float(gang.variables.reduce_seconds),
             current_trial("distribute()").reporter if has_trial() else None,
             place.directory,
+            place.attempt,
         )
         return [*found, TelemetryHook(telemetry)]
 

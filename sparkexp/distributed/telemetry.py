@@ -163,6 +163,8 @@ class Telemetry:
         Gets the curves, on the chief.
     directory : str
         The chief's trial directory, for the status; without one it isn't written.
+    restarts : int
+        How often the gang was started before.
     """
 
     def __init__(
@@ -171,7 +173,9 @@ class Telemetry:
         reduce_seconds: Callable[[], float] = lambda: 0.0,
         reporter: Reporter | None = None,
         directory: str = "",
+        restarts: int = 0,
     ) -> None:
+        self._restarts = restarts
         self.peers, self.reduce_seconds = peers, reduce_seconds
         self._reporter = reporter if peers.rank == 0 else None
         self._path = Path(directory, STATUS) if directory and peers.rank == 0 else None
@@ -208,8 +212,9 @@ class Telemetry:
         if self._reporter is None:
             return
         numbers = {k: v for k, v in logs.items() if isinstance(v, int | float)}
+        own = {**rates.as_metrics(), "gang/restarts": float(self._restarts)}
         theirs = self._reporter.last.keys() - self._own_names
-        metrics = {k: v for k, v in {**rates.as_metrics(), **numbers}.items() if k not in theirs}
+        metrics = {k: v for k, v in {**own, **numbers}.items() if k not in theirs}
         self._own_names.update(metrics)
         self._reporter.report(step, metrics)
 

@@ -44,6 +44,8 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
     rows.append(("to watch", f"sparkexp tensorboard {shlex.quote(location)}"))
     width = max(len(key) for key, _ in rows)
     lines = [f"{search.inner.name} search {name!r}: {_format_count(n_trials, 'trial')}"]
+    if options.gang is not None and n_trials == 1:
+        lines = [f"distributed training {name!r}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
     notes = [*search.notes, *engine.notes]

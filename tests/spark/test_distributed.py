@@ -44,7 +44,8 @@ def train(learning_rate: float, epochs: int = 4, trouble: str = "", folder: str 
         [keras.Input((64,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax")]
     )
     gang = experiment.gang()
-    print("worker", gang.rank, "of", gang.size, flush=True)
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES")
+    print("worker", gang.rank, "of", gang.size, "on GPU", gpu, flush=True)
 
     class Trouble(keras.callbacks.Callback):  # type: ignore[misc]
         epoch = 0
@@ -73,6 +74,7 @@ def train(learning_rate: float, epochs: int = 4, trouble: str = "", folder: str 
         x, y, batch_size=64, epochs=epochs, verbose=0, callbacks=[Trouble()],
         validation_split=0.2,
     ).history  # fmt: skip
+    experiment.save_model(model)
     weights = [float(v) for w in model.get_weights() for v in w.ravel()]
     return {
         "accuracy": history["val_accuracy"][-1],
@@ -118,6 +120,8 @@ def test_two_workers_train_as_one(any_spark: Any, alone: Any, tmp_path: Path) ->
     events = [path.parent for path in (tmp_path / "run").rglob("*tfevents*")]
     assert directory in events and directory / "worker-1" not in events
     assert not (tmp_path / "run" / "trials" / "trial-00000" / "training").exists()
+    assert (directory / "artifacts" / "model.keras").exists()
+    assert [path.name for path in (directory / "worker-1").iterdir()] == ["output.log"]
 
 
 @pytest.mark.parametrize("trouble", ["SIGKILL 1", "SIGKILL 0", "SIGSTOP 1"])
@@ -204,6 +208,8 @@ answer({
         assert state == "SUCCEEDED", error
         assert np.abs(np.subtract(weights, alone.notes["weights"])).max() <= CLOSE
     assert told["one"][2] == 1 and told["two"][2] == 0
+    for path in tmp_path.rglob("output.log"):
+        assert "on GPU 0" in path.read_text()  # each executor has one
 
 
 def test_a_killed_driver_is_gone_on_from(spark: Any, tmp_path: Path, alone: Any) -> None:
@@ -259,3 +265,70 @@ answer([trial.state, trial.error, trial.attempt, trial.value])
     directory = tmp_path / "run" / "trials" / "trial-00000"
     assert (directory / "attempt-1" / "worker-1" / "output.log").exists()
     assert not (directory / "training").exists()
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_with_fewer_workers(tmp_path: Path, alone: Any) -> None:
+    """A host is lost for good, and the training goes on with the worker that is left."""
+    folder = tmp_path / "cluster"
+    with StandaloneCluster(folder, n_workers=2, gpus_per_worker=0, cores_per_worker=1) as cluster:
+        driver = start_driver(
+            tmp_path,
+            source_of_train()
+            + """
+trial = experiment.distribute(spark, train, {"learning_rate": 0.1, "trouble": "wait 1",
+    "folder": os.path.dirname(logdir)}, workers=2, min_workers=1, metric="accuracy",
+    logdir=logdir).trials[0]
+answer([trial.state, trial.error, trial.attempt, trial.notes.get("weights")])
+""",
+            cluster.conf(),
+        )
+        flag = tmp_path / "flag"
+        pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 240))
+        above = list(ancestors(pid))
+        executor = next(p for p in above if p in cluster.executors())
+        daemon = next(w for w in cluster.workers if w.pid in above)
+        daemon.kill()
+        os.kill(executor, signal.SIGKILL)
+        assert driver.wait(300) == 0, log_of(tmp_path)
+    state, error, attempt, weights = json.loads((tmp_path / "answer.json").read_text())
+    assert state == "SUCCEEDED", error
+    assert attempt == 1
+    assert np.abs(np.subtract(weights, alone.notes["weights"])).max() <= CLOSE
+
+
+@pytest.mark.slow
+def test_three_workers_and_other_optimizers(tmp_path: Path) -> None:
+    script = """
+def train(optimizer):
+    import keras
+    from sklearn.datasets import load_digits
+    keras.utils.set_random_seed(5)
+    digits = load_digits()
+    model = keras.Sequential(
+        [keras.Input((64,)), keras.layers.Dense(16, "tanh"), keras.layers.Dense(10, "softmax")]
+    )
+    optimizers = {
+        "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
+        "adam": lambda: keras.optimizers.Adam(0.01),
+        "adamw": lambda: keras.optimizers.AdamW(0.01),
+        "clipnorm": lambda: keras.optimizers.SGD(0.05, momentum=0.9, clipnorm=0.1),
+    }
+    model.compile(optimizers[optimizer](), "sparse_categorical_crossentropy")
+    model.fit(digits.data[:500] / 16, digits.target[:500], batch_size=64, epochs=3, verbose=0)
+    return {"loss": 1.0, "weights": [float(v) for w in model.get_weights() for v in w.ravel()]}
+
+def weights(workers):
+    grid = {"optimizer": ["momentum", "adam", "adamw", "clipnorm"]}
+    result = experiment.launch(spark, train, grid, metric="loss", progress=False,
+        workers_per_trial=experiment.Gang(workers), logdir=f"{logdir}-{workers}")
+    return [trial.notes["weights"] for trial in result.trials]
+
+answer([weights(workers) for workers in (1, 2, 3)])
+"""
+    conf = {"spark.master": "local[3]", "spark.ui.enabled": "false"}
+    one, two, three = run_driver(tmp_path, script, conf, timeout_s=500)
+    for several in (two, three):
+        pairs = zip(one, several, strict=True)
+        assert max(np.abs(np.subtract(a, b)).max() for a, b in pairs) <= CLOSE

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparkexp.context.checkpoints import CHECKPOINTS
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.gpu import VISIBLE_DEVICES, pin_gpus, visible_devices
 from sparkexp.engine.transfer.remote_trial import run_with_remote_logdir
@@ -176,6 +178,8 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
             outcome = _run_train(task, str(directory), paths)
     except EnvironmentUnfitError as error:
         gpu, outcome = "", failure(str(error))
+    if task.place.rank:
+        _keep_output_only(directory)
     result = _make_result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_read_tail(paths.output(directory)))
@@ -191,6 +195,12 @@ def find_shared(task: TrialTask) -> TrialTask:
     here = task if is_remote(task.logdir) else task.follow_root()
     shared = join_location(here.logdir, task.trial.id, TRAINING)
     return replace(task, place=replace(task.place, shared=shared))
+
+
+def _keep_output_only(directory: Path) -> None:
+    """Remove what another worker than the chief has saved: each of them saves the same."""
+    for path in (RunPaths.artifacts(directory), directory / CHECKPOINTS):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _load_trackers(trackers: tuple[TrialTracker, ...] | bytes) -> tuple[TrialTracker, ...]:
