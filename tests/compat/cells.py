@@ -96,6 +96,17 @@ def two_calls(spark: Any, folder: Path) -> None:
     assert 0.3 < found.best.value <= 1
 
 
+def two_workers(spark: Any, folder: Path) -> None:
+    from sparkexp import experiment
+
+    params = {"learning_rate": 0.01, "dropout": 0.1}
+    found = experiment.distribute(
+        spark, train, params, workers=2, metric="accuracy", logdir=folder / "two_workers"
+    )
+    assert found.failures() == {}, found.failures()
+    assert 0.3 < found.best.value <= 1
+
+
 def crash(spark: Any, folder: Path) -> None:
     from sparkexp import experiment
 
@@ -200,7 +211,7 @@ def grid_only(spark: Any, folder: Path) -> None:
 
 def local_group(folder: Path) -> None:
     spark = session(**{"spark.master": "local[2]"})
-    for check in (two_calls, tensorboard, crash, time_limit, ctrl_c_and_resume):
+    for check in (two_calls, two_workers, tensorboard, crash, time_limit, ctrl_c_and_resume):
         attempt(check.__name__, lambda check=check: check(spark, folder))
 
 

@@ -30,6 +30,7 @@ GROUPS = ("local", "gpus", "submit", "connect")
 GROUP_S = 600
 COLUMNS = {
     "two_calls": "the two calls",
+    "two_workers": "two workers",
     "crash": "crash",
     "time_limit": "time limit",
     "ctrl_c_and_resume": "Ctrl-C, resume",
