@@ -8,10 +8,11 @@ from sparkexp.distributed.async_member import AsyncMember
 from sparkexp.distributed.current import CurrentGang, gang
 from sparkexp.distributed.devices import on_device, place_slots, split_cpus
 from sparkexp.distributed.member import GangMember
-from sparkexp.distributed.schedule import learning_rate_at, scaled
+from sparkexp.distributed.schedule import learning_rate_at, register_schedule, scaled
 from sparkexp.distributed.telemetry import Status, read_status
 from sparkexp.engine.base import Wrapper
 from sparkexp.engine.gang import Gang
+from sparkexp.results.stored_artifacts import REGISTRATIONS
 
 __all__ = [
     "CurrentGang",
@@ -25,6 +26,9 @@ __all__ = [
     "scaled",
     "split_cpus",
 ]
+
+
+REGISTRATIONS.append(register_schedule)
 
 
 def make_wrapper(workers: Gang) -> Wrapper:

@@ -22,9 +22,11 @@ from sparkexp.storage.remote_files import (
     storage_errors,
 )
 
-__all__ = ["list_artifacts", "load_artifact", "load_model"]
+__all__ = ["REGISTRATIONS", "list_artifacts", "load_artifact", "load_model"]
 
 _TEXTS = (".txt", ".md", ".log")
+#: Called before a model is loaded: each registers a class with Keras that models may hold.
+REGISTRATIONS: list[Callable[[], object]] = []
 
 
 def list_artifacts(trial_directory: str) -> list[str]:
@@ -75,6 +77,8 @@ def load_model(path: Path, custom_objects: Mapping[str, Any] | None = None) -> A
     """
     import keras
 
+    for register in REGISTRATIONS:
+        register()
     defined = {
         name: value
         for name, value in list(vars(sys.modules["__main__"]).items())
