@@ -13,6 +13,7 @@ from typing import Any
 from sparkexp.distributed.async_optimizer import SharedOptimizer
 from sparkexp.distributed.async_sharing import DataShare
 from sparkexp.distributed.async_worker import AsyncWorker
+from sparkexp.distributed.schedule import find_schedule
 from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["patch_keras"]
@@ -101,6 +102,7 @@ class _Fits:
         # At least one epoch is trained: callbacks and the history need it.
         earlier = earlier[: max(0, given["epochs"] - given["initial_epoch"] - 1)]
         given = replace(self._share, seed=seed).share(given)
+        self._bind_schedule(model.optimizer, given)
         if not model.built:
             # Keras would build it while it traces the first step, with no weights to send yet.
             model(keras.utils.unpack_x_y_sample_weight(next(iter(given["x"])))[0])
@@ -122,6 +124,20 @@ class _Fits:
                     history.history[name].insert(0, value)
         history.epoch[:0] = range(first_epoch, first_epoch + len(earlier))
         return history
+
+    def _bind_schedule(self, optimizer: Any, given: dict[str, Any]) -> None:
+        """Tell a schedule of `scaled` how many updates an epoch has, and of which batch each is.
+
+        The servers apply each worker's gradients alone, so the batch of an update is a worker's.
+        """
+        import keras
+
+        schedule = find_schedule(optimizer)
+        steps = given["steps_per_epoch"] or int(given["x"].cardinality())
+        if schedule is None or steps < 1:
+            return
+        batch = len(keras.tree.flatten(next(iter(given["x"])))[0])
+        schedule.bind(steps * self._share.workers, batch, batch)
 
     def _find_optimizer(self, model: Any) -> SharedOptimizer:
         import keras

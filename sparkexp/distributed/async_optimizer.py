@@ -37,8 +37,6 @@ class SharedOptimizer:
     """
 
     def __init__(self, worker: AsyncWorker, model: Any, optimizer: Any) -> None:
-        import keras
-
         #: The model's name on the servers, once it is registered.
         self.key = ""
         self._worker = worker
@@ -51,9 +49,6 @@ class SharedOptimizer:
         self._clip_norm = config["global_clipnorm"]
         self._scale = config["loss_scale_factor"] or 1.0
         self._has_rate = isinstance(config["learning_rate"], int | float)
-        serialized = keras.optimizers.serialize(optimizer)
-        serialized["config"] = {**serialized["config"], "global_clipnorm": None}
-        self._serialized = serialized
         optimizer.apply = self.apply
 
     def _read_rate(self) -> float | None:
@@ -87,7 +82,7 @@ class SharedOptimizer:
         self._shares = share_out(sizes, self._worker.settings.servers)
         described = [self._describe(variable) for variable in variables]
         parts = [
-            ModelPart(tuple(described[index] for index in share), self._serialized)
+            ModelPart(tuple(described[index] for index in share), self._serialize())
             for share in self._shares
         ]
         weights, other_weights, step = self._worker.register(
@@ -97,6 +92,12 @@ class SharedOptimizer:
         for variable, value in zip(others, _unpack_for(others, other_weights), strict=True):
             variable.assign(value)
         self._assign(weights, step)
+
+    def _serialize(self) -> dict[str, Any]:
+        import keras
+
+        serialized = keras.optimizers.serialize(self._optimizer)
+        return {**serialized, "config": {**serialized["config"], "global_clipnorm": None}}
 
     def _describe(self, variable: Any) -> VariablePart:
         import keras

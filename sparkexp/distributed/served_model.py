@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sparkexp.distributed.schedule import register_schedule
 from sparkexp.distributed.server_calls import pack, unpack
 from sparkexp.distributed.worker_register import Refused
 
@@ -145,6 +146,7 @@ class ServedModel:
         for variable, known in zip(self._variables, self.part.variables, strict=True):
             if known.constraint is not None:
                 variable.constraint = keras.constraints.deserialize(dict(known.constraint))
+        register_schedule()
         optimizer = keras.optimizers.deserialize(dict(self.part.optimizer))
         exempt = [
             variable

@@ -112,6 +112,13 @@ def prepare_threads(n_clients: int) -> None:
             ) from None
 
 
+def _as_text(content: bytes) -> Any:
+    """Return bytes as an array that TensorFlow makes a string of without a look at each byte."""
+    import numpy as np
+
+    return np.array(content, dtype=object)
+
+
 class RpcServer:
     """Answers calls in threads of TensorFlow's; its messages may have any size.
 
@@ -146,7 +153,7 @@ class RpcServer:
         text = tf.TensorSpec([], tf.string)
 
         def exchange(header: Any, payload: Any) -> Any:
-            answers = tf.numpy_function(self._exchange, [header, payload], [tf.string] * 2)
+            answers = tf.numpy_function(self._take, [header, payload], [tf.string] * 2)
             return [tf.ensure_shape(answer, []) for answer in answers]
 
         function = tf.function(exchange, input_signature=[text, text])
@@ -174,6 +181,10 @@ class RpcServer:
         reserved.bind(("", 0))
         self._reserved.append(reserved)
         return int(reserved.getsockname()[1])
+
+    def _take(self, header: bytes, payload: bytes) -> tuple[bytes, Any]:
+        told, answer = self._exchange(header, payload)
+        return told, _as_text(answer)
 
     def _exchange(self, header: bytes, payload: bytes) -> tuple[bytes, bytes]:
         """Take a part of a message; return an empty answer, or a part of the whole one."""
@@ -307,7 +318,7 @@ class RpcClient:
         with tf.device("CPU:0"):
             status = self._client.call(
                 METHOD,
-                [tf.constant(text.encode()), tf.constant(payload)],
+                [tf.constant(text.encode()), tf.constant(_as_text(payload))],
                 output_specs=self._spec,
                 timeout_in_ms=int(timeout_s * 1000),
             )

@@ -16,6 +16,7 @@ import tensorflow as tf  # noqa: F401  loaded before members are forked
 from sklearn.datasets import load_digits
 
 from sparkexp.distributed.async_member import AsyncMember
+from sparkexp.distributed.schedule import scaled
 from sparkexp.engine.place import Place
 
 N_TRAIN = 1440
@@ -149,9 +150,15 @@ def train_unusually() -> dict[str, Any]:
     found["losses"] = again.history["loss"]
     found["iterations"] = int(model.optimizer.iterations)
 
+    dropping = scaled(0.01, warmup_epochs=0, drops=(1,), drop_factor=0.5)
+    model.compile(keras.optimizers.SGD(dropping), "mse")
+    model.fit(words, sums, batch_size=8, epochs=1, verbose=0)
+    found["rates"] = [float(dropping(step)) for step in (4, 5)]
+
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     half = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1, dtype="bfloat16")])
-    half.compile(keras.optimizers.SGD(1e-4, gradient_accumulation_steps=2), "mse")
+    rate = scaled(1e-4, warmup_epochs=0)
+    half.compile(keras.optimizers.SGD(rate, gradient_accumulation_steps=2), "mse")
     losses = [float(half.train_on_batch(words.astype("float32"), sums)) for _ in range(8)]
     found["on batches"] = losses
     found["half"] = str(half.weights[0].dtype), int(half.optimizer.iterations)

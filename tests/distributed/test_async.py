@@ -136,6 +136,7 @@ def test_unusual_models_train(nursery, tmp_path):
     losses = found["losses"]
     assert losses[1] < losses[0], "the rate that a callback sets counts on the servers"
     assert losses[3] == pytest.approx(losses[4], rel=0.2)
+    assert found["rates"] == pytest.approx([0.01, 0.005])
     assert found["on batches"][-1] < found["on batches"][0]
     assert found["half"] == ["bfloat16", 4]
 
