@@ -340,7 +340,8 @@ class SparkEngine(Engine):
         return 1 if task.starts_together else self._attempts_per_job
 
     def _is_over(self, number: int) -> bool:
-        return self._cancelled.is_set() or number in self._stopped
+        is_stopped = number in self._stopped or number in self._gangs.ending
+        return is_stopped or self._cancelled.is_set()
 
     def _judge(self, error: Exception, task: TrialTask, n_cancelled: int) -> TrialResult | None:
         """Return the result of a trial whose job failed; None if it is to be run again."""

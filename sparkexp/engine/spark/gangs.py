@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 ALL_BACK_S = 20.0
 SLOTS_BACK_S = 300.0
 LOOK_S = 0.5
+# How long parameter servers have to end when their workers have ended.
+GOODBYE_S = 20.0
 
 
 def check_gang(spark: SparkSession, gang: Gang, slots: int, where: str) -> None:
@@ -84,6 +86,8 @@ class Gangs:
         self._jobs = jobs
         self._count_slots = count_slots
         self._is_over = is_over
+        #: The numbers of trials whose result is certain while some of their members still run.
+        self.ending: set[int] = set()
 
     def run(self, task: TrialTask, gpus: tuple[tuple[str, ...], ...] | None) -> TrialResult:
         """Run one attempt of a synchronous gang and return the trial's result."""
@@ -119,6 +123,7 @@ class Gangs:
         """
         gang = task.gang
         assert gang is not None
+        number = task.trial.number
         results: list[TrialResult | None] = [None] * gang.size
         some_ended = threading.Condition()
 
@@ -132,20 +137,28 @@ class Gangs:
         for rank in range(gang.size):
             target = self._jobs.inherit_properties(lambda rank=rank: run_member(rank))  # type: ignore[misc]
             threading.Thread(target=target, name=f"sparkexp-worker-{rank}", daemon=True).start()
-        has_cancelled = False
         with some_ended:
-            while None in results:
+            while None in results and not self._is_decided(results, gang):
                 some_ended.wait(LOOK_S)
-                failed = any(r is not None and r.state is State.FAILED for r in results)
-                if failed and None in results:
-                    self._jobs.cancel(task.trial)
-                    has_cancelled = True
+            # Servers end by themselves once their workers have said goodbye.
+            deadline = time.monotonic() + GOODBYE_S
+            while None in results and not _has_failed(results) and time.monotonic() < deadline:
+                some_ended.wait(LOOK_S)
+            while None in results:
+                self.ending.add(number)
+                self._jobs.cancel(task.trial)
+                some_ended.wait(LOOK_S)
         ended = [result for result in results if result is not None]
+        if number in self.ending:
+            self.ending.remove(number)
+            ended = [r for r in ended if r.state is not State.CANCELLED] or ended
         if all(result.succeeded for result in ended):
             remove_checkpoints(task)
-        if has_cancelled:
-            ended = [r for r in ended if r.state is not State.CANCELLED]
         return choose_result(ended)
+
+    def _is_decided(self, results: Sequence[TrialResult | None], gang: Gang) -> bool:
+        """Tell whether the members that still run can't change the result."""
+        return _has_failed(results) or None not in results[: gang.workers]
 
     def _await_slots(self, gang: Gang, task: TrialTask) -> int:
         """Wait for the gang's slots, and return with how many workers it starts; 0 for none."""
@@ -160,6 +173,10 @@ class Gangs:
                 return 0
             time.sleep(LOOK_S)
         return gang.workers
+
+
+def _has_failed(results: Sequence[TrialResult | None]) -> bool:
+    return any(result is not None and result.state is State.FAILED for result in results)
 
 
 def name_member(task: TrialTask) -> str:
