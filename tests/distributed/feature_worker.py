@@ -367,7 +367,7 @@ class Start:
     def __init__(self):
         self.epoch, self.example, self.seen = 0, 0, None
 
-    def begin(self, fit):
+    def begin(self, fit, callbacks):
         fit.initial_epoch, fit.first_example = self.epoch, self.example
         self.seen = (
             fit.epochs,
@@ -376,14 +376,14 @@ class Start:
             fit.steps,
             fit.model.optimizer.built,
         )
-        return []
+        return callbacks
 
 
 START = Start()
 
 
 class Member(GangMember):
-    def hooks(self, place):
+    def hooks(self, gang, place):
         return [START]
 
 
