@@ -9,7 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Direction", "Fault", "ParamValue", "State", "Trial", "TrialResult", "params_key"]
+__all__ = [
+    "Direction",
+    "Fault",
+    "Loss",
+    "ParamValue",
+    "State",
+    "Trial",
+    "TrialResult",
+    "params_key",
+]
 
 ParamValue = int | float | str | bool
 Direction = Literal["max", "min"]

@@ -21,7 +21,7 @@ from sparkexp.storage.filesystems import is_remote, local_path
 from sparkexp.storage.regular_files import read_regular
 from sparkexp.storage.remote_files import RemoteFiles
 
-__all__ = ["Content", "StateFiles", "unpack"]
+__all__ = ["Content", "StateFiles", "pack", "unpack"]
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from sparkexp.distributed import Status, read_status
 from sparkexp.runs import RunDirectory
 from sparkexp.trial import Trial
 
-__all__ = ["make_describe"]
+__all__ = ["format_status", "make_describe"]
 
 # How often the files are read, and of how many trials.
 LOOK_S = 2.0

@@ -86,10 +86,12 @@ class Gang:
 
     @property
     def is_synchronous(self) -> bool:
+        """Whether its workers make each step together."""
         return self.strategy == "sync"
 
     @property
     def n_servers(self) -> int:
+        """How many parameter servers it has."""
         return 0 if self.is_synchronous else self.servers or 1
 
     @property

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from tests.distributed.exact_worker import QUICK, SITUATIONS
-from tests.distributed.feature_worker import EQUAL
+from tests.distributed.feature_worker import EQUAL, OTHERS
 from tests.distributed.processes import Running, run
 
 EXACT, FEATURES = "tests.distributed.exact_worker", "tests.distributed.feature_worker"
 TOLERANCE = {"batch_norm": 5e-6}
+# These are tried each time; the others among the slow tests.
+FAST = ("auc", "dicts_and_steps_per_execution", "plain_dataset", "own_loop")
+MORE = [situation.__name__ for situation in EQUAL if situation.__name__ not in FAST]
 
 
 def compare(alone, gang, name):
@@ -52,7 +55,13 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory, files):
-    return run_side_by_side(FEATURES, (1, 2), tmp_path_factory.mktemp("features"))
+    names = [*(situation.__name__ for situation in (*QUICK, *OTHERS)), *FAST]
+    return run_side_by_side(FEATURES, (1, 2), tmp_path_factory.mktemp("features"), *names)
+
+
+@pytest.fixture(scope="module")
+def more_features(tmp_path_factory):
+    return run_side_by_side(FEATURES, (1, 2), tmp_path_factory.mktemp("more"), *MORE)
 
 
 @pytest.mark.slow
@@ -62,9 +71,15 @@ def test_three_workers_have_the_weights_of_one(tmp_path):
         compare(found[1][0], found[3], situation.__name__)
 
 
-@pytest.mark.parametrize("name", [situation.__name__ for situation in (*QUICK, *EQUAL)])
+@pytest.mark.parametrize("name", [*(situation.__name__ for situation in QUICK), *FAST])
 def test_two_workers_have_the_weights_of_one(features, name):
     compare(features[1][0], features[2], name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE)
+def test_two_workers_have_the_weights_of_one_elsewhere(more_features, name):
+    compare(more_features[1][0], more_features[2], name)
 
 
 def test_evaluate_counts_each_example_once(features):

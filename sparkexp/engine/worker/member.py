@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow
     from pyspark import BarrierTaskContext
 
-__all__ = ["make_gang_function", "remove_checkpoints"]
+__all__ = ["Watch", "make_gang_function", "remove_checkpoints"]
 
 logger = logging.getLogger(__name__)
 
