@@ -199,10 +199,14 @@ answer({
         },
     )
     flag = tmp_path / "flag"
-    pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
-    executor = next(p for p in ancestors(pid) if p in cluster.executors())
-    os.kill(executor, signal.SIGKILL)
-    assert driver.wait(300) == 0, log_of(tmp_path)
+    try:
+        pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
+        executor = next(p for p in ancestors(pid) if p in cluster.executors())
+        os.kill(executor, signal.SIGKILL)
+        assert driver.wait(300) == 0, log_of(tmp_path)
+    finally:
+        driver.kill()
+        driver.wait()
     told = json.loads((tmp_path / "answer.json").read_text())
     for state, error, _, weights in told.values():
         assert state == "SUCCEEDED", error
@@ -224,9 +228,11 @@ experiment.distribute(spark, train, {"learning_rate": 0.1, "trouble": "wait 0",
         conf,
     )
     flag = tmp_path / "flag"
-    pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
-    driver.kill()
-    driver.wait()
+    try:
+        pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 180))
+    finally:
+        driver.kill()
+        driver.wait()
     wait_until(lambda: not Path("/proc", str(pid)).exists(), 60)
     result = experiment.resume(spark, train, str(tmp_path / "run"), progress=False)
     (trial,) = result.trials

@@ -109,7 +109,7 @@ class SparkEngine(Engine):
         self._parallelism = resources.parallelism
         self._size = 1 if resources.gang is None else resources.gang.size
         if resources.gang is not None:
-            check_gang(spark, resources.gang, self._count_slots(), self.where)
+            check_gang(spark, resources.gang, self._count_slots, self.where)
         n_slots = (self._parallelism or 0) * self._size or self._count_slots()
         self._gpus = GpuPool(spark, n_slots, resources.gpus)
         self._attempts_per_job = attempts_per_job(spark)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sparkexp.engine.base import TrialTask
 from sparkexp.engine.gang import Gang
 from sparkexp.engine.spark.jobs import TrialJobs
-from sparkexp.engine.spark.slots import setting
+from sparkexp.engine.spark.slots import is_local, setting
 from sparkexp.engine.worker.member import remove_checkpoints
 from sparkexp.errors import EnvironmentUnfitError
 from sparkexp.trial import Loss, State, TrialResult
@@ -29,12 +29,17 @@ logger = logging.getLogger(__name__)
 ALL_BACK_S = 20.0
 SLOTS_BACK_S = 300.0
 LOOK_S = 0.5
+# How long a new session's executors may take that its settings promise, and others.
+PROMISED_S = 60.0
+SETTLE_S = 3.0
 # How long parameter servers have to end when their workers have ended.
 GOODBYE_S = 20.0
 
 
-def check_gang(spark: SparkSession, gang: Gang, slots: int, where: str) -> None:
-    """Check that a gang finds its slots.
+def check_gang(
+    spark: SparkSession, gang: Gang, count_slots: Callable[[], int], where: str
+) -> None:
+    """Check that a gang finds its slots; wait for executors that are about to come.
 
     Parameters
     ----------
@@ -42,8 +47,8 @@ def check_gang(spark: SparkSession, gang: Gang, slots: int, where: str) -> None:
         Classic or Connect.
     gang : Gang
         The workers.
-    slots : int
-        The tasks of a worker's size that the session can run at the same time.
+    count_slots : Callable
+        Returns the number of tasks of a worker's size that the session can run at a time now.
     where : str
         The session, in a few words.
 
@@ -58,6 +63,7 @@ def check_gang(spark: SparkSession, gang: Gang, slots: int, where: str) -> None:
             f"Synchronous workers start all at once, and Spark can't do that with {key}=true. Set "
             "it to false, with as many executors as the workers need."
         )
+    slots = _await_executors(spark, gang, count_slots)
     if gang.smallest > slots:
         servers = f" and {gang.n_servers} servers" if gang.n_servers else ""
         raise EnvironmentUnfitError(
@@ -65,6 +71,30 @@ def check_gang(spark: SparkSession, gang: Gang, slots: int, where: str) -> None:
             f"and {where} has {slots} slot{'s' * (slots != 1)}. Ask for fewer workers, add "
             "executors, or give each worker less (cpus_per_trial, gpus_per_trial)."
         )
+
+
+def _await_executors(spark: SparkSession, gang: Gang, count_slots: Callable[[], int]) -> int:
+    """Return the slots, once there are enough for a gang, or no more come."""
+    slots, since = count_slots(), time.monotonic()
+    if is_local(spark):
+        return slots
+    patience_s = PROMISED_S if _count_promised(spark) >= gang.smallest else SETTLE_S
+    while slots < gang.size and time.monotonic() - since < patience_s:
+        if slots >= gang.smallest and time.monotonic() - since > SETTLE_S:
+            break
+        time.sleep(LOOK_S)
+        if (now := count_slots()) != slots:
+            slots, since = now, time.monotonic()
+    return slots
+
+
+def _count_promised(spark: SparkSession) -> int:
+    """Return how many cores the session has asked for; 0 if its settings don't say."""
+    cores = setting(spark, "spark.cores.max")
+    if cores is not None:
+        return int(cores) // int(setting(spark, "spark.task.cpus") or 1)
+    instances = int(setting(spark, "spark.executor.instances") or 0)
+    return instances * int(setting(spark, "spark.executor.cores") or 1)
 
 
 class Gangs:

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from sparkexp.context.checkpoints import Checkpoints
 from sparkexp.context.current import activate
 from sparkexp.context.curve import CurveFile
 from sparkexp.context.reporter import Reporter
-from sparkexp.engine.base import TrialTask
+from sparkexp.engine.base import Train, TrialTask
 from sparkexp.engine.transfer.data import read_data
 from sparkexp.engine.transfer.main_module import load_train
 from sparkexp.engine.transfer.unpacking import forget_earlier_modules
@@ -60,6 +60,8 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
             train = functools.partial(train, read_data(Path(task.data), task.data_digest))
         if task.wrapper is not None:
             train = task.wrapper(train, task.place)
+        if task.place.rank:
+            train = _drop_value(train)
     except Exception as error:
         return failure(_describe_load_error(error), fault=Fault.LOADING)
     reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.is_root_own)
@@ -80,6 +82,16 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         warnings += (f"Its artifacts could not be kept: {current.artifacts.trouble}",)
     warnings += trackers.take_warnings()
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
+
+
+def _drop_value(train: Train) -> Train:
+    """Return a function that returns nothing: of a gang, the chief's value counts."""
+
+    @functools.wraps(train)
+    def call(*args: Any, **kwargs: Any) -> None:
+        train(*args, **kwargs)
+
+    return call
 
 
 def _load_trackers(task: TrialTask) -> AttemptTrackers:

@@ -21,7 +21,7 @@ from sparkexp.engine.worker.executor_id import find_executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
 from sparkexp.engine.worker.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.objective import select_values
+from sparkexp.objective import Objective, select_values
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.regular_files import check_regular
@@ -160,7 +160,9 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     directory = paths.trial(task.trial.id, attempt)
     if task.place.rank:  # the chief's files are the trial's, and it alone is tracked
         directory = paths.worker(directory, task.place.rank)
-        task = replace(task, trackers=(), reads_reports=False, needs_value=False)
+        task = replace(
+            task, trackers=(), reads_reports=False, objectives=(Objective(),), needs_value=False
+        )
     task = replace(task, place=replace(task.place, directory=str(directory)))
     warnings: tuple[str, ...] = ()
     try:
