@@ -29,6 +29,8 @@ __all__ = [
 # What is no option: it has an argument of its own here, or can't be written in a line.
 _LEFT_OUT = {"spark", "train", "args_dict", "search_dict", "searcher", "search", "data"}
 _STRUCTURED = ("initial", "prune")
+# Shorter words for options.
+_SHORT = {"workers_per_trial": "--workers"}
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def add_options(
         several = "Sequence[" in annotation and name not in _STRUCTURED
         settings: dict[str, Any] = {"nargs": "+"} if several else {}
         group.add_argument(
-            flag,
+            *filter(None, (flag, _SHORT.get(name))),
             type=_reader(name, annotation),
             default=argparse.SUPPRESS,
             metavar=_metavar(name, annotation),

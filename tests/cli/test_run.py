@@ -151,6 +151,8 @@ def test_several_objectives(function, folder):
         (["--search", "asha"], "belongs to a search with fidelity="),
         (["--direction", "up"], "direction must be 'max' or 'min', got 'up'"),
         (["--timeout", "1h"], "timeout is a number above 0, got '1h'"),
+        (["--workers", 0], "workers_per_trial is a whole number of at least 1, got 0"),
+        (["--workers-per-trial", 2, "--engine", "inline"], "engine='inline' doesn't give them"),
         (["--engine", "dask"], "engine must be 'spark' or 'inline', got 'dask'"),
         (["--prune", "worst"], "prune"),
         (["--initial", "[{"], "initial must be JSON"),
@@ -191,6 +193,7 @@ def test_the_help_has_the_words_of_the_docstrings(capsys):
             words = row.sentence.replace("`", "").removesuffix(".")
             assert words.replace(" ", "") in out.replace(" ", "")
             assert f"--{name.replace('_', '-')}" in out
+    assert "--workers-per-trial N, --workers N" in out
     assert "--data" not in out and "--spark" not in out
 
 
@@ -363,3 +366,23 @@ def test_run_by_spark_submit_and_resume_on_a_session_of_its_own(function, folder
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert experiment.load("one").best.value == 4.0
+
+
+@pytest.mark.spark
+def test_without_a_space_several_workers_train_one_model(tmp_path):
+    (tmp_path / "gang_train.py").write_text(
+        "def train(offset=1):\n"
+        "    from sparkexp import experiment\n"
+        "    gang = experiment.gang()\n"
+        "    return gang.sum(gang.rank + offset)\n"
+    )
+    words = ["run", "gang_train.py:train", "--workers", "2", "--logdir", "one"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sparkexp.cli", *words], capture_output=True, text=True,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 workers, synchronous" in done.stderr
+    result = experiment.load(tmp_path / "one")
+    assert [trial.value for trial in result.trials] == [3.0]
+    assert Path(result.best.logdir, "worker-1", "output.log").exists()
