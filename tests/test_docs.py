@@ -29,7 +29,10 @@ COMMAND_LINE = ROOT / "docs" / "command_line.md"
 PAGES = [
     *GUIDES,
     COMMAND_LINE,
-    *(ROOT / "docs" / name for name in ("architecture.md", "deploy.md", "storage.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("architecture.md", "deploy.md", "distributed.md", "storage.md")
+    ),
 ]
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 # ```python for what runs by itself, ```python spark for steps of one session.

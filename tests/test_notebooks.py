@@ -48,7 +48,7 @@ def execute(tmp_path, monkeypatch):
         client = NotebookClient(
             notebook,
             kernel_manager_class=OurKernelManager,
-            timeout=120,
+            timeout=300,
             resources={"metadata": {"path": str(cwd)}},
         )
         client.execute()
@@ -75,7 +75,8 @@ def runs(cwd: Path) -> dict[str, Result]:
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["01_grid_search", "02_evolutionary_search"]
+    names = ["01_grid_search", "02_evolutionary_search", "03_distributed_training"]
+    assert [path.stem for path in NOTEBOOKS] == names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -117,6 +118,26 @@ def test_evolutionary_search(execute):
     assert {r.trial.generation for r in result.trials} == {0, 1, 2}
     assert result.best.value == result.best.metrics["accuracy"] > 0.7
     assert "best so far" in texts(notebook)
+
+
+@pytest.mark.spark
+@pytest.mark.notebook
+def test_distributed_training(execute):
+    notebook, cwd = execute("03_distributed_training.ipynb")
+    results = runs(cwd)
+    assert set(results) == {"search", "together", "alone", "killed", "large", "split"}
+    assert all(trial.succeeded for result in results.values() for trial in result.trials)
+    alone, together, killed = (results[name].trials[0] for name in ("alone", "together", "killed"))
+    assert together.notes["losses"] == pytest.approx(alone.notes["losses"], abs=1e-5)
+    assert killed.notes["losses"] == pytest.approx(together.notes["losses"], abs=1e-5)
+    assert (together.attempt, killed.attempt) == (0, 1)
+    shown = texts(notebook)
+    assert "['epoch 3', 'epoch 4']" in shown and "worker-1/output.log" in shown
+    usual, unscaled, scaled = (trial.value for trial in results["large"].trials)
+    assert unscaled < min(usual, scaled)
+    devices = results["split"].trials[0].notes["devices"]
+    assert {device for path, device in devices.items() if "wide" in path} == {"device:CPU:0"}
+    assert {device for path, device in devices.items() if "outputs" in path} == {"device:CPU:1"}
 
 
 CELLS = (
