@@ -59,12 +59,11 @@ def distribute(
     keep: str | int = "all",
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
-    """Train one model with several workers, each on an executor of its own.
+    """Train one model with several workers, each in a slot of its own.
 
-    The train function is the one that a search runs: ``model.compile`` and ``model.fit`` of
-    Keras, which knows nothing of the others. Each worker calls it, trains on its share of the
-    data, and has the same weights as the others after each step. The weights are those that one
-    worker would have with the same batch.
+    The train function is the one that a search runs, with ``model.compile`` and ``model.fit`` of
+    Keras. Each worker calls it and trains on its share of the data. After each step all workers
+    have the same weights: those that one worker would have with the same batch.
 
     Parameters
     ----------
@@ -82,13 +81,14 @@ def distribute(
     servers : int, optional
         With ``'async'``: how many parameter servers; by default 1.
     min_workers : int, optional
-        With how many workers the training may go on after some were lost; by default it waits for
-        all.
+        With ``'sync'``: with how many workers the training may go on if there are no slots for
+        all. By default it waits for all.
     batch_size : {'gang', 'worker'}
-        Whether the ``batch_size`` given to ``fit`` is that of all workers together, which they
-        share out, or that of each.
+        Whether the ``batch_size`` in ``fit`` is that of all workers together, which they share
+        out, or that of each.
     checkpoint_minutes : float, optional
-        Minutes from checkpoint to checkpoint; by default there is one after each epoch.
+        Minutes from checkpoint to checkpoint within an epoch. By default there is one after each
+        epoch only; with ``'async'``, the servers write one every half minute.
     max_restarts : int
         How often the training starts again, from its last checkpoint, after a worker was lost.
     direction : {'max', 'min'} or a list of these

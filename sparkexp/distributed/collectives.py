@@ -146,7 +146,7 @@ class Gang:
     def reduce(self, tensor: Any, key: int) -> Any:
         """Return the sum of a tensor over the gang; in a graph, after the sums before it.
 
-        NCCL wants one order on all workers, so that the sums of a graph form a chain.
+        NCCL wants the same order on all workers: so the sums of a graph form a chain.
         """
         import tensorflow as tf
 

@@ -63,7 +63,7 @@ def connect(place: Place, heartbeat_s: float, connect_s: float, shutdown_s: floa
     if context._context_handle is not None:
         raise EnvironmentUnfitError(
             "A worker of a gang connects before TensorFlow does anything else in its process, but "
-            "a tensor or a device list was made here before. Take what uses TensorFlow from the "
+            "a tensor or a device list was made here before. Move what uses TensorFlow from the "
             "top of the script into the train function."
         )
     jobs = collective_all_reduce_strategy.coordination_config_pb2.CoordinatedJob(

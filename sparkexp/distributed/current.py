@@ -67,8 +67,8 @@ class CurrentGang:
         """Return this worker's part of a `tf.data.Dataset` of single examples.
 
         Together the workers have each example once. Batch it afterwards, with the batch size of
-        one worker. fit and evaluate give all workers the same number of steps: who has a batch
-        less than another gets an empty one.
+        one worker. In fit and evaluate all workers make the same number of steps: one with fewer
+        batches gets empty ones.
 
         Parameters
         ----------
@@ -89,8 +89,8 @@ class CurrentGang:
     def optimizer(self, optimizer: Any) -> Any:
         """Let an optimizer of Keras average its gradients over the gang; for own training loops.
 
-        The workers count the same, so that their batches should have the same size. The optimizer
-        of a compiled model does it by itself.
+        All workers count the same, so their batches should have the same size. The optimizer of a
+        compiled model needs no such call.
 
         Parameters
         ----------

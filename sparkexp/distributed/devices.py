@@ -30,6 +30,9 @@ def devices() -> tuple[str, ...]:
 def split_cpus(n: int) -> None:
     """Make n devices of this process's CPU, to try out a model that is split over several.
 
+    It must come before TensorFlow's first use in the process. So it is for a train function that
+    one worker runs: the workers of a larger gang have used TensorFlow to connect.
+
     Parameters
     ----------
     n : int
@@ -51,7 +54,8 @@ def split_cpus(n: int) -> None:
     except RuntimeError as error:
         raise EnvironmentUnfitError(
             f"split_cpus must come before TensorFlow's first use in a process, got it after "
-            f"({error}). Call it at the beginning, in a notebook after a restart of its kernel."
+            f"({error}). Call it at the beginning; in a notebook, restart its kernel before. "
+            "Workers that train together have used TensorFlow to connect: run it with one worker."
         ) from error
 
 

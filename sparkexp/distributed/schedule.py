@@ -131,12 +131,13 @@ def scaled(
 
     The rule is that of Goyal et al. 2017, see `learning_rate_at`. A `fit` in a gang tells the
     schedule its batch and steps. Elsewhere, such as in a notebook, the rate is `learning_rate`,
-    unchanged.
+    unchanged. It is unchanged as well where `fit`'s ``batch_size`` is that of the whole gang and
+    `base_batch` is left out: then the batch is the one for which the rate is right.
 
     Parameters
     ----------
     learning_rate : float
-        The rate that is right for one worker with `base_batch` examples a step.
+        The rate that is right for `base_batch` examples in a step.
     warmup_epochs : float
         Epochs until the full rate is reached, linearly after each step.
     base_batch : int, optional

@@ -65,8 +65,8 @@ def global_batch(
     if given < gang.size:
         raise InvalidArgumentError(
             f"{name} is that of the whole gang, and must be at least its {gang.size} workers, got "
-            f"{given}. Take a larger one, or batch_size='worker' in the call if it is meant for "
-            "each worker."
+            f"{given}. Take a larger one; or if it is meant for each worker, give "
+            "experiment.distribute, or in a search experiment.Gang, batch_size='worker'."
         )
     return given
 
@@ -271,8 +271,9 @@ def _share_py_dataset(data: Any, gang: Gang, meaning: Literal["gang", "worker"])
         return Shared(data, None, None, None, False)
     if meaning == "worker":
         raise InvalidArgumentError(
-            "The batches of a PyDataset are those of the whole gang; batch_size='worker' can't "
-            "join them. Make them as many times as large, and use batch_size='gang'."
+            "The batches of a PyDataset must be those of the whole gang, since they can't be "
+            "joined, got batch_size='worker'. Let the PyDataset make larger batches, and leave "
+            "batch_size out."
         )
 
     class SharedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]

@@ -34,8 +34,8 @@ class Gang:
         Whether the ``batch_size`` given to ``fit`` is that of the gang, which its workers share
         out, or that of each worker.
     checkpoint_minutes : float, optional
-        Minutes from checkpoint to checkpoint of the training; by default there is one after each
-        epoch.
+        Minutes from checkpoint to checkpoint within an epoch. By default there is one after each
+        epoch only; with ``'async'``, the servers write one every half minute.
 
     Raises
     ------
@@ -74,8 +74,8 @@ class Gang:
             as_int("min_workers", self.min_workers, at_least=1)
             if not self.is_synchronous:
                 raise InvalidArgumentError(
-                    "min_workers goes with strategy='sync': asynchronous workers don't wait for "
-                    "each other. Leave it out."
+                    "min_workers goes with strategy='sync': asynchronous workers go on "
+                    "without those that were lost anyway. Leave it out."
                 )
             if self.min_workers > self.workers:
                 raise InvalidArgumentError(
@@ -101,7 +101,7 @@ class Gang:
 
     @property
     def smallest(self) -> int:
-        """With how many processes it can start."""
+        """The least number of processes with which it starts."""
         return self.min_workers or self.size
 
     def to_json(self) -> dict[str, Any]:

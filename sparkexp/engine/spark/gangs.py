@@ -60,16 +60,18 @@ def check_gang(
     key = "spark.dynamicAllocation.enabled"
     if gang.is_synchronous and gang.workers > 1 and setting(spark, key) == "true":
         raise EnvironmentUnfitError(
-            f"Synchronous workers start all at once, and Spark can't do that with {key}=true. Set "
-            "it to false, with as many executors as the workers need."
+            f"Synchronous workers start all at once, which Spark can't do with {key}=true. Set it "
+            "to false, with as many executors as the workers need, or use strategy='async'."
         )
     slots = _await_executors(spark, gang, count_slots)
     if gang.smallest > slots:
         servers = f" and {gang.n_servers} servers" if gang.n_servers else ""
+        workers = f"At least {gang.min_workers}" if gang.min_workers else str(gang.workers)
         raise EnvironmentUnfitError(
-            f"{gang.workers} workers{servers} run at the same time, each in a slot of its own, "
+            f"{workers} workers{servers} run at the same time, each in a slot of its own, "
             f"and {where} has {slots} slot{'s' * (slots != 1)}. Ask for fewer workers, add "
-            "executors, or give each worker less (cpus_per_trial, gpus_per_trial)."
+            "executors, or give each worker less (cpus_per_worker and gpus_per_worker, in a "
+            "search cpus_per_trial and gpus_per_trial)."
         )
 
 
@@ -125,7 +127,11 @@ class Gangs:
         assert gang is not None
         n_workers = self._await_slots(gang, task)
         if n_workers == 0:
-            error = f"The slots of {gang.smallest} workers did not come back within a few minutes."
+            error = (
+                f"{gang.smallest} workers need as many slots, which did not come back within "
+                f"{SLOTS_BACK_S:.0f} s. Look for lost executors; min_workers= lets a training go "
+                "on with fewer workers."
+            )
             return TrialResult(
                 task.trial,
                 State.FAILED,

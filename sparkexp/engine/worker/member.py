@@ -85,9 +85,9 @@ def _find_place(context: BarrierTaskContext, attempt: int) -> Place:
 class Watch:
     """Tells the other workers how this one's trial ends, and ends it where one of them has failed.
 
-    In each round every worker says whether its trial still runs. A worker that has failed, was
-    killed, or whose peers don't hear from it any more, so ends the whole gang, and its slots are
-    free. Spark itself ends the gang where an executor is lost.
+    In each round every worker says whether its trial still runs. Where one has failed, the others
+    end theirs, so that the gang's slots are free. A killed worker has failed; a frozen one lets
+    those fail that wait for it. Where an executor is lost, Spark itself ends the gang.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Watch:
             self._thread.start()
 
     def correct(self, result: TrialResult) -> TrialResult:
-        """Return the result with what it is due to, where the trial was ended from here."""
+        """Return the result; if the trial was ended from here, with the reason."""
         if self._failed is None or result.loss is not Loss.KILLED:
             return result
         error = f"The worker was ended: worker {self._failed} of its gang had failed."
