@@ -116,6 +116,14 @@ def distribute(
 
         result = experiment.distribute(spark, train, {'learning_rate': 0.1}, workers=8)
         result.best.value
+
+    Several values of an argument are for a search:
+
+    >>> from sparkexp import experiment
+    >>> experiment.distribute(None, lambda rate: rate, {'rate': [0.1, 0.2]}, workers=2)
+    Traceback (most recent call last):
+        ...
+    sparkexp.errors.InvalidArgumentError: distribute trains one model, with one value for ...
     """
     gang = Gang(workers, strategy, servers, min_workers, batch_size, checkpoint_minutes)
     given = {
