@@ -133,6 +133,7 @@ def main() -> int:
     """Run the benchmark of the command line and print its tables."""
     args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     if args.first_step:
         from first_step import measure_first_step, report_first_step
 

@@ -107,6 +107,7 @@ def main() -> int:
     """Train what the command line says and print the table."""
     args = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     name = args.data or ("fashion-mnist" if args.folder.is_dir() else "digits")
     setting = _changed(SETTINGS[name], args)
     seeds = range(args.first_seed, args.first_seed + args.seeds)
