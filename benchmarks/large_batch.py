@@ -68,7 +68,7 @@ class Setting:
 
 
 SETTINGS = {
-    "fashion-mnist": Setting(20_000, 32, 0.01, 128, 10, 2, (6, 9)),
+    "fashion-mnist": Setting(20_000, 32, 0.01, 128, 16, 3, (10, 14)),
     "digits": Setting(1_200, 8, 0.01, 64, 20, 3, (14, 18)),
 }
 

@@ -93,8 +93,8 @@ def efficiency(step: Step, network: Network, n: int) -> float:
 
 
 # ResNet-50 as Goyal et al. trained it. A worker is one of their servers of 8 GPUs: 256 GPUs are 32
-# servers with 50 Gbit/s each; 25 million parameters are 100 MB. One server took 29 hours, as NVIDIA
-# tells of it: for 90 epochs of 1.28 million images with batch 256, that is 232 ms a step.
+# servers with 50 Gbit/s each; 25 million parameters are 100 MB. One server took 29 hours, NVIDIA's
+# report says: for 90 epochs of 1.28 million images with batch 256, that is 232 ms a step.
 GOYAL_STEP_MS = 29 * 3_600_000 / (90 * 1.28e6 / 256)
 GOYAL = Step("ResNet-50, a server of 8 GPUs a worker", GOYAL_STEP_MS, 100e6)
 GOYAL_NETWORK = Network("50 Gbit/s", 50.0, 20.0)

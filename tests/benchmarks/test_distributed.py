@@ -134,6 +134,7 @@ def _run(script: str, *argv: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
     reason="each worker has a core of its own",
