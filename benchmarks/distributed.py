@@ -22,8 +22,6 @@ import json
 import logging
 import os
 import platform
-import random
-import socket
 import statistics
 import sys
 import tempfile
@@ -31,25 +29,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gang_process import (
-    WORKLOADS,
-    Failed,
-    Job,
-    Measured,
-    Prepare,
-    Reduce,
-    Turn,
-    Workload,
-    read_log,
-    serve,
-)
-
-from sparkexp.engine.place import Place
+from gang_process import WORKLOADS, Measured, Prepare, Reduce, Turn, Workload
+from gang_workers import BenchmarkError, Worker, ask, start_workers
 
 logger = logging.getLogger("distributed")
 
@@ -58,75 +43,6 @@ PHASES = ("alone", "control", "independent", "synchronous")
 REDUCED = (4, 1 << 16, 1 << 20, 1 << 22, 1 << 24)
 # By phase, what each worker measured.
 Round = dict[str, list[Measured]]
-
-
-class BenchmarkError(Exception):
-    """A process of the benchmark failed, or did not answer."""
-
-
-class Worker:
-    """A process that stays up.
-
-    Parameters
-    ----------
-    job : Job
-        What it is for.
-    limit_s : float
-        How long an answer may take.
-    """
-
-    def __init__(self, job: Job, limit_s: float) -> None:
-        self.job = job
-        self._limit_s = limit_s
-        context = get_context("spawn")
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(target=serve, args=(other, job), daemon=True)
-        self._process.start()
-        other.close()
-
-    def tell(self, command: Prepare | Turn | Reduce | None) -> None:
-        """Send a command."""
-        self._pipe.send(command)
-
-    def answer(self) -> Any:
-        """Return what the process answers.
-
-        Raises
-        ------
-        BenchmarkError
-            If it fails, dies or takes too long; with the end of its output.
-        """
-        try:
-            if not self._pipe.poll(self._limit_s):
-                raise BenchmarkError(
-                    f"{self.job.name} did not answer within {self._limit_s:g} s (--timeout).\n"
-                    + read_log(self.job.log)
-                )
-            found = self._pipe.recv()
-        except (EOFError, ConnectionError) as error:
-            raise BenchmarkError(f"{self.job.name} died.\n{read_log(self.job.log)}") from error
-        if isinstance(found, Failed):
-            raise BenchmarkError(f"{self.job.name}: {found.traceback}\n{read_log(self.job.log)}")
-        return found
-
-    def close(self) -> None:
-        """End the process."""
-        try:
-            self._pipe.send(None)
-            self._process.join(5)
-        except OSError:
-            pass  # it is gone
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._pipe.close()
-
-
-def ask(workers: Sequence[Worker], command: Prepare | Turn | Reduce) -> list[Any]:
-    """Return the answers of several workers that do the same at the same time."""
-    for worker in workers:
-        worker.tell(command)
-    return [worker.answer() for worker in workers]
 
 
 def main() -> int:
@@ -154,11 +70,12 @@ def main() -> int:
         for name in args.workloads
     }
     loads = [os.getloadavg()[0]]
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        phases = _start(args, cores, Path(folder), stack)
-        gradients = _prepare(phases, workloads)
-        rounds = {name: _measure(phases, name, args.rounds, loads) for name in workloads}
-        loopback = _measure_sums(phases["synchronous"], args.sums)
+    try:
+        measured = _measure_all(args, cores[: args.workers], workloads, loads)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    gradients, rounds, loopback = measured
     figures = {
         name: summarise(rounds[name], args.tolerance, gradients[name]) for name in workloads
     }
@@ -195,44 +112,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _start(
-    args: argparse.Namespace, cores: Sequence[int], folder: Path, stack: ExitStack
-) -> dict[str, list[Worker]]:
-    """Return the processes of each phase, when all are there."""
-    size = args.workers
-    addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(size))
-    jobs = [Job(f"alone-{i}", cores[i], None, str(folder / f"alone-{i}")) for i in range(size)]
-    jobs.append(Job("control", cores[0], None, str(folder / "control")))
-    for rank in range(size):
-        place = Place(rank, size, addresses, host="127.0.0.1")
-        jobs.append(Job(f"gang-{rank}", cores[rank], place, str(folder / f"gang-{rank}")))
-    workers = []
-    for job in jobs:
-        workers.append(Worker(job, args.timeout))
-        stack.callback(workers[-1].close)
-    for worker in workers:
-        worker.answer()
-    return {
-        "alone": workers[:1],
-        "control": workers[size : size + 1],
-        "independent": workers[:size],
-        "synchronous": workers[size + 1 :],
-    }
-
-
-def _free_ports(n: int) -> list[int]:
-    """Return free ports, none of those that the kernel gives to clients."""
-    found: list[int] = []
-    while len(found) < n:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
+def _measure_all(
+    args: argparse.Namespace,
+    cores: Sequence[int],
+    workloads: Mapping[str, Workload],
+    loads: list[float],
+) -> tuple[dict[str, int], dict[str, list[Round]], dict[str, Any]]:
+    """Return the gradients' bytes and the rounds, by workload, and the sums by themselves."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        phases = start_workers(cores, Path(folder), args.timeout, stack)
+        gradients = _prepare(phases, workloads)
+        rounds = {name: _measure(phases, name, args.rounds, loads) for name in workloads}
+        loopback = _measure_sums(phases["synchronous"], args.sums)
+    return gradients, rounds, loopback
 
 
 def _prepare(

@@ -57,7 +57,7 @@ class Workload:
 
 WORKLOADS = {
     "mlp-64": Workload("mlp", 64, 250),
-    "mlp-512": Workload("mlp", 512, 80),
+    "mlp-512": Workload("mlp", 512, 70),
     "cnn-64": Workload("cnn", 64, 100),
     "cnn-256": Workload("cnn", 256, 35),
 }
@@ -187,7 +187,7 @@ def serve(pipe: Connection, job: Job) -> None:
     keep = _KeepGang()
     commands: Callable[..., None] = _answer_all
     if job.place is not None:
-        commands = _Member(batch_size="worker", keep=keep)(_answer_all, job.place)
+        commands = _Member("worker", 60.0, 300.0, keep=keep)(_answer_all, job.place)
     try:
         commands(pipe, keep, job.place)
     except EOFError:
