@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from sparkexp.distributed.checkpointing import FitCheckpoints
@@ -9,6 +10,8 @@ from sparkexp.distributed.fit import Fit
 from sparkexp.distributed.schedule import find_schedule
 from sparkexp.distributed.telemetry import Telemetry
 from sparkexp.errors import InvalidArgumentError
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["CheckpointHook", "ScheduleHook", "TelemetryHook"]
 
@@ -54,6 +57,12 @@ class ScheduleHook:
                 "(drop_remainder=True) and steps_per_epoch."
             )
         schedule.bind(fit.steps, fit.batch_size, fit.own_batch)
+        if fit.gang.size > 1 and fit.gang.is_chief and schedule.factor == 1:
+            logger.warning(
+                "The learning rate is not scaled: a step has %d examples, for which it is right. "
+                "Give distribute batch_size='worker' if fit's is that of one worker, or scaled "
+                "base_batch=.", fit.batch_size,
+            )  # fmt: skip
         return callbacks
 
 

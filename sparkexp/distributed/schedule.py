@@ -212,6 +212,11 @@ class _ScaledRate:
         if bound:
             self._bind(dict(bound))
 
+    @property
+    def factor(self) -> float:
+        """How many times the base the batch is, once it is bound."""
+        return float(self._bound.get("factor", 1.0))
+
     def bind(
         self,
         steps_per_epoch: int,

@@ -278,7 +278,7 @@ answer([trial.state, trial.error, trial.attempt, trial.value])
 @pytest.mark.slow
 def test_with_fewer_workers(tmp_path: Path, alone: Any) -> None:
     """A host is lost for good, and the training goes on with the worker that is left."""
-    folder = tmp_path / "cluster"
+    (folder := tmp_path / "cluster").mkdir()
     with StandaloneCluster(folder, n_workers=2, gpus_per_worker=0, cores_per_worker=1) as cluster:
         driver = start_driver(
             tmp_path,
@@ -314,7 +314,7 @@ def train(optimizer):
     keras.utils.set_random_seed(5)
     digits = load_digits()
     model = keras.Sequential(
-        [keras.Input((64,)), keras.layers.Dense(16, "tanh"), keras.layers.Dense(10, "softmax")]
+        [keras.Input((64,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(10, "softmax")]
     )
     optimizers = {
         "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
