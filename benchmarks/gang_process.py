@@ -56,10 +56,10 @@ class Workload:
 
 
 WORKLOADS = {
-    "mlp-64": Workload("mlp", 64, 250),
-    "mlp-512": Workload("mlp", 512, 70),
-    "cnn-64": Workload("cnn", 64, 100),
-    "cnn-256": Workload("cnn", 256, 35),
+    "mlp-64": Workload("mlp", 64, 400),
+    "mlp-512": Workload("mlp", 512, 100),
+    "cnn-64": Workload("cnn", 64, 120),
+    "cnn-256": Workload("cnn", 256, 40),
 }
 
 
