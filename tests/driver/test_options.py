@@ -48,6 +48,7 @@ def test_a_run_s_record():
         "cpus_per_trial": None,
         "gpus_per_trial": None,
         "limit_threads": True,
+        "workers_per_trial": 1,
         "engine": "spark",
         "isolation": "fork",
         "py_files": [],

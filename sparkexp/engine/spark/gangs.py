@@ -199,6 +199,8 @@ class Gangs:
     def _await_slots(self, gang: Gang, task: TrialTask) -> int:
         """Wait for the gang's slots, and return with how many workers it starts; 0 for none."""
         started = time.monotonic()
+        if task.first_attempt:
+            time.sleep(SETTLE_S)  # Spark still counts an executor that was lost just now
         while not self._is_over(task.trial.number):
             slots, waited = self._count_slots(), time.monotonic() - started
             if slots >= gang.workers:
