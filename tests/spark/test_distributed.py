@@ -292,13 +292,16 @@ answer([trial.state, trial.error, trial.attempt, trial.notes.get("weights")])
             cluster.conf(),
         )
         flag = tmp_path / "flag"
-        pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 240))
-        above = list(ancestors(pid))
-        executor = next(p for p in above if p in cluster.executors())
-        daemon = next(w for w in cluster.workers if w.pid in above)
-        daemon.kill()
-        os.kill(executor, signal.SIGKILL)
-        assert driver.wait(300) == 0, log_of(tmp_path)
+        try:
+            pid = int(wait_until(lambda: flag.exists() and flag.read_text(), 240))
+            above = list(ancestors(pid))
+            executor = next(p for p in above if p in cluster.executors())
+            next(worker for worker in cluster.workers if worker.pid in above).kill()
+            os.kill(executor, signal.SIGKILL)
+            assert driver.wait(300) == 0, log_of(tmp_path)
+        finally:
+            driver.kill()
+            driver.wait()
     state, error, attempt, weights = json.loads((tmp_path / "answer.json").read_text())
     assert state == "SUCCEEDED", error
     assert attempt == 1
