@@ -57,12 +57,15 @@ class Gang:
 
     def __post_init__(self) -> None:
         as_int("workers", self.workers, at_least=1)
-        for name, known in (("strategy", Strategy), ("batch_size", BatchSize)):
-            if getattr(self, name) not in get_args(known):
-                listed = " or ".join(map(repr, get_args(known)))
-                raise InvalidArgumentError(
-                    f"{name} must be {listed}, got {getattr(self, name)!r}."
-                )
+        known = get_args(Strategy)
+        if self.strategy not in known:
+            listed = " or ".join(map(repr, known))
+            raise InvalidArgumentError(f"strategy must be {listed}, got {self.strategy!r}.")
+        if self.batch_size not in get_args(BatchSize):
+            raise InvalidArgumentError(
+                "batch_size says whose the batch_size of fit is, 'gang' or 'worker', got "
+                f"{self.batch_size!r}. The number itself belongs into the train function."
+            )
         if self.servers is not None:
             as_int("servers", self.servers, at_least=1)
             if self.is_synchronous:

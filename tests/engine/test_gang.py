@@ -15,7 +15,7 @@ from sparkexp.trial import Loss, State, Trial, TrialResult
         ({"workers": True}, "workers"),
         ({"workers": 2.5}, "workers"),
         ({"workers": 2, "strategy": "mirrored"}, "'sync' or 'async', got 'mirrored'"),
-        ({"workers": 2, "batch_size": 64}, "'gang' or 'worker', got 64"),
+        ({"workers": 2, "batch_size": 64}, "'gang' or 'worker', got 64. The number"),
         ({"workers": 2, "servers": 1}, "servers=1 goes with strategy='async'"),
         ({"workers": 2, "strategy": "async", "servers": 0}, "servers"),
         ({"workers": 2, "strategy": "async", "min_workers": 1}, "goes with strategy='sync'"),
