@@ -122,6 +122,7 @@ def test_evolutionary_search(execute):
 
 @pytest.mark.spark
 @pytest.mark.notebook
+@pytest.mark.slow
 def test_distributed_training(execute):
     notebook, cwd = execute("03_distributed_training.ipynb")
     results = runs(cwd)

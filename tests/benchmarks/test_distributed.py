@@ -157,6 +157,7 @@ def test_two_workers_are_measured_and_projected(tmp_path):
     assert "| cnn-64:" in printed and "| 10 Gbit/s, 50 µs |" in printed
 
 
+@pytest.mark.slow
 def test_a_large_batch_learns_digits(tmp_path):
     pytest.importorskip("sklearn")
     file = tmp_path / "figures.json"

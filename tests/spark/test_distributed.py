@@ -125,7 +125,9 @@ def test_two_workers_train_as_one(any_spark: Any, alone: Any, tmp_path: Path) ->
     assert [path.name for path in (directory / "worker-1").iterdir()] == ["output.log"]
 
 
-@pytest.mark.parametrize("trouble", ["SIGKILL 1", "SIGKILL 0", "SIGSTOP 1"])
+@pytest.mark.parametrize(
+    "trouble", ["SIGKILL 1", "SIGKILL 0", pytest.param("SIGSTOP 1", marks=pytest.mark.slow)]
+)
 def test_a_lost_worker_costs_what_came_after_the_last_checkpoint(
     spark: Any, alone: Any, tmp_path: Path, trouble: str
 ) -> None:
