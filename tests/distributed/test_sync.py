@@ -60,7 +60,7 @@ def features(tmp_path_factory, files):
 
 
 @pytest.fixture(scope="module")
-def more_features(tmp_path_factory):
+def more_features(tmp_path_factory, files):
     return run_side_by_side(FEATURES, (1, 2), tmp_path_factory.mktemp("more"), *MORE)
 
 
