@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.fit import Fit, FitHook
 from sparkexp.distributed.member import GangMember
 from sparkexp.engine.place import Place
@@ -202,7 +202,7 @@ def serve(pipe: Connection, job: Job) -> None:
 class _KeepGang:
     """Takes part in fit to know its gang."""
 
-    gang: Gang | None = None
+    gang: Collectives | None = None
 
     def begin(self, fit: Fit, callbacks: list[Any]) -> list[Any]:
         self.gang = fit.gang
@@ -215,7 +215,7 @@ class _Member(GangMember):
 
     keep: _KeepGang = field(default_factory=_KeepGang)
 
-    def hooks(self, gang: Gang, place: Place) -> list[FitHook]:
+    def hooks(self, gang: Collectives, place: Place) -> list[FitHook]:
         return [*super().hooks(gang, place), self.keep]
 
 

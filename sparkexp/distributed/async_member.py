@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkexp.distributed.async_model import patch_keras
-from sparkexp.distributed.async_sharing import BatchSize, DataShare
+from sparkexp.distributed.async_sharing import DataShare
 from sparkexp.distributed.async_worker import AsyncWorker, WorkerSettings
 from sparkexp.distributed.current import GangApart, activate
 from sparkexp.distributed.server_connection import TrainingOver
 from sparkexp.distributed.servers import ServerSettings, serve
+from sparkexp.engine.gang import BatchSize
 from sparkexp.engine.place import Place
 from sparkexp.errors import InvalidArgumentError
 

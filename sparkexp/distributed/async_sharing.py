@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from sparkexp.engine.gang import BatchSize
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["BatchSize", "DataShare", "split_batch"]
+__all__ = ["DataShare", "split_batch"]
 
-BatchSize = Literal["gang", "worker"]
 _KERAS_BATCH_SIZE = 32
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 
 __all__ = ["synchronise_moments"]
 
 
-def synchronise_moments(gang: Gang) -> None:
+def synchronise_moments(gang: Collectives) -> None:
     """Let Keras's synchronised layers of this process take mean and variance over the gang.
 
     Each worker gives its number of examples, its mean and its sum of squared deviations; they are
@@ -32,7 +32,7 @@ def synchronise_moments(gang: Gang) -> None:
     nn._compute_moments_sync = moments
 
 
-def _moments(gang: Gang, x: Any, axes: Any, keepdims: bool) -> Any:
+def _moments(gang: Collectives, x: Any, axes: Any, keepdims: bool) -> Any:
     import tensorflow as tf
 
     kind = x.dtype
@@ -58,7 +58,7 @@ def _moments(gang: Gang, x: Any, axes: Any, keepdims: bool) -> Any:
     return tf.cast(mean, kind), tf.cast(variance, kind)
 
 
-def _gather_rows(gang: Gang, row: Any, channels: int | None) -> Any:
+def _gather_rows(gang: Collectives, row: Any, channels: int | None) -> Any:
     """Return the rows of all workers, by rank; the gradient is the same sum."""
     import tensorflow as tf
 

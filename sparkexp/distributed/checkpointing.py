@@ -127,25 +127,19 @@ class FitStart:
         Parameters
         ----------
         callbacks : sequence of keras.callbacks.Callback
-            Those of the train function; lists in it are flattened.
+            Those of the train function.
         batch_size : int, optional
             Examples of a step, all workers together. Without it nothing is written within epochs.
         """
         import keras
 
-        own = [*_flatten(callbacks)]
+        own = [*callbacks]
         if not any(isinstance(callback, keras.callbacks.History) for callback in own):
             own.append(keras.callbacks.History())  # where Keras would have put it
         checkpoints = _callback_class(self.position > 0)(self, own, batch_size)
         if self.ended:
             own = [callback for callback in own if isinstance(callback, keras.callbacks.History)]
         return [*own, checkpoints]
-
-
-def _flatten(callbacks: Any) -> list[Any]:
-    if isinstance(callbacks, list | tuple):
-        return [single for entry in callbacks for single in _flatten(entry)]
-    return [] if callbacks is None else [callbacks]
 
 
 @functools.cache

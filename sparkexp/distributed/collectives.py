@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Gang", "StepShare"]
+__all__ = ["Collectives", "StepShare"]
 
 # TensorFlow knows a group of devices, and each sum of the group, by a number. The workers' CPUs
 # are one group, and what they train on is another, which may be GPUs.
@@ -42,7 +42,7 @@ class StepShare:
     weighted: set[int] = field(default_factory=set)
 
 
-class Gang:
+class Collectives:
     """The workers that train one model: who this one is, and what they sum.
 
     All workers call the methods in the same order, with values of the same shapes.

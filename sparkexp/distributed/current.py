@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.devices import devices
 from sparkexp.distributed.gradients import distribute
 from sparkexp.distributed.sharing import share_examples
@@ -14,10 +14,10 @@ from sparkexp.errors import InvalidArgumentError
 __all__ = ["CurrentGang", "GangApart", "activate", "gang"]
 
 # A process is in one gang; the threads of a train function must see it.
-_active: list[Gang] = []
+_active: list[Collectives] = []
 
 
-class GangApart(Gang):
+class GangApart(Collectives):
     """The workers of an asynchronous gang, which make no sums together."""
 
     def sum(self, values: Sequence[Any]) -> list[Any]:
@@ -40,7 +40,7 @@ class CurrentGang:
     Outside a gang it is one of a single worker, so that a train function runs unchanged.
     """
 
-    def __init__(self, inner: Gang) -> None:
+    def __init__(self, inner: Collectives) -> None:
         self._inner = inner
 
     @property
@@ -124,7 +124,7 @@ class CurrentGang:
         return float(total) if total.ndim == 0 else total
 
 
-def activate(inner: Gang) -> None:
+def activate(inner: Collectives) -> None:
     """Make it the gang of this process, for the rest of its life."""
     _active.append(inner)
 
@@ -138,4 +138,4 @@ def gang() -> CurrentGang:
     >>> gang().rank, gang().size, gang().is_chief
     (0, 1, True)
     """
-    return CurrentGang(_active[-1] if _active else Gang())
+    return CurrentGang(_active[-1] if _active else Collectives())

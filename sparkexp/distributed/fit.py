@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 
 __all__ = ["Fit", "FitHook"]
 
@@ -21,7 +21,7 @@ class Fit:
     ----------
     model : keras.Model
         The model.
-    gang : Gang
+    gang : Collectives
         The workers.
     epochs : int
         Where training ends.
@@ -44,7 +44,7 @@ class Fit:
     """
 
     model: Any
-    gang: Gang
+    gang: Collectives
     epochs: int
     batch_size: int | None
     examples: int | None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
+from sparkexp.distributed.steps import unique
 
 __all__ = ["closing_callback", "keep_for_worker", "opening_callback"]
 
@@ -13,7 +14,7 @@ __all__ = ["closing_callback", "keep_for_worker", "opening_callback"]
 SEED_STEP = 7919
 
 
-def keep_for_worker(callbacks: list[Any], gang: Gang) -> list[Any]:
+def keep_for_worker(callbacks: list[Any], gang: Collectives) -> list[Any]:
     """Return the callbacks that this worker runs: those that write belong to the chief."""
     import keras
 
@@ -41,7 +42,7 @@ def opening_callback(begin_epoch: Callable[[int], None]) -> Any:
     return Opening()
 
 
-def closing_callback(gang: Gang) -> Any:
+def closing_callback(gang: Collectives) -> Any:
     """Return the last callback: what the others did to the model holds for all workers."""
     import keras
 
@@ -80,13 +81,13 @@ def closing_callback(gang: Gang) -> Any:
 def _variables(model: Any) -> list[Any]:
     optimizer = [] if model.optimizer is None else model.optimizer.variables
     found = [*model.weights, *optimizer]
-    return list({id(v): v for v in found if v.dtype != "string"}.values())
+    return unique(variable for variable in found if variable.dtype != "string")
 
 
-def _spread_seeds(model: Any, gang: Gang) -> None:
+def _spread_seeds(model: Any, gang: Collectives) -> None:
     """Give the seed generators of layers rank 0's state, and each rank its own seeds."""
     generators = [g for layer in model._flatten_layers() for g in layer._seed_generators]
-    states = [g.state for g in {id(g): g for g in generators}.values()]
+    states = unique(generator.state for generator in generators)
     gang.broadcast(states)
     for state in states:
         value = state.numpy()

@@ -147,7 +147,7 @@ def capture(
         build = model.get_build_config()
         encode(build, [])
     except (Unwritable, NotImplementedError):
-        build = None
+        build = None  # needed only where neither model nor data tell the shapes before fit
     return FitState(
         progress=progress,
         size=peers.size,

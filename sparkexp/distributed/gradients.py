@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkexp.distributed.collectives import Gang, StepShare
+from sparkexp.distributed.collectives import Collectives, StepShare
 
 __all__ = ["BUCKET_BYTES", "distribute"]
 
@@ -15,7 +15,7 @@ __all__ = ["BUCKET_BYTES", "distribute"]
 BUCKET_BYTES = 64 << 20
 
 
-def distribute(optimizer: Any, gang: Gang, bucket_bytes: int = BUCKET_BYTES) -> Any:
+def distribute(optimizer: Any, gang: Collectives, bucket_bytes: int = BUCKET_BYTES) -> Any:
     """Let an optimizer average its gradients over the gang.
 
     It stays the object that it is, and its class and configuration stay, too.
@@ -24,7 +24,7 @@ def distribute(optimizer: Any, gang: Gang, bucket_bytes: int = BUCKET_BYTES) -> 
     ----------
     optimizer : keras.optimizers.Optimizer
         The outermost one: what scales a loss contains the one that applies gradients.
-    gang : Gang
+    gang : Collectives
         The workers. Each one's gradients count by its examples in the step.
     bucket_bytes : int
         The size of gradients that are summed together.
@@ -73,7 +73,7 @@ def distribute(optimizer: Any, gang: Gang, bucket_bytes: int = BUCKET_BYTES) -> 
 class _GradientSum:
     """Sums the gradients of one optimizer, several of them at a time."""
 
-    def __init__(self, gang: Gang, bucket_bytes: int, number: int) -> None:
+    def __init__(self, gang: Collectives, bucket_bytes: int, number: int) -> None:
         self._gang = gang
         self._bucket_bytes = bucket_bytes
         self._number = number

@@ -13,10 +13,10 @@ import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sparkexp.distributed.batch_norm import synchronise_moments
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.fit import Fit, FitHook
 from sparkexp.distributed.fit_callbacks import (
     closing_callback,
@@ -27,6 +27,7 @@ from sparkexp.distributed.gradients import BUCKET_BYTES, distribute
 from sparkexp.distributed.metric_sums import average_statistics, sum_metrics
 from sparkexp.distributed.sharing import Shared, share_data
 from sparkexp.distributed.steps import GangSteps
+from sparkexp.engine.gang import BatchSize
 from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["patch_keras"]
@@ -38,8 +39,8 @@ _UNEVEN_LOSSES = ("sum", "none", None, "mean_with_sample_weight")
 class _Patch:
     """The settings of one process."""
 
-    gang: Gang
-    meaning: Literal["gang", "worker"]
+    gang: Collectives
+    meaning: BatchSize
     hooks: Sequence[FitHook]
     bucket_bytes: int
     #: Those of the calls of fit.
@@ -47,8 +48,8 @@ class _Patch:
 
 
 def patch_keras(
-    gang: Gang,
-    meaning: Literal["gang", "worker"] = "gang",
+    gang: Collectives,
+    meaning: BatchSize = "gang",
     hooks: Sequence[FitHook] = (),
     bucket_bytes: int = BUCKET_BYTES,
 ) -> None:
@@ -56,7 +57,7 @@ def patch_keras(
 
     Parameters
     ----------
-    gang : Gang
+    gang : Collectives
         The workers. A gang of one has the same order of data.
     meaning : str
         Whether batch_size is that of the gang or of each worker.

@@ -6,11 +6,11 @@ import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sparkexp.context.current import current_trial, has_trial
 from sparkexp.distributed.checkpointing import FitCheckpoints
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.connection import as_peer_loss, connect
 from sparkexp.distributed.current import activate
 from sparkexp.distributed.fit import FitHook
@@ -18,6 +18,7 @@ from sparkexp.distributed.fit_hooks import CheckpointHook, ScheduleHook, Telemet
 from sparkexp.distributed.gradients import BUCKET_BYTES
 from sparkexp.distributed.keras_model import patch_keras
 from sparkexp.distributed.telemetry import Telemetry
+from sparkexp.engine.gang import BatchSize
 from sparkexp.engine.place import Place
 
 __all__ = ["GangMember"]
@@ -38,12 +39,12 @@ class GangMember:
     shutdown_s : float
         How long a worker waits for the others at its end.
     checkpoint_minutes : float, optional
-        Minutes between checkpoints; by default there is one after each epoch.
+        Minutes between checkpoints within an epoch, beside that after each epoch.
     bucket_bytes : int
         The size of gradients that are summed together.
     """
 
-    batch_size: Literal["gang", "worker"] = "gang"
+    batch_size: BatchSize = "gang"
     heartbeat_s: float = 10.0
     connect_s: float = 60.0
     shutdown_s: float = 5.0
@@ -59,7 +60,7 @@ class GangMember:
 
             if place.size > 1:
                 connect(place, self.heartbeat_s, self.connect_s, self.shutdown_s)
-            gang = Gang(place.rank, place.size, _seed_of(place))
+            gang = Collectives(place.rank, place.size, _seed_of(place))
             keras.utils.set_random_seed(gang.seed)
             activate(gang)
             patch_keras(gang, self.batch_size, self.hooks(gang, place), self.bucket_bytes)
@@ -73,7 +74,7 @@ class GangMember:
 
         return train_in_gang
 
-    def hooks(self, gang: Gang, place: Place) -> Sequence[FitHook]:
+    def hooks(self, gang: Collectives, place: Place) -> Sequence[FitHook]:
         """Return what takes part in every fit."""
         found: list[FitHook] = [ScheduleHook()]
         if place.shared:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.steps import GangSteps, own_statistics, unique
 
 __all__ = ["average_statistics", "sum_metrics"]
 
 
 def sum_metrics(
-    model: Any, gang: Gang, steps: GangSteps, result: Callable[[Any], Any], logs: Any
+    model: Any, gang: Collectives, steps: GangSteps, result: Callable[[Any], Any], logs: Any
 ) -> Any:
     """Return the metrics over all workers, the same on each.
 
@@ -25,7 +25,7 @@ def sum_metrics(
     ----------
     model : keras.Model
         The model.
-    gang : Gang
+    gang : Collectives
         The workers.
     steps : GangSteps
         Its steps.
@@ -54,7 +54,7 @@ def sum_metrics(
     return {name: float(value / total) for name, value in zip(logs, sums, strict=True)}
 
 
-def average_statistics(model: Any, gang: Gang) -> None:
+def average_statistics(model: Any, gang: Collectives) -> None:
     """Give all workers the same moving statistics, as those of BatchNormalization."""
     found = own_statistics(model)
     for variable, total in zip(found, gang.sum([v.numpy() for v in found]), strict=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Alone", "Peers", "gather_differing", "send_from_chief", "sum_plain"]
+__all__ = ["Peers", "gather_differing", "send_from_chief", "sum_plain"]
 
 # What is sent at a time; a whole checkpoint would need as much memory again.
 CHUNK_BYTES = 64 << 20
@@ -29,17 +29,6 @@ class Peers(Protocol):
         Every worker calls it, in the same order.
         """
         ...
-
-
-class Alone:
-    """A gang of one."""
-
-    rank = 0
-    size = 1
-
-    def sum(self, values: Sequence[Any]) -> list[np.ndarray]:
-        """Return the arrays."""
-        return [np.asarray(value, np.float64) for value in values]
 
 
 def send_from_chief(peers: Peers, content: bytes | None) -> bytes | None:

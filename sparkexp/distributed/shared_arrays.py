@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["share_arrays"]
@@ -16,7 +16,7 @@ __all__ = ["share_arrays"]
 
 def share_arrays(
     data: tuple[Any, Any, Any],
-    gang: Gang,
+    gang: Collectives,
     batch_size: int | None,
     *,
     steps: int | None = None,
@@ -29,7 +29,7 @@ def share_arrays(
     ----------
     data : tuple
         x, y and sample_weight: arrays, and nests of them.
-    gang : Gang
+    gang : Collectives
         The workers.
     batch_size : int or None
         Examples in a batch of the gang; None: what makes `steps` steps of the data.
@@ -84,7 +84,7 @@ class _Epochs:
     ----------
     n, batch_size : int
         Examples in the data, and in a batch of the gang.
-    gang : Gang
+    gang : Collectives
         The workers.
     steps : int or None
         Steps in an epoch, if it isn't one pass through the data.
@@ -93,7 +93,7 @@ class _Epochs:
     """
 
     def __init__(
-        self, n: int, batch_size: int, gang: Gang, steps: int | None, shuffle: Any
+        self, n: int, batch_size: int, gang: Collectives, steps: int | None, shuffle: Any
     ) -> None:
         import tensorflow as tf
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
+from sparkexp.engine.gang import BatchSize
 from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["Shared", "global_batch", "mark_own", "share_data", "share_examples"]
@@ -54,8 +55,8 @@ class Shared:
 
 def global_batch(
     batch_size: int | None,
-    gang: Gang,
-    meaning: Literal["gang", "worker"],
+    gang: Collectives,
+    meaning: BatchSize,
     name: str = "batch_size",
 ) -> int:
     """Return how many examples all workers take together."""
@@ -73,8 +74,8 @@ def global_batch(
 
 def share_data(
     data: tuple[Any, Any, Any],
-    gang: Gang,
-    meaning: Literal["gang", "worker"],
+    gang: Collectives,
+    meaning: BatchSize,
     *,
     batch_size: int | None = None,
     steps: int | None = None,
@@ -88,7 +89,7 @@ def share_data(
     ----------
     data : tuple
         x, y and sample_weight.
-    gang : Gang
+    gang : Collectives
         The workers.
     meaning : str
         Whether a batch is that of the gang, or of each worker.
@@ -146,7 +147,7 @@ def mark_own(dataset: Any) -> Any:
     return dataset.with_options(options)
 
 
-def share_examples(dataset: Any, gang: Gang, drop_remainder: bool = False) -> Any:
+def share_examples(dataset: Any, gang: Collectives, drop_remainder: bool = False) -> Any:
     """Return every size-th example of a data set from this worker's rank on."""
     if gang.size == 1:
         return dataset
@@ -170,7 +171,7 @@ def _is_own(dataset: Any) -> bool:
 
 
 def _share_dataset(
-    dataset: Any, gang: Gang, meaning: Literal["gang", "worker"], steps: int | None, name: str
+    dataset: Any, gang: Collectives, meaning: BatchSize, steps: int | None, name: str
 ) -> Shared:
     if gang.size == 1:
         return Shared(dataset, dataset.element_spec, None, None, False)
@@ -190,7 +191,7 @@ def _share_dataset(
     return Shared(own, own.element_spec, batch, None, batch is None)
 
 
-def _taking_part(spec: Any, gang: Gang) -> Any:
+def _taking_part(spec: Any, gang: Collectives) -> Any:
     """Return a function that takes this worker's part of a batch."""
     import tensorflow as tf
 
@@ -201,7 +202,7 @@ def _taking_part(spec: Any, gang: Gang) -> Any:
     return take
 
 
-def _static_batch(spec: Any, gang: Gang, name: str) -> int | None:
+def _static_batch(spec: Any, gang: Collectives, name: str) -> int | None:
     """Return the size of a data set's batches, if it is known; check that there are batches."""
     import tensorflow as tf
 
@@ -229,7 +230,7 @@ def _static_batch(spec: Any, gang: Gang, name: str) -> int | None:
     return batch
 
 
-def _equalise(dataset: Any, gang: Gang, steps: int | None, name: str) -> Any:
+def _equalise(dataset: Any, gang: Collectives, steps: int | None, name: str) -> Any:
     """Give all workers' own data sets one number of batches, by empty ones at the end."""
     import tensorflow as tf
 
@@ -264,7 +265,7 @@ def _equalise(dataset: Any, gang: Gang, steps: int | None, name: str) -> Any:
     return dataset.concatenate(tf.data.Dataset.from_tensors(empty).repeat(most - own))
 
 
-def _share_py_dataset(data: Any, gang: Gang, meaning: Literal["gang", "worker"]) -> Shared:
+def _share_py_dataset(data: Any, gang: Collectives, meaning: BatchSize) -> Shared:
     import keras
 
     if gang.size == 1:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sparkexp.distributed.collectives import Gang, StepShare
+from sparkexp.distributed.collectives import Collectives, StepShare
 from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["GangSteps", "own_statistics", "unique"]
@@ -19,7 +19,7 @@ class GangSteps:
     ----------
     model : keras.Model
         The compiled model.
-    gang : Gang
+    gang : Collectives
         The workers.
 
     Attributes
@@ -29,7 +29,7 @@ class GangSteps:
         runs (maybe amid an epoch).
     """
 
-    def __init__(self, model: Any, gang: Gang) -> None:
+    def __init__(self, model: Any, gang: Collectives) -> None:
         self._model = model
         self._gang = gang
         # Examples that a worker has in a full batch: its weight is then 1.

@@ -158,7 +158,15 @@ def check_workers(name: str, value: object) -> int | Gang:
     """Check that a value is a number of workers, a gang, or what a run's record says of one."""
     if isinstance(value, Gang):
         return value
-    return Gang(**value) if isinstance(value, Mapping) else as_int(name, value, at_least=1)
+    if isinstance(value, Mapping):
+        try:
+            return Gang(**value)
+        except TypeError:
+            raise InvalidArgumentError(
+                f"{name} must be a number of workers or an experiment.Gang, got {value!r}. Write "
+                f"{name}=experiment.Gang(4, batch_size='worker')."
+            ) from None
+    return as_int(name, value, at_least=1)
 
 
 def check_files(name: str, value: object) -> Sequence[str]:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from sparkexp.distributed.checkpointing import _Meetings
-from sparkexp.distributed.peers import Alone, gather_differing, send_from_chief, sum_plain
+from sparkexp.distributed.collectives import Collectives
+from sparkexp.distributed.peers import gather_differing, send_from_chief, sum_plain
 from sparkexp.distributed.plain_values import Unwritable, decode, encode, same
 from sparkexp.distributed.state_file import Content, StateFiles, unpack
 from sparkexp.errors import StorageError
@@ -255,7 +256,7 @@ class TestPeers:
         monkeypatch.setattr("sparkexp.distributed.peers.CHUNK_BYTES", 400)
         got = Threads(3).run(lambda m: send_from_chief(m, sent if m.rank == 0 else None))
         assert got == [sent] * 3
-        assert send_from_chief(Alone(), sent) == sent
+        assert send_from_chief(Collectives(), sent) == sent
 
     def test_what_differs_is_gathered(self):
         def work(member):
@@ -266,7 +267,7 @@ class TestPeers:
             assert list(rows) == [1]
             assert rows[1].dtype == np.uint32
             assert rows[1].tolist() == [[7, 2**32 - 1], [8, 2**32 - 1]]
-        assert gather_differing(Alone(), [np.ones(3)]) == {}
+        assert gather_differing(Collectives(), [np.ones(3)]) == {}
 
     def test_sums_keep_their_types(self):
         work = Threads(2).run(lambda m: sum_plain(m, [np.array([m.rank, 3], "int32"), np.eye(1)]))

@@ -96,8 +96,8 @@ class TestSchedule:
         import keras
         import numpy as np
 
+        from sparkexp.distributed.collectives import Collectives
         from sparkexp.distributed.fit_state import FitState, Progress, capture, restore_model
-        from sparkexp.distributed.peers import Alone
 
         def build():
             model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
@@ -107,9 +107,9 @@ class TestSchedule:
         model, later = build(), build()
         find_schedule(model.optimizer).bind(2, 4 * 32, 32)
         model.fit(np.zeros((12, 3)), np.ones((12, 1)), batch_size=4, verbose=0)
-        state = FitState.unpack(capture(model, Alone(), Progress(1, 4), {}).pack())
+        state = FitState.unpack(capture(model, Collectives(), Progress(1, 4), {}).pack())
         find_schedule(later.optimizer).bind(4, 2 * 32, 32)
-        restore_model(later, state, Alone(), "a test")
+        restore_model(later, state, Collectives(), "a test")
         schedule = find_schedule(later.optimizer)
         # 3 steps of 2 an epoch are 1.5 epochs; now an epoch has 4 steps.
         expected = [learning_rate_at(e, 0.1, 64, 32, 2, (3,)) for e in (1.5, 1.75, 2, 3)]

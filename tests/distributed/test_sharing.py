@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from sparkexp.distributed.collectives import Gang
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.current import gang
 from sparkexp.distributed.sharing import global_batch, share_data, share_examples
 from sparkexp.errors import InvalidArgumentError
@@ -18,7 +18,7 @@ def steps_of(size, n, batch_size, shuffle, *, epoch=0, example=0, steps=None, se
     parts = []
     for rank in range(size):
         shared = share_data(
-            (np.arange(n), None, None), Gang(rank, size, seed), "gang",
+            (np.arange(n), None, None), Collectives(rank, size, seed), "gang",
             batch_size=batch_size, shuffle=shuffle, steps=steps,
         )  # fmt: skip
         shared.data.start_at(epoch, example)
@@ -69,12 +69,12 @@ def test_with_steps_per_epoch_the_next_epoch_goes_on():
 
 
 def test_batch_size_is_the_gangs_or_the_workers():
-    assert global_batch(10, Gang(0, 4), "gang") == 10
-    assert global_batch(10, Gang(0, 4), "worker") == 40
-    assert global_batch(None, Gang(0, 4), "gang") == 32
-    assert global_batch(None, Gang(0, 4), "worker") == 128
+    assert global_batch(10, Collectives(0, 4), "gang") == 10
+    assert global_batch(10, Collectives(0, 4), "worker") == 40
+    assert global_batch(None, Collectives(0, 4), "gang") == 32
+    assert global_batch(None, Collectives(0, 4), "worker") == 128
     with pytest.raises(InvalidArgumentError, match="at least its 4 workers, got 3"):
-        global_batch(3, Gang(0, 4), "gang")
+        global_batch(3, Collectives(0, 4), "gang")
 
 
 @pytest.mark.parametrize("meaning", ["gang", "worker"])
@@ -84,7 +84,7 @@ def test_batches_of_a_data_set_are_the_gangs_or_the_workers(meaning):
     data = tf.data.Dataset.range(8).batch(4 if meaning == "gang" else 2, drop_remainder=True)
     got = [
         [list(step) for step in share_data(
-            (data, None, None), Gang(rank, 2), meaning
+            (data, None, None), Collectives(rank, 2), meaning
         ).data.as_numpy_iterator()]
         for rank in range(2)
     ]  # fmt: skip
@@ -95,14 +95,17 @@ def test_share_gives_every_example_once():
     import tensorflow as tf
 
     data = tf.data.Dataset.range(7)
-    parts = [list(share_examples(data, Gang(rank, 3)).as_numpy_iterator()) for rank in range(3)]
+    parts = [
+        list(share_examples(data, Collectives(rank, 3)).as_numpy_iterator()) for rank in range(3)
+    ]
     assert parts == [[0, 3, 6], [1, 4], [2, 5]]
     even = [
-        list(share_examples(data, Gang(rank, 3), True).as_numpy_iterator()) for rank in range(3)
+        list(share_examples(data, Collectives(rank, 3), True).as_numpy_iterator())
+        for rank in range(3)
     ]
     assert even == [[0, 3], [1, 4], [2, 5]]
     with pytest.raises(InvalidArgumentError, match="knows its length"):
-        share_examples(data.filter(lambda i: i > 2), Gang(0, 3), True)
+        share_examples(data.filter(lambda i: i > 2), Collectives(0, 3), True)
 
 
 def test_outside_a_gang_there_is_one_worker():

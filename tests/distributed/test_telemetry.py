@@ -8,7 +8,7 @@ import pytest
 
 from sparkexp.context.curve import CurveFile, read_reports
 from sparkexp.context.reporter import Reporter
-from sparkexp.distributed.peers import Alone
+from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.telemetry import Rates, Status, Telemetry, find_behind, read_status
 from sparkexp.tracking import AttemptTrackers
 
@@ -54,11 +54,11 @@ class TestStatus:
 
     def test_it_is_read_as_it_was_written(self, tmp_path):
         status = Status(2, 90, 30, 156, 1234.5, 7)
-        Telemetry(Alone(), directory=str(tmp_path)).show(lambda: status)
+        Telemetry(Collectives(), directory=str(tmp_path)).show(lambda: status)
         assert read_status(tmp_path) == status
 
     def test_it_is_written_every_two_seconds(self, tmp_path):
-        telemetry = Telemetry(Alone(), directory=str(tmp_path))
+        telemetry = Telemetry(Collectives(), directory=str(tmp_path))
         for step in range(5):
             telemetry.show(lambda step=step: Status(step=step))
         assert read_status(tmp_path).step == 0
@@ -66,7 +66,7 @@ class TestStatus:
         assert read_status(tmp_path).step == 9
 
     def test_a_place_that_is_none_costs_a_warning(self, tmp_path, caplog):
-        telemetry = Telemetry(Alone(), directory=str(tmp_path / "gone"))
+        telemetry = Telemetry(Collectives(), directory=str(tmp_path / "gone"))
         for _ in range(2):
             telemetry.show(Status, at_once=True)
         assert [r.levelname for r in caplog.records] == ["WARNING"]
@@ -109,7 +109,7 @@ def test_fits_are_followed(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", metrics=["accuracy"])
     with Reporter(AttemptTrackers(), curve) as reporter:
-        telemetry = Telemetry(Alone(), reporter=reporter, directory=str(tmp_path))
+        telemetry = Telemetry(Collectives(), reporter=reporter, directory=str(tmp_path))
         for epochs, validation in ((2, (x[:8], y[:8])), (1, None)):
             model.fit(
                 x, y, batch_size=32, epochs=epochs, validation_data=validation, verbose=0,

@@ -20,7 +20,7 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from sparkexp.distributed.checkpointing import FitCheckpoints
-from sparkexp.distributed.peers import Alone
+from sparkexp.distributed.collectives import Collectives
 
 BATCH = 32
 EXAMPLES = 200
@@ -95,7 +95,7 @@ def train(shared: str, kill: dict[int, tuple[int, int]], width: int = 16) -> dic
     keras.utils.set_random_seed(3)
     x = np.random.default_rng(0).normal(size=(EXAMPLES, 12)).astype("float32")
     y = (x[:, 0] + x[:, 1] ** 2 > 1).astype("int32")
-    checkpoints = FitCheckpoints(Alone(), shared, minutes=1e-9)
+    checkpoints = FitCheckpoints(Collectives(), shared, minutes=1e-9)
     layers = keras.layers
     model = keras.Sequential(  # without an Input: fit builds it
         [layers.Dense(width), layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(2)]
@@ -117,7 +117,7 @@ def train(shared: str, kill: dict[int, tuple[int, int]], width: int = 16) -> dic
         shuffle=False,
         verbose=0,
         initial_epoch=start.initial_epoch(6),
-        callbacks=start.with_callbacks([stopping, [plateau], first_killer]),
+        callbacks=start.with_callbacks([stopping, plateau, first_killer]),
     )
     between = float(model.evaluate(x, y, verbose=0)[0])
 

@@ -167,6 +167,17 @@ def test_more_workers_than_slots(spark: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_more_workers_than_gpus(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(EnvironmentUnfitError, match="those of this machine suffice for 1"):
+        experiment.distribute(
+            spark, train, {"learning_rate": 0.1}, workers=2, gpus_per_worker=1,
+            logdir=str(tmp_path / "run"), progress=False,
+        )  # fmt: skip
+
+
 @pytest.mark.cluster
 def test_two_gangs_at_once_and_a_killed_executor(
     cluster: StandaloneCluster, tmp_path: Path, alone: Any
@@ -241,7 +252,8 @@ experiment.distribute(spark, train, {"learning_rate": 0.1, "trouble": "wait 0",
     (trial,) = result.trials
     assert trial.state is State.SUCCEEDED, trial.error
     assert difference(alone, trial) <= CLOSE
-    assert "epoch 1" not in (Path(trial.logdir) / "output.log").read_text().split("epoch 2")[-1]
+    output = (Path(trial.logdir) / "output.log").read_text().splitlines()
+    assert [output.count(f"epoch {k}") for k in range(4)] == [1, 1, 2, 1]
 
 
 def test_a_search_of_gangs(spark: Any, tmp_path: Path, alone: Any) -> None:

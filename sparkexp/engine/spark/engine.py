@@ -112,6 +112,12 @@ class SparkEngine(Engine):
             check_gang(spark, resources.gang, self._count_slots, self.where)
         n_slots = (self._parallelism or 0) * self._size or self._count_slots()
         self._gpus = GpuPool(spark, n_slots, resources.gpus)
+        if 0 < self._gpus.n_shares < self._size:
+            raise EnvironmentUnfitError(
+                f"{self._size} workers train at the same time, each with its own GPUs, and those "
+                f"of this machine suffice for {self._gpus.n_shares}. Ask for fewer workers, or "
+                "for fewer GPUs for each: 0.5 shares one."
+            )
         self._attempts_per_job = attempts_per_job(spark)
         self._jobs = TrialJobs(spark, f"sparkexp-{uuid.uuid4().hex[:12]}", self._profile)
         self._gangs = Gangs(self._jobs, self._count.now, self._is_over)
@@ -151,20 +157,24 @@ class SparkEngine(Engine):
             late_modules=late,
             threads=self._resources.threads(spark),
             modules=self._shipment.names,
-            max_retries=count_copies_as_retries(spark, task.max_retries),
+            max_retries=task.max_retries
+            if task.starts_together  # Spark makes no copies of barrier tasks
+            else count_copies_as_retries(spark, task.max_retries),
         )
         self._closing.enter_context(limit_retries(spark))
 
     @property
     def slots(self) -> int:
-        slots = self._parallelism or max(1, self._count.now() // self._size)
+        there = max(1, self._count.now() // self._size)
+        slots = self._parallelism or there
+        if self._size > 1:  # of two gangs that wait, each could get some of the other's slots
+            slots = min(slots, there)
         return min(slots, self._gpus.n_shares // self._size or slots)
 
     @property
     def ahead(self) -> int:
         # Only if Spark holds queued trials back; otherwise they would run at once. Not with
         # dynamic allocation, which would add executors for them.
-        # Nor gangs: of two that wait, each could get some of the slots that the other needs.
         if self._parallelism or self._gpus.n_shares or self._size > 1 or not self._count.exact:
             return 0
         return 1 + self.slots // SLOTS_PER_AHEAD

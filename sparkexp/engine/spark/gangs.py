@@ -24,8 +24,8 @@ __all__ = ["Gangs", "check_gang", "choose_result", "name_member"]
 
 logger = logging.getLogger(__name__)
 
-# How long a gang that was lost waits for the slots of all its workers to come back: Spark starts
-# a lost executor anew. After the first time, it may start with fewer.
+# How long a gang that was lost waits for the slots of all its workers to come back, since Spark
+# starts a lost executor anew; then for as many as it needs at least.
 ALL_BACK_S = 20.0
 SLOTS_BACK_S = 300.0
 LOOK_S = 0.5
@@ -91,12 +91,12 @@ def _await_executors(spark: SparkSession, gang: Gang, count_slots: Callable[[], 
 
 
 def _count_promised(spark: SparkSession) -> int:
-    """Return how many cores the session has asked for; 0 if its settings don't say."""
-    cores = setting(spark, "spark.cores.max")
-    if cores is not None:
-        return int(cores) // int(setting(spark, "spark.task.cpus") or 1)
-    instances = int(setting(spark, "spark.executor.instances") or 0)
-    return instances * int(setting(spark, "spark.executor.cores") or 1)
+    """Return how many tasks fit what the session has asked for; 0 if its settings don't say."""
+    cores = int(setting(spark, "spark.cores.max") or 0)
+    if not cores:
+        instances = int(setting(spark, "spark.executor.instances") or 0)
+        cores = instances * int(setting(spark, "spark.executor.cores") or 1)
+    return cores // int(setting(spark, "spark.task.cpus") or 1)
 
 
 class Gangs:
@@ -174,7 +174,8 @@ class Gangs:
             target = self._jobs.inherit_properties(lambda rank=rank: run_member(rank))  # type: ignore[misc]
             threading.Thread(target=target, name=f"sparkexp-worker-{rank}", daemon=True).start()
         with some_ended:
-            while None in results and not self._is_decided(results, gang):
+            # Until those that still run can't change the result.
+            while not _has_failed(results) and None in results[: gang.workers]:
                 some_ended.wait(LOOK_S)
             # Servers end by themselves once their workers have said goodbye.
             deadline = time.monotonic() + GOODBYE_S
@@ -191,10 +192,6 @@ class Gangs:
         if all(result.succeeded for result in ended):
             remove_checkpoints(task)
         return choose_result(ended)
-
-    def _is_decided(self, results: Sequence[TrialResult | None], gang: Gang) -> bool:
-        """Tell whether the members that still run can't change the result."""
-        return _has_failed(results) or None not in results[: gang.workers]
 
     def _await_slots(self, gang: Gang, task: TrialTask) -> int:
         """Wait for the gang's slots, and return with how many workers it starts; 0 for none."""
@@ -221,9 +218,9 @@ def name_member(task: TrialTask) -> str:
     """Return the name of what a task runs, for messages."""
     if task.gang is None:
         return task.trial.id
+    if task.gang.is_synchronous:  # all of it starts again
+        return f"The gang of {task.trial.id}"
     rank = task.place.rank
-    if task.gang.is_synchronous:
-        return f"A worker of {task.trial.id}"
     name = f"Worker {rank}" if rank < task.gang.workers else f"Server {rank - task.gang.workers}"
     return f"{name} of {task.trial.id}"
 
