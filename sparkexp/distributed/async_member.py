@@ -136,7 +136,14 @@ class AsyncMember:
 
     def _work(self, train: Train, place: Place, /, *args: Any, **arguments: Any) -> Any:
         settings = WorkerSettings(
-            self.workers, self.servers, self.start_s, self.reconnect_s, ping_s=self.lost_s / 12
+            self.workers,
+            self.servers,
+            self.start_s,
+            self.reconnect_s,
+            ping_s=self.lost_s / 12,
+            # A worker that waits for a server which is gone must not be taken for lost by its next
+            # start, which counts silence from its own beginning.
+            answer_s=self.lost_s / 2,
         )
         worker = AsyncWorker(settings, place)
         activate(GangApart(place.rank, self.workers))

@@ -43,6 +43,8 @@ class WorkerSettings:
         How long to wait for a server that was lost.
     ping_s : float
         How often to show that the worker lives.
+    answer_s : float
+        How long to wait for an answer at most, before the server is looked for again.
     """
 
     workers: int
@@ -50,6 +52,7 @@ class WorkerSettings:
     start_s: float = 600.0
     reconnect_s: float = 120.0
     ping_s: float = 5.0
+    answer_s: float = 30.0
 
 
 @dataclass
@@ -114,6 +117,7 @@ class AsyncWorker:
                 self._make_greeting(number),
                 settings.start_s,
                 settings.reconnect_s,
+                settings.answer_s,
                 # Worker 0 that comes again has no result yet: its servers are started again.
                 waits=place.rank == 0 and place.attempt > 0,
             )

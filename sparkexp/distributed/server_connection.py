@@ -18,9 +18,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.2
 _PROBE_S = 1.0
-# The first wait for an answer, and the longest: a call that waits for a server which is gone
-# ends with its time only.
-_CALL_S, _LONGEST_CALL_S = 10.0, 60.0
+_GREETING_S = 10.0
 
 
 class TrainingOver(Exception):
@@ -42,6 +40,9 @@ class ServerConnection:
         How long to wait for the server's first start.
     reconnect_s : float
         How long to wait for a server that was lost.
+    answer_s : float
+        How long to wait for an answer at most, before the server is looked for again: a call that
+        waits for a server which is gone ends with its time only. The first wait is a third of it.
     waits : bool
         Whether to wait for another start of a server that has ended.
     """
@@ -53,6 +54,7 @@ class ServerConnection:
         greet: Callable[[], Message],
         start_s: float,
         reconnect_s: float,
+        answer_s: float,
         waits: bool = False,
     ) -> None:
         self._files = files
@@ -60,6 +62,7 @@ class ServerConnection:
         self._greet = greet
         self._start_s = start_s
         self._reconnect_s = reconnect_s
+        self._answer_s = answer_s
         self._waits = waits
         self._client: RpcClient | None = None
         self._was_connected = False
@@ -90,7 +93,7 @@ class ServerConnection:
             limit_s = self._reconnect_s if self._was_connected else self._start_s
             limit_s = limit_s if within_s is None else within_s
             deadline = time.monotonic() + limit_s
-            call_s = _CALL_S
+            call_s = self._answer_s / 3
             reason = "no time was left"
             while (left_s := deadline - time.monotonic()) > 0:
                 try:
@@ -100,7 +103,7 @@ class ServerConnection:
                         logger.info("Parameter server %d: %s", self._number, error)
                     reason = str(error)
                     if self._client is not None and not self._is_doubtful:
-                        call_s = min(2 * call_s, _LONGEST_CALL_S)
+                        call_s = min(2 * call_s, self._answer_s)
                     self._is_doubtful = True
                     time.sleep(_LOOK_S)
                 else:
@@ -134,7 +137,7 @@ class ServerConnection:
             raise TrainingOver("The parameter servers have ended: training is over.")
         if self._client is None or self._client.address != address:
             client = RpcClient(address, _PROBE_S)
-            _check(client.call(self._greet(), _CALL_S))
+            _check(client.call(self._greet(), _GREETING_S))
             self._client, self._was_connected = client, True
         else:
             # A call waits all its time for a server that is gone: a short one shows whether it is.

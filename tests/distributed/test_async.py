@@ -103,7 +103,7 @@ def test_a_killed_worker_is_replaced(nursery, tmp_path):
 
 @pytest.mark.together("async")
 def test_a_killed_server_goes_on_and_a_worker_that_is_gone_is_not_waited_for(nursery, tmp_path):
-    gang = Gang(nursery, tmp_path, workers=2, servers=1, checkpoint_s=0.3, lost_s=4.0)
+    gang = Gang(nursery, tmp_path, workers=2, servers=1, checkpoint_s=0.3, lost_s=10.0)
     server = gang.start(2)
     chief = gang.start(0, epochs=5, pause_s=0.01)
     other = gang.start(1, epochs=5, pause_s=0.01, dies_at=[3, 4])

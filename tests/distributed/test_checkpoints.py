@@ -176,9 +176,8 @@ class TestStateFiles:
         assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("server", ["s3", "hdfs"])
-def test_checkpoints_on_a_server(server, request):
-    files = StateFiles(f"{request.getfixturevalue(server)}/gang")
+def test_checkpoints_on_every_storage(new_place):
+    files = StateFiles(new_place)
     assert files.read_newest(0) is None
     for number in range(3):
         files.write(0, content(number))
