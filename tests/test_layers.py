@@ -25,6 +25,7 @@ LAYERS = (
     ("context", "results"),
     ("tracking",),
     ("runs", "search"),
+    ("nas",),
     ("analysis", "space", "storage"),
     ("checks",),
     ("objective",),

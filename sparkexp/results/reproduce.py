@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkexp._version import __version__
 from sparkexp.search.spec import Search
-from sparkexp.space import Choice, Parameter
+from sparkexp.space import ArchitectureSpace, Choice, Parameter
 from sparkexp.tracking.tensorboard.texts import escape_markdown
 
 __all__ = ["describe_search", "format_call"]
@@ -142,6 +142,9 @@ def _format_dict(parameters: Mapping[str, Parameter], grid: bool) -> str:
 def _format_parameter(parameter: Parameter, grid: bool) -> str:
     if isinstance(parameter, Choice):
         return _format_choice(parameter, grid)
+    if isinstance(parameter, ArchitectureSpace):
+        settings = ", ".join(f"{name}={value!r}" for name, value in parameter.settings().items())
+        return f"nas.{parameter.name}({settings})"
     extra = f", log={parameter.log!r}" * parameter.log
     extra += f", step={parameter.step!r}" * (parameter.step is not None)
     if extra or grid:

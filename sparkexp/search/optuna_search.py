@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkexp.checks import as_direction, as_int
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.search.base import KnownResult, Searcher
-from sparkexp.space import Choice, Float, Int, Parameter, Space
+from sparkexp.space import ArchitectureSpace, Axis, Choice, Float, Int, Parameter, Space
 from sparkexp.space.unit_interval import cell_middle
 from sparkexp.trial import Direction, ParamValue, Trial, TrialResult
 
@@ -153,7 +153,7 @@ class OptunaSearcher(Searcher):
             self._add_running(number, self._initial_params[number])
             return Trial(number, self._initial_params[number])
         study = self._require_study()
-        root = {name: _make_distribution(p) for name, p in self.space.top_level.items()}
+        root = _make_distributions(self.space.top_level)
         params: dict[str, ParamValue] = {}
         for _ in range(TRIES_TO_ASK):
             suggestion = study.ask(root)
@@ -171,7 +171,9 @@ class OptunaSearcher(Searcher):
         for name, parameter in self.space.parameters.items():
             condition = self.space.conditions.get(name)
             if condition is None or condition.holds(values):
-                values[name] = _from_optuna(parameter, _suggest(suggestion, name, parameter))
+                axes = _name_axes(name, parameter)
+                raw = {key: _suggest(suggestion, key, axis) for key, axis in axes.items()}
+                values[name] = _from_optuna(parameter, list(raw.values()))
         return values
 
     def _learn(self, result: TrialResult) -> None:
@@ -198,8 +200,8 @@ class OptunaSearcher(Searcher):
         trial = _import_optuna().trial.create_trial(
             state=state,
             values=list(values) or None,
-            params={name: _to_optuna(parameters[name], v) for name, v in params.items()},
-            distributions={name: _make_distribution(parameters[name]) for name in params},
+            params={k: v for n, p in params.items() for k, v in _to_optuna(n, parameters[n], p)},
+            distributions=_make_distributions({name: parameters[name] for name in params}),
         )
         study.add_trial(trial)
         return len(study.get_trials(deepcopy=False)) - 1
@@ -226,13 +228,28 @@ def _import_optuna() -> Any:
     return optuna
 
 
+def _name_axes(name: str, parameter: Parameter) -> Mapping[str, Axis]:
+    """Return what Optuna takes for a parameter: for an architecture, each of its decisions."""
+    if isinstance(parameter, ArchitectureSpace):
+        return parameter.name_axes(name)
+    return {name: parameter}
+
+
 def _uses_numbers(parameter: Choice) -> bool:
     """Tell whether Optuna gets the positions of a choice's options, not the options."""
     # Optuna compares options with ==, for which 1 and True are equal.
     return bool(parameter.ordered) or len(set(parameter.options)) < parameter.n_values
 
 
-def _make_distribution(parameter: Parameter) -> BaseDistribution:
+def _make_distributions(parameters: Mapping[str, Parameter]) -> dict[str, BaseDistribution]:
+    return {
+        key: _make_distribution(axis)
+        for name, parameter in parameters.items()
+        for key, axis in _name_axes(name, parameter).items()
+    }
+
+
+def _make_distribution(parameter: Axis) -> BaseDistribution:
     found = _import_optuna().distributions
     distribution: BaseDistribution
     if isinstance(parameter, Choice):
@@ -251,7 +268,7 @@ def _make_distribution(parameter: Parameter) -> BaseDistribution:
     return distribution
 
 
-def _suggest(suggestion: Any, name: str, parameter: Parameter) -> Any:
+def _suggest(suggestion: Any, name: str, parameter: Axis) -> Any:
     """Return the value of a parameter that Optuna has suggested, or suggests now."""
     if name in suggestion.params:
         return suggestion.params[name]
@@ -264,8 +281,15 @@ def _suggest(suggestion: Any, name: str, parameter: Parameter) -> Any:
     return suggest(name, distribution.low, distribution.high, **bounds)
 
 
-def _from_optuna(parameter: Parameter, raw: Any) -> ParamValue:
-    """Convert a value from Optuna to one of the parameter."""
+def _from_optuna(parameter: Parameter, raw: Sequence[Any]) -> ParamValue:
+    """Convert what Optuna suggested, a value for each axis, to a value of the parameter."""
+    if isinstance(parameter, ArchitectureSpace):
+        axes = zip(parameter.axes, raw, strict=True)
+        return parameter.decode([axis.encode(choice) for axis, choice in axes])
+    return _axis_from_optuna(parameter, raw[0])
+
+
+def _axis_from_optuna(parameter: Axis, raw: Any) -> ParamValue:
     if isinstance(parameter, Choice) and _uses_numbers(parameter):
         return parameter.decode(cell_middle(int(raw), parameter.n_values))
     if isinstance(parameter, Float):
@@ -275,8 +299,13 @@ def _from_optuna(parameter: Parameter, raw: Any) -> ParamValue:
     return parameter.decode(parameter.encode(raw))  # sums of steps have rounding errors
 
 
-def _to_optuna(parameter: Parameter, value: ParamValue) -> Any:
-    """Convert a value of a parameter to one for Optuna."""
-    if isinstance(parameter, Choice) and _uses_numbers(parameter):
-        return int(parameter.encode(value) * parameter.n_values)
-    return value
+def _to_optuna(name: str, parameter: Parameter, value: ParamValue) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each axis for Optuna."""
+    if isinstance(parameter, ArchitectureSpace):
+        axes = parameter.name_axes(name).items()
+        for (key, axis), u in zip(axes, parameter.encode(value), strict=True):
+            yield key, axis.decode(u)
+    elif isinstance(parameter, Choice) and _uses_numbers(parameter):
+        yield name, int(parameter.encode(value) * parameter.n_values)
+    else:
+        yield name, value

@@ -16,7 +16,7 @@ from sparkexp.search.base import KnownResult
 from sparkexp.search.own_searcher import RecordedSearcher
 from sparkexp.search.registry import rebuild
 from sparkexp.search.repeating import RepeatingSearcher
-from sparkexp.space import Choice, Parameter, Space
+from sparkexp.space import ArchitectureSpace, Choice, Parameter, Space
 from sparkexp.space.constraint import Where
 from sparkexp.trial import ParamValue
 
@@ -257,4 +257,6 @@ def _find_domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
     n_values = parameter.n_values
     if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_LISTED_VALUES):
         return tuple(parameter.values())
+    if isinstance(parameter, ArchitectureSpace):
+        return ()  # texts, more than can be listed
     return Interval(parameter.low, parameter.high)

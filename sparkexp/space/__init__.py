@@ -1,5 +1,16 @@
 """The search space."""
 
-from sparkexp.space.space import Choice, Float, Int, Parameter, Space
+from sparkexp.space.architecture import Architecture, ArchitectureSpace, Decision
+from sparkexp.space.space import Axis, Choice, Float, Int, Parameter, Space
 
-__all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
+__all__ = [
+    "Architecture",
+    "ArchitectureSpace",
+    "Axis",
+    "Choice",
+    "Decision",
+    "Float",
+    "Int",
+    "Parameter",
+    "Space",
+]

@@ -88,8 +88,8 @@ def _walk(
     for name, parameter in entries.items():
         if not isinstance(parameter, Parameter):
             raise SpaceError(
-                f"{name}: a parameter of a Space must be a Float, Int or Choice, got "
-                f"{parameter!r}: use one of these, or Space.from_search_dict."
+                f"{name}: a parameter of a Space must be a Float, Int, Choice or architecture "
+                f"space, got {parameter!r}: use one of these, or Space.from_search_dict."
             )
         yield name, parameter, condition
         if _has_branches(parameter):

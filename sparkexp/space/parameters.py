@@ -13,12 +13,13 @@ from fractions import Fraction
 from typing import Any
 
 from sparkexp.errors import SpaceError
+from sparkexp.space.architecture import ArchitectureSpace, architecture_from_json
 from sparkexp.space.choice import Choice
 from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
 from sparkexp.space.values import finite_float, is_number, whole_number
 from sparkexp.trial import ParamValue
 
-__all__ = ["Choice", "Float", "Int", "Parameter", "parameter_from_json"]
+__all__ = ["Axis", "Choice", "Float", "Int", "Parameter", "axes_of", "parameter_from_json"]
 
 # With at most so many values, doubles in [0, 1] distinguish neighbouring values for certain.
 _MAX_VALUES = 2**40
@@ -236,7 +237,14 @@ class Int(_Range):
         return (scale - low) / (high - low)
 
 
-Parameter = Float | Int | Choice
+#: A parameter that is one axis of the unit cube.
+Axis = Float | Int | Choice
+Parameter = Axis | ArchitectureSpace
+
+
+def axes_of(parameter: Parameter) -> tuple[Axis, ...]:
+    """Return the axes of the unit cube that a parameter has: itself, or its decisions."""
+    return parameter.axes if isinstance(parameter, ArchitectureSpace) else (parameter,)
 
 
 def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
@@ -256,6 +264,8 @@ def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
                 return Int(**settings)
             case "choice":
                 return _choice_from_json(**settings)
+            case "architecture":
+                return architecture_from_json(record)
     except TypeError:
         pass  # unknown or missing names
     raise SpaceError(

@@ -11,14 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkexp.errors import SpaceError
+from sparkexp.space.architecture import ArchitectureSpace
 from sparkexp.space.conditions import Condition, combination_at, flatten, index_of, n_combinations
 from sparkexp.space.constraint import Constraint, Where
-from sparkexp.space.parameters import Choice, Float, Int, Parameter, parameter_from_json
+from sparkexp.space.parameters import (
+    Axis,
+    Choice,
+    Float,
+    Int,
+    Parameter,
+    axes_of,
+    parameter_from_json,
+)
 from sparkexp.space.unit_interval import store_fields
 from sparkexp.space.values import as_list, check_names, is_number, to_native
 from sparkexp.trial import ParamValue
 
-__all__ = ["Choice", "Float", "Int", "Parameter", "Space"]
+__all__ = ["Axis", "Choice", "Float", "Int", "Parameter", "Space"]
 
 # In a space of at most so many configurations `where` is tried on all, else on a sample.
 MAX_FEW = 2000
@@ -31,9 +40,11 @@ _R = TypeVar("_R")
 class Space:
     """Named parameters; their order is the order of the axes of the unit cube.
 
+    Each is an axis; an architecture space has an axis for each of its decisions.
+
     Parameters
     ----------
-    parameters : Mapping[str, Float | Int | Choice]
+    parameters : Mapping[str, Float | Int | Choice | ArchitectureSpace]
         At least one parameter. The names are those of the train function's arguments. The
         attribute also has the parameters of a `Choice`'s values, after the choice, each with an
         axis of its own.
@@ -60,6 +71,7 @@ class Space:
     where: Where | None = field(default=None, repr=False, compare=False)
     top_level: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
     conditions: Mapping[str, Condition] = field(init=False, repr=False, compare=False)
+    axes: tuple[Axis, ...] = field(init=False, repr=False, compare=False)
     _constraint: Constraint | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -72,7 +84,8 @@ class Space:
         parameters, conditions = flatten(self.parameters)
         # A copy: the user's dict may change after this.
         store_fields(self, top_level=dict(self.parameters))
-        store_fields(self, parameters=parameters, conditions=conditions)
+        axes = tuple(axis for p in parameters.values() for axis in axes_of(p))
+        store_fields(self, parameters=parameters, conditions=conditions, axes=axes)
         if self.where is not None:
             n = self.n_configurations
             few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
@@ -156,7 +169,7 @@ class Space:
     @property
     def n_dims(self) -> int:
         """The number of axes of the unit cube."""
-        return len(self.parameters)
+        return len(self.axes)
 
     @property
     def n_configurations(self) -> int | None:
@@ -226,9 +239,12 @@ class Space:
         if genome.shape != (self.n_dims,):
             raise SpaceError(f"A genome must have the shape ({self.n_dims},), got {genome.shape}.")
         values: dict[str, ParamValue] = {}
-        for (name, parameter), u in zip(self.parameters.items(), genome.tolist(), strict=True):
+        genes = genome.tolist()
+        for name, parameter in self.parameters.items():
+            n = len(axes_of(parameter))
+            own, genes = genes[:n], genes[n:]
             if self._is_present(name, values):
-                values[name] = parameter.decode(u)
+                values[name] = _decode(parameter, own)
         return values
 
     def encode(self, params: Mapping[str, ParamValue]) -> NDArray[np.float64]:
@@ -240,13 +256,13 @@ class Space:
             If a name is missing or unknown, or a parameter doesn't have the value.
         """
         values = self.check(params)
-        return np.array(
-            [
-                # A parameter that is not present has the coordinate 0.5.
-                _call_for(name, p.encode, values[name]) if name in values else 0.5
-                for name, p in self.parameters.items()
-            ]
-        )
+        genes: list[float] = []
+        for name, parameter in self.parameters.items():
+            if name in values:
+                genes += _encode(name, parameter, values[name])
+            else:  # a parameter that is not present has the coordinate 0.5
+                genes += [0.5] * len(axes_of(parameter))
+        return np.array(genes)
 
     def check(self, params: Mapping[str, object]) -> dict[str, ParamValue]:
         """Return a configuration with native values, in the order of the parameters.
@@ -270,8 +286,10 @@ class Space:
         return values
 
     def _value(self, name: str, given: object) -> ParamValue:
-        value = _call_for(name, to_native, given)
         parameter = self.parameters[name]
+        if isinstance(parameter, ArchitectureSpace):
+            return _call_for(name, parameter.check, given)
+        value = _call_for(name, to_native, given)
         if isinstance(parameter, Float) and is_number(value):
             value = float(value)
         _call_for(name, parameter.encode, value)
@@ -313,6 +331,18 @@ def _call_for(name: str, function: Callable[[_T], _R], value: _T) -> _R:
         return function(value)
     except SpaceError as error:
         raise SpaceError(f"{name}: {error}") from None
+
+
+def _decode(parameter: Parameter, genes: list[float]) -> ParamValue:
+    if isinstance(parameter, ArchitectureSpace):
+        return parameter.decode(genes)
+    return parameter.decode(genes[0])
+
+
+def _encode(name: str, parameter: Parameter, value: ParamValue) -> list[float]:
+    if isinstance(parameter, ArchitectureSpace):
+        return _call_for(name, parameter.encode, value)
+    return [_call_for(name, parameter.encode, value)]
 
 
 def _find_plain(given: Mapping[str, object]) -> Iterator[str]:

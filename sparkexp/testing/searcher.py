@@ -14,7 +14,7 @@ import pytest
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search import RandomSearcher, Searcher
-from sparkexp.space import Choice, Float, Int, Space
+from sparkexp.space import ArchitectureSpace, Choice, Float, Int, Space
 from sparkexp.testing.driving import (
     ask_trial,
     drive,
@@ -72,6 +72,8 @@ class SearcherContract(SearcherInSpaces):
                 assert type(value) in (int, float, str, bool)
                 if isinstance(parameter, Choice):
                     assert any(value == v and type(value) is type(v) for v in parameter.options)
+                elif isinstance(parameter, ArchitectureSpace):
+                    assert parameter.check(value) == value
                 else:
                     assert type(value) is (float if isinstance(parameter, Float) else int)
                     assert parameter.low <= value <= parameter.high

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkexp.search.evolution.variation import Vector
-from sparkexp.space import Choice, Int, Parameter, Space
+from sparkexp.space import Axis, Choice, Int, Space
 
 __all__ = ["Features", "GaussianProcess", "Kernel", "fit_kernel", "scale_losses"]
 
@@ -46,25 +46,25 @@ class Features:
     """
 
     def __init__(self, space: Space, n_more: int = 0) -> None:
-        self._parameters = list(space.parameters.values())
+        self._axes = space.axes
         # Per column, the index of its weight.
-        owners = [[k] * _count_columns(p) for k, p in enumerate(self._parameters)]
-        self.n_weights = len(space) + n_more
-        owners.append([*range(len(space), self.n_weights)])
+        owners = [[k] * _count_columns(axis) for k, axis in enumerate(self._axes)]
+        self.n_weights = space.n_dims + n_more
+        owners.append([*range(space.n_dims, self.n_weights)])
         self.owners = np.array([owner for some in owners for owner in some])
 
     def transform(self, genomes: Vector) -> Vector:
         """Return the features of genomes, of shape ``(n, n_columns)``."""
-        n = len(self._parameters)
-        columns = [*map(_make_columns, self._parameters, genomes.T[:n]), list(genomes.T[n:])]
+        n = len(self._axes)
+        columns = [*map(_make_columns, self._axes, genomes.T[:n]), list(genomes.T[n:])]
         return np.stack([column for some in columns for column in some], axis=1)
 
 
-def _count_columns(parameter: Parameter) -> int:
+def _count_columns(parameter: Axis) -> int:
     return parameter.n_values if isinstance(parameter, Choice) and not parameter.ordered else 1
 
 
-def _make_columns(parameter: Parameter, u: Vector) -> list[Vector]:
+def _make_columns(parameter: Axis, u: Vector) -> list[Vector]:
     n_values = parameter.n_values
     if n_values is None:
         return [u]

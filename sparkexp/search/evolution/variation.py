@@ -157,9 +157,9 @@ def find_unordered(space: Space) -> list[tuple[int, int]]:
     [(1, 2)]
     """
     return [
-        (axis, parameter.n_values)
-        for axis, parameter in enumerate(space.parameters.values())
-        if isinstance(parameter, Choice) and not parameter.ordered
+        (number, axis.n_values)
+        for number, axis in enumerate(space.axes)
+        if isinstance(axis, Choice) and not axis.ordered
     ]
 
 

@@ -1,0 +1,1 @@
+"""Tests of architecture spaces and of what is built from them."""
