@@ -16,7 +16,14 @@ from __future__ import annotations
 from sparkexp.api.distribute import distribute
 from sparkexp.api.dry_run import dry_run
 from sparkexp.api.evolutionary_search import evolutionary_search
-from sparkexp.api.in_trial import artifact_dir, checkpoint_dir, logdir, report, save_model
+from sparkexp.api.in_trial import (
+    artifact_dir,
+    checkpoint_dir,
+    keras_callback,
+    logdir,
+    report,
+    save_model,
+)
 from sparkexp.api.launch import launch
 from sparkexp.api.random_search import random_search
 from sparkexp.api.resume import load, resume
@@ -51,6 +58,7 @@ __all__ = [
     "dry_run",
     "evolutionary_search",
     "gang",
+    "keras_callback",
     "launch",
     "learning_rate_at",
     "load",

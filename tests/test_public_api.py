@@ -42,6 +42,7 @@ def test_the_front_door():
         "dry_run",
         "evolutionary_search",
         "gang",
+        "keras_callback",
         "launch",
         "learning_rate_at",
         "load",

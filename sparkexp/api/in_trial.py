@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sparkexp.context.current import current_trial
+from sparkexp.context.keras_callback import make_keras_callback
 
-__all__ = ["artifact_dir", "checkpoint_dir", "logdir", "report", "save_model"]
+__all__ = ["artifact_dir", "checkpoint_dir", "keras_callback", "logdir", "report", "save_model"]
 
 
 def artifact_dir() -> str:
@@ -152,3 +153,35 @@ def report(step: int, **metrics: float) -> None:
     """
     trial = current_trial("report()")
     trial.reporter.report(step, metrics)
+
+
+def keras_callback() -> Any:
+    """Return a `keras.callbacks.Callback` that reports every epoch of a call of ``fit``.
+
+    Call it in a train function, once for each call of ``fit``, and give it to ``fit(callbacks=…)``
+    as the last one. Each epoch's logs are reported under their names: TensorBoard shows them live,
+    and ``prune=`` sees them. In a multi-fidelity search, the trial of a promoted configuration
+    goes on where its last trial ended, with the weights and the optimizer's state: ``fit`` begins
+    with the next epoch, and its history has the new epochs only. The state of other callbacks,
+    such as the patience of EarlyStopping, begins anew.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(rate):
+    ...     import keras, numpy as np
+    ...     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    ...     model.compile(keras.optimizers.SGD(rate), 'mse')
+    ...     x = np.ones((8, 1))
+    ...     history = model.fit(x, x, epochs=2, verbose=0, callbacks=[keras_callback()])
+    ...     return history.history['loss'][-1]
+    >>> result = launch(None, train, {'rate': [0.1]}, engine='inline', progress=False)
+    >>> result.best.value < 10
+    True
+    """
+    return make_keras_callback(current_trial("keras_callback()"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparkexp.context.artifacts import Artifacts
 from sparkexp.context.checkpoints import Checkpoints
@@ -22,6 +23,13 @@ class CurrentTrial:
     reporter: Reporter
     checkpoints: Checkpoints
     artifacts: Artifacts
+    #: Whether later trials of the configuration go on from its checkpoints.
+    keeps_checkpoints: bool = False
+    _fits: itertools.count[int] = field(default_factory=itertools.count)
+
+    def count_fit(self) -> int:
+        """Return the number of a training within the trial: each call returns the next one."""
+        return next(self._fits)
 
 
 # A process runs one trial at a time, and threads that the train function starts must see it,
@@ -35,6 +43,7 @@ def activate(
     reporter: Reporter,
     earlier: str | None = None,
     in_place: Callable[[], bool] = lambda: True,
+    keeps_checkpoints: bool = False,
 ) -> Iterator[CurrentTrial]:
     """Make a trial the current one in the block; at its end, write its live metrics.
 
@@ -48,10 +57,12 @@ def activate(
         Directory of the trial whose checkpoints it goes on from.
     in_place : Callable, optional
         Tells whether its files are still to be written to the directory.
+    keeps_checkpoints : bool
+        Whether later trials of the configuration go on from its checkpoints.
     """
     checkpoints = Checkpoints(directory, earlier, in_place)
     artifacts = Artifacts(directory, in_place)
-    trial = CurrentTrial(directory, reporter, checkpoints, artifacts)
+    trial = CurrentTrial(directory, reporter, checkpoints, artifacts, keeps_checkpoints)
     _active.append(trial)
     reporter.open()
     try:

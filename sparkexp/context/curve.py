@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sparkexp.storage.regular_files import read_regular, write_whole
 from sparkexp.tracking import Report
 
-__all__ = ["CurveFile", "Point", "extract_curve", "read_reports"]
+__all__ = ["CurveFile", "Point", "extract_curve", "match_metric", "read_reports"]
 
 # A step and the objective there.
 Point = tuple[int, float]
@@ -101,3 +102,31 @@ def extract_curve(reports: Iterable[Report], metric: str | None) -> list[Point]:
         if value is not None:
             curve.append((report.step, value))
     return curve
+
+
+def match_metric(reports: Sequence[Report], value: float) -> str | None:
+    """Return the name of the reported metric that a trial has returned; None if none fits.
+
+    It is the one whose last value was returned, else the one whose best was. Of several, one that
+    was measured on validation data comes first.
+
+    Examples
+    --------
+    >>> epochs = [Report(0, 1.7e9, {'loss': 0.5, 'acc': 0.7}),
+    ...           Report(1, 1.7e9, {'loss': 0.4, 'acc': 0.6})]
+    >>> match_metric(epochs, 0.6), match_metric(epochs, 0.7), match_metric(epochs, 1.0)
+    ('acc', 'acc', None)
+    """
+    curves: dict[str, list[float]] = {}
+    for report in reports:
+        for name, number in report.metrics.items():
+            curves.setdefault(name, []).append(number)
+    for choose in (lambda numbers: numbers[-1:], lambda numbers: [min(numbers), max(numbers)]):
+        found = [
+            name
+            for name, numbers in curves.items()
+            if any(math.isclose(value, each, rel_tol=1e-6) for each in choose(numbers))
+        ]
+        if found:
+            return min(found, key=lambda name: (not name.startswith("val_"), name))
+    return None

@@ -60,6 +60,8 @@ class Reporter:
         self._dropped: set[str] = set()
         #: What was reported last, by the names of the metrics.
         self.last: dict[str, float] = {}
+        #: One more than the largest step so far.
+        self.next_step = 0
 
     def report(self, step: object, metrics: Mapping[str, object]) -> dict[str, float]:
         """Pass on the metrics at a step, and return those that were passed on, as floats.
@@ -80,6 +82,7 @@ class Reporter:
         position = _check_step(step)
         values = {_check_name(name): _check_number(name, value) for name, value in metrics.items()}
         self.last.update(values)
+        self.next_step = max(self.next_step, position + 1)
         taken = {name: value for name, value in values.items() if math.isfinite(value)}
         for name in values.keys() - taken.keys() - self._dropped:
             self._dropped.add(name)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sparkexp.context.curve import extract_curve, read_reports
+from sparkexp.context.curve import extract_curve, match_metric, read_reports
 from sparkexp.driver.pruning_rule import Curve, PruningRule
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
@@ -25,6 +25,9 @@ SECONDS_PER_LOOK = 0.02
 class Pruner:
     """Reads the curves of running trials, and names those that a rule wants to end.
 
+    Where the objective has no name and trials report several metrics, it is the metric whose value
+    the first trials have returned.
+
     Parameters
     ----------
     rule : PruningRule
@@ -38,6 +41,7 @@ class Pruner:
     def __init__(self, rule: PruningRule, objective: Objective, run: RunDirectory) -> None:
         self._rule: PruningRule | None = rule
         self._objective = objective
+        self._metric = objective.name
         self._run = run
         self._others: list[Curve] = []
         self._curves: dict[int, Curve] = {}
@@ -45,6 +49,7 @@ class Pruner:
         self._ended: set[int] = set()
         self._next_look = 0.0
         self._turn = 0
+        self._has_warned = False
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
         """Add the curve of a trial that succeeded to those that others are compared with."""
@@ -52,6 +57,8 @@ class Pruner:
         self._curves.pop(number, None)
         if result.state is State.SUCCEEDED and result.reused_from is None:
             self._run.refresh_curve(number)
+            if self._metric is None and result.value is not None:
+                self._metric = self._find_metric(number, result.value)
             curve = self._read(number)
             if curve.points:
                 self._others.append(curve)
@@ -120,7 +127,22 @@ class Pruner:
             return False
 
     def _read(self, number: int) -> Curve:
-        return Curve(extract_curve(read_reports(self._path(number)), self._objective.name))
+        return Curve(extract_curve(read_reports(self._path(number)), self._metric))
+
+    def _find_metric(self, number: int, value: float) -> str | None:
+        """Return the name of the objective among several metrics; None if it isn't needed."""
+        reports = read_reports(self._path(number))
+        if all(len(report.metrics) == 1 for report in reports):
+            return None
+        found = match_metric(reports, value)
+        if found is None and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "prune= can't tell which of the metrics that trials report is the objective: what "
+                "%d has returned, %g, is none of them. Return the last or the best value of one, "
+                "or a dict with metric= as its name.", number, value,
+            )  # fmt: skip
+        return found
 
     def _path(self, number: int) -> Path:
         return self._run.paths.curve(number)

@@ -67,7 +67,13 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
     reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.is_root_own)
     with (
         _set_environment(task.tracking_environment),
-        activate(directory, reporter, task.trial.checkpoint, lambda: task.is_root_own) as current,
+        activate(
+            directory,
+            reporter,
+            task.trial.checkpoint,
+            in_place=lambda: task.is_root_own,
+            keeps_checkpoints=task.trial.rung is not None,
+        ) as current,
     ):
         outcome = call_train(
             train, task.trial.arguments, task.objectives, task.needs_value, reporter.last
