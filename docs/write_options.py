@@ -1,6 +1,7 @@
 """Write what follows from the tables of options: signatures, dicts of options, the README's table.
 
-The tables are `sparkexp.driver.options.Options` and `sparkexp.api.fidelity_options.FidelityTable`.
+The tables are `sparkexp.driver.option_table.OptionTable` and
+`sparkexp.api.fidelity_options.FidelityTable`.
 Editors look for keywords in the source of a call, so they have to stand there::
 
     .venv/bin/python -m docs.write_options
@@ -51,7 +52,7 @@ HEAD = '''"""The options as dicts with types, written by `docs.write_options` fr
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from sparkexp.api.fidelity_options import HalvingName

@@ -23,6 +23,7 @@ from sparkexp.api.in_trial import (
     logdir,
     report,
     save_model,
+    stop_search,
 )
 from sparkexp.api.launch import launch
 from sparkexp.api.random_search import random_search
@@ -73,4 +74,5 @@ __all__ = [
     "scaled",
     "search",
     "split_cpus",
+    "stop_search",
 ]

@@ -192,6 +192,8 @@ class TrialResult:
         What in the call made it fail, if it was not the trial's configuration.
     loss : Loss, optional
         How its process was lost, if it didn't fail by itself.
+    stops_search : str
+        Why the trial asked for the end of the search; empty if it did not.
     """
 
     trial: Trial
@@ -217,6 +219,7 @@ class TrialResult:
     notes: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
     loss: Loss | None = None
+    stops_search: str = ""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -342,7 +345,9 @@ _RESULT_FIELDS = {
     **dict.fromkeys(("imported", "warnings"), _each(_is_text)),
     "values": _each(_is_number),
     **dict.fromkeys(("submitted", "started", "ended"), _is_number),
-    **dict.fromkeys(("host", "gpu", "executor", "logdir", "output", "kept"), _is_text),
+    **dict.fromkeys(
+        ("host", "gpu", "executor", "logdir", "output", "kept", "stops_search"), _is_text
+    ),
 }
 
 

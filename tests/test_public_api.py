@@ -57,6 +57,7 @@ def test_the_front_door():
         "scaled",
         "search",
         "split_cpus",
+        "stop_search",
     ]
     assert sparkexp.__all__ == ["__version__", "errors", "experiment", "storage"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", sparkexp.__version__)

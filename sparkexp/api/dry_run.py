@@ -89,6 +89,9 @@ def dry_run(
     keep: str | int = LEFT_OUT,
     trackers: Sequence[str | Tracker] = LEFT_OUT,
     workers_per_trial: int | Gang = LEFT_OUT,
+    patience: int | None = LEFT_OUT,
+    stop_when: Callable[[Any], Any] | None = LEFT_OUT,
+    on_trial_end: Callable[[Any], Any] | None = LEFT_OUT,
 ) -> Result:
     """Show the plan of a search, and try it out on one executor without training anything.
 

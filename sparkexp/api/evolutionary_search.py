@@ -55,6 +55,8 @@ def evolutionary_search(
     timeout: float | None = None,
     max_failures: int | str | None = "auto",
     target: float | None = None,
+    patience: int | None = None,
+    stop_when: Callable[[Any], Any] | None = None,
     max_trials: int | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
@@ -74,6 +76,7 @@ def evolutionary_search(
     confirm: int = 0,
     prune: str | Mapping[str, int] | PruningRule | None = None,
     keep: str | int = "all",
+    on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Search with differential evolution, each configuration a trial.

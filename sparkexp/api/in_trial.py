@@ -6,8 +6,17 @@ from typing import Any
 
 from sparkexp.context.current import current_trial
 from sparkexp.context.keras_callback import make_keras_callback
+from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["artifact_dir", "checkpoint_dir", "keras_callback", "logdir", "report", "save_model"]
+__all__ = [
+    "artifact_dir",
+    "checkpoint_dir",
+    "keras_callback",
+    "logdir",
+    "report",
+    "save_model",
+    "stop_search",
+]
 
 
 def artifact_dir() -> str:
@@ -185,3 +194,37 @@ def keras_callback() -> Any:
     True
     """
     return make_keras_callback(current_trial("keras_callback()"))
+
+
+def stop_search(reason: str = "no more trials are needed") -> None:
+    """Ask for the end of the search: no trial is started any more once this one has ended.
+
+    Call it in a train function, which goes on and returns its value. Trials that run then are
+    ended, and the search returns its result so far. `experiment.resume` goes on with the search.
+
+    Parameters
+    ----------
+    reason : str
+        Why, for the result's ``stopped``.
+
+    Raises
+    ------
+    EnvironmentUnfitError
+        If no trial runs in this process.
+    InvalidArgumentError
+        If the reason is no text.
+
+    Examples
+    --------
+    >>> from sparkexp.experiment import launch
+    >>> def train(x):
+    ...     if x == 2:
+    ...         stop_search('two is enough')
+    ...     return x
+    >>> result = launch(None, train, {'x': [1, 2, 3, 4]}, engine='inline', progress=False)
+    >>> len(result), result.stopped
+    (2, 'trials/trial-00001 asked for it: two is enough')
+    """
+    if not isinstance(reason, str) or not reason.strip():
+        raise InvalidArgumentError(f"A reason to stop is a text, got {reason!r}. Leave it out.")
+    current_trial("stop_search()").stop_search(reason)

@@ -48,6 +48,8 @@ def launch(
     timeout: float | None = None,
     max_failures: int | str | None = "auto",
     target: float | None = None,
+    patience: int | None = None,
+    stop_when: Callable[[Any], Any] | None = None,
     max_trials: int | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
@@ -67,6 +69,7 @@ def launch(
     confirm: int = 0,
     prune: str | Mapping[str, int] | PruningRule | None = None,
     keep: str | int = "all",
+    on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Run a train function for all combinations of its arguments, each as a trial on an executor.

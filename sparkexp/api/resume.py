@@ -56,6 +56,8 @@ def resume(
     timeout: float | None = LEFT_OUT,
     max_failures: int | str | None = LEFT_OUT,
     target: float | None = LEFT_OUT,
+    patience: int | None = LEFT_OUT,
+    stop_when: Callable[[Any], Any] | None = None,
     max_trials: int | None = LEFT_OUT,
     max_retries: int = LEFT_OUT,
     cpus_per_trial: int | None = LEFT_OUT,
@@ -71,6 +73,7 @@ def resume(
     prune: str | Mapping[str, int] | PruningRule | None = LEFT_OUT,
     keep: str | int = LEFT_OUT,
     retry_failed: bool = False,
+    on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.

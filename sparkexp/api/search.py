@@ -57,6 +57,8 @@ def search(
     timeout: float | None = None,
     max_failures: int | str | None = "auto",
     target: float | None = None,
+    patience: int | None = None,
+    stop_when: Callable[[Any], Any] | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
     gpus_per_trial: float | None = None,
@@ -75,6 +77,7 @@ def search(
     confirm: int = 0,
     prune: str | Mapping[str, int] | PruningRule | None = None,
     keep: str | int = "all",
+    on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Search with the searcher of your choice, each configuration a trial.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from sparkexp.api.fidelity_options import HalvingName
@@ -44,6 +44,15 @@ class ResumeOptions(TypedDict, total=False):
     target : float, optional
         A value that is good enough: the search ends when a trial reaches it, or with `repeats`
         when the mean of a configuration does.
+    patience : int, optional
+        How many trials in a row may end without a better value; then the search ends. With
+        `repeats`, it counts configurations. Failed trials count; those that take over the value of
+        an equal one don't.
+    stop_when : Callable, optional
+        Called with the `Result` so far when a trial has ended; if what it returns is true, the
+        search ends, and a text is given as the reason. It must be fast, since no trial is started
+        meanwhile. If it raises, the search goes on without it. A trial can end the search, too:
+        `stop_search`.
     max_trials : int, optional
         The budget: how many trials to run at most.
     max_retries : int, default 2
@@ -93,6 +102,9 @@ class ResumeOptions(TypedDict, total=False):
         Which artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
         best one, or of this many of the best. With several objectives, at least those of the
         Pareto front stay. The artifacts of other trials are removed when better trials have ended.
+    on_trial_end : Callable, optional
+        Called with the `TrialResult` of each trial that has ended, in a thread of its own; if it
+        returns true, the search ends. If it raises, the search goes on without it.
     trackers : list of {'tensorboard'} and Tracker, default ('tensorboard',)
         The trackers that follow the search: TensorBoard by its name, instances of trackers of your
         own, or several of them. With an empty list there are none; the run's records are kept all
@@ -105,6 +117,8 @@ class ResumeOptions(TypedDict, total=False):
     timeout: float | None
     max_failures: int | str | None
     target: float | None
+    patience: int | None
+    stop_when: Callable[[Any], Any] | None
     max_trials: int | None
     max_retries: int
     cpus_per_trial: int | None
@@ -119,6 +133,7 @@ class ResumeOptions(TypedDict, total=False):
     progress: bool
     prune: str | Mapping[str, int] | PruningRule | None
     keep: str | int
+    on_trial_end: Callable[[Any], Any] | None
     trackers: Sequence[str | Tracker]
 
 

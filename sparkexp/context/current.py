@@ -26,10 +26,20 @@ class CurrentTrial:
     #: Whether later trials of the configuration go on from its checkpoints.
     keeps_checkpoints: bool = False
     _fits: itertools.count[int] = field(default_factory=itertools.count)
+    _stop_reasons: list[str] = field(default_factory=list)
 
     def count_fit(self) -> int:
         """Return the number of a training within the trial: each call returns the next one."""
         return next(self._fits)
+
+    def stop_search(self, reason: str) -> None:
+        """Note that the search is to end after this trial."""
+        self._stop_reasons.append(reason)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the search is to end after this trial; empty if it goes on."""
+        return self._stop_reasons[0] if self._stop_reasons else ""
 
 
 # A process runs one trial at a time, and threads that the train function starts must see it,

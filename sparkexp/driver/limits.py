@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sparkexp.analysis.ranking import Runs
@@ -11,7 +12,15 @@ from sparkexp.driver.early_failures import EarlyFailures
 from sparkexp.objective import Objective
 from sparkexp.trial import State, TrialResult
 
-__all__ = ["Limits"]
+__all__ = ["Ask", "Limits"]
+
+logger = logging.getLogger(__name__)
+
+# After so many trials with one and the same value, the user is told.
+N_EQUAL = 20
+
+#: Returns why the search is to end, or an empty text.
+Ask = Callable[[], str]
 
 
 @dataclass
@@ -30,6 +39,10 @@ class Limits:
         A value that is good enough; with repeats, the mean of a configuration must reach it.
     max_trials : int, optional
         The largest number of trials to run; trials with a reused result don't count.
+    patience : int, optional
+        How many configurations in a row may end without a better value.
+    asks : list of Ask
+        Asked each time; one that raises is not asked again.
     repeats : int
         Runs of a configuration.
     early : EarlyFailures, optional
@@ -46,12 +59,19 @@ class Limits:
     max_failures: int | None = None
     target: float | None = None
     max_trials: int | None = None
+    patience: int | None = None
+    asks: list[Ask] = field(default_factory=list)
     repeats: int = 1
     early: EarlyFailures | None = None
     _started: float = field(default_factory=time.monotonic)
     _n_failed: int = 0
     _good_enough: TrialResult | None = None
     _runs: Runs = field(init=False)
+    _best: TrialResult | None = None
+    _n_without: int = 0
+    _asked_to_stop: str = ""
+    _equal: TrialResult | None = None
+    _n_equal: int = 0
 
     def __post_init__(self) -> None:
         self._runs = Runs(self.repeats)
@@ -66,10 +86,20 @@ class Limits:
         """Count a trial that ended."""
         if self.early is not None:
             self.early.trial_ended(result, earlier)
-        self._n_failed += result.state is State.FAILED and result.reused_from is None
+        if result.reused_from is None and result.state is not State.CANCELLED:
+            self._n_failed += result.state is State.FAILED
+            self._warn_of_equal_values(result)
+        if result.stops_search and not earlier:
+            self._asked_to_stop = f"{result.trial.id} asked for it: {result.stops_search}"
         whole = self._runs.add(result)
-        if self._good_enough is None and whole is not None and self._is_good_enough(whole):
+        if whole is None or whole.state is State.CANCELLED:
+            return
+        if self._good_enough is None and self._is_good_enough(whole):
             self._good_enough = whole
+        if self._is_better(whole):
+            self._best, self._n_without = whole, 0
+        elif whole.reused_from is None:
+            self._n_without += 1
 
     def stop_reason(self, running: Iterable[int] = (), slots: int = 1) -> str | None:
         """Return why the search has to end; None if it goes on.
@@ -90,9 +120,52 @@ class Limits:
             return f"{self._n_failed} trials failed (max_failures={self.max_failures})"
         if self._good_enough is not None:
             return f"{self._good_enough.trial.id} reached the target {self.target:g}"
+        if self.patience is not None and self._best and self._n_without >= self.patience:
+            return (
+                f"{self._n_without} trials in a row were no better than {self._best.trial.id} "
+                f"(patience={self.patience})"
+            )
+        if reason := self._asked_to_stop or self._ask():
+            return reason
         if self.seconds_left() == 0:
             return f"the time of {self.timeout_s:g} s is up"
         return None if self.early is None else self.early.stop_reason(running, slots)
+
+    def _ask(self) -> str:
+        """Return why one of those that are asked wants the search to end, or an empty text."""
+        for ask in list(self.asks):
+            try:
+                answer = ask()
+            except Exception:  # an error of the user's function must not end the search
+                logger.warning(
+                    "stop_when= has raised: the search goes on without it.", exc_info=True
+                )
+                self.asks.remove(ask)
+                continue
+            if answer:
+                return answer
+        return ""
+
+    def _is_better(self, result: TrialResult) -> bool:
+        if result.value is None:
+            return False
+        best = None if self._best is None else self._best.value
+        return best is None or self.objective.better(result.value, best)
+
+    def _warn_of_equal_values(self, result: TrialResult) -> None:
+        if self._n_equal < 0 or result.value is None:
+            return
+        if self._equal is not None and result.value != self._equal.value:
+            self._n_equal = -1  # they differ, and there is nothing to say
+            return
+        self._equal = self._equal or result
+        self._n_equal += 1
+        if self._n_equal == N_EQUAL and result.trial.params != self._equal.trial.params:
+            logger.warning(
+                "The first %d trials all have the value %g: a searcher can't learn anything. Look "
+                "whether the train function uses its arguments, and returns what it measures.",
+                N_EQUAL, result.value,
+            )  # fmt: skip
 
     def _is_good_enough(self, result: TrialResult) -> bool:
         if self.target is None or result.value is None:

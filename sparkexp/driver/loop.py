@@ -150,6 +150,11 @@ class SearchLoop:
         self._progress.show(0)
         return stopped
 
+    @property
+    def n_ended(self) -> int:
+        """How many trials have ended."""
+        return len(self._results)
+
     def results(self) -> list[TrialResult]:
         """Return the results so far, in the order of the trials' numbers."""
         return sorted((*self._results, *self._replaced), key=lambda result: result.trial.number)

@@ -16,6 +16,7 @@ __all__ = [
     "accept_any",
     "allow_none",
     "check_bool",
+    "check_callable",
     "check_engine",
     "check_files",
     "check_gpus",
@@ -71,6 +72,16 @@ def check_number(name: str, value: object) -> float:
 def check_bool(name: str, value: object) -> object:
     """Check that a value is True or False."""
     return _check_choice(name, value, (True, False))
+
+
+def check_callable(name: str, value: object) -> object:
+    """Check that a value is a function."""
+    if not callable(value):
+        raise InvalidArgumentError(
+            f"{name} must be a function of one argument, got {value!r}. Write {name}=lambda "
+            "result: …"
+        )
+    return value
 
 
 def check_text(name: str, value: object) -> str:
@@ -184,8 +195,13 @@ def check_files(name: str, value: object) -> Sequence[str]:
     return value
 
 
-def check_one_metric(target: object, prune: object) -> None:
+def check_one_metric(target: object, prune: object, patience: object) -> None:
     """Refuse the options that don't go with several metrics."""
+    if patience is not None:
+        raise InvalidArgumentError(
+            "patience goes with one metric: with several, a trial may be better in one and worse "
+            "in another. Leave it out, or use stop_when=."
+        )
     if target is not None:
         raise InvalidArgumentError(
             "target goes with one metric: with several, no single value is good enough. Leave "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from sparkexp._version import __version__
@@ -17,7 +17,7 @@ from sparkexp.driver.early_failures import EarlyFailures
 from sparkexp.driver.gang_status import make_describe
 from sparkexp.driver.host_health import HostHealth
 from sparkexp.driver.interrupts import Interrupts
-from sparkexp.driver.limits import Limits
+from sparkexp.driver.limits import Ask, Limits
 from sparkexp.driver.logdir import choose_logdir
 from sparkexp.driver.loop import SearchLoop
 from sparkexp.driver.options import Options
@@ -28,6 +28,7 @@ from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.records import Records
 from sparkexp.driver.trackers import Trackers, make_trial_trackers
 from sparkexp.driver.train_function import function_name, locate_function
+from sparkexp.driver.user_functions import StopFunction, TrialCallback
 from sparkexp.engine import (
     Engine,
     InlineEngine,
@@ -112,6 +113,8 @@ def run_search(
         about=describe_search(name, search, settings.get("options", {})),
     )
     trackers = [TensorBoard() if isinstance(each, str) else each for each in options.trackers]
+    callbacks = [TrialCallback(options.on_trial_end)] if options.on_trial_end else []
+    trackers += callbacks
     reads_reports = description.prunes or any(each.reads_reports for each in trackers)
     template = TrialTask(
         trial=Trial(0, {}),
@@ -140,7 +143,9 @@ def run_search(
             with run.lock(curves=reads_reports):
                 plan = format_plan(name, planned or search, engine, location, options)
                 running_trackers = Trackers(trackers, description, run, resumed)
-                driver = _Driver(search, description, options, engine, run, running_trackers)
+                driver = _Driver(
+                    search, description, options, engine, run, running_trackers, asks=callbacks
+                )
                 result = driver.run(interrupts, plan)
         except StorageError as error:
             if result is None:
@@ -160,6 +165,7 @@ class _Driver:
         engine: Engine,
         run: RunDirectory,
         trackers: Trackers,
+        asks: Sequence[Ask] = (),
     ) -> None:
         self._search = search
         self._description = description
@@ -180,6 +186,8 @@ class _Driver:
             max_failures=None if isinstance(options.max_failures, str) else options.max_failures,
             target=options.target,
             max_trials=options.max_trials,
+            patience=options.patience,
+            asks=list(asks),
             repeats=search.repeats,
             early=EarlyFailures(
                 run.location,
@@ -264,7 +272,7 @@ class _Driver:
             HostHealth(), self._records, self._retention, self._pruner, self._limits,
             self._progress, self._trackers,
         ]  # fmt: skip
-        return SearchLoop(
+        loop = SearchLoop(
             searcher,
             self._engine,
             self._run,
@@ -279,6 +287,13 @@ class _Driver:
             pruner=self._pruner,
             records=self._records,
         )
+        if (function := self._options.stop_when) is not None:
+            self._limits.asks.append(
+                StopFunction(
+                    function, lambda: loop.n_ended, lambda: self._build_result(loop, None)
+                )
+            )
+        return loop
 
     def _restore(self, state: Mapping[str, Any], numbers: Set[int]) -> None:
         """Let the searcher go on from its saved state, if the records for that are there."""

@@ -43,6 +43,7 @@ def test_a_run_s_record():
         "timeout": 5.0,
         "max_failures": "auto",
         "target": None,
+        "patience": None,
         "max_trials": 3,
         "max_retries": 2,
         "cpus_per_trial": None,

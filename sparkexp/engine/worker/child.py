@@ -78,7 +78,11 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         outcome = call_train(
             train, task.trial.arguments, task.objectives, task.needs_value, reporter.last
         )
-        outcome = replace(outcome, continued=current.checkpoints.continued)
+        outcome = replace(
+            outcome,
+            continued=current.checkpoints.continued,
+            stops_search=current.stop_reason,
+        )
         if outcome.state is State.SUCCEEDED:
             outcome = _commit_checkpoints(outcome, current.checkpoints)
     warnings: tuple[str, ...] = ()

@@ -50,6 +50,7 @@ class Outcome:
     notes: Mapping[str, Any] = field(default_factory=dict)
     fault: Fault | None = None
     loss: Loss | None = None
+    stops_search: str = ""
 
     def to_bytes(self) -> bytes:
         return json.dumps(vars(self)).encode()

@@ -260,6 +260,7 @@ def _make_result(
         notes=outcome.notes,
         fault=outcome.fault,
         loss=outcome.loss,
+        stops_search=outcome.stops_search,
     )
 
 
