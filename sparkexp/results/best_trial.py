@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.ranking import Configuration, find_front_configurations, rank_configurations
 from sparkexp.objective import Objective
+from sparkexp.results.curves import read_curve
 from sparkexp.results.stored_artifacts import list_artifacts, load_artifact
 from sparkexp.trial import TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["BestTrial", "explain_no_best", "explain_no_value", "find_best", "find_front"]
 
@@ -90,6 +94,40 @@ class BestTrial:
             If the name leads out of the directory.
         """
         return load_artifact(self.id, self.logdir, name, loader)
+
+    def curve(self, name: str) -> pd.Series[float]:
+        """Return a metric that the trial reported while it ran.
+
+        Parameters
+        ----------
+        name : str
+            Its name, such as ``'val_loss'``; for what `keras.callbacks.TensorBoard` wrote,
+            ``'train/epoch_loss'``.
+
+        Returns
+        -------
+        pandas.Series
+            The values, with the steps as index.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the trial has not reported it; the message names what it has.
+        StorageError
+            If the log directory is a URL that can't be read.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> def train(x):
+        ...     for step in range(3):
+        ...         experiment.report(step, loss=x / (step + 1))
+        ...     return x
+        >>> result = experiment.launch(None, train, {'x': [6]}, engine='inline', progress=False)
+        >>> result.best.curve('loss').to_dict()
+        {0: 6.0, 1: 3.0, 2: 2.0}
+        """
+        return read_curve(self.id, self.logdir, name)
 
 
 def find_best(trials: Iterable[TrialResult], objective: Objective) -> BestTrial | None:

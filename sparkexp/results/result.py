@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkexp.analysis.cost import compute_fidelity_cost
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.ranking import (
     rank_configurations,
@@ -24,12 +22,14 @@ from sparkexp.results.best_trial import (
     find_best,
     find_front,
 )
+from sparkexp.results.curves import make_curves_frame
+from sparkexp.results.short_text import describe_left_out, make_headline, make_short_table
 from sparkexp.results.stored_artifacts import load_model
-from sparkexp.results.table import fill_blanks, make_configurations_frame, make_trials_frame
+from sparkexp.results.table import make_configurations_frame, make_trials_frame
 from sparkexp.runs import RunDirectory, damage_error
 from sparkexp.runs.paths import model_file
 from sparkexp.search.spec import read_description, specs_of
-from sparkexp.texts.printable import printable, shorten
+from sparkexp.texts.printable import printable
 from sparkexp.trial import Direction, State, TrialResult
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from sparkexp.tracking import TensorBoardServer
 
 __all__ = ["BestTrial", "Result"]
-
-MAX_PRINTED_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class Result:
             If no trial succeeded with a value, or there are several objectives, of which `front`
             has the best trials; the message says why.
         """
-        found = self._find_best()
+        found = self.find_best()
         if found is None:
             raise NoBestTrialError(explain_no_best(self.trials, self.objectives))
         return found
@@ -166,7 +164,7 @@ class Result:
         """
         if self._several:
             return find_front(self.trials, self.objectives)
-        found = self._find_best()
+        found = self.find_best()
         return [] if found is None else [found]
 
     def best_model(
@@ -258,6 +256,33 @@ class Result:
         """
         return make_configurations_frame(rank_configurations(self.trials, self.objectives[0]))
 
+    def curves(self) -> pd.DataFrame:
+        """Return a table of all that the trials reported while they ran.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per trial and step: ``id``, ``step``, and a column per metric, with NaN where a
+            trial did not report it there. Trials with a reused value have no rows.
+
+        Raises
+        ------
+        StorageError
+            If the log directory is a URL that can't be read.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> def train(x):
+        ...     for step in range(2):
+        ...         experiment.report(step, loss=x / (step + 1))
+        ...     return x
+        >>> result = experiment.launch(None, train, {'x': [6, 4]}, engine='inline', progress=False)
+        >>> result.curves().pivot(index='step', columns='id', values='loss').to_numpy().tolist()
+        [[6.0, 4.0], [3.0, 2.0]]
+        """
+        return make_curves_frame(self.trials)
+
     def plot(self, kind: Kind = "history", *, backend: Backend = "matplotlib") -> Any:
         """Return a plot of the search; a notebook shows it.
 
@@ -338,59 +363,18 @@ class Result:
 
     def __repr__(self) -> str:
         without = explain_no_value(self.trials) if self.stopped is None else ""
-        return printable(f"<{self._make_headline()}{'; ' * bool(without)}{without}>")
+        return printable(f"<{make_headline(self)}{'; ' * bool(without)}{without}>")
 
     def __str__(self) -> str:
-        table = self._make_short_table().to_string(index=False, float_format="{:.4g}".format)
-        return printable(f"{self._make_headline()}\n{table}{self._describe_left_out()}")
+        table = make_short_table(self).to_string(index=False, float_format="{:.4g}".format)
+        return printable(f"{make_headline(self)}\n{table}{describe_left_out(self)}")
 
     def _repr_html_(self) -> str:
-        table = self._make_short_table().to_html(
-            index=False, border=0, float_format="%.4g".__mod__
-        )
-        left_out = html.escape(self._describe_left_out().strip())
-        page = f"<p>{html.escape(self._make_headline())}</p>{table}<p>{left_out}</p>"
+        table = make_short_table(self).to_html(index=False, border=0, float_format="%.4g".__mod__)
+        left_out = html.escape(describe_left_out(self).strip())
+        page = f"<p>{html.escape(make_headline(self))}</p>{table}<p>{left_out}</p>"
         return printable(page)
 
-    def _find_best(self) -> BestTrial | None:
+    def find_best(self) -> BestTrial | None:
+        """Return the best trial as `best` does; None where there is none."""
         return None if self._several else find_best(self.trials, self.objectives[0])
-
-    def _make_headline(self) -> str:
-        states = Counter(str(r.state).lower() for r in self.trials)
-        reused = sum(r.reused_from is not None for r in self.trials)
-        counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
-        parts = [f"{self.name or 'search'}: {len(self.trials)} trials ({counts or 'none ended'}"]
-        parts.append(f", {reused} reused)" if reused else ")")
-        if found := self._find_best():
-            params = ", ".join(f"{k}={_format_value(v)}" for k, v in found.params.items())
-            spread = "" if found.spread is None else f" ± {found.spread:.2g} ({found.n_runs} runs)"
-            parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
-        if (cost := compute_fidelity_cost(self.trials)) is not None:
-            parts.append(f"; {cost.sentence}")
-        if self._several:
-            parts.append(f"; {len(self.front)} on the front of {len(self.objectives)} objectives")
-        if self.stopped:
-            parts.append(f"; stopped: {self.stopped}")
-        return "".join(parts)
-
-    def _make_short_table(self) -> pd.DataFrame:
-        """Return the best rows and the columns that fit a terminal."""
-        frame = self.to_read().head(MAX_PRINTED_ROWS)
-        hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
-        hidden += [c for c in ("gpu",) if not frame[c].astype(bool).any()]
-        if "error" not in hidden:
-            reasons = {r.trial.id: shorten(r.reason) for r in self.trials}
-            frame["error"] = [reasons[name] for name in frame["id"]]
-        frame = frame.drop(columns=hidden, errors="ignore")
-        frame = frame.map(lambda value: shorten(value) if isinstance(value, str) else value)
-        return fill_blanks(frame, ("generation", "error", "reused_from"))
-
-    def _describe_left_out(self) -> str:
-        left = len(self.trials) - MAX_PRINTED_ROWS
-        more = f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
-        without = explain_no_value(self.trials) if self.stopped is None else ""
-        return f"{more}\n{without}" if without else more
-
-
-def _format_value(value: int | float | str | bool) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else shorten(str(value))

@@ -19,7 +19,7 @@ from sparkexp.tracking.tensorboard.hparams import MetricSpec
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
-__all__ = ["read_events", "read_last_steps", "read_scalar_metrics"]
+__all__ = ["read_events", "read_last_steps", "read_scalar_metrics", "read_scalars"]
 
 # Larger records hold graphs and pictures; what is looked for is small.
 MAX_RECORD_BYTES = 1 << 20
@@ -95,10 +95,7 @@ def read_scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
     """
     if is_remote(directory):
         with tempfile.TemporaryDirectory() as copy:
-            for group in _GROUPS:
-                fetch_directory(
-                    join_location(os.fspath(directory), group), Path(copy, group), _EVENTS
-                )
+            _fetch_events(os.fspath(directory), copy)
             return read_scalar_metrics(copy)
     found: dict[tuple[str, str], MetricSpec] = {}
     for group in _GROUPS:
@@ -107,6 +104,49 @@ def read_scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
                 if _is_metric(value):
                     found[group, value.tag] = MetricSpec(value.tag, group=group)
     return list(found.values())
+
+
+def read_scalars(directory: str | os.PathLike[str]) -> dict[str, dict[int, float]]:
+    """Return the scalars that a trial wrote: by name, and by step in ascending order.
+
+    Where a step was written twice, as by a trial that was started again, the last value counts.
+
+    Parameters
+    ----------
+    directory : str or path
+        The trial's directory, or its URL. What Keras's callback writes below it is named
+        ``'train/epoch_loss'``, ``'validation/epoch_loss'`` and so on.
+
+    Raises
+    ------
+    OSError
+        If a file can't be read.
+    """
+    if is_remote(directory):
+        with tempfile.TemporaryDirectory() as copy:
+            _fetch_events(os.fspath(directory), copy)
+            return read_scalars(copy)
+    found: dict[str, dict[int, float]] = {}
+    for group in _GROUPS:
+        for event in read_events(Path(directory, group)):
+            for value in event.summary.value:
+                if _is_metric(value):
+                    name = f"{group}/{value.tag}" if group else value.tag
+                    found.setdefault(name, {})[event.step] = _read_number(value)
+    return {name: dict(sorted(points.items())) for name, points in found.items()}
+
+
+def _fetch_events(location: str, copy: str) -> None:
+    for group in _GROUPS:
+        fetch_directory(join_location(location, group), Path(copy, group), _EVENTS)
+
+
+def _read_number(value: Any) -> float:
+    from tensorboard.util.tensor_util import make_ndarray
+
+    if value.WhichOneof("value") == "simple_value":
+        return float(value.simple_value)
+    return float(make_ndarray(value.tensor))
 
 
 def _is_metric(value: Any) -> bool:

@@ -43,6 +43,7 @@ __all__ = [
     "OBJECTIVE_TAG",
     "make_declaration",
     "is_ours",
+    "reported_name",
     "reported_tag",
     "returned_tag",
     "row_name",
@@ -81,6 +82,19 @@ def reported_tag(name: str) -> str:
     ('accuracy', 'reported/objective')
     """
     return _REPORTED + name if is_ours(name) else name
+
+
+def reported_name(tag: str) -> str | None:
+    """Return the name under which the train function reported a tag; None for a tag of ours.
+
+    Examples
+    --------
+    >>> [reported_name(tag) for tag in ('accuracy', 'reported/objective', 'objective')]
+    ['accuracy', 'objective', None]
+    """
+    if tag.startswith(_REPORTED):
+        return tag.removeprefix(_REPORTED)
+    return None if is_ours(tag) else tag
 
 
 def is_ours(tag: str) -> bool:
