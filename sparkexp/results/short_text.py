@@ -20,7 +20,7 @@ __all__ = ["describe_left_out", "make_headline", "make_short_table"]
 MAX_PRINTED_ROWS = 20
 
 
-class Shown(Protocol):
+class _Shown(Protocol):
     """What is shown of a `Result`, which says what it is."""
 
     @property
@@ -37,7 +37,7 @@ class Shown(Protocol):
     def to_read(self) -> pd.DataFrame: ...
 
 
-def make_headline(result: Shown) -> str:
+def make_headline(result: _Shown) -> str:
     """Return a line: how many trials ended, how, and which is the best."""
     states = Counter(str(r.state).lower() for r in result.trials)
     reused = sum(r.reused_from is not None for r in result.trials)
@@ -57,7 +57,7 @@ def make_headline(result: Shown) -> str:
     return "".join(parts)
 
 
-def make_short_table(result: Shown) -> pd.DataFrame:
+def make_short_table(result: _Shown) -> pd.DataFrame:
     """Return the best rows and the columns that fit a terminal."""
     frame = result.to_read().head(MAX_PRINTED_ROWS)
     hidden = ["parent", "host", "logdir", *frame.columns[frame.isna().all()]]
@@ -70,7 +70,7 @@ def make_short_table(result: Shown) -> pd.DataFrame:
     return fill_blanks(frame, ("generation", "error", "reused_from"))
 
 
-def describe_left_out(result: Shown) -> str:
+def describe_left_out(result: _Shown) -> str:
     """Return what the short table doesn't show; empty if it shows all."""
     left = len(result.trials) - MAX_PRINTED_ROWS
     more = f"\n… {left} more, see result.to_pandas()" if left > 0 else ""
