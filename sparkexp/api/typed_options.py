@@ -152,12 +152,14 @@ class RunOptions(ResumeOptions, total=False):
         Whether only to show the plan, and to check on one executor that the train function can be
         loaded with its modules. It is not called, and nothing is left on disk. The result has one
         trial, whose ``output`` names the modules and their versions.
-    initial : list of dict, optional
-        Configurations that are tried first, such as the one in use.
-    warm_start : Result or path, optional
+    initial : list of dict, or DataFrame, optional
+        Configurations that are tried first, such as the one in use. Parameters that one of them
+        leaves out are drawn at random.
+    warm_start : Result, path or list of (dict, float), optional
         An earlier search, or its log directory: its trials in this space are told to the searcher
-        without being run again. Evolutions and Optuna's samplers learn from them; random, Sobol
-        and grid search do not, and say so.
+        without being run again. Results from elsewhere are a list of pairs, a configuration and
+        its value. Evolutions and Optuna's samplers learn from them; random, Sobol and grid search
+        do not, and say so.
     repeats : int, default 1
         Runs of every configuration, for noisy objectives: the searcher is told their mean. The
         runs have different seeds if the train function has an argument ``seed``.

@@ -20,6 +20,7 @@ __all__ = [
     "check_engine",
     "check_files",
     "check_gpus",
+    "check_initial",
     "check_keep",
     "check_max_failures",
     "check_metric",
@@ -151,6 +152,22 @@ def check_trackers(name: str, value: object) -> Sequence[str | Tracker]:
         f"{name} must be a list of 'tensorboard' and instances of sparkexp.tracking.Tracker, got "
         f"{value!r}. Write {name}=['tensorboard', MyTracker()]."
     )
+
+
+def check_initial(name: str, value: Any) -> Sequence[Mapping[str, Any]]:
+    """Check that a value is a list of dicts or a table; of a table's rows, NaN is left out."""
+    if hasattr(value, "columns") and hasattr(value, "convert_dtypes"):
+        # A column of ints with gaps is one of floats, until it is converted.
+        return [
+            row.dropna().to_dict() for _, row in value.convert_dtypes().astype(object).iterrows()
+        ]
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if not is_list or not all(isinstance(each, Mapping) for each in value):
+        raise InvalidArgumentError(
+            f"{name} must be a list of configurations, or a DataFrame with one a row, got "
+            f"{value!r}. Write {name}=[{{'learning_rate': 0.01}}]."
+        )
+    return list(value)
 
 
 def check_keep(name: str, value: object) -> str | int:

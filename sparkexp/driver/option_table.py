@@ -15,6 +15,7 @@ from sparkexp.driver.option_checks import (
     check_engine,
     check_files,
     check_gpus,
+    check_initial,
     check_keep,
     check_max_failures,
     check_metric,
@@ -251,17 +252,19 @@ class OptionTable:
     )
     initial: Sequence[Mapping[str, Any]] = option(
         (),
-        "list of dict",
-        accept_any,
+        "list of dict, or DataFrame",
+        check_initial,
         "Configurations that are tried first, such as the one in use.",
+        "Parameters that one of them leaves out are drawn at random.",
         resumed=False,
     )
     warm_start: Any = option(
         None,
-        "Result or path",
+        "Result, path or list of (dict, float)",
         accept_any,
         "An earlier search, or its log directory: its trials in this space are told to the "
         "searcher without being run again.",
+        "Results from elsewhere are a list of pairs, a configuration and its value. "
         "Evolutions and Optuna's samplers learn from them; random, Sobol and grid search do not, "
         "and say so.",
         resumed=False,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sparkexp.checks import as_float
 from sparkexp.driver.corrections import take_value
 from sparkexp.driver.options import Options
 from sparkexp.errors import InvalidArgumentError, SpaceError
@@ -19,6 +20,7 @@ from sparkexp.search.base import KnownResult
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
+from sparkexp.space.completion import complete
 from sparkexp.trial import ParamValue, TrialResult, params_key
 
 __all__ = ["apply_warm_start", "repeat_trials"]
@@ -34,14 +36,16 @@ def apply_warm_start(search: Search, options: Options) -> Search:
     RunDirectoryError
         If ``warm_start`` is not the log directory of a run.
     """
-    if not options.initial and options.warm_start is None:
+    if not len(options.initial) and options.warm_start is None:
         return search
     if search.space is None:
         raise InvalidArgumentError(
             "initial and warm_start need a search space; a list of configurations is run as it "
             "is. Put the configurations to try first at the head of the list."
         )
-    initial = tuple(_check_initial(search.space, options.initial))
+    drawn = np.random.SeedSequence().generate_state(1)[0]
+    rng = np.random.default_rng(int(search.searcher.settings().get("seed", drawn)))
+    initial = tuple(_check_initial(search.space, options.initial, rng))
     known, notes = _load_known_results(search, options.warm_start)
     used = search.searcher.start_from(initial, known)
     if known and not used:
@@ -77,20 +81,14 @@ def repeat_trials(search: Search, options: Options, takes_seed: bool) -> Search:
     return dataclasses.replace(search, searcher=searcher)
 
 
-def _check_initial(space: Space, given: object) -> Iterable[dict[str, ParamValue]]:
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        raise InvalidArgumentError(
-            f"initial must be a list of configurations, got {given!r}. Write "
-            "initial=[{'learning_rate': 0.01}]."
-        )
+def _check_initial(
+    space: Space, given: Sequence[Mapping[str, Any]], rng: np.random.Generator
+) -> Iterable[dict[str, ParamValue]]:
     for k, params in enumerate(given):
         try:
-            checked = space.check(params)
+            yield complete(space, params, rng)
         except SpaceError as error:
             raise SpaceError(f"initial[{k}]: {error}") from None
-        if not space.allows(checked):
-            raise SpaceError(f"initial[{k}]: where= does not allow {checked}.")
-        yield checked
 
 
 def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, ...], list[str]]:
@@ -98,13 +96,16 @@ def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, 
     assert search.space is not None
     if given is None:
         return (), []
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return _check_points(search, given), [f"{len(given)} results known from warm_start"]
     if isinstance(given, (str, os.PathLike)):
         location = Options.check({"logdir": given}).resolve_logdir()
         assert location is not None
         given = Result.of_run(open_run(location))
     if not isinstance(given, Result):
         raise InvalidArgumentError(
-            f"warm_start must be the Result of a search or its log directory, got {given!r}."
+            "warm_start must be the Result of a search, its log directory, or a list of pairs of "
+            f"a configuration and its value, got {given!r}."
         )
     if len(search.objectives) > 1 or len(given.objectives) > 1:
         raise InvalidArgumentError(
@@ -136,6 +137,27 @@ def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, 
             "or ranges differ, or all failed. Leave it out."
         )
     return tuple(known), [f"{len(known)} of {len(grouped)} configurations known from warm_start"]
+
+
+def _check_points(search: Search, given: Sequence[Any]) -> tuple[KnownResult, ...]:
+    """Return results that were given as pairs of a configuration and its value."""
+    assert search.space is not None
+    if len(search.objectives) > 1:
+        raise InvalidArgumentError("warm_start goes with one metric. Leave it out.")
+    known = []
+    for k, point in enumerate(given):
+        is_pair = isinstance(point, Sequence) and len(point) == 2
+        if not is_pair or not isinstance(point[0], Mapping):
+            raise InvalidArgumentError(
+                "warm_start must have pairs of a configuration and its value, got "
+                f"warm_start[{k}]={point!r}. Write warm_start=[({{'learning_rate': 0.01}}, 0.93)]."
+            )
+        value = as_float(f"The value of warm_start[{k}]", point[1])
+        try:
+            known.append(KnownResult(search.space.check(point[0]), value))
+        except SpaceError as error:
+            raise SpaceError(f"warm_start[{k}]: {error}") from None
+    return tuple(known)
 
 
 def _fit_to_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:

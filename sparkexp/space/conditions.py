@@ -29,7 +29,7 @@ class Condition:
     parent: str
     options: tuple[ParamValue, ...]
 
-    def holds(self, values: Mapping[str, ParamValue]) -> bool:
+    def holds(self, values: Mapping[str, object]) -> bool:
         """Return whether the condition holds for these values; False if the parent is missing."""
         if self.parent not in values:
             return False

@@ -247,6 +247,11 @@ class Space:
                 values[name] = _decode(parameter, own)
         return values
 
+    def draw(self, name: str, rng: np.random.Generator) -> ParamValue:
+        """Return a value of a parameter, drawn at random."""
+        parameter = self.parameters[name]
+        return _decode(parameter, rng.random(len(axes_of(parameter))).tolist())
+
     def encode(self, params: Mapping[str, ParamValue]) -> NDArray[np.float64]:
         """Return a point of the unit cube that decodes to the configuration.
 

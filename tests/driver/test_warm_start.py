@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sparkexp import experiment
@@ -36,9 +38,12 @@ def test_initial_comes_first_and_is_resumed(tmp_path):
     ("initial", "message"),
     [
         (
-            [{"x": 0.1}],
+            [{"x": 0.1, "unit": 3}],
             r"initial\[0\]: A configuration of this space must have the names x, units",
         ),
+        ([{"x": 0.9}], r"initial\[0\]: where= allows none of 1000 configurations with {'x': 0.9}"),
+        (np.zeros((3, 2)), "initial must be a list of configurations, or a DataFrame"),
+        ("x", "initial must be a list of configurations"),
         ([{"x": 0.1, "units": 1}, {"x": 2, "units": 1}], r"initial\[1\]: x: 2.0 is not a number"),
         ([{"x": 0.9, "units": 1}], r"initial\[0\]: where= does not allow"),
         ({"x": 0.1, "units": 1}, "initial must be a list of configurations"),
@@ -50,6 +55,64 @@ def test_initial_is_checked_first(initial, message):
         experiment.random_search(
             None, train, SPACE, n_trials=10, initial=initial, where=lambda p: p["x"] < 0.8, **HOW
         )
+
+
+def test_what_initial_leaves_out_is_drawn(tmp_path):
+    space = {
+        "x": [0.0, 1.0], "units": [1, 8],
+        "optimizer": experiment.Choice({"sgd": {"momentum": [0.0, 0.9]}, "adam": {}}),
+    }  # fmt: skip
+    initial = [{"x": 0.5}, {}, {"momentum": 0.5, "optimizer": "sgd"}, {"optimizer": "adam"}]
+
+    def run(seed, **more):
+        return experiment.random_search(
+            None, lambda **params: params["x"], space, max_trials=5, seed=seed, initial=initial,
+            **HOW, **more,
+        )  # fmt: skip
+
+    first = run(1, logdir=tmp_path / "run")
+    params = [trial.trial.params for trial in first.trials]
+    assert params[0]["x"] == 0.5 and 1 <= params[0]["units"] <= 8
+    assert params[2]["momentum"] == 0.5 and params[2]["optimizer"] == "sgd"
+    assert "momentum" not in params[3]
+    assert [trial.trial for trial in run(1).trials] == [trial.trial for trial in first.trials]
+    assert run(2).trials[1].trial.params != params[1]
+
+
+def test_initial_may_be_a_table():
+    table = pd.DataFrame({"x": [0.25, 0.5, np.nan], "units": [3, np.nan, 2]})
+    result = experiment.random_search(
+        None, train, SPACE, max_trials=4, seed=1, initial=table, **HOW
+    )
+    params = [trial.trial.params for trial in result.trials]
+    assert params[0] == {"x": 0.25, "units": 3} and type(params[0]["units"]) is int
+    assert params[1]["x"] == 0.5 and params[2]["units"] == 2
+
+
+def test_warm_start_from_points(tmp_path):
+    points = [({"x": x / 10, "units": 2}, train(x / 10, 2)) for x in range(11)]
+    how = {"popsize": 5, "generations": 1, "seed": 4, **HOW}
+    warm = experiment.evolutionary_search(
+        None, train, SPACE, warm_start=points, logdir=tmp_path / "run", max_trials=3, **how
+    )
+    cold = experiment.evolutionary_search(None, train, SPACE, max_trials=3, **how)
+    assert [r.trial for r in warm.trials] != [r.trial for r in cold.trials]
+    assert len(experiment.resume(None, train, tmp_path / "run", max_trials=5, **HOW)) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([{"x": 0.1, "units": 1}], "warm_start must have pairs of a configuration"),
+        ([({"x": 0.1, "units": 1},)], "warm_start must have pairs of a configuration"),
+        ([({"x": 0.1, "units": 1}, "good")], r"The value of warm_start\[0\] is a number"),
+        ([({"x": 0.1, "units": 1}, float("nan"))], r"The value of warm_start\[0\] is a number"),
+        ([({"x": 3.0, "units": 1}, 0.5)], r"warm_start\[0\]: x: 3.0 is not a number"),
+    ],
+)
+def test_points_are_checked(given, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        experiment.evolutionary_search(None, train, SPACE, warm_start=given, **HOW)
 
 
 def test_a_grid_begins_with_what_is_said():
