@@ -158,16 +158,15 @@ def check_initial(name: str, value: Any) -> Sequence[Mapping[str, Any]]:
     """Check that a value is a list of dicts or a table; of a table's rows, NaN is left out."""
     if hasattr(value, "columns") and hasattr(value, "convert_dtypes"):
         # A column of ints with gaps is one of floats, until it is converted.
-        return [
-            row.dropna().to_dict() for _, row in value.convert_dtypes().astype(object).iterrows()
-        ]
+        rows = value.convert_dtypes().astype(object).iterrows()
+        return tuple(row.dropna().to_dict() for _, row in rows)
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     if not is_list or not all(isinstance(each, Mapping) for each in value):
         raise InvalidArgumentError(
             f"{name} must be a list of configurations, or a DataFrame with one a row, got "
             f"{value!r}. Write {name}=[{{'learning_rate': 0.01}}]."
         )
-    return list(value)
+    return tuple(value)
 
 
 def check_keep(name: str, value: object) -> str | int:
