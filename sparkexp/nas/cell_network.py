@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkexp.checks import as_float
 from sparkexp.errors import InvalidArgumentError
-from sparkexp.nas.cell_space import N_INPUTS, Cell, Side
+from sparkexp.nas.cells import N_INPUTS, Cell, Side
 from sparkexp.nas.drop_path import drop_path
 from sparkexp.nas.network_settings import NetworkSettings
 from sparkexp.nas.operations import (

@@ -5,83 +5,27 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sparkexp.checks import as_int
 from sparkexp.errors import SpaceError
+from sparkexp.nas.cells import N_INPUTS, Block, Cell, Side, draw_cell, write_block
 from sparkexp.nas.isomorphism import Node, canonical_order
 from sparkexp.nas.operations import OPERATIONS
 from sparkexp.space.architecture import Architecture, ArchitectureSpace, Choices, Decision
+from sparkexp.space.diagram import Diagram
 
-__all__ = ["Block", "Cell", "CellSpace", "Side"]
+__all__ = ["CellSpace"]
 
 #: The two cells of an architecture.
 CELLS = ("normal", "reduction")
-# The states that a cell gets: the output of the last cell, and of the one before.
-N_INPUTS = 2
 _PER_BLOCK = 4
 # Of Real et al. 2019: so often a mutation changes nothing.
 _P_IDENTITY = 0.05
 _SIDE = r"(\d+):([^\s:+;]+)"
 _BLOCK = re.compile(rf"{_SIDE}\+{_SIDE}")
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of a block's two halves: an operation on a state.
-
-    Parameters
-    ----------
-    input : int
-        The state's number: 0 is the last cell's output, 1 that of the cell before, 2 the cell's
-        first block.
-    op : str
-        The operation.
-    """
-
-    input: int
-    op: str
-
-
-@dataclass(frozen=True)
-class Block:
-    """Two operations on states, whose results are added.
-
-    Parameters
-    ----------
-    left, right : Side
-        The two.
-    """
-
-    left: Side
-    right: Side
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Both sides."""
-        return self.left, self.right
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A part of a network with one wiring.
-
-    Parameters
-    ----------
-    blocks : tuple of Block
-        Its blocks; block k makes the state ``k + 2``.
-    """
-
-    blocks: tuple[Block, ...]
-
-    @property
-    def unused(self) -> tuple[int, ...]:
-        """The numbers of the states that no block has as an input."""
-        used = {side.input for block in self.blocks for side in block.sides}
-        return tuple(k for k in range(N_INPUTS + len(self.blocks)) if k not in used)
 
 
 class CellSpace(ArchitectureSpace):
@@ -191,7 +135,7 @@ class CellSpace(ArchitectureSpace):
 
     def write(self, choices: Choices) -> str:
         """Return the text of an architecture."""
-        return "; ".join(" ".join(map(_write_block, c.blocks)) for c in self.cells(choices))
+        return "; ".join(" ".join(map(write_block, c.blocks)) for c in self.cells(choices))
 
     def read(self, text: str) -> Choices:
         """Return the choices that a text stands for: the inverse of `write`.
@@ -225,6 +169,11 @@ class CellSpace(ArchitectureSpace):
             if op not in self.ops:
                 raise SpaceError(f"An operation is one of {', '.join(self.ops)}, got {word!r}.")
             yield from (int(source), self.ops.index(op))
+
+    def draw(self, choices: Choices) -> Diagram:
+        """Return a picture of the two cells."""
+        found = zip(CELLS, self.cells(choices), self.outputs(choices), strict=True)
+        return Diagram(tuple(draw_cell(f"{name} cell", c, outputs) for name, c, outputs in found))
 
     def build(self, architecture: Architecture, **settings: Any) -> Any:
         """Return a Keras model of an architecture.
@@ -295,7 +244,3 @@ def _order_cell(half: Choices) -> Choices:
         for source, op in sorted((new[source], op) for source, op in blocks[old - N_INPUTS]):
             ordered += (source, op)
     return tuple(ordered)
-
-
-def _write_block(block: Block) -> str:
-    return "+".join(f"{side.input}:{side.op}" for side in block.sides)

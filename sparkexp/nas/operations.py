@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["OPERATIONS", "Normalisation", "State", "apply_operation", "convolve", "fit_state"]
+from sparkexp.space.diagram import Kind
+
+__all__ = [
+    "KINDS",
+    "OPERATIONS",
+    "Normalisation",
+    "State",
+    "apply_operation",
+    "convolve",
+    "fit_state",
+]
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,11 @@ _APPLY: dict[str, _Apply] = {
 
 #: The 13 operations that NASNet was searched with (Zoph et al. 2018, section 3).
 OPERATIONS = tuple(_APPLY)
+
+#: What each of them is, for pictures.
+KINDS: dict[str, Kind] = {
+    op: "pooling" if op.startswith(("avg", "max")) else "convolution" for op in OPERATIONS
+} | {"identity": "identity"}
 
 
 def apply_operation(
