@@ -199,7 +199,8 @@ class CellSpace(ArchitectureSpace):
             Filters of the stem's convolution: by default ``3 * filters`` and 32.
         drop_path_keep : float, default 1
             The probability with which the last cell's paths are kept at the end of the training
-            (ScheduledDropPath); 1 drops nothing.
+            (ScheduledDropPath); 1 drops nothing. It takes a layer that Keras doesn't know: call
+            `nas.register_layers` before you load such a model elsewhere.
         steps : int, optional
             The steps of the training, which `drop_path_keep` needs: epochs times batches.
         classifier_activation : str, optional

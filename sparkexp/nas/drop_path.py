@@ -66,8 +66,14 @@ class _ScheduledDropPath:
 
     def build(self, input_shape: Any) -> None:
         """Make the counter of training steps."""
+        # In full precision, in which steps are counted far enough.
         self._step = self.add_weight(  # type: ignore[attr-defined]
-            shape=(), initializer="zeros", dtype="float32", trainable=False, name="step"
+            shape=(),
+            initializer="zeros",
+            dtype="float32",
+            autocast=False,
+            trainable=False,
+            name="step",
         )
         self.built = True
 

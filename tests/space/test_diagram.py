@@ -10,8 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sparkexp.nas import NASNET_A, CellSpace, ChainSpace, Diagram, Graph, GraphSpace
-from sparkexp.space.diagram import Arrow, Box, Part
+from sparkexp.nas import (
+    NASNET_A,
+    ArchitectureSpace,
+    Arrow,
+    Box,
+    CellSpace,
+    ChainSpace,
+    Decision,
+    Diagram,
+    Graph,
+    GraphSpace,
+    Mutation,
+    Part,
+)
 from sparkexp.space.diagram_layout import lay_out
 
 SPACES = [CellSpace(), ChainSpace(8), GraphSpace(8)]
@@ -78,3 +90,28 @@ def test_png_is_the_same_picture():
     assert side_by_side.width > image.width and side_by_side.height < image.height
     colours = {colour for _, colour in image.convert("RGB").getcolors()}
     assert len(colours) > 10 and (255, 255, 255) in colours
+
+
+class Widths(ArchitectureSpace):
+    """A space that draws and mutates nothing of its own."""
+
+    decisions = (Decision("width", (16, 32)),)
+
+    def build(self, architecture, **settings):
+        return architecture.options["width"]
+
+
+def test_a_space_need_not_draw():
+    space = Widths()
+    assert space.draw((0,)) is None and space.draw_svg((0,)) is None
+    assert space.draw_mutation((0,), np.random.default_rng(0)) == Mutation((1,), "", inherits=True)
+
+
+def test_a_space_of_ones_own_draws():
+    class Drawn(Widths):
+        def draw(self, choices):
+            boxes = (Box((Part("image", "input"),)), Box((Part("dense"),)))
+            return Diagram((Graph("mine", boxes, (Arrow(0, 1),)),))
+
+    svg = Drawn().draw_svg((1,))
+    assert svg is not None and "dense" in svg
