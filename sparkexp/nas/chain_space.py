@@ -167,7 +167,7 @@ class ChainSpace(ArchitectureSpace):
     def draw(self, choices: Choices) -> Diagram:
         """Return a picture of the layers."""
         layers = self.list_layers(choices)
-        return Diagram((draw_layers("chain", layers, find_unused(layers)),))
+        return Diagram((draw_layers("chain", layers, _find_unused(layers)),))
 
     def build(self, architecture: Architecture, **settings: Any) -> Any:
         """Return a Keras model of an architecture.
@@ -201,10 +201,10 @@ class ChainSpace(ArchitectureSpace):
         from sparkexp.nas.network_settings import NetworkSettings
 
         layers = self.list_layers(architecture.choices)
-        return build_chain(layers, find_unused(layers), NetworkSettings.check(settings))
+        return build_chain(layers, _find_unused(layers), NetworkSettings.check(settings))
 
 
-def find_unused(layers: Sequence[Layer]) -> list[int]:
+def _find_unused(layers: Sequence[Layer]) -> list[int]:
     """Return the numbers of the layers that are no layer's input."""
     used = {source for layer in layers for source in layer.inputs}
     return [k for k in range(1, len(layers) + 1) if k not in used]

@@ -7,7 +7,7 @@ from typing import Any
 from sparkexp.nas.cell_space import CellSpace
 from sparkexp.space.architecture import Architecture, Choices
 
-__all__ = ["NASNET_A"]
+__all__ = ["NASNET_A", "NASNetASpace"]
 
 _NORMAL = "0:sep5+1:sep3 1:sep5+1:sep3 0:avg3+1:identity 1:avg3+1:avg3 0:sep3+0:identity"
 _REDUCTION = "0:sep5+1:sep7 0:max3+1:sep7 0:avg3+1:sep5 3:identity+2:avg3 2:sep3+0:max3"
