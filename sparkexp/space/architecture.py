@@ -179,6 +179,10 @@ class ArchitectureSpace(ABC):
         other = (choices[changed] + 1 + int(rng.integers(n - 1))) % n
         return (*choices[:changed], other, *choices[changed + 1 :])
 
+    def draw_mutation(self, choices: Choices, rng: np.random.Generator) -> Mutation:
+        """Return a neighbour, and what was done: `mutate` for a searcher with checkpoints."""
+        return Mutation(self.mutate(choices, rng))
+
     def write(self, choices: Choices) -> str:
         """Return the text of an architecture."""
         chosen = zip(self.decisions, choices, strict=True)
@@ -199,10 +203,6 @@ class ArchitectureSpace(ABC):
                 f"{_SEPARATOR!r} between them, got {text!r}."
             )
         return tuple(map(_find_option, self.decisions, words))
-
-    def draw_mutation(self, choices: Choices, rng: np.random.Generator) -> Mutation:
-        """Return a neighbour, and what was done: `mutate` for a searcher with checkpoints."""
-        return Mutation(self.mutate(choices, rng))
 
     def draw(self, choices: Choices) -> Diagram | None:
         """Return a picture of an architecture; None if the space has none."""
