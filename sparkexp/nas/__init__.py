@@ -4,6 +4,29 @@ The searchers are in `sparkexp.search.architecture`; an architecture space is a 
 searcher can search.
 """
 
-from sparkexp.space.architecture import Architecture, ArchitectureSpace, Decision
+from sparkexp.nas.cell_space import CellSpace
+from sparkexp.nas.chain_space import ChainSpace
+from sparkexp.nas.drop_path import register_layers
+from sparkexp.nas.graph_space import GraphSpace
+from sparkexp.nas.inheritance import inherit_weights
+from sparkexp.nas.nasnet_a import NASNET_A
+from sparkexp.space.architecture import Architecture, ArchitectureSpace, Decision, Mutation
+from sparkexp.space.diagram import Arrow, Box, Diagram, Graph, Part
 
-__all__ = ["Architecture", "ArchitectureSpace", "Decision"]
+__all__ = [
+    "NASNET_A",
+    "Architecture",
+    "ArchitectureSpace",
+    "Arrow",
+    "Box",
+    "CellSpace",
+    "ChainSpace",
+    "Decision",
+    "Diagram",
+    "Graph",
+    "GraphSpace",
+    "Mutation",
+    "Part",
+    "inherit_weights",
+    "register_layers",
+]

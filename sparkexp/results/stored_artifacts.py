@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sparkexp.errors import InvalidArgumentError, RunDirectoryError
+from sparkexp.nas import register_layers
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.remote_files import (
@@ -26,7 +27,7 @@ __all__ = ["REGISTRATIONS", "list_artifacts", "load_artifact", "load_model"]
 
 _TEXTS = (".txt", ".md", ".log")
 #: Called before a model is loaded: each registers a class with Keras that models may hold.
-REGISTRATIONS: list[Callable[[], object]] = []
+REGISTRATIONS: list[Callable[[], object]] = [register_layers]
 
 
 def list_artifacts(trial_directory: str) -> list[str]:

@@ -13,9 +13,17 @@ import numpy as np
 
 from sparkexp.errors import SpaceError
 from sparkexp.space.choice import Choice
+from sparkexp.space.diagram import Diagram
 from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit
 
-__all__ = ["Architecture", "ArchitectureSpace", "Choices", "Decision", "architecture_from_json"]
+__all__ = [
+    "Architecture",
+    "ArchitectureSpace",
+    "Choices",
+    "Decision",
+    "Mutation",
+    "architecture_from_json",
+]
 
 #: For each decision of a space, the index of the option that was chosen.
 Choices = tuple[int, ...]
@@ -40,6 +48,25 @@ class Decision:
 
     name: str
     options: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """What a mutation made of an architecture.
+
+    Parameters
+    ----------
+    choices : tuple of int
+        The child's choices.
+    name : str
+        What was done, such as ``'insert convolution'``; empty if the space doesn't say.
+    inherits : bool
+        Whether the child's training begins with its parent's checkpoints.
+    """
+
+    choices: Choices
+    name: str = ""
+    inherits: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,12 +169,19 @@ class ArchitectureSpace(ABC):
         return choices
 
     def mutate(self, choices: Choices, rng: np.random.Generator) -> Choices:
-        """Return the choices of a neighbour: with one decision made differently."""
+        """Return the choices of a neighbour: with one decision made differently.
+
+        A space of your own may make others, also the same again.
+        """
         free = [k for k, decision in enumerate(self.decisions) if len(decision.options) > 1]
         changed = free[int(rng.integers(len(free)))]
         n = len(self.decisions[changed].options)
         other = (choices[changed] + 1 + int(rng.integers(n - 1))) % n
         return (*choices[:changed], other, *choices[changed + 1 :])
+
+    def draw_mutation(self, choices: Choices, rng: np.random.Generator) -> Mutation:
+        """Return a neighbour, and what was done: `mutate` for a searcher with checkpoints."""
+        return Mutation(self.mutate(choices, rng))
 
     def write(self, choices: Choices) -> str:
         """Return the text of an architecture."""
@@ -170,9 +204,15 @@ class ArchitectureSpace(ABC):
             )
         return tuple(map(_find_option, self.decisions, words))
 
-    def draw_svg(self, choices: Choices) -> str | None:
-        """Return a picture of an architecture as SVG; None if the space has none."""
+    def draw(self, choices: Choices) -> Diagram | None:
+        """Return a picture of an architecture; None if the space has none."""
         return None
+
+    @final
+    def draw_svg(self, choices: Choices) -> str | None:
+        """Return the picture as SVG; None if the space has none."""
+        diagram = self.draw(choices)
+        return None if diagram is None else diagram.to_svg()
 
     @property
     def cardinality(self) -> int:
