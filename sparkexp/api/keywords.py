@@ -92,6 +92,7 @@ def public_call(
         @functools.wraps(call)
         def call_checked(*args: P.args, **kwargs: P.kwargs) -> R:
             check_held(call.__name__)
+            _check_order(call.__name__, args)
             if "n_trials" in kwargs and "max_trials" in parameters:
                 _rename_budget(parameters, args, kwargs)
             for name in kwargs:
@@ -106,6 +107,20 @@ def public_call(
         return call_checked
 
     return complete
+
+
+def _check_order(name: str, args: tuple[Any, ...]) -> None:
+    """Refuse a call whose first arguments are not the session and the train function."""
+    if args and inspect.isroutine(args[0]):
+        raise InvalidArgumentError(
+            f"The first argument is the SparkSession: {name}(spark, train, …). To try it out "
+            f"without Spark, write {name}(None, train, …, engine='inline')."
+        )
+    if len(args) > 2 and isinstance(args[1], Mapping) and callable(args[2]):
+        raise InvalidArgumentError(
+            f"The train function comes before the parameters: {name}(spark, train, "
+            "{'learning_rate': …})."
+        )
 
 
 def _rename_budget(

@@ -341,6 +341,11 @@ def _build_engine(spark: SparkSession | None, options: Options) -> Engine:
         return InlineEngine()
     if isinstance(spark, LateSession):
         spark = spark.start()
+    if type(spark).__name__ == "SparkContext":
+        raise InvalidArgumentError(
+            "spark must be a SparkSession, got a SparkContext. SparkSession(sc) makes one of it; "
+            "in a notebook or the pyspark shell, it is the variable spark."
+        )
     if spark is None or isinstance(spark, type) or not hasattr(spark, "range"):
         raise InvalidArgumentError(
             f"spark must be a SparkSession, got {spark!r}. Build one with "

@@ -76,6 +76,12 @@ you mean 'learning_rate'?). ...
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         and (p.kind is p.POSITIONAL_ONLY or p.name not in given)
     )
+    if missing == sorted(known) and len(missing) == 1 and given and unknown == sorted(given):
+        raise TrainFunctionError(
+            f"The train function gets each parameter as an argument of its own, not a dict "
+            f"{missing[0]!r} of all. Write def train({', '.join(unknown)}), or def "
+            f"train(**{missing[0]})."
+        )
     if unknown or missing:
         raise TrainFunctionError(_describe_mismatch(unknown, missing, known, sometimes))
 

@@ -8,6 +8,39 @@ from sparkexp.texts.near_names import find_nearest
 
 __all__ = ["describe_unknown_option"]
 
+# What options are called elsewhere: in hops-util-py, Ray Tune, KerasTuner, Optuna and Hyperopt.
+_ELSEWHERE = {
+    "callbacks": "on_trial_end",
+    "early_stop_fn": "stop_when",
+    "early_stopping": "patience",
+    "executors": "parallelism",
+    "experiment_name": "name",
+    "local_dir": "logdir",
+    "max_concurrent": "parallelism",
+    "max_concurrent_trials": "parallelism",
+    "max_evals": "max_trials",
+    "mode": "direction",
+    "n_iter": "max_trials",
+    "n_jobs": "parallelism",
+    "num_samples": "max_trials",
+    "num_trials": "max_trials",
+    "objective": "metric",
+    "optimization_key": "metric",
+    "population": "popsize",
+    "project_name": "name",
+    "pruner": "prune",
+    "resources_per_trial": "cpus_per_trial",
+    "samples": "max_trials",
+    "scheduler": "fidelity",
+    "search_alg": "searcher",
+    "sampler": "searcher",
+    "storage": "logdir",
+    "storage_path": "logdir",
+    "study_name": "name",
+    "time_budget_s": "timeout",
+    "tuner": "searcher",
+}
+
 
 def describe_unknown_option(name: str, names: Collection[str], owner: str = "There is") -> str:
     """Return the message for an option that a call doesn't have.
@@ -25,7 +58,10 @@ def describe_unknown_option(name: str, names: Collection[str], owner: str = "The
     --------
     >>> describe_unknown_option('sed', ['direction', 'seed'], 'random_search has')
     "random_search has no option 'sed'. Did you mean 'seed'? The options are: direction, seed."
+    >>> describe_unknown_option('samples', ['max_trials', 'seed'])
+    "There is no option 'samples'. Did you mean 'max_trials'? The options are: max_trials, seed."
     """
-    guess = find_nearest(name, names)
+    elsewhere = _ELSEWHERE.get(name)
+    guess = elsewhere if elsewhere in names else find_nearest(name, names)
     hint = f" Did you mean {guess!r}?" if guess else ""
     return f"{owner} no option {name!r}.{hint} The options are: {', '.join(names)}."

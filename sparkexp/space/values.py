@@ -45,11 +45,25 @@ def to_native(value: object) -> ParamValue:
         return float(value)
     if isinstance(value, str):
         return str.__str__(value)
+    _refuse_known_mistakes(value)
     raise SpaceError(
         f"A parameter's value must be an int, float, str or bool, got {value!r} "
         f"({type(value).__name__}): give a string or an index instead and map it to the object "
         "inside the train function."
     )
+
+
+def _refuse_known_mistakes(value: object) -> None:
+    """Raise an error with the way out for what is often given in the place of values."""
+    if hasattr(value, "__next__"):
+        raise SpaceError(f"A parameter's values must be a list, got {value!r}: write list(…).")
+    package = type(value).__module__.partition(".")[0]
+    if package in ("optuna", "ray", "hyperopt", "keras_tuner"):
+        raise SpaceError(
+            f"A parameter must be one of sparkexp's, got {value!r} of {package}: write "
+            "experiment.Float(0.0001, 0.1, log=True), experiment.Int(1, 8) or "
+            "experiment.Choice(['adam', 'sgd'])."
+        )
 
 
 def as_list(given: object) -> list[Any] | None:

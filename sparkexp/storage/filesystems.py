@@ -183,6 +183,11 @@ def _check_url(url: str) -> str:
             f"A URL must not contain a password, since every result records the URL, got "
             f"{hidden!r}. Give credentials in the environment, such as AWS_ACCESS_KEY_ID."
         )
+    if url.startswith("dbfs:"):
+        raise StorageError(
+            f"Databricks mounts dbfs: as a directory, got {url!r}. Write the path "
+            f"'/dbfs/{url.removeprefix('dbfs:').lstrip('/')}', or a path below /Volumes."
+        )
     if re.match(r"[^:]+:/?[^/]|[^:]+:/*$", url):
         raise StorageError(
             f"A URL must name a server or bucket after '//', and a directory, got {url!r}. Write "

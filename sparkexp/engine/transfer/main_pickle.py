@@ -11,16 +11,17 @@ import sysconfig
 import time
 import typing
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copyreg import __newobj__, dispatch_table  # type: ignore[attr-defined]
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer import main_module
 from sparkexp.engine.transfer.class_names import find_class_names
 from sparkexp.engine.transfer.main_module import MAIN, MainPart, Script
-from sparkexp.engine.transfer.train_imports import nested_codes
+from sparkexp.engine.transfer.references import find_references
+from sparkexp.engine.transfer.spark_objects import check_spark_objects
 from sparkexp.errors import TrainFunctionError
 
 __all__ = ["pickle_train"]
@@ -60,6 +61,7 @@ def pickle_train(train: Train) -> bytes:
     TrainFunctionError
         If the function, or something that it refers to, can't be pickled or is too large.
     """
+    check_spark_objects(train)
     namespace = _find_namespace(train)
     try:
         data = _pack(train, namespace)
@@ -351,40 +353,15 @@ def _find_culprit(train: Any, namespace: dict[str, Any]) -> str | None:
     queue, seen = deque([train]), set()
     while queue:
         item = queue.popleft()
-        for name, value in _references(item):
+        for name, value in find_references(item):
             if id(value) in seen:
                 continue
             seen.add(id(value))
             try:
                 _make_pickler(io.BytesIO(), namespace).dump(value)
             except Exception:
-                if next(_references(value), None) is None:
+                if next(find_references(value), None) is None:
                     user = getattr(item, "__qualname__", type(item).__qualname__)
                     return f"its variable {name!r} ({type(value).__qualname__}; used by {user})"
                 queue.append(value)
     return None
-
-
-def _references(item: Any) -> Iterator[tuple[str, Any]]:
-    """Yield names and values that a definition refers to."""
-    if isinstance(item, functools.partial):
-        yield from [("func", item.func), *item.keywords.items()]
-        yield from ((f"argument {i}", value) for i, value in enumerate(item.args))
-    elif isinstance(item, MethodType):
-        yield from [("self", item.__self__), ("method", item.__func__)]
-    elif isinstance(item, _Cached):
-        yield "function", item.__wrapped__
-    elif isinstance(item, type):
-        yield from vars(item).items()
-    elif isinstance(item, FunctionType):
-        names = (name for code in nested_codes(item.__code__) for name in code.co_names)
-        space = item.__globals__
-        yield from ((name, space[name]) for name in dict.fromkeys(names) if name in space)
-        yield from (("a default", value) for value in item.__defaults__ or ())
-        for name, cell in zip(item.__code__.co_freevars, item.__closure__ or (), strict=True):
-            try:
-                yield name, cell.cell_contents
-            except ValueError:
-                pass  # not assigned yet
-    elif type(item).__module__ == MAIN:
-        yield from getattr(item, "__dict__", {}).items()

@@ -29,6 +29,11 @@ MISSING_MODULE = (
     "py_files=[...]."
 )
 
+LITTLE_MEMORY = (
+    "  There was no memory for a library: the worker has a limit. Raise or remove "
+    "spark.executor.pyspark.memory, or run fewer trials at a time (parallelism=…)."
+)
+
 
 class TrialStopped(BaseException):
     """Ends a train function from within; its ``except Exception`` does not catch it."""
@@ -117,6 +122,8 @@ def call_train(
     except TrialStopped:
         return Outcome(State.CANCELLED, started=started, ended=time.time())
     except BaseException as raised:  # SystemExit and the like end the trial, not the worker
+        if _lacks_memory(raised):
+            raised.add_note(LITTLE_MEMORY)
         if isinstance(raised, ModuleNotFoundError):
             raised.add_note(MISSING_MODULE.format(python=sys.executable))
         returned = Returned(error=_format_traceback(raised), fault=_find_fault(raised))
@@ -141,10 +148,18 @@ def call_train(
 def _find_fault(raised: BaseException) -> Fault | None:
     """Return what in the call made it raise; None if it was the function at work."""
     if isinstance(raised, ImportError):
-        return Fault.MODULE
+        return None if _lacks_memory(raised) else Fault.MODULE
     own = raised.__traceback__
     entered = own is not None and own.tb_next is not None
     return Fault.ARGUMENTS if isinstance(raised, TypeError) and not entered else None
+
+
+def _lacks_memory(raised: BaseException) -> bool:
+    """Tell whether a shared library could not be loaded, since a limit of memory is reached."""
+    words = ("failed to map segment", "cannot allocate memory", "cannot apply additional memory")
+    return isinstance(raised, ImportError | OSError) and any(
+        w in str(raised).lower() for w in words
+    )
 
 
 def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
