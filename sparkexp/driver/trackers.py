@@ -37,6 +37,8 @@ def make_trial_trackers(
     trackers: Sequence[Tracker], search: SearchDescription
 ) -> tuple[TrialTracker, ...]:
     """Return the parts of the trackers that run on the executors, one for each tracker."""
+    # A worker loads these parts, and must not load classes of the user's.
+    search = replace(search, architectures={})
     found = []
     for tracker in trackers:
         try:

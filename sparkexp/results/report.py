@@ -195,7 +195,7 @@ def _render_failures(result: Result) -> Iterable[str]:
 
 def _render_settings(run: RunDirectory) -> Iterable[str]:
     settings = run.settings
-    search = Search.from_json(settings)
+    search = Search.from_json(settings, only_shown=True)
     options = settings.get("options", {})
     yield "<h2>To repeat it</h2>"
     yield f"<pre>{html.escape(format_call(search, options))}</pre>"

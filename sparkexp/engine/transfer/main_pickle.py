@@ -18,6 +18,7 @@ from typing import Any
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer import main_module
+from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
 from sparkexp.engine.transfer.class_names import find_class_names
 from sparkexp.engine.transfer.main_module import MAIN, MainPart, Script
 from sparkexp.engine.transfer.train_imports import nested_codes
@@ -367,7 +368,9 @@ def _find_culprit(train: Any, namespace: dict[str, Any]) -> str | None:
 
 def _references(item: Any) -> Iterator[tuple[str, Any]]:
     """Yield names and values that a definition refers to."""
-    if isinstance(item, functools.partial):
+    if isinstance(item, ArchitectureTrain):
+        yield from [("train", item.func), *item.spaces.items()]
+    elif isinstance(item, functools.partial):
         yield from [("func", item.func), *item.keywords.items()]
         yield from ((f"argument {i}", value) for i, value in enumerate(item.args))
     elif isinstance(item, MethodType):
