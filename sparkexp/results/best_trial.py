@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkexp.analysis.ranking import Configuration, find_front_configurations, rank_configurations
 from sparkexp.errors import SpaceError
@@ -56,9 +56,12 @@ class BestTrial:
     values: tuple[float, ...] = ()
     n_runs: int = 1
     spread: float | None = None
-    spaces: Mapping[str, ArchitectureSpace] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    _spaces: ClassVar[Mapping[str, ArchitectureSpace]]
+    spaces: InitVar[Mapping[str, ArchitectureSpace]] = MappingProxyType({})
+
+    def __post_init__(self, spaces: Mapping[str, ArchitectureSpace]) -> None:
+        # No field: `dataclasses.asdict` returns what `json` can write.
+        object.__setattr__(self, "_spaces", dict(spaces))
 
     @classmethod
     def of(
@@ -77,7 +80,7 @@ class BestTrial:
             values=configuration.values,
             n_runs=len(configuration.runs),
             spread=configuration.spread,
-            spaces=dict(spaces),
+            spaces=spaces,
         )
 
     @property
@@ -89,9 +92,9 @@ class BestTrial:
         SpaceError
             If it has none or several, or the class of their space is not defined here.
         """
-        found = self.spaces.keys() & self.params.keys()
+        found = list(self.architectures)
         if len(found) != 1:
-            listed = ", ".join(map(repr, sorted(found)))
+            listed = ", ".join(map(repr, found))
             way_out = (
                 f"Take one of best.architectures, by its name: {listed}."
                 if found
@@ -101,14 +104,14 @@ class BestTrial:
                 "best.architecture is for a search with one architecture space, and this trial "
                 f"has {len(found)}. {way_out}"
             )
-        return self.architectures[found.pop()]
+        return self.architectures[found[0]]
 
     @property
     def architectures(self) -> dict[str, Architecture]:
         """The trial's architectures by the parameters' names, where it has several."""
         return {
             name: space.parse(str(self.params[name]))
-            for name, space in self.spaces.items()
+            for name, space in self._spaces.items()
             if name in self.params
         }
 
