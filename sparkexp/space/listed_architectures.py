@@ -7,6 +7,7 @@ from typing import Any
 
 from sparkexp.errors import SpaceError
 from sparkexp.space.architecture import Architecture, ArchitectureSpace, Choices, Decision
+from sparkexp.space.diagram import Diagram
 from sparkexp.space.recorded_architecture import architecture_from_json
 
 __all__ = ["ListedArchitectures", "list_architectures"]
@@ -68,9 +69,9 @@ class ListedArchitectures(ArchitectureSpace):
             )
         return (self._texts.index(text),)
 
-    def draw_svg(self, choices: Choices) -> str | None:
-        """Return a picture of an architecture as SVG; None if their space has none."""
-        return self.space.draw_svg(self.space.read(self.write(choices)))
+    def draw(self, choices: Choices) -> Diagram | None:
+        """Return a picture of an architecture; None if their space has none."""
+        return self.space.draw(self.space.read(self.write(choices)))
 
     def describe(self) -> str:
         """Return a description of the list for the plan."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkexp import nas
+from sparkexp.space.diagram import Arrow, Box, Diagram, Graph, Part
 
 
 class Stack(nas.ArchitectureSpace):
@@ -21,6 +22,12 @@ class Stack(nas.ArchitectureSpace):
     def canonical(self, choices):
         n = choices.index(0) if 0 in choices else len(choices)
         return choices[:n] + (0,) * (len(choices) - n)
+
+    def draw(self, choices):
+        names = [str(d.options[k]) for d, k in zip(self.decisions, choices, strict=True) if k]
+        boxes = [Box((Part("image", "input"),)), *(Box((Part(name),)) for name in names)]
+        arrows = tuple(Arrow(k, k + 1) for k in range(len(names)))
+        return Diagram((Graph("layers", tuple(boxes), arrows),))
 
     def build(self, architecture, **settings):
         return [option for option in architecture.options.values() if option != "none"]
