@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sparkexp.analysis.ancestry import find_ancestors
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import select_comparable
 from sparkexp.analysis.description import SearchDescription
@@ -24,11 +25,7 @@ from sparkexp.analysis.ranking import (
     select_objective,
 )
 from sparkexp.objective import Objective
-from sparkexp.tracking.tensorboard.architectures import (
-    BestArchitectures,
-    find_ancestors,
-    read_png_size,
-)
+from sparkexp.tracking.tensorboard.architectures import BestArchitectures, read_png_size
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
