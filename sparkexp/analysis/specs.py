@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sparkexp.trial import ParamValue
 
 __all__ = [
+    "MAX_TEXT",
     "MISSING",
     "ParameterSpec",
     "ParameterValue",

@@ -55,7 +55,7 @@ th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ee
          white-space: nowrap; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }}
 th {{ position: sticky; top: 0; background: #f1f3f4; }}
 td:first-child, th:first-child {{ text-align: left; }}
-.steps td {{ white-space: normal; max-width: none; text-align: left; }}
+.steps td, .steps th {{ white-space: normal; max-width: none; text-align: left; }}
 .drawn {{ overflow: auto; }}
 pre {{ background: #f8f9fa; padding: .7rem; overflow: auto; font-size: 13px; }}
 .muted {{ color: #5f6368; }}

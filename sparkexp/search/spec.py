@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sparkexp.nas  # noqa: F401  # records name its spaces
 from sparkexp.analysis.description import SearchDescription
-from sparkexp.analysis.specs import MISSING, Interval, ParameterSpec
+from sparkexp.analysis.specs import MAX_TEXT, MISSING, Interval, ParameterSpec
 from sparkexp.checks import as_direction
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
@@ -267,8 +268,11 @@ def _make_spec(name: str, parameter: Parameter, optional: bool) -> ParameterSpec
 
 def _find_domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
     n_values = parameter.n_values
-    if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_LISTED_VALUES):
-        return tuple(parameter.values())
+    few = n_values is not None and n_values <= MAX_LISTED_VALUES
     if isinstance(parameter, ArchitectureSpace):
-        return ()  # texts, more than can be listed
+        texts = tuple(map(str, parameter.values())) if few else ()
+        # Without any choice: more or longer ones than can be listed.
+        return texts if all(len(text) <= MAX_TEXT for text in texts) else ()
+    if isinstance(parameter, Choice) or few:
+        return tuple(parameter.values())
     return Interval(parameter.low, parameter.high)
