@@ -67,6 +67,8 @@ def architecture_search(
     timeout: float | None = None,
     max_failures: int | str | None = "auto",
     target: float | None = None,
+    patience: int | None = None,
+    stop_when: Callable[[Any], Any] | None = None,
     max_retries: int = 2,
     cpus_per_trial: int | None = None,
     gpus_per_trial: float | None = None,
@@ -85,6 +87,7 @@ def architecture_search(
     confirm: int = 0,
     prune: str | Mapping[str, int] | PruningRule | None = None,
     keep: str | int = "all",
+    on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
 ) -> Result:
     """Search a neural network's architecture, each one that is tried a trial.
