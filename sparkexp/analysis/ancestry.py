@@ -13,7 +13,7 @@ from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = ["Step", "describe_change", "find_ancestors", "find_records", "trace_ancestry"]
 
-# The most changes that are named.
+# With more changes than these, the whole configuration is told instead.
 MAX_CHANGES = 6
 
 Spaces = Mapping[str, ArchitectureSpace]
@@ -28,7 +28,8 @@ class Step:
     result : TrialResult
         The trial.
     change : str
-        What differs from the trial before; of the first one its whole configuration.
+        What differs from the trial before; of the first one, and where much differs, its whole
+        configuration.
     """
 
     result: TrialResult
@@ -87,16 +88,16 @@ def describe_change(trial: Trial, before: Trial | None, spaces: Spaces) -> str:
     >>> describe_change(other, one, {}), describe_change(one, None, {})
     ('rate: 0.5 → 0.25', 'rate=0.5, units=16')
     """
+    whole = ", ".join(f"{name}={_show(value)}" for name, value in trial.params.items())
     if before is None:
-        return ", ".join(f"{name}={_show(value)}" for name, value in trial.params.items())
+        return whole
     own, others = _spell_out(trial, spaces), _spell_out(before, spaces)
     changed = [
         f"{name}: {_show(others.get(name))} → {_show(own.get(name))}"
         for name in dict.fromkeys((*own, *others))
         if own.get(name) != others.get(name)
     ]
-    more = [f"{len(changed) - MAX_CHANGES} more"] if len(changed) > MAX_CHANGES else []
-    return ", ".join(changed[:MAX_CHANGES] + more) or "nothing"
+    return whole if len(changed) > MAX_CHANGES else ", ".join(changed) or "nothing"
 
 
 def _spell_out(trial: Trial, spaces: Spaces) -> dict[str, ParamValue]:
