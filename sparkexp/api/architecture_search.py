@@ -142,13 +142,13 @@ def architecture_search(
     Examples
     --------
     >>> from sparkexp import nas
-    >>> class Widths(nas.ArchitectureSpace):
+    >>> class DenseWidths(nas.ArchitectureSpace):
     ...     decisions = (nas.Decision('first', (16, 32)), nas.Decision('second', (16, 32, 64)))
     ...     def build(self, architecture, **settings):
     ...         return list(architecture.options.values())
     >>> def train(architecture):
     ...     return sum(architecture.build())
-    >>> result = architecture_search(None, train, Widths(), 'random', max_trials=40, seed=1,
+    >>> result = architecture_search(None, train, DenseWidths(), 'random', max_trials=40, seed=1,
     ...                              engine='inline', progress=False)
     >>> result.best.params, result.best.architecture.build()
     ({'architecture': '32-64'}, [32, 64])
