@@ -81,7 +81,8 @@ def _left_out(row: Row) -> str:
 # Which options a call has, and what stands there as their default.
 CALLS: dict[str, tuple[Mapping[str, Row], Default]] = {
     **dict.fromkeys(
-        ("launch", "evolutionary_search", "random_search", "search"), (SEARCH_ROWS, _own)
+        ("launch", "evolutionary_search", "random_search", "search", "architecture_search"),
+        (SEARCH_ROWS, _own),
     ),
     "resume": (RESUME_ROWS, _unless_recorded),
     "dry_run": (DRY_ROWS, _left_out),

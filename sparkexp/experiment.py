@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from sparkexp.api.architecture_search import architecture_search
 from sparkexp.api.distribute import distribute
 from sparkexp.api.dry_run import dry_run
 from sparkexp.api.evolutionary_search import evolutionary_search
@@ -53,6 +54,7 @@ __all__ = [
     "ResumeOptions",
     "RunOptions",
     "Space",
+    "architecture_search",
     "artifact_dir",
     "checkpoint_dir",
     "distribute",

@@ -21,7 +21,13 @@ MODULES = [
     for module in pkgutil.walk_packages(sparkexp.__path__, "sparkexp.")
     if module.name != "sparkexp.demo.__main__"
 ]
-SEARCHES = ("launch", "search", "evolutionary_search", "random_search")
+SEARCHES = (
+    "launch",
+    "search",
+    "evolutionary_search",
+    "random_search",
+    "architecture_search",
+)
 EMPTY = inspect.Parameter.empty
 
 
@@ -36,6 +42,7 @@ def test_the_front_door():
         "ResumeOptions",
         "RunOptions",
         "Space",
+        "architecture_search",
         "artifact_dir",
         "checkpoint_dir",
         "distribute",

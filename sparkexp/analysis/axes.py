@@ -58,8 +58,8 @@ class Axis:
 
     @property
     def varies(self) -> bool:
-        """Whether the parameter has more than one value."""
-        return self.spec.varies
+        """Whether the parameter has more than one place on the line."""
+        return self.spec.varies and not self.spec.is_text
 
     @property
     def title(self) -> str:

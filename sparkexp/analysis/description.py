@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkexp.analysis.specs import ParameterSpec
 from sparkexp.objective import Objective
+
+if TYPE_CHECKING:  # executors load no numpy
+    from sparkexp.space import ArchitectureSpace
 
 __all__ = ["SearchDescription"]
 
@@ -48,6 +51,9 @@ class SearchDescription:
         Whether trials may be ended early, by a pruning rule.
     about : str
         Markdown: what the search is, and how to repeat it.
+    architectures : Mapping[str, ArchitectureSpace]
+        The parameters that are architecture spaces; empty on executors, where their classes may
+        not be found.
 
     Examples
     --------
@@ -70,6 +76,7 @@ class SearchDescription:
     shows_best: bool = False
     prunes: bool = False
     about: str = field(default="", compare=False)
+    architectures: Mapping[str, ArchitectureSpace] = field(default_factory=dict, compare=False)
 
     @property
     def last_generation(self) -> int | None:

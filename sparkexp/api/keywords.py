@@ -92,7 +92,8 @@ def public_call(
         @functools.wraps(call)
         def call_checked(*args: P.args, **kwargs: P.kwargs) -> R:
             check_held(call.__name__)
-            _check_order(call.__name__, args)
+            if next(iter(parameters)) == POSITIONAL[0]:
+                _check_order(call.__name__, args)
             if "n_trials" in kwargs and "max_trials" in parameters:
                 _rename_budget(parameters, args, kwargs)
             for name in kwargs:

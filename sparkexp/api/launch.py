@@ -17,7 +17,7 @@ from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.results.result import Result
 from sparkexp.search import GridSearcher, ListSearcher, Searcher
 from sparkexp.search.spec import Search
-from sparkexp.space import Space
+from sparkexp.space import Architecture, Space
 from sparkexp.space.constraint import Where
 from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction, ParamValue
@@ -142,4 +142,12 @@ def _parse_args_dict(args_dict: object, where: Where | None) -> tuple[Searcher, 
             "where needs a dict of lists. Leave it out, and leave unwanted configurations out of "
             "the list yourself."
         )
-    return ListSearcher([{}] if args_dict is None else args_dict), None
+    listed: Sequence[Any] = [{}] if args_dict is None else args_dict
+    for each in listed:
+        if isinstance(each, Mapping) and any(isinstance(v, Architecture) for v in each.values()):
+            raise SpaceError(
+                "In a list of dicts, an architecture can't be a value: give a dict of lists, such "
+                "as {'architecture': [one, another]}, or str(architecture), which space.parse "
+                "reads inside the train function."
+            )
+    return ListSearcher(listed), None

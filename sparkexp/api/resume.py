@@ -22,6 +22,7 @@ from sparkexp.search.registry import UnknownSearcherError
 from sparkexp.search.spec import Search
 from sparkexp.space import Space
 from sparkexp.space.constraint import Where
+from sparkexp.space.recorded_architecture import UnknownSpaceError
 from sparkexp.texts.near_names import find_nearest
 from sparkexp.tracking import Tracker
 
@@ -144,7 +145,7 @@ def resume(
         str(run.settings["name"])
         # The files may have moved.
         Options.check({**drop_own_rule(recorded, {"prune": None}), "py_files": ()})
-    except UnknownSearcherError:
+    except (UnknownSearcherError, UnknownSpaceError):
         raise
     except Exception as error:  # settings that are none of ours
         raise damage_error(run.paths.experiment, repr(error)) from error

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from pyspark.sql import SparkSession
 
-__all__ = ["search"]
+__all__ = ["build_own_search", "search"]
 
 
 @public_call(SEARCH_ROWS)
@@ -136,7 +136,7 @@ def search(
     space = parse(search_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     if isinstance(searcher, Searcher):
-        spec = _build_own_search(searcher, space, objectives, seed, checked.max_trials)
+        spec = build_own_search(searcher, space, objectives, seed, checked.max_trials)
         return start_search(spark, train, spec, checked)
     if grid and seed is not None:
         raise InvalidArgumentError(
@@ -187,14 +187,20 @@ def _make_halving_searcher(
     )
 
 
-def _build_own_search(
+def build_own_search(
     searcher: Searcher,
     space: Space,
     objectives: tuple[Objective, ...],
     seed: int | None,
     max_trials: int | None,
 ) -> Search:
-    """Return the search with a searcher that the user constructed."""
+    """Return the search with a searcher that the user constructed.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it doesn't fit the call, or neither of the two has a number of trials.
+    """
     if seed is not None:
         raise InvalidArgumentError(
             "A searcher of your own sets its seed itself: leave seed out, and give it to "

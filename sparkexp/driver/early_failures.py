@@ -144,7 +144,9 @@ class EarlyFailures:
 
 
 def _has_several(parameter: ParameterSpec) -> bool:
-    return not isinstance(parameter.domain, tuple) or len(parameter.domain) > 1
+    return (
+        not isinstance(parameter.domain, tuple) or len(parameter.domain) > 1 or parameter.is_text
+    )
 
 
 def _kind(result: TrialResult) -> tuple[Fault | None, str]:

@@ -269,6 +269,7 @@ class SearchLoop:
         if result.trial.number not in self._known:
             self._searcher.tell(result)
         self._keep(result)
+        self._trackers.searcher_progressed(self._searcher.progress())
 
     def _keep(self, result: TrialResult, earlier: bool = False) -> None:
         """Store what later trials need from this one, and tell the consumers."""

@@ -49,6 +49,8 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
     notes = [*search.notes, *engine.notes]
+    if (note := searcher.slots_note(slots)) is not None:
+        notes.append(note)
     if searcher.n_trials is not None and max_trials is not None and searcher.n_trials < max_trials:
         notes.append(f"max_trials={max_trials} is not reached, this search has fewer trials")
     lines += [f"  note: {note}" for note in notes]

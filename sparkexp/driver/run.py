@@ -36,6 +36,7 @@ from sparkexp.engine import (
     Resources,
     SparkEngine,
     TrialTask,
+    with_architectures,
 )
 from sparkexp.errors import (
     AllTrialsFailedError,
@@ -118,7 +119,7 @@ def run_search(
     reads_reports = description.prunes or any(each.reads_reports for each in trackers)
     template = TrialTask(
         trial=Trial(0, {}),
-        train=train,
+        train=with_architectures(train, search.architectures),
         logdir=location,
         objectives=search.objectives,
         needs_value=search.needs_values,

@@ -13,7 +13,7 @@ from sparkexp.driver.options import Options
 from sparkexp.driver.run import run_search
 from sparkexp.driver.train_function import check_train, function_name, takes
 from sparkexp.driver.warm_start import apply_warm_start, repeat_trials
-from sparkexp.engine import import_check
+from sparkexp.engine import import_check, with_architectures
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, RunPaths
 from sparkexp.runs.temporary import read_text, remove_at_end
@@ -83,7 +83,8 @@ def _try_out(
         quiet = dataclasses.replace(
             options, dry_run=False, metric=None, logdir=location, initial=(), warm_start=None
         )
-        result = run_search(spark, import_check(train), one, quiet, planned=search)
+        check = import_check(with_architectures(train, search.architectures))
+        result = run_search(spark, check, one, quiet, planned=search)
         (trial,) = result.trials
         output = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output
     return dataclasses.replace(

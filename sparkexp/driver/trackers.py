@@ -37,6 +37,8 @@ def make_trial_trackers(
     trackers: Sequence[Tracker], search: SearchDescription
 ) -> tuple[TrialTracker, ...]:
     """Return the parts of the trackers that run on the executors, one for each tracker."""
+    # A worker loads these parts, and must not load classes of the user's.
+    search = replace(search, architectures={})
     found = []
     for tracker in trackers:
         try:
@@ -78,6 +80,7 @@ class Trackers:
         self._results: list[TrialResult] = []
         self._standings = Standings(search.objectives[0])
         self._n_ended: Counter[int] = Counter()
+        self._figures: dict[str, float] = {}
         self._tell("started", search, run, resumed)
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
@@ -91,6 +94,12 @@ class Trackers:
             self._tell("trial_ended", result, read, self._find_artifacts(result))
         if result.state is not State.CANCELLED:
             self._count_generation(result, earlier)
+
+    def searcher_progressed(self, figures: Mapping[str, float]) -> None:
+        """Tell the trackers what the searcher shows of its inside, if it has changed."""
+        if figures and figures != self._figures:
+            self._figures = dict(figures)
+            self._tell("searcher_progressed", len(self._results), self._figures)
 
     def announce(self, trial: Trial) -> Trial:
         """Tell the trackers that a trial is about to start; return it with their answers."""

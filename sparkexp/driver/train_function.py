@@ -76,7 +76,9 @@ you mean 'learning_rate'?). ...
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         and (p.kind is p.POSITIONAL_ONLY or p.name not in given)
     )
-    if missing == sorted(known) and len(missing) == 1 and given and unknown == sorted(given):
+    takes_one = missing == sorted(known) and len(missing) == 1 and given
+    is_slip = missing and difflib.get_close_matches(missing[0], unknown, n=1)
+    if takes_one and unknown == sorted(given) and not is_slip:
         raise TrainFunctionError(
             f"The train function gets each parameter as an argument of its own, not a dict "
             f"{missing[0]!r} of all. Write def train({', '.join(unknown)}), or def "

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import InitVar, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkexp.analysis.ranking import Configuration, find_front_configurations, rank_configurations
+from sparkexp.errors import SpaceError
 from sparkexp.objective import Objective
 from sparkexp.results.curves import read_curve
 from sparkexp.results.stored_artifacts import list_artifacts, load_artifact
+from sparkexp.space import Architecture, ArchitectureSpace
 from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ class BestTrial:
         Runs of which the values are the means, where the configuration was repeated.
     spread : float, optional
         Standard deviation of the value between these runs.
+    spaces : Mapping[str, ArchitectureSpace]
+        The parameters that are architecture spaces.
     """
 
     id: str
@@ -51,9 +56,19 @@ class BestTrial:
     values: tuple[float, ...] = ()
     n_runs: int = 1
     spread: float | None = None
+    _spaces: ClassVar[Mapping[str, ArchitectureSpace]]
+    spaces: InitVar[Mapping[str, ArchitectureSpace]] = MappingProxyType({})
+
+    def __post_init__(self, spaces: Mapping[str, ArchitectureSpace]) -> None:
+        # No field: `dataclasses.asdict` returns what `json` can write.
+        object.__setattr__(self, "_spaces", dict(spaces))
 
     @classmethod
-    def of(cls, configuration: Configuration) -> BestTrial:
+    def of(
+        cls,
+        configuration: Configuration,
+        spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
+    ) -> BestTrial:
         """Return a configuration as a best trial, with the id of its first run."""
         first = configuration.runs[0]
         return cls(
@@ -65,7 +80,40 @@ class BestTrial:
             values=configuration.values,
             n_runs=len(configuration.runs),
             spread=configuration.spread,
+            spaces=spaces,
         )
+
+    @property
+    def architecture(self) -> Architecture:
+        """The trial's architecture: ``architecture.build(...)`` returns a model of it.
+
+        Raises
+        ------
+        SpaceError
+            If it has none or several, or the class of their space is not defined here.
+        """
+        found = list(self.architectures)
+        if len(found) != 1:
+            listed = ", ".join(map(repr, found))
+            way_out = (
+                f"Take one of best.architectures, by its name: {listed}."
+                if found
+                else f"Its parameters are {', '.join(self.params) or 'none'}: see best.params."
+            )
+            raise SpaceError(
+                "best.architecture is for a search with one architecture space, and this trial "
+                f"has {len(found)}. {way_out}"
+            )
+        return self.architectures[found[0]]
+
+    @property
+    def architectures(self) -> dict[str, Architecture]:
+        """The trial's architectures by the parameters' names, where it has several."""
+        return {
+            name: space.parse(str(self.params[name]))
+            for name, space in self._spaces.items()
+            if name in self.params
+        }
 
     @property
     def artifacts(self) -> list[str]:
@@ -130,22 +178,31 @@ class BestTrial:
         return read_curve(self.id, self.logdir, name)
 
 
-def find_best(trials: Iterable[TrialResult], objective: Objective) -> BestTrial | None:
+def find_best(
+    trials: Iterable[TrialResult],
+    objective: Objective,
+    spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
+) -> BestTrial | None:
     """Return the configuration with the best value, the first of equals.
 
     Where configurations ran several times, only those with the most runs compete: the mean of few
     runs may be good by chance. Where trials have rungs, only those of the highest rung compete.
     """
     best = next(iter(rank_configurations(trials, objective)), None)
-    return None if best is None else BestTrial.of(best)
+    return None if best is None else BestTrial.of(best, spaces)
 
 
-def find_front(trials: Iterable[TrialResult], objectives: Sequence[Objective]) -> list[BestTrial]:
+def find_front(
+    trials: Iterable[TrialResult],
+    objectives: Sequence[Objective],
+    spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
+) -> list[BestTrial]:
     """Return the configurations that no other dominates, the best in the first objective first.
 
     Of several with the same values, only the first is returned.
     """
-    return [BestTrial.of(each) for each in find_front_configurations(trials, objectives)]
+    front = find_front_configurations(trials, objectives)
+    return [BestTrial.of(each, spaces) for each in front]
 
 
 def explain_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objective]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sparkexp._version import __version__
+from sparkexp.analysis.ancestry import Step, find_records, trace_ancestry
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
@@ -34,6 +35,7 @@ TITLES: dict[Kind, str] = {
     "parallel": "All trials as lines",
 }
 MAX_FAILURES = 20
+MAX_STEPS = 50
 # Columns that mean nothing to a reader who gets the page by mail.
 HIDDEN = ("logdir", "host", "gpu", "error")
 
@@ -53,6 +55,8 @@ th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ee
          white-space: nowrap; max-width: 20rem; overflow: hidden; text-overflow: ellipsis; }}
 th {{ position: sticky; top: 0; background: #f1f3f4; }}
 td:first-child, th:first-child {{ text-align: left; }}
+.steps td, .steps th {{ white-space: normal; max-width: none; text-align: left; }}
+.drawn {{ overflow: auto; }}
 pre {{ background: #f8f9fa; padding: .7rem; overflow: auto; font-size: 13px; }}
 .muted {{ color: #5f6368; }}
 </style></head><body>
@@ -83,6 +87,7 @@ def render_report(run: RunDirectory) -> str:
         f"<h1>{html.escape(result.name)}</h1>",
         f"<p class='muted'>{html.escape(_count_trials(result))}</p>",
         *_render_best(result),
+        *_render_architectures(result),
         *_render_plots(result),
         *_render_configurations(result),
         "<h2>All trials, the best first</h2>",
@@ -122,6 +127,39 @@ def _render_best(result: Result) -> Iterable[str]:
         f"<p class='best'><b>Best: {best.value:.6g}</b>{spread} ({result.direction}) with "
         f"{_describe(best)}</p>"
     ]
+
+
+def _render_architectures(result: Result) -> Iterable[str]:
+    """Yield pictures of the best architectures, and how they were found."""
+    spaces = result.search.architectures
+    if not spaces or not result.front or len(result.objectives) > 1:
+        return
+    for name, space in spaces.items():
+        text = result.best.params.get(name)
+        picture = None if text is None else space.draw_svg(space.read(str(text)))
+        if picture is not None:
+            yield f"<h2>The best {html.escape(name)}</h2>\n<div class='drawn'>{picture}</div>"
+    trials = {r.trial.id: r for r in result.trials}
+    in_order = sorted(result.trials, key=lambda r: r.ended)
+    records = find_records(in_order, result.objectives[0], spaces)
+    yield "<h2>How the best was found</h2>"
+    yield from _render_steps(records[::-1])
+    ancestry = trace_ancestry(trials[result.best.id], trials, spaces)
+    if len(ancestry) > 1:
+        yield "<h2>The best, its parent, the parent's parent …</h2>"
+        yield from _render_steps(ancestry)
+
+
+def _render_steps(steps: Sequence[Step]) -> Iterable[str]:
+    """Yield a table of trials, and what was changed for each."""
+    cells = (
+        (each.result.trial.id, f"{each.result.value or 0.0:.6g}", each.change)
+        for each in steps[:MAX_STEPS]
+    )
+    rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in cells)
+    head = "<tr><th>trial</th><th>objective</th><th>what changed</th></tr>"
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    yield f"<div class='scroll'><table class='steps'>{head}{body}</table></div>"
 
 
 def _render_front(result: Result) -> Iterable[str]:
@@ -195,7 +233,7 @@ def _render_failures(result: Result) -> Iterable[str]:
 
 def _render_settings(run: RunDirectory) -> Iterable[str]:
     settings = run.settings
-    search = Search.from_json(settings)
+    search = Search.from_json(settings, only_shown=True)
     options = settings.get("options", {})
     yield "<h2>To repeat it</h2>"
     yield f"<pre>{html.escape(format_call(search, options))}</pre>"

@@ -143,8 +143,7 @@ def _format_parameter(parameter: Parameter, grid: bool) -> str:
     if isinstance(parameter, Choice):
         return _format_choice(parameter, grid)
     if isinstance(parameter, ArchitectureSpace):
-        settings = ", ".join(f"{name}={value!r}" for name, value in parameter.settings().items())
-        return f"nas.{parameter.name}({settings})"
+        return parameter.to_code()
     extra = f", log={parameter.log!r}" * parameter.log
     extra += f", step={parameter.step!r}" * (parameter.step is not None)
     if extra or grid:

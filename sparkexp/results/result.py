@@ -163,7 +163,7 @@ class Result:
         [(3, (3.0, 1.0))]
         """
         if self._several:
-            return find_front(self.trials, self.objectives)
+            return find_front(self.trials, self.objectives, self.search.architectures)
         found = self.find_best()
         return [] if found is None else [found]
 
@@ -377,4 +377,6 @@ class Result:
 
     def find_best(self) -> BestTrial | None:
         """Return the best trial as `best` does; None where there is none."""
-        return None if self._several else find_best(self.trials, self.objectives[0])
+        if self._several:
+            return None
+        return find_best(self.trials, self.objectives[0], self.search.architectures)

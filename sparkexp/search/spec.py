@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sparkexp.nas  # noqa: F401  # records name its spaces
 from sparkexp.analysis.description import SearchDescription
-from sparkexp.analysis.specs import MISSING, Interval, ParameterSpec
+from sparkexp.analysis.specs import MAX_TEXT, MISSING, Interval, ParameterSpec
 from sparkexp.checks import as_direction
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
@@ -102,6 +103,11 @@ class Search:
             return tuple(_make_spec(n, p, n not in always) for n, p in named)
         return specs_of(self.searcher.settings().get("configurations", []))
 
+    @property
+    def architectures(self) -> dict[str, ArchitectureSpace]:
+        """The parameters that are architecture spaces."""
+        return {} if self.space is None else self.space.architectures
+
     def extras(self) -> tuple[ParameterSpec, ...]:
         """Return what trials are given besides the parameters, for display."""
         return tuple(ParameterSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
@@ -135,6 +141,7 @@ class Search:
             shows_best=self.inner.shows_best,
             prunes=prunes,
             about=about,
+            architectures=self.architectures,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -161,20 +168,26 @@ class Search:
 
     @classmethod
     def from_json(
-        cls, record: Mapping[str, Any], where: Where | None = None, given: object = None
+        cls,
+        record: Mapping[str, Any],
+        where: Where | None = None,
+        given: object = None,
+        *,
+        only_shown: bool = False,
     ) -> Search:
         """Return a new search from what `to_json` returned.
 
         The record does not hold the constraint, the sampler of Optuna or a searcher of the user's
         own. Without them the search can be shown, but not run: the constraint is `where`, the
-        sampler or the searcher is `given`.
+        sampler or the searcher is `given`. With `only_shown` the class of an architecture space
+        need not be defined here, either.
 
         Raises
         ------
         InvalidArgumentError
             If this version has no such searcher, or it does not take the settings.
         """
-        space = Space.from_json(record["space"], where) if record["space"] else None
+        space = Space.from_json(record["space"], where, only_shown) if record["space"] else None
         searcher = _rebuild_searcher(record, space, given)
         initial = tuple(dict(params) for params in record.get("initial", ()))
         known = tuple(KnownResult(**entry) for entry in record.get("known", ()))
@@ -227,7 +240,7 @@ def read_description(record: Mapping[str, Any]) -> SearchDescription:
     name = str(record["name"])
     try:
         prunes = record.get("options", {}).get("prune") is not None
-        return Search.from_json(record).describe(name, prunes=prunes)
+        return Search.from_json(record, only_shown=True).describe(name, prunes=prunes)
     except (InvalidArgumentError, KeyError, TypeError):
         searcher = str(record.get("searcher", ""))
         return SearchDescription(name, read_objectives(record), searcher)
@@ -255,8 +268,11 @@ def _make_spec(name: str, parameter: Parameter, optional: bool) -> ParameterSpec
 
 def _find_domain(parameter: Parameter) -> Interval | tuple[ParamValue, ...]:
     n_values = parameter.n_values
-    if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_LISTED_VALUES):
-        return tuple(parameter.values())
+    few = n_values is not None and n_values <= MAX_LISTED_VALUES
     if isinstance(parameter, ArchitectureSpace):
-        return ()  # texts, more than can be listed
+        texts = tuple(map(str, parameter.values())) if few else ()
+        # Without any choice: more or longer ones than can be listed.
+        return texts if all(len(text) <= MAX_TEXT for text in texts) else ()
+    if isinstance(parameter, Choice) or few:
+        return tuple(parameter.values())
     return Interval(parameter.low, parameter.high)

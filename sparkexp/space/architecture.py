@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -22,7 +22,7 @@ __all__ = [
     "Choices",
     "Decision",
     "Mutation",
-    "architecture_from_json",
+    "find_class",
 ]
 
 #: For each decision of a space, the index of the option that was chosen.
@@ -224,7 +224,6 @@ class ArchitectureSpace(ABC):
         """Return an architecture whose decisions are drawn alike."""
         return Architecture(self, tuple(int(rng.integers(len(d.options))) for d in self.decisions))
 
-    @final
     def parse(self, text: str) -> Architecture:
         """Return the architecture that a text stands for.
 
@@ -299,7 +298,6 @@ class ArchitectureSpace(ABC):
             for decision, choice in zip(self.decisions, choices, strict=True)
         ]
 
-    @final
     def check(self, value: object) -> str:
         """Return the canonical text of an architecture, given as one or as a text.
 
@@ -316,14 +314,27 @@ class ArchitectureSpace(ABC):
 
     def describe(self) -> str:
         """Return a description of the space for the plan."""
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
         n = self.cardinality
         size = f"{n:,}" if n < 1e6 else f"10^{math.log10(n):.0f}"
-        return f"{self.name}({settings}), {size} combinations"
+        return f"{self.to_code().removeprefix('nas.')}, {size} combinations"
+
+    def to_code(self) -> str:
+        """Return the Python expression that constructs an equal space."""
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())
+        ours = type(self).__module__.startswith("sparkexp.")
+        return f"{'nas.' * ours}{self.name}({settings})"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the space as a dict that `json` can write."""
-        return {"type": "architecture", "space": self.name, "settings": self.settings()}
+        """Return the space as a dict that `json` can write.
+
+        With the numbers of options a reader that lacks the class knows the search's axes.
+        """
+        return {
+            "type": "architecture",
+            "space": self.name,
+            "settings": self.settings(),
+            "n_options": [len(decision.options) for decision in self.decisions],
+        }
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self._key() == other._key()
@@ -342,24 +353,6 @@ def _find_option(decision: Decision, word: str) -> int:
     return texts.index(word)
 
 
-def architecture_from_json(record: Mapping[str, Any]) -> ArchitectureSpace:
-    """Return the space that `to_json` wrote, if its class is defined here.
-
-    Raises
-    ------
-    SpaceError
-        If it isn't, or has other settings.
-    """
-    cls = ArchitectureSpace._classes.get(record["space"])
-    if cls is None:
-        raise SpaceError(
-            f"The search has an architecture space of a class {record['space']!r}, which is not "
-            "known here: import the module that defines it, or define it, before this call."
-        )
-    try:
-        return cls(**record["settings"])
-    except TypeError as error:
-        raise SpaceError(
-            f"{record['space']} doesn't take the recorded settings {record['settings']}: {error}. "
-            "Use the class as it was when the search started."
-        ) from None
+def find_class(name: str) -> type[ArchitectureSpace] | None:
+    """Return the class that is recorded by this name; None if it isn't defined here."""
+    return ArchitectureSpace._classes.get(name)

@@ -13,8 +13,9 @@ from fractions import Fraction
 from typing import Any
 
 from sparkexp.errors import SpaceError
-from sparkexp.space.architecture import ArchitectureSpace, architecture_from_json
+from sparkexp.space.architecture import ArchitectureSpace
 from sparkexp.space.choice import Choice
+from sparkexp.space.recorded_architecture import architecture_from_json
 from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
 from sparkexp.space.values import finite_float, is_number, whole_number
 from sparkexp.trial import ParamValue
@@ -247,8 +248,15 @@ def axes_of(parameter: Parameter) -> tuple[Axis, ...]:
     return parameter.axes if isinstance(parameter, ArchitectureSpace) else (parameter,)
 
 
-def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
+def parameter_from_json(record: Mapping[str, Any], only_shown: bool = False) -> Parameter:
     """Return the parameter that its `to_json` wrote.
+
+    Parameters
+    ----------
+    record : Mapping[str, Any]
+        The record.
+    only_shown : bool
+        Whether an architecture space may be one whose class is not defined here.
 
     Raises
     ------
@@ -263,9 +271,9 @@ def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
             case "int":
                 return Int(**settings)
             case "choice":
-                return _choice_from_json(**settings)
+                return _choice_from_json(**settings, only_shown=only_shown)
             case "architecture":
-                return architecture_from_json(record)
+                return architecture_from_json(record, only_shown)
     except TypeError:
         pass  # unknown or missing names
     raise SpaceError(
@@ -274,11 +282,17 @@ def parameter_from_json(record: Mapping[str, Any]) -> Parameter:
 
 
 def _choice_from_json(
-    options: list[ParamValue], ordered: bool, branches: list[Any] | None = None
+    options: list[ParamValue],
+    ordered: bool,
+    branches: list[Any] | None = None,
+    only_shown: bool = False,
 ) -> Choice:
     if branches is None:
         return Choice(options, ordered=ordered)
-    subs = [{e["name"]: parameter_from_json(e["parameter"]) for e in sub} for sub in branches]
+    subs = [
+        {e["name"]: parameter_from_json(e["parameter"], only_shown) for e in sub}
+        for sub in branches
+    ]
     return Choice(dict(zip(options, subs, strict=True)), ordered=ordered)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from sparkexp.errors import SpaceError
 from sparkexp.space.architecture import ArchitectureSpace
 from sparkexp.space.conditions import Condition, combination_at, flatten, index_of, n_combinations
 from sparkexp.space.constraint import Constraint, Where
+from sparkexp.space.given_values import call_for, from_grid_value, from_search_value
 from sparkexp.space.parameters import (
     Axis,
     Choice,
@@ -24,16 +25,13 @@ from sparkexp.space.parameters import (
     parameter_from_json,
 )
 from sparkexp.space.unit_interval import store_fields
-from sparkexp.space.values import as_list, check_names, is_number, to_native
+from sparkexp.space.values import check_names, is_number, to_native
 from sparkexp.trial import ParamValue
 
 __all__ = ["Axis", "Choice", "Float", "Int", "Parameter", "Space"]
 
 # In a space of at most so many configurations `where` is tried on all, else on a sample.
 MAX_FEW = 2000
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Space:
         >>> [parameter.describe() for parameter in space.parameters.values()]
         ['float in [0.01, 0.99]', 'one of 16, 32, 64']
         """
-        parameters = _parse(search_dict, _from_search_value)
+        parameters = _parse(search_dict, from_search_value)
         return cls(parameters, frozenset(_find_plain(search_dict)), where)
 
     @classmethod
@@ -132,11 +130,22 @@ class Space:
         >>> Space.from_grid_dict({'dropout': [0.5, 0.6], 'units': Int(1, 3)}).n_configurations
         6
         """
-        return cls(_parse(grid_dict, _from_grid_value), where=where)
+        return cls(_parse(grid_dict, from_grid_value), where=where)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any], where: Where | None = None) -> Space:
+    def from_json(
+        cls, record: Mapping[str, Any], where: Where | None = None, only_shown: bool = False
+    ) -> Space:
         """Return the space that `to_json` wrote; the record has no `where`.
+
+        Parameters
+        ----------
+        record : Mapping[str, Any]
+            The record.
+        where : Callable, optional
+            The constraint.
+        only_shown : bool
+            Whether architecture spaces may be those whose class is not defined here.
 
         Raises
         ------
@@ -149,7 +158,7 @@ class Space:
             raise SpaceError(
                 f"A space's record must be one that sparkexp wrote, got {record!r}."
             ) from None
-        parameters = {name: parameter_from_json(parameter) for name, parameter in entries}
+        parameters = {name: parameter_from_json(each, only_shown) for name, each in entries}
         return cls(parameters, where=where)
 
     def to_json(self) -> dict[str, Any]:
@@ -165,6 +174,11 @@ class Space:
     def names(self) -> tuple[str, ...]:
         """The parameters' names in order."""
         return tuple(self.parameters)
+
+    @property
+    def architectures(self) -> dict[str, ArchitectureSpace]:
+        """The parameters that are architecture spaces."""
+        return {n: p for n, p in self.parameters.items() if isinstance(p, ArchitectureSpace)}
 
     @property
     def n_dims(self) -> int:
@@ -293,11 +307,11 @@ class Space:
     def _value(self, name: str, given: object) -> ParamValue:
         parameter = self.parameters[name]
         if isinstance(parameter, ArchitectureSpace):
-            return _call_for(name, parameter.check, given)
-        value = _call_for(name, to_native, given)
+            return call_for(name, parameter.check, given)
+        value = call_for(name, to_native, given)
         if isinstance(parameter, Float) and is_number(value):
             value = float(value)
-        _call_for(name, parameter.encode, value)
+        call_for(name, parameter.encode, value)
         return value
 
     def _is_present(self, name: str, values: Mapping[str, ParamValue]) -> bool:
@@ -327,15 +341,7 @@ def _parse(
     given: Mapping[str, object], parse: Callable[[object], Parameter]
 ) -> dict[str, Parameter]:
     check_names(given)
-    return {name: _call_for(name, parse, value) for name, value in given.items()}
-
-
-def _call_for(name: str, function: Callable[[_T], _R], value: _T) -> _R:
-    """Call `function` for a parameter; its SpaceError gets the parameter's name in front."""
-    try:
-        return function(value)
-    except SpaceError as error:
-        raise SpaceError(f"{name}: {error}") from None
+    return {name: call_for(name, parse, value) for name, value in given.items()}
 
 
 def _decode(parameter: Parameter, genes: list[float]) -> ParamValue:
@@ -346,8 +352,8 @@ def _decode(parameter: Parameter, genes: list[float]) -> ParamValue:
 
 def _encode(name: str, parameter: Parameter, value: ParamValue) -> list[float]:
     if isinstance(parameter, ArchitectureSpace):
-        return _call_for(name, parameter.encode, value)
-    return [_call_for(name, parameter.encode, value)]
+        return call_for(name, parameter.encode, value)
+    return [call_for(name, parameter.encode, value)]
 
 
 def _find_plain(given: Mapping[str, object]) -> Iterator[str]:
@@ -358,33 +364,6 @@ def _find_plain(given: Mapping[str, object]) -> Iterator[str]:
                 yield from _find_plain(dict(sub))
         elif not isinstance(value, Parameter):
             yield name
-
-
-def _from_search_value(given: object) -> Parameter:
-    if isinstance(given, Choice):
-        return given.parse_branches(lambda name, sub: _call_for(name, _from_search_value, sub))
-    if isinstance(given, Parameter):
-        return given
-    options = as_list(given)
-    if options is None:
-        return Choice((to_native(given),))
-    options = [to_native(option) for option in options]
-    if len(options) == 2 and all(is_number(option) for option in options):
-        low, high = options
-        whole = isinstance(low, int) and isinstance(high, int)
-        return Int(low, high) if whole else Float(low, high)
-    return Choice(options)
-
-
-def _from_grid_value(given: object) -> Parameter:
-    if isinstance(given, Choice):
-        return given.parse_branches(lambda name, sub: _call_for(name, _from_grid_value, sub))
-    if isinstance(given, Parameter):
-        if given.n_values is None:
-            given.values()  # raises an error that says what to do
-        return given
-    options = as_list(given)
-    return Choice((to_native(given),) if options is None else options)
 
 
 def _spans_two_decades(parameter: Float) -> bool:

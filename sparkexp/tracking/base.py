@@ -113,8 +113,8 @@ class Tracker:
       methods are called one after another by a thread that belongs to this tracker: they may take
       their time, the search goes on meanwhile.
     - `started` comes next, once; `trial_known` for each trial that ended in an earlier process;
-      then `trial_submitted`, `trial_reported` and `trial_ended` as things happen; `finished` and
-      `close` at the end, once each.
+      then `trial_submitted`, `trial_reported`, `trial_ended` and `searcher_progressed` as things
+      happen; `finished` and `close` at the end, once each.
     - Every submitted trial is ended once, cancelled ones too. A trial that takes over the result
       of an equal one is ended without having been submitted.
     - A trial waits up to two seconds for what `trial_submitted` returns, and not at all while the
@@ -161,6 +161,17 @@ class Tracker:
             Reads and returns what it has reported.
         artifacts : str, optional
             The directory or URL of the files that it left in ``experiment.artifact_dir()``.
+        """
+
+    def searcher_progressed(self, n_ended: int, figures: Mapping[str, float]) -> None:
+        """Take in what the searcher shows of its inside, such as the age of its population.
+
+        Parameters
+        ----------
+        n_ended : int
+            The number of trials that have ended.
+        figures : Mapping[str, float]
+            By name, whenever one has changed; see `Searcher.progress`.
         """
 
     def generation_ended(self, generation: int, best: TrialResult | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
+from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
 from sparkexp.engine.transfer.main_module import MAIN
 from sparkexp.engine.transfer.train_imports import nested_codes
 
@@ -17,7 +18,9 @@ _Cached = type(functools.cache(len))
 
 def find_references(item: Any) -> Iterator[tuple[str, Any]]:
     """Yield names and values that a definition refers to."""
-    if isinstance(item, functools.partial):
+    if isinstance(item, ArchitectureTrain):
+        yield from [("train", item.func), *item.spaces.items()]
+    elif isinstance(item, functools.partial):
         yield from [("func", item.func), *item.keywords.items()]
         yield from ((f"argument {i}", value) for i, value in enumerate(item.args))
     elif isinstance(item, MethodType):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 
 from sparkexp.engine.base import Train
+from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
 
 __all__ = [
     "HEAVY_MODULES",
@@ -100,6 +101,9 @@ def _find_parts(item: object) -> list[object]:
     """Return the parts of a callable: its code, and the objects that the code refers to."""
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
+    if isinstance(item, ArchitectureTrain):
+        classes = dict.fromkeys(c for each in item.spaces.values() for c in type(each).__mro__)
+        return [item.func, *classes]
     if isinstance(item, type):
         parts = vars(item).values()
         plain = [p.__func__ if isinstance(p, staticmethod | classmethod) else p for p in parts]

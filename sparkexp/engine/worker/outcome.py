@@ -10,9 +10,11 @@ import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 from sparkexp.engine.base import Train
+from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
 from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
 from sparkexp.engine.worker.ending import end_copy
 from sparkexp.engine.worker.returned import Returned, read_returned
@@ -149,17 +151,25 @@ def _find_fault(raised: BaseException) -> Fault | None:
     """Return what in the call made it raise; None if it was the function at work."""
     if isinstance(raised, ImportError):
         return None if _lacks_memory(raised) else Fault.MODULE
-    own = raised.__traceback__
-    entered = own is not None and own.tb_next is not None
+    entered = _find_user_frame(raised) is not None
     return Fault.ARGUMENTS if isinstance(raised, TypeError) and not entered else None
 
 
 def _lacks_memory(raised: BaseException) -> bool:
     """Tell whether a shared library could not be loaded, since a limit of memory is reached."""
+    text = str(raised).lower()
     words = ("failed to map segment", "cannot allocate memory", "cannot apply additional memory")
-    return isinstance(raised, ImportError | OSError) and any(
-        w in str(raised).lower() for w in words
-    )
+    return isinstance(raised, ImportError | OSError) and any(word in text for word in words)
+
+
+def _find_user_frame(raised: BaseException) -> TracebackType | None:
+    """Return the traceback from the train function's own frame on."""
+    own = raised.__traceback__
+    # The first frames are call_train's and ours around the function, which tell the user nothing.
+    found = own.tb_next if own else None
+    if found is not None and found.tb_frame.f_code is ArchitectureTrain.__call__.__code__:
+        found = found.tb_next
+    return found
 
 
 def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
@@ -180,10 +190,8 @@ def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
 
 def _format_traceback(raised: BaseException) -> str:
     """Return the traceback from the user's first frame on; if very long, only its end."""
-    # The first frame is call_train's own, which tells the user nothing.
-    own = raised.__traceback__
     text = "".join(
-        traceback.format_exception(type(raised), raised, own.tb_next if own else None)
+        traceback.format_exception(type(raised), raised, _find_user_frame(raised))
     ).rstrip()
     if len(text) > MAX_ERROR_CHARS:
         text = "…" + text[-MAX_ERROR_CHARS:]

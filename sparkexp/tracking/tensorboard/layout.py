@@ -47,6 +47,14 @@ DESCRIPTIONS = {
     "that no other beats in all objectives: the front.",
     "pictures/importance": "Share of the variance of the objective's ranks that each "
     "parameter explains by itself.",
+    "searcher/*": "What the searcher shows of its inside, by the number of ended trials.",
+    "architecture/best": "The best architectures so far, the last one first, and what changed "
+    "from one to the next.",
+    "architecture/ancestry": "The best architecture, its parent, the parent's parent and so on, "
+    "and what each changed.",
+    "pictures/best": "The best architecture after so many trials.",
+    "pictures/ancestry": "A dot per trial. Arrows lead from parents to children, as far as the "
+    "best trials have come from them; their colour is the objective.",
     "pictures/objective by": "A dot per trial, brighter the later it was; red crosses failed.",
 }
 

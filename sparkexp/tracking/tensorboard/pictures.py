@@ -26,6 +26,7 @@ __all__ = [
     "SIZE_PX",
     "Picture",
     "pick_colour",
+    "draw_ancestry",
     "draw_front",
     "draw_importance",
     "draw_population",
@@ -134,6 +135,50 @@ def draw_scatter(results: Sequence[TrialResult], axis: Axis, name: str = "object
             position = (_inset(x), _inset(float(y.scale_to_unit([result.value])[0])))
             panel.draw_dot(position, pick_colour(result.trial.number / last if last else 1.0), 8)
     panel.draw_colour_bar(0, last, "trial", 2)
+    return panel.to_picture()
+
+
+def draw_ancestry(
+    results: Sequence[TrialResult], lines: Sequence[Sequence[TrialResult]]
+) -> Picture:
+    """Draw the objective by trial number, with arrows from parents to children.
+
+    Parameters
+    ----------
+    results : sequence of TrialResult
+        All trials.
+    lines : sequence of sequence of TrialResult
+        The best trials, each with its parent, the parent's parent and so on.
+    """
+    valued = [r for r in results if r.value is not None]
+    values = sorted(r.value or 0.0 for r in valued)
+    family = [each.value or 0.0 for line in lines for each in line]
+    # A tenth may be so bad that nothing else could be told apart; the best lie on either side.
+    cut = len(values) // 10
+    low = min([*values[cut:], *family])
+    high = max([*values[: len(values) - cut], *family])
+    y, last = _make_objective_axis((low, high)), max((r.trial.number for r in results), default=0)
+    x = _Objective(0.0, float(last))
+    y_ticks = _inset_ticks(y.choose_ticks(5))
+    panel = Panel(
+        f"Where the best {len(lines)} come from", "trial", "objective", [t for _, t in y_ticks]
+    )
+    panel.draw_ticks(_inset_ticks(x.choose_ticks(4)), y_ticks)
+
+    def spot(result: TrialResult) -> Point:
+        across = x.scale_to_unit([result.trial.number])[0]
+        return _inset(across), _inset(y.scale_to_unit([result.value or 0.0])[0])
+
+    for result in valued[:: -(-len(valued) // MAX_DOTS) or 1]:
+        panel.draw_dot(spot(result), "#bdc1c6", 6)
+    for line in reversed(lines):
+        for child, parent in zip(line, line[1:], strict=False):
+            panel.draw_arrow(spot(parent), spot(child), FAINT)
+    for line in reversed(lines):
+        for each in line:
+            panel.draw_dot(
+                spot(each), pick_colour(_compute_share(each.value or 0.0, low, high)), 9
+            )
     return panel.to_picture()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,10 @@ class SearchLog:
             self._declare(result)
         self._call_views("add", result)
 
+    def add_figures(self, n_ended: int, figures: Mapping[str, float]) -> None:
+        """Take in what the searcher shows of its inside after so many trials."""
+        self._call_views("add_figures", n_ended, figures)
+
     def end_session(self, result: TrialResult, directory: Path) -> None:
         """End the session of a trial whose executor can no longer do it.
 
@@ -98,13 +103,13 @@ class SearchLog:
         except OSError as error:
             logger.warning("%s could not be written to its end: %s", self._directory, error)
 
-    def _call_views(self, method: str, argument: object) -> None:
+    def _call_views(self, method: str, *arguments: object) -> None:
         if self._broken:
             return
         try:
             if self._views is None:
                 self._views = self._open_views()
-            getattr(self._views, method)(argument)
+            getattr(self._views, method)(*arguments)
         except Exception as error:
             # Pictures of a search are never worth the search.
             self._broken = True

@@ -114,6 +114,10 @@ class TensorBoard(Tracker):
         if result.state is not State.CANCELLED:
             self._log.add(result)
 
+    def searcher_progressed(self, n_ended: int, figures: Mapping[str, float]) -> None:
+        """Write the figures as curves over the trials."""
+        self._log.add_figures(n_ended, figures)
+
     def finished(self, results: Sequence[TrialResult], outcome: Outcome) -> None:
         """Write the summary and the pictures."""
         self._log.close(complete=outcome == "complete")

@@ -6,9 +6,10 @@ after the last step that it finds in the run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sparkexp.analysis.ancestry import find_ancestors
 from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import select_comparable
 from sparkexp.analysis.description import SearchDescription
@@ -24,6 +25,7 @@ from sparkexp.analysis.ranking import (
     select_objective,
 )
 from sparkexp.objective import Objective
+from sparkexp.tracking.tensorboard.architectures import BestArchitectures, read_png_size
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
@@ -32,7 +34,7 @@ from sparkexp.tracking.tensorboard.layout import (
     make_search_layout,
 )
 from sparkexp.tracking.tensorboard.pictures import (
-    SIZE_PX,
+    draw_ancestry,
     draw_front,
     draw_importance,
     draw_population,
@@ -65,6 +67,10 @@ POPULATION, FRONT, IMPORTANCE, SCATTER = (
     "pictures/objective by",
 )
 MAX_FRONT = 50
+# Of an architecture search: two texts, and pictures.
+BEST, ANCESTRY = "architecture/best", "architecture/ancestry"
+BEST_PICTURE, ANCESTRY_PICTURE = "pictures/best", "pictures/ancestry"
+N_ANCESTRIES = 5
 # Without generations: a leaderboard after so many trials, then whenever a fifth has been added.
 TRIALS_BETWEEN_LEADERBOARDS = 10
 
@@ -100,6 +106,12 @@ class SearchViews:
                 self._axes, self._objective, search.popsize, search.asynchronous,
                 search.shows_best,
             )  # fmt: skip
+        # Several objectives have no best architecture.
+        self._best_architectures = (
+            BestArchitectures(search.architectures, self._objective)
+            if search.architectures and len(search.objectives) == 1
+            else None
+        )
         self._results: list[TrialResult] = []
         self._by_id: dict[str, TrialResult] = {}
         self._standings = [Standings(each, k) for k, each in enumerate(self._objectives)]
@@ -115,16 +127,25 @@ class SearchViews:
         """Take in a trial of an earlier process; write its step, if that process could not."""
         self._take(result)
         self._write_trial(result)
+        self._write_best_architecture()
 
     def add(self, result: TrialResult) -> None:
         """Take in a trial that ended; write its step, and the generation that it closes."""
         self._write_layout()
         self._take(result)
         self._write_trial(result)
+        self._write_best_architecture()
         self._write_pending()
         if self._evolution is None and len(self._results) >= self._next_leaderboard:
             self._write_leaderboard()
         self._events.flush()
+
+    def add_figures(self, n_ended: int, figures: Mapping[str, float]) -> None:
+        """Write what the searcher shows of its inside after so many trials."""
+        tagged = {f"searcher/{name}": value for name, value in figures.items()}
+        new = {tag: value for tag, value in tagged.items() if self._is_new(tag, n_ended)}
+        if new:
+            self._add_scalars(new, n_ended)
 
     def finish(self, complete: bool) -> None:
         """Write the summary and the pictures.
@@ -189,6 +210,19 @@ class SearchViews:
                     standings.value
                 )
         self._add_scalars(scalars, step)
+
+    def _write_best_architecture(self) -> None:
+        """Write the history and the ancestry of the best architecture, if it is a new one."""
+        views, n = self._best_architectures, len(self._results)
+        if views is None or not views.follow(self._standings[0].best, n):
+            return
+        if n <= self._steps.get(BEST, -1):
+            return
+        self._add_text(BEST, f"### After {n} trials\n\n{views.format_history()}", n)
+        ancestry = views.format_ancestry(self._by_id)
+        self._add_text(ANCESTRY, f"### After {n} trials\n\n{ancestry}", n)
+        for name, png in views.draw():
+            self._add_picture(f"{BEST_PICTURE} {name}", png, n)
 
     def _make_tag(self, tag: str, objective: Objective) -> str:
         return tag if len(self._objectives) == 1 else f"{tag}/{objective.label}"
@@ -284,6 +318,8 @@ class SearchViews:
         if len(self._objectives) > 1 and leaders:
             picture = draw_front(same, leaders, self._objectives)
             self._add_picture(FRONT, picture.png, n)
+        if self._best_architectures is not None:
+            self._draw_ancestry(leaders, n)
         for objective, results, share in zip(self._objectives, by_objective, shares, strict=True):
             self._draw_parameters(objective, results, share, n)
 
@@ -304,6 +340,12 @@ class SearchViews:
             tag = f"pictures/{name} by {axis.name}"
             self._add_picture(tag, draw_scatter(results, axis, name).png, n)
 
+    def _draw_ancestry(self, leaders: Sequence[Configuration], n: int) -> None:
+        best = [each.runs[0] for each in leaders[:N_ANCESTRIES]]
+        lines = [[each, *find_ancestors(each, self._by_id)] for each in best]
+        if any(len(line) > 1 for line in lines):
+            self._add_picture(ANCESTRY_PICTURE, draw_ancestry(self._results, lines).png, n)
+
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
         axes = select_most_important(merge_by_configuration(self._results), self._axes)
         values = [value for generation in generations for value in generation.values]
@@ -318,9 +360,9 @@ class SearchViews:
     def _add_picture(self, tag: str, png: bytes, step: int) -> None:
         if self._is_new(tag, step):
             summary = make_summary()
-            kind = IMPORTANCE if tag.startswith(IMPORTANCE) else tag
-            description = DESCRIPTIONS.get(kind) or DESCRIPTIONS[SCATTER]
-            add_image(summary, tag, png, SIZE_PX, description)
+            kinds = (kind for kind in (IMPORTANCE, BEST_PICTURE) if tag.startswith(kind))
+            description = DESCRIPTIONS.get(next(kinds, tag)) or DESCRIPTIONS[SCATTER]
+            add_image(summary, tag, png, read_png_size(png), description)
             self._events.add_summary(summary, step)
 
 

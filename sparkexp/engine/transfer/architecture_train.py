@@ -1,0 +1,57 @@
+"""A train function that gets architectures as objects, and is called with their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sparkexp.engine.base import Train
+
+if TYPE_CHECKING:  # executors load no numpy
+    from sparkexp.space import ArchitectureSpace
+
+__all__ = ["ArchitectureTrain", "with_architectures"]
+
+
+@dataclass(frozen=True)
+class ArchitectureTrain:
+    """Calls a train function with `Architecture` objects where it is given texts.
+
+    It is pickled as one with the function, so both see the same class of a user's own space, and
+    no process loads that class but the trial's.
+
+    Parameters
+    ----------
+    func : Callable
+        The train function.
+    spaces : Mapping[str, ArchitectureSpace]
+        The architecture spaces by the names of the function's arguments.
+    """
+
+    func: Train
+    spaces: Mapping[str, ArchitectureSpace]
+
+    def __call__(self, *data: Any, **params: Any) -> Any:
+        parsed = {
+            name: space.parse(params[name])
+            for name, space in self.spaces.items()
+            if name in params
+        }
+        return self.func(*data, **{**params, **parsed})
+
+    def __repr__(self) -> str:
+        return repr(self.func)
+
+
+def with_architectures(train: Train, spaces: Mapping[str, ArchitectureSpace]) -> Train:
+    """Return the train function so that it gets architectures of these spaces as objects.
+
+    Parameters
+    ----------
+    train : Callable
+        The train function.
+    spaces : Mapping[str, ArchitectureSpace]
+        The spaces by the names of its arguments; without any it is returned as it is.
+    """
+    return ArchitectureTrain(train, dict(spaces)) if spaces else train
