@@ -206,6 +206,18 @@ class Searcher(ABC):
         """Return headings and texts that the plan of the search shows besides the settings."""
         return []
 
+    def slots_note(self, slots: int) -> str | None:
+        """Return what the plan notes if so many trials in flight don't suit the searcher."""
+        return None
+
+    def progress(self) -> Mapping[str, float]:
+        """Return figures of the searcher's inside, by name, for curves over the trials.
+
+        They change with every result at most, and are finite. A searcher that has nothing to show
+        returns no figures.
+        """
+        return {}
+
     @property
     def is_new(self) -> bool:
         """Whether it is unused: no trial was asked, and `start_from` has set nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -106,6 +107,14 @@ class RepeatingSearcher(Searcher):
     def plan_rows(self) -> list[tuple[str, str]]:
         """Return the plan rows of the searcher that proposes the configurations."""
         return self._inner.plan_rows()
+
+    def slots_note(self, slots: int) -> str | None:
+        """Return the note of the searcher that proposes the configurations."""
+        return self._inner.slots_note(math.ceil(slots / self.repeats))
+
+    def progress(self) -> Mapping[str, float]:
+        """Return the figures of the searcher that proposes the configurations."""
+        return self._inner.progress()
 
     @property
     def n_trials(self) -> int | None:

@@ -20,11 +20,14 @@ from sparkexp.search import (
     OptunaSearcher,
     ParetoEvolutionSearcher,
     RandomSearcher,
+    RegularizedEvolutionSearcher,
+    ReinforcementSearcher,
     Searcher,
     ShadeSearcher,
     SobolSearcher,
     SurrogateAshaSearcher,
     SurrogateSearcher,
+    TournamentSearcher,
 )
 from sparkexp.space import Space
 from sparkexp.testing.driving import (
@@ -139,6 +142,27 @@ def _hybrid_generations(space: Space, direction: str = "max") -> Searcher:
     return HybridSearcher(space, direction, popsize=5, n_trials=17, mode="generational", seed=7)
 
 
+def _regularized(space: Space, direction: str = "max") -> Searcher:
+    return RegularizedEvolutionSearcher(space, direction, 40, population=8, sample=3, seed=7)
+
+
+def _regularized_pareto(space: Space, direction: str = "max") -> Searcher:
+    # The second objective is the negative of the first.
+    directions = [direction, "max" if direction == "min" else "min"]
+    return RegularizedEvolutionSearcher(space, directions, 40, population=8, sample=3, seed=7)
+
+
+def _tournament(space: Space, direction: str = "max") -> Searcher:
+    return TournamentSearcher(space, direction, 40, population=8, seed=7)
+
+
+def _reinforcement(algorithm: Any) -> Callable[..., Searcher]:
+    def make(space: Space, direction: str = "max") -> Searcher:
+        return ReinforcementSearcher(space, direction, 40, algorithm, batch=4, seed=7)
+
+    return make
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
@@ -161,6 +185,11 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "surrogate, generational": (_surrogate_generations, mixed_space),
     "pareto": (_pareto, mixed_space),
     "optuna": (_optuna, mixed_space),
+    "regularized evolution": (_regularized, mixed_space),
+    "regularized evolution, two objectives": (_regularized_pareto, mixed_space),
+    "tournament": (_tournament, mixed_space),
+    "reinforcement, ppo": (_reinforcement("ppo"), mixed_space),
+    "reinforcement, reinforce": (_reinforcement("reinforce"), mixed_space),
 }
 
 
