@@ -40,7 +40,7 @@ EDGES = 6
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 TRANSFER = ("imagenet", "ImageNet16-120")
 SLOTS = 8
-# Of the comparison of 8 in flight with one after another, where a mean of 20 seeds says too little.
+# So many times the seeds compare 8 in flight with one after another: it is a small difference.
 MANY = 10
 
 
@@ -201,7 +201,9 @@ def compare(
             if data == "cifar10":
                 moved = [transfer(each, problems[TRANSFER[0]]) for each in found]
         cells.append(f"{np.mean(moved):.2f} ± {np.std(moved, ddof=1):.2f}")
-        lines.append(f"| {SYSTEMS[name].label} | {' | '.join(cells)} |".replace("| 0.50 |", "| – |"))
+        lines.append(
+            f"| {SYSTEMS[name].label} | {' | '.join(cells)} |".replace("| 0.50 |", "| – |")
+        )
     lines.append(
         "| the best cell there is | "
         + " | ".join(f"{100 * (1 - problems[data].best):.2f} | " for data in DATASETS)

@@ -117,8 +117,8 @@ def _change(parameter: Axis, gene: float, rng: np.random.Generator) -> float:
     if n is not None and n <= MAX_FEW and not _has_log(parameter):
         return cell_middle((cell_index(gene, n) + 1 + draw_integer(rng, n - 1)) % n, n)
     here = parameter.decode(gene)
-    for _ in range(TRIES_TO_STEP):
-        moved = float(reflect(np.array(draw_normal(rng, gene, STEP))))
+    for k in range(1, TRIES_TO_STEP + 1):  # one value may have much of the axis: longer and longer
+        moved = float(reflect(np.array(draw_normal(rng, gene, k * STEP))))
         if parameter.decode(moved) != here:
             return moved
     return rng.random()

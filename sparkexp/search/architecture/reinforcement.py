@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from sparkexp.checks import as_direction, as_float, as_int
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.search.architecture.mutating import digest
-from sparkexp.search.architecture.neighbours import locate_axes
+from sparkexp.search.architecture.neighbours import find_neighbours, locate_axes
 from sparkexp.search.architecture.policy import Adam, Algorithm, Batch, Policy, Samples
 from sparkexp.search.base import SeededSearcher
 from sparkexp.search.evolution.variation import Vector
@@ -27,8 +28,8 @@ __all__ = ["ReinforcementSearcher"]
 
 # A continuous axis, and one of more than so many values, is cut into so many cells.
 MAX_OPTIONS, CELLS = 32, 8
-# How many samples are drawn at most until one was not tried before.
-MAX_DRAWN = 50
+# How many samples are drawn, and then neighbours made, at most until one was not tried before.
+MAX_DRAWN, MAX_MUTANTS = 20, 100
 # A reward is the rank among so many of the latest results.
 WINDOW = 100
 BASELINE_DECAY = 0.9
@@ -66,8 +67,8 @@ class ReinforcementSearcher(SeededSearcher):
     baseline is a moving average of the rewards. No trial waits: with PPO, each result is weighted
     by how the probability of its decisions has changed since they were drawn.
 
-    A configuration that was tried is drawn again, up to 50 times. If it still is one that was
-    tried, it is proposed, and counts.
+    A configuration that was tried is drawn again, up to 20 times. If the policy knows no other,
+    the nearest neighbour of what it draws that was not tried is taken, so that no trial is wasted.
 
     Parameters
     ----------
@@ -193,16 +194,21 @@ class ReinforcementSearcher(SeededSearcher):
 
     def _draw_new(self) -> tuple[dict[str, ParamValue], _Sample]:
         """Return a configuration that was not tried before, if one is found."""
-        for _ in range(MAX_DRAWN):
-            genome = self._place(self._policy.draw(self._rng)[0])
-            if not self.space.admits(genome):
-                continue
+        for genome in self._generate():
             params = self.space.decode(genome)
             if digest(params) not in self._seen:
                 break
-        genome = self.space.repair(genome)
-        params = self.space.decode(genome)
         return params, self._make_sample(genome, params)
+
+    def _generate(self) -> Iterator[Vector]:
+        """Yield points that the policy draws, then neighbours of the last."""
+        for _ in range(MAX_DRAWN):
+            genome = self._place(self._policy.draw(self._rng)[0])
+            if self.space.admits(genome):
+                yield genome
+        genome = self.space.repair(genome)
+        yield genome
+        yield from itertools.islice(find_neighbours(self.space, genome, self._rng), MAX_MUTANTS)
 
     def _place(self, cells: list[int]) -> Vector:
         """Return a point within the chosen cells."""
