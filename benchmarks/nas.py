@@ -41,7 +41,7 @@ DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 TRANSFER = ("imagenet", "ImageNet16-120")
 SLOTS = 8
 # So many times the seeds compare 8 in flight with one after another: it is a small difference.
-MANY = 10
+MANY = 5
 
 
 class Cell(ArchitectureSpace):

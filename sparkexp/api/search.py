@@ -181,8 +181,10 @@ def _make_halving_searcher(
     if given == "grid":
         n = halving.n_configurations
         return halving.make_searcher("grid", space, direction, n, seed=0), ""
+    if isinstance(given, str) and given in SEARCHERS:
+        return halving.make_sourced(given, space, direction, seed), ""
     raise InvalidArgumentError(
-        "With fidelity= the searcher is 'evolution', 'random' or 'grid', got "
+        f"With fidelity= the searcher is one of {', '.join(map(repr, SEARCHERS))}, got "
         f"{given!r}. Leave fidelity out, or choose one of these."
     )
 

@@ -153,6 +153,9 @@ def rebuild(
     """
     if sampler is not None:
         settings = {**settings, "sampler": sampler}
+    if (source := settings.get("source")) is not None:
+        inner = rebuild(source["searcher"], space, source["settings"])
+        settings = {**settings, "source": inner}
     try:
         arguments = () if space is None else (space,)
         searcher: Searcher = SEARCHER_CLASSES[name](*arguments, **settings)

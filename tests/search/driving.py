@@ -101,6 +101,13 @@ def _hyperband(proposals: str) -> Callable[..., Searcher]:
     return make
 
 
+def _sourced(cls: Any, source: Callable[..., Searcher]) -> Callable[..., Searcher]:
+    def make(space: Space, direction: str = "max") -> Searcher:
+        return cls(space, direction, 25, max=9, seed=7, source=source(space, direction))
+
+    return make
+
+
 def _dehb(space: Space, direction: str = "max") -> Searcher:
     return DehbSearcher(space, direction, 60, max=9, seed=7)
 
@@ -189,6 +196,10 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "regularized evolution, two objectives": (_regularized_pareto, mixed_space),
     "tournament": (_tournament, mixed_space),
     "reinforcement, ppo": (_reinforcement("ppo"), mixed_space),
+    "asha of regularized evolution": (_sourced(AshaSearcher, _regularized), mixed_space),
+    "asha of a generational one": (_sourced(AshaSearcher, _evolution), mixed_space),
+    "hyperband of tournaments": (_sourced(HyperbandSearcher, _tournament), mixed_space),
+    "asha of reinforcement": (_sourced(AshaSearcher, _reinforcement("ppo")), mixed_space),
     "reinforcement, reinforce": (_reinforcement("reinforce"), mixed_space),
 }
 

@@ -126,8 +126,8 @@ class ReinforcementSearcher(SeededSearcher):
         n_trials: int | None = None,
         algorithm: Algorithm = "ppo",
         batch: int = 10,
-        learning_rate: float = 0.02,
-        entropy: float = 0.01,
+        learning_rate: float = 0.03,
+        entropy: float = 0.03,
         seed: int | None = None,
     ) -> None:
         super().__init__(space, seed)
