@@ -197,7 +197,8 @@ def compare(
         for data in DATASETS:
             found = run_all(name, problems[data], n_trials, 1, seeds)
             random.setdefault(data, found)
-            cells.append(f"{summary(found)} | {beats(found, random[data])}")
+            p = "–" if name == "random" else beats(found, random[data])
+            cells.append(f"{summary(found)} | {p}")
             if data == "cifar10":
                 moved = [transfer(each, problems[TRANSFER[0]]) for each in found]
         cells.append(f"{np.mean(moved):.2f} ± {np.std(moved, ddof=1):.2f}")
