@@ -94,6 +94,8 @@ def search(
     searcher : str, optuna.samplers.BaseSampler or Searcher
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
         ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
+        ``'regularized-evolution'``, ``'tournament'`` or ``'reinforcement'``, which are made for
+        architectures; with ``fidelity=`` each of these proposes the configurations;
         a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
         (``pip install 'sparkexp[optuna]'``); or a new instance of a `Searcher` of your own.
     direction : {'max', 'min'} or a list of these

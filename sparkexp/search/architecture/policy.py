@@ -124,7 +124,7 @@ class Policy:
         n_weights = sum(int(np.prod(shape)) for shape in self._shapes.values())
         self.weights = np.zeros(n_weights)
         self.weights[:n_drawn] = INITIAL_WEIGHT * (2 * rng.random(n_drawn) - 1)
-        self.weights = as_single(self.weights)
+        self.weights = _as_single(self.weights)
 
     def draw(self, rng: np.random.Generator) -> tuple[list[int], float]:
         """Return an option for each decision, drawn by the policy, and their log-probability."""
@@ -298,15 +298,15 @@ class Adam:
         norm = float(np.sqrt(np.square(gradient).sum()))
         gradient = gradient * min(1.0, self.MAX_NORM / max(norm, 1e-12))
         self.n_steps += 1
-        self.mean = as_single(self.DECAY * self.mean + (1 - self.DECAY) * gradient)
+        self.mean = _as_single(self.DECAY * self.mean + (1 - self.DECAY) * gradient)
         squares = self.SQUARE_DECAY * self.square + (1 - self.SQUARE_DECAY) * gradient**2
-        self.square = as_single(squares)
+        self.square = _as_single(squares)
         mean = self.mean / (1 - self.DECAY**self.n_steps)
         square = self.square / (1 - self.SQUARE_DECAY**self.n_steps)
-        return as_single(weights + self.learning_rate * mean / (np.sqrt(square) + 1e-8))
+        return _as_single(weights + self.learning_rate * mean / (np.sqrt(square) + 1e-8))
 
 
-def as_single(vector: Vector) -> Vector:
+def _as_single(vector: Vector) -> Vector:
     """Return numbers rounded to single precision: what is saved is what is used."""
     return vector.astype(np.float32).astype(np.float64)
 

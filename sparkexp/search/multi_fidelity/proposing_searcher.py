@@ -87,7 +87,7 @@ class ProposingSearcher(RungSearcher):
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
         listed = {} if self._listed is None else {"configurations": [*map(dict, self._listed)]}
-        source = {} if self._source is None else {"source": record_searcher(self._source)}
+        source = {} if self._source is None else {"source": _record_searcher(self._source)}
         return {
             "direction": self.direction,
             "n_configurations": self.n_configurations,
@@ -100,7 +100,7 @@ class ProposingSearcher(RungSearcher):
         }
 
 
-def record_searcher(searcher: Searcher) -> dict[str, Any]:
+def _record_searcher(searcher: Searcher) -> dict[str, Any]:
     """Return what a searcher is constructed from again, as a dict that `json` can write."""
     return {"searcher": searcher.name, "settings": searcher.settings()}
 
