@@ -3,7 +3,7 @@
 ::
 
     python benchmarks/nas.py --quick             # does everything run?
-    python benchmarks/nas.py                     # the tables of README.md: half an hour of a core
+    python benchmarks/nas.py                     # the tables of README.md: ten minutes of a core
 
 The tables are those of search.py, which makes them (`tables.py`) where they are missing: the mean
 validation accuracy of a cell's training runs.
@@ -40,8 +40,6 @@ EDGES = 6
 DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 TRANSFER = ("imagenet", "ImageNet16-120")
 SLOTS = 8
-# So many times the seeds compare 8 in flight with one after another: it is a small difference.
-MANY = 5
 
 
 class Cell(ArchitectureSpace):
@@ -271,8 +269,7 @@ def main() -> int:
         more = range(first, first + n_seeds * 3 // 2)
         print("\n".join(compare(problems, learners, budgets[1], more)), "\n", sep="\n")
     ours = [name for name in args.systems if name in ("evolution", "tournament", "ppo")]
-    many = range(first, first + n_seeds * (1 if args.quick else MANY))
-    print("\n".join(in_flight(problems, ours, budgets[0], many)))
+    print("\n".join(in_flight(problems, ours, budgets[0], seeds)))
     return 0
 
 

@@ -110,9 +110,8 @@ class MutatingSearcher(SeededSearcher):
             return None
         return (
             f"up to {slots} trials in flight are more than half the population of "
-            f"{self.population}: children know little of the results then, and the search is "
-            f"little better than a random one. Give population={2 * slots} with enough trials, "
-            "or a smaller parallelism"
+            f"{self.population}: children know few of the results then, and the search finds "
+            f"less. Give population={2 * slots} with enough trials, or a smaller parallelism"
         )
 
     @abstractmethod
