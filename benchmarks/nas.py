@@ -3,7 +3,7 @@
 ::
 
     python benchmarks/nas.py --quick             # does everything run?
-    python benchmarks/nas.py                     # the tables of README.md: ten minutes of a core
+    python benchmarks/nas.py                     # the tables of README.md: some minutes of a core
 
 The tables are those of search.py, which makes them (`tables.py`) where they are missing: the mean
 validation accuracy of a cell's training runs.
