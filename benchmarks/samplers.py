@@ -21,7 +21,7 @@ from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.space import Float, Space
 from sparkexp.trial import ParamValue, State, Trial, TrialResult
 
-__all__ = ["OURS", "RIVALS", "Rival", "default", "digest", "label", "make"]
+__all__ = ["OURS", "RIVALS", "Rival", "SearcherSampler", "default", "digest", "label", "make"]
 
 PACKAGE = Path(sparkexp.__file__).parent
 DEFAULT_LABEL = "**default of evolutionary_search**"
@@ -126,7 +126,7 @@ RIVALS: dict[str, Rival] = {
 }
 
 
-class _Searcher:
+class SearcherSampler:
     """A searcher of sparkexp as a `Sampler`."""
 
     def __init__(self, searcher: Searcher) -> None:
@@ -146,7 +146,7 @@ class _Searcher:
 def make(system: str, space: Space, order: Order) -> Sampler:
     """Return a new searcher of a system."""
     if system in OURS:
-        return _Searcher(OURS[system].make(space, order))
+        return SearcherSampler(OURS[system].make(space, order))
     import rivals
 
     rival = RIVALS[system]

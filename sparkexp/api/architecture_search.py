@@ -18,7 +18,6 @@ from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.objective import Objective
 from sparkexp.results.result import Result
 from sparkexp.search import Searcher
-from sparkexp.search.multi_fidelity.proposals import Kind
 from sparkexp.search.registry import SEARCHER_CLASSES, build_searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import ArchitectureSpace, Space
@@ -38,8 +37,6 @@ SEARCHER_NAMES = {
     "reinforcement": "reinforcement",
     "random": "random",
 }
-# Where the configurations of a multi-fidelity search come from.
-PROPOSALS: Mapping[object, Kind] = {"evolution": "evolution", "random": "random"}
 # The parameter's name where the call has nothing but an architecture space.
 ARCHITECTURE = "architecture"
 
@@ -195,19 +192,15 @@ def _make_halving_searcher(
 ) -> Searcher:
     """Return the searcher of a multi-fidelity search."""
     halving.check_objectives(objectives)
-    if given not in PROPOSALS:
-        raise InvalidArgumentError(
-            f"With fidelity= the searcher is {' or '.join(map(repr, PROPOSALS))}, got {given!r}. "
-            "Leave fidelity out, or choose one of these."
-        )
     if not halving.has_budget:
         raise InvalidArgumentError(
             "An architecture search needs a number of trials: give max_trials=500."
         )
+    direction = objectives[0].direction
+    if given != "random":
+        return halving.make_sourced(SEARCHER_NAMES[given], space, direction, seed)
 
     def make(n: int | None) -> Searcher:
-        return halving.make_searcher(
-            PROPOSALS[given], space, objectives[0].direction, n, seed=seed
-        )
+        return halving.make_searcher("random", space, direction, n, seed=seed)
 
     return make(halving.count_configurations(make))

@@ -24,6 +24,7 @@ from sparkexp.search import (
 from sparkexp.search.evolution.evolution_call import EvolutionCall
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.proposals import Kind
+from sparkexp.search.registry import build_searcher
 from sparkexp.space import Space
 from sparkexp.trial import Direction, ParamValue
 
@@ -134,8 +135,11 @@ class Halving:
         popsize: int = 10,
         configurations: Sequence[Mapping[str, ParamValue]] | None = None,
         seed: int | None = None,
+        source: Searcher | None = None,
     ) -> RungSearcher:
         """Return the searcher: ASHA if no other is named.
+
+        With a `source`, a new searcher, its configurations are those of `source`.
 
         Raises
         ------
@@ -157,7 +161,25 @@ class Halving:
             popsize=popsize,
             configurations=configurations,
             seed=seed,
+            source=source,
         )
+
+    def make_sourced(
+        self, name: str, space: Space, direction: Direction, seed: int | None = None
+    ) -> RungSearcher:
+        """Return the searcher of what a searcher of this name proposes.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If `search` names an evolution, or the budget is missing.
+        """
+
+        def make(n: int | None) -> RungSearcher:
+            source = build_searcher(name, space, [direction], n, seed)
+            return self.make_searcher("searcher", space, direction, n, seed=seed, source=source)
+
+        return make(self.count_configurations(make))
 
     def make_evolution(self, call: EvolutionCall) -> tuple[Searcher, str]:
         """Return the evolution, and why it was chosen; the reason is empty if the call names it.

@@ -85,10 +85,12 @@ def save_model(model: Any, name: str = "model") -> str:
 def checkpoint_dir() -> str:
     """Return the directory of the configuration's checkpoints, for saving and loading.
 
-    Call it in a train function. In a multi-fidelity search, the trial of a promoted
-    configuration finds there the checkpoints of its trial with fewer epochs; else the directory
-    is empty. What the trial writes doesn't change the checkpoints of earlier trials. Checkpoints
-    are kept when the train function returns; a trial that fails leaves none.
+    Call it in a train function. In a multi-fidelity search, the trial of a promoted configuration
+    finds there the checkpoints of its trial with fewer epochs. In a tournament of
+    `architecture_search`, a child finds those of its parent, another architecture: see
+    `nas.inherit_weights`. Else the directory is empty. What the trial writes doesn't change the
+    checkpoints of earlier trials. Checkpoints are kept when the train function returns; a trial
+    that fails leaves none.
 
     Raises
     ------

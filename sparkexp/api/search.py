@@ -94,6 +94,8 @@ def search(
     searcher : str, optuna.samplers.BaseSampler or Searcher
         ``'random'``; ``'sobol'``, which spreads random points more evenly; ``'grid'``;
         ``'evolution'``, which chooses the variant that suits the budget, or the name of a variant;
+        ``'regularized-evolution'``, ``'tournament'`` or ``'reinforcement'``, which are made for
+        architectures; with ``fidelity=`` each of these proposes the configurations;
         a sampler of Optuna, such as ``optuna.samplers.TPESampler()``
         (``pip install 'sparkexp[optuna]'``); or a new instance of a `Searcher` of your own.
     direction : {'max', 'min'} or a list of these
@@ -181,8 +183,10 @@ def _make_halving_searcher(
     if given == "grid":
         n = halving.n_configurations
         return halving.make_searcher("grid", space, direction, n, seed=0), ""
+    if isinstance(given, str) and given in SEARCHERS:
+        return halving.make_sourced(given, space, direction, seed), ""
     raise InvalidArgumentError(
-        "With fidelity= the searcher is 'evolution', 'random' or 'grid', got "
+        f"With fidelity= the searcher is one of {', '.join(map(repr, SEARCHERS))}, got "
         f"{given!r}. Leave fidelity out, or choose one of these."
     )
 

@@ -47,7 +47,8 @@ class GraphSpace(ArchitectureSpace):
 
     A mutation is one of: insert or remove a convolution, alter a stride, the number of channels
     or a filter's size, add or remove a skip connection, nothing at all (the child trains further),
-    or nothing but that the weights are reset. The learning rate, which mutates in the paper as
+    or nothing but that the weights are reset. The last two make an equal architecture, which the
+    searchers pass over: they train none twice. The learning rate, which mutates in the paper as
     well, is a parameter beside the space.
 
     Parameters

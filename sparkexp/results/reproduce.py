@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkexp._version import __version__
+from sparkexp.search.registry import SEARCHERS, build_searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import ArchitectureSpace, Choice, Parameter
 from sparkexp.tracking.tensorboard.texts import escape_markdown
@@ -90,15 +91,18 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
     call = "search" if search.own_searcher else _CALLS.get(name, "search")
     if search.searcher.rungs:
         call, words = _make_fidelity_call(name, words, search.searcher.n_trials)
-    elif search.own_searcher is not None:
+    elif search.own_searcher is not None or _was_constructed(search):
         own = ", ".join(f"{key}={value!r}" for key, value in search.inner.settings().items())
+        made = search.own_searcher or type(search.inner).__name__
         words = {
-            "searcher": _Code(f"{search.own_searcher}(space, {own})"),
+            "searcher": _Code(f"{made}(space, {own})"),
             "direction": words["direction"],
         }
     elif sampler is not None:
         words["searcher"] = _Code(f"optuna.samplers.{sampler}(...)")
     elif name not in _CALLS:
+        own_settings = search.inner.settings().keys() - {"seed", "direction"}
+        words = {key: value for key, value in words.items() if key not in own_settings}
         words["searcher"] = name
     if search.space is not None and search.space.where is not None:
         words["where"] = _Code("...")
@@ -112,6 +116,19 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
 
 
+def _was_constructed(search: Search) -> bool:
+    """Tell whether a searcher of ours has settings that a call by its name doesn't give it."""
+    name, space = search.inner.name, search.space
+    if name not in SEARCHERS or name in _CALLS or space is None:
+        return False
+    settings = search.inner.settings()
+    directions = [objective.direction for objective in search.objectives]
+    by_name = build_searcher(
+        name, space, directions, settings.get("n_trials"), settings.get("seed")
+    )
+    return by_name.settings() != settings
+
+
 def _make_fidelity_call(
     name: str, words: dict[str, Any], n_trials: int | None
 ) -> tuple[str, dict[str, Any]]:
@@ -119,6 +136,9 @@ def _make_fidelity_call(
     kind, n = words.pop("proposals", "evolution"), words.pop("n_configurations")
     popsize = words.pop("popsize", n)
     words["search"] = name
+    if kind == "searcher":
+        source = words.pop("source")["searcher"]
+        return "search", {**words, "searcher": source, "max_trials": n_trials}
     if kind == "grid":
         del words["seed"]
         return "launch", words

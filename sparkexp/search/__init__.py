@@ -1,5 +1,8 @@
 """Searchers: they propose trials (`ask`) and learn from the results (`tell`); numpy and scipy."""
 
+from sparkexp.search.architecture.regularized import RegularizedEvolutionSearcher
+from sparkexp.search.architecture.reinforcement import ReinforcementSearcher
+from sparkexp.search.architecture.tournament import TournamentSearcher
 from sparkexp.search.base import Searcher, SeededSearcher
 from sparkexp.search.evolution.classic import EvolutionSearcher
 from sparkexp.search.evolution.hybrid import HybridSearcher
@@ -27,6 +30,8 @@ __all__ = [
     "OptunaSearcher",
     "ParetoEvolutionSearcher",
     "RandomSearcher",
+    "RegularizedEvolutionSearcher",
+    "ReinforcementSearcher",
     "RungSearcher",
     "Searcher",
     "SeededSearcher",
@@ -34,4 +39,5 @@ __all__ = [
     "SobolSearcher",
     "SurrogateAshaSearcher",
     "SurrogateSearcher",
+    "TournamentSearcher",
 ]

@@ -9,6 +9,9 @@ from typing import Any
 
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.architecture.regularized import RegularizedEvolutionSearcher
+from sparkexp.search.architecture.reinforcement import ReinforcementSearcher
+from sparkexp.search.architecture.tournament import TournamentSearcher
 from sparkexp.search.base import Searcher
 from sparkexp.search.evolution.classic import EvolutionSearcher
 from sparkexp.search.evolution.hybrid import HybridSearcher
@@ -57,6 +60,9 @@ SEARCHER_CLASSES: Mapping[str, type[Any]] = MappingProxyType(
             DehbSearcher,
             SurrogateSearcher,
             SurrogateAshaSearcher,
+            RegularizedEvolutionSearcher,
+            TournamentSearcher,
+            ReinforcementSearcher,
         )
     }
 )
@@ -87,7 +93,12 @@ def build_searcher(
     if name == "evolution" and len(directions) > 1:
         return _build_pareto(space, directions, as_int("n_trials", n_trials, at_least=4), seed)
     cls = SEARCHER_CLASSES[name]
-    given = {"direction": directions[0], "n_trials": n_trials, "seed": seed}
+    given = {
+        "direction": directions[0],
+        "directions": list(directions),
+        "n_trials": n_trials,
+        "seed": seed,
+    }
     taken = inspect.signature(cls).parameters
     if len(directions) > 1 and "direction" in taken:
         raise InvalidArgumentError(
@@ -142,6 +153,9 @@ def rebuild(
     """
     if sampler is not None:
         settings = {**settings, "sampler": sampler}
+    if (source := settings.get("source")) is not None:
+        inner = rebuild(source["searcher"], space, source["settings"])
+        settings = {**settings, "source": inner}
     try:
         arguments = () if space is None else (space,)
         searcher: Searcher = SEARCHER_CLASSES[name](*arguments, **settings)

@@ -20,11 +20,14 @@ from sparkexp.search import (
     OptunaSearcher,
     ParetoEvolutionSearcher,
     RandomSearcher,
+    RegularizedEvolutionSearcher,
+    ReinforcementSearcher,
     Searcher,
     ShadeSearcher,
     SobolSearcher,
     SurrogateAshaSearcher,
     SurrogateSearcher,
+    TournamentSearcher,
 )
 from sparkexp.space import Space
 from sparkexp.testing.driving import (
@@ -98,6 +101,13 @@ def _hyperband(proposals: str) -> Callable[..., Searcher]:
     return make
 
 
+def _sourced(cls: Any, source: Callable[..., Searcher]) -> Callable[..., Searcher]:
+    def make(space: Space, direction: str = "max") -> Searcher:
+        return cls(space, direction, 25, max=9, seed=7, source=source(space, direction))
+
+    return make
+
+
 def _dehb(space: Space, direction: str = "max") -> Searcher:
     return DehbSearcher(space, direction, 60, max=9, seed=7)
 
@@ -139,6 +149,27 @@ def _hybrid_generations(space: Space, direction: str = "max") -> Searcher:
     return HybridSearcher(space, direction, popsize=5, n_trials=17, mode="generational", seed=7)
 
 
+def _regularized(space: Space, direction: str = "max") -> Searcher:
+    return RegularizedEvolutionSearcher(space, direction, 40, population=8, sample=3, seed=7)
+
+
+def _regularized_pareto(space: Space, direction: str = "max") -> Searcher:
+    # The second objective is the negative of the first.
+    directions = [direction, "max" if direction == "min" else "min"]
+    return RegularizedEvolutionSearcher(space, directions, 40, population=8, sample=3, seed=7)
+
+
+def _tournament(space: Space, direction: str = "max") -> Searcher:
+    return TournamentSearcher(space, direction, 40, population=8, seed=7)
+
+
+def _reinforcement(algorithm: Any) -> Callable[..., Searcher]:
+    def make(space: Space, direction: str = "max") -> Searcher:
+        return ReinforcementSearcher(space, direction, 40, algorithm, batch=4, seed=7)
+
+    return make
+
+
 SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "grid": (_grid, discrete_space),
     "list": (_list, discrete_space),
@@ -161,6 +192,15 @@ SETUPS: dict[str, tuple[Callable[..., Searcher], Callable[..., Space]]] = {
     "surrogate, generational": (_surrogate_generations, mixed_space),
     "pareto": (_pareto, mixed_space),
     "optuna": (_optuna, mixed_space),
+    "regularized evolution": (_regularized, mixed_space),
+    "regularized evolution, two objectives": (_regularized_pareto, mixed_space),
+    "tournament": (_tournament, mixed_space),
+    "reinforcement, ppo": (_reinforcement("ppo"), mixed_space),
+    "asha of regularized evolution": (_sourced(AshaSearcher, _regularized), mixed_space),
+    "asha of a generational one": (_sourced(AshaSearcher, _evolution), mixed_space),
+    "hyperband of tournaments": (_sourced(HyperbandSearcher, _tournament), mixed_space),
+    "asha of reinforcement": (_sourced(AshaSearcher, _reinforcement("ppo")), mixed_space),
+    "reinforcement, reinforce": (_reinforcement("reinforce"), mixed_space),
 }
 
 

@@ -12,6 +12,7 @@ from optuna.samplers import TPESampler
 
 import sparkexp.search
 from sparkexp.search import Searcher
+from sparkexp.search.registry import rebuild
 from sparkexp.testing import SearcherContract
 from sparkexp.testing.driving import (
     conditional_space,
@@ -48,6 +49,8 @@ class TestContract(SearcherContract):
         if "sampler" in settings:  # of Optuna: an object that the user hands over again
             sampler = TPESampler(seed=7, n_startup_trials=6, n_ei_candidates=4)
             settings = {**settings, "sampler": sampler}
+        if "source" in settings:
+            return rebuild(cls.name, space, settings)
         positional = [] if self._make().space is None else [space]
         return cls(*positional, **settings)
 

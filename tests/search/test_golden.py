@@ -13,9 +13,12 @@ import pytest
 from sparkexp.search import (
     EvolutionSearcher,
     HybridSearcher,
+    RegularizedEvolutionSearcher,
+    ReinforcementSearcher,
     Searcher,
     ShadeSearcher,
     SurrogateSearcher,
+    TournamentSearcher,
 )
 from sparkexp.search.evolution import hybrid
 from sparkexp.space import Choice, Float, Int, Space
@@ -61,6 +64,11 @@ def searchers() -> dict[str, Searcher]:
             for name, make in adaptive.items()
             for mode in modes
         },
+        "regularized evolution": RegularizedEvolutionSearcher(
+            space(), "min", N_TRIALS, population=5, sample=2, seed=3
+        ),
+        "tournament": TournamentSearcher(space(), "min", N_TRIALS, population=5, seed=3),
+        "reinforcement": ReinforcementSearcher(space(), "min", N_TRIALS, batch=4, seed=3),
     }
 
 
@@ -220,6 +228,54 @@ GOLDEN: dict[str, list[Row]] = {
         (9, 0.007509, 0.057625, 1, "tanh"),
         (8, 0.027402, 0.028812, 1, "relu"),
         (12, 0.000599, 0.028812, 1, "relu"),
+    ],
+    "regularized evolution": [
+        (None, 0.000181, 0.236811, 5, "tanh"),
+        (None, 0.000192, 0.433127, 3, "relu"),
+        (None, 0.015986, 0.113672, 3, "tanh"),
+        (None, 0.001958, 0.586799, 5, "elu"),
+        (None, 0.000712, 0.648547, 5, "relu"),
+        (4, 0.000712, 0.716032, 5, "relu"),
+        (3, 0.001958, 0.586799, 5, "relu"),
+        (3, 0.004927, 0.586799, 5, "elu"),
+        (6, 0.001958, 0.558166, 5, "relu"),
+        (8, 0.001958, 0.558166, 3, "relu"),
+        (9, 0.001958, 0.558166, 3, "elu"),
+        (10, 0.001958, 0.627467, 3, "elu"),
+        (10, 0.001958, 0.558166, 5, "elu"),
+        (11, 0.00199, 0.627467, 3, "elu"),
+    ],
+    "tournament": [
+        (None, 0.000181, 0.236811, 5, "tanh"),
+        (None, 0.000192, 0.433127, 3, "relu"),
+        (None, 0.015986, 0.113672, 3, "tanh"),
+        (None, 0.001958, 0.586799, 5, "elu"),
+        (None, 0.000712, 0.648547, 5, "relu"),
+        (2, 0.015986, 0.113672, 6, "tanh"),
+        (2, 0.015986, 0.113672, 2, "tanh"),
+        (1, 0.000106, 0.433127, 3, "relu"),
+        (1, 0.00015, 0.433127, 3, "relu"),
+        (2, 0.015986, 0.009909, 3, "tanh"),
+        (6, 0.015986, 0.113672, 1, "tanh"),
+        (1, 0.000192, 0.433127, 2, "relu"),
+        (11, 0.000259, 0.433127, 2, "relu"),
+        (6, 0.015986, 0.113672, 4, "tanh"),
+    ],
+    "reinforcement": [
+        (None, 0.010896, 0.162423, 3, "tanh"),
+        (None, 0.000425, 0.882429, 2, "relu"),
+        (None, 0.001308, 0.80942, 4, "tanh"),
+        (None, 0.015159, 0.854505, 1, "elu"),
+        (None, 0.000272, 0.172643, 4, "tanh"),
+        (None, 0.050648, 0.958877, 2, "elu"),
+        (None, 0.008887, 0.432973, 1, "tanh"),
+        (None, 0.027338, 0.757935, 1, "relu"),
+        (None, 0.002917, 0.160464, 5, "relu"),
+        (None, 0.032115, 0.794908, 5, "tanh"),
+        (None, 0.03214, 0.360926, 1, "elu"),
+        (None, 0.045919, 0.811871, 1, "elu"),
+        (None, 0.000152, 0.40791, 6, "relu"),
+        (None, 0.008832, 0.412326, 2, "relu"),
     ],
 }
 

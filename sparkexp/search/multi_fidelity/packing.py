@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pack", "pack_mapping", "unpack", "unpack_mapping"]
+__all__ = ["pack", "pack_mapping", "pack_single", "unpack", "unpack_mapping"]
 
 Packed = Mapping[str, Any] | Sequence[Any]
 # Little-endian, whatever the machine is.
-FLOAT, WHOLE = "<f8", "<i4"
+FLOAT, SINGLE, WHOLE = "<f8", "<f4", "<i4"
 
 
 def pack(numbers: Sequence[Any]) -> dict[str, Any]:
@@ -34,7 +34,22 @@ def pack(numbers: Sequence[Any]) -> dict[str, Any]:
     [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]]
     """
     array = np.asarray(numbers)
-    array = array.astype(WHOLE if array.dtype.kind == "i" else FLOAT)
+    return _pack_as(WHOLE if array.dtype.kind == "i" else FLOAT, array)
+
+
+def pack_single(numbers: Sequence[float] | NDArray[np.float64]) -> dict[str, Any]:
+    """Return numbers as a dict that `json` can write, rounded to single precision; see `pack`.
+
+    Examples
+    --------
+    >>> unpack(pack_single([0.5, 0.25])).tolist()
+    [0.5, 0.25]
+    """
+    return _pack_as(SINGLE, np.asarray(numbers))
+
+
+def _pack_as(kind: str, array: NDArray[Any]) -> dict[str, Any]:
+    array = array.astype(kind)
     data = base64.b64encode(array.tobytes()).decode("ascii")
     return {"type": array.dtype.str, "shape": list(array.shape), "data": data}
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.base import Searcher
 from sparkexp.search.evolution.variation import current_to_best, reflect
 from sparkexp.search.grid import GridSearcher, ListSearcher
 from sparkexp.space import Space
-from sparkexp.trial import ParamValue
+from sparkexp.trial import ParamValue, TrialResult
 
 __all__ = [
     "EvolutionProposals",
@@ -22,10 +24,11 @@ __all__ = [
     "Point",
     "Proposals",
     "RandomProposals",
+    "SearcherProposals",
     "make_proposals",
 ]
 
-Kind = Literal["random", "grid", "evolution"]
+Kind = Literal["random", "grid", "evolution", "searcher"]
 # A configuration as it is saved: its index in the grid, or its genome.
 Point = Any
 # Returns the n best configurations, or all if there are fewer.
@@ -43,6 +46,9 @@ class Proposals(ABC):
     n_points: int | None = None
     #: On a rung, configurations are compared only with those of their own cohort.
     n_cohorts: int = 1
+    #: Whether it learns from the results of the lowest rung. The configurations that start on
+    #: other rungs are random then, as their results can't be compared with these.
+    learns: bool = False
 
     @abstractmethod
     def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
@@ -61,6 +67,22 @@ class Proposals(ABC):
     @abstractmethod
     def decode(self, point: Point) -> dict[str, ParamValue]:
         """Return the arguments of a configuration."""
+
+    def learn(self, k: int, result: TrialResult) -> None:
+        """Learn the result of the k-th configuration on the lowest rung, if it `learns`."""
+        return None
+
+    def progress(self) -> Mapping[str, float]:
+        """Return figures for curves over the trials; see `Searcher.progress`."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs, as a dict that `json` can write."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        return None
 
 
 class RandomProposals(Proposals):
@@ -163,12 +185,65 @@ class EvolutionProposals(Proposals):
         return self._space.decode(np.array(point))
 
 
+class SearcherProposals(Proposals):
+    """What another searcher proposes, which learns the results of the lowest rung.
+
+    There every configuration that it has proposed has a result, soon, and all of the same
+    fidelity. What a short training says of a long one is all that the searcher can know.
+
+    Parameters
+    ----------
+    space : Space
+        What is searched.
+    source : Searcher
+        Proposes configurations. While it has nothing to propose, they are random.
+    """
+
+    kind: Kind = "searcher"
+    learns = True
+
+    def __init__(self, space: Space, source: Searcher) -> None:
+        self._space = space
+        self.source = source
+        self._numbers: dict[int, int] = {}  # of the source's open trials, by configuration
+
+    def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
+        trial = self.source.ask()
+        if trial is None:
+            return rng.random(self._space.n_dims).tolist(), 0
+        self._numbers[k] = trial.number
+        return self._space.encode(trial.params).tolist(), 0
+
+    def decode(self, point: Point) -> dict[str, ParamValue]:
+        return self._space.decode(np.array(point))
+
+    def learn(self, k: int, result: TrialResult) -> None:
+        number = self._numbers.pop(k, None)
+        for trial in self.source.open_trials():
+            if trial.number == number:
+                self.source.tell(replace(result, trial=trial))
+
+    def progress(self) -> Mapping[str, float]:
+        return self.source.progress()
+
+    def state(self) -> dict[str, Any]:
+        numbers = [list(item) for item in self._numbers.items()]
+        return {"source": self.source.state(), "numbers": numbers}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.source.restore(state["source"])
+        for _ in self.source.open_trials():
+            self.source.ask()  # these are open here, too
+        self._numbers = dict(state["numbers"])
+
+
 def make_proposals(
     kind: object,
     space: Space | None,
     configurations: Sequence[Mapping[str, ParamValue]] | None,
     popsize: int,
     seed: int,
+    source: Searcher | None = None,
 ) -> Proposals:
     """Return proposals of the given kind.
 
@@ -186,8 +261,12 @@ def make_proposals(
             f"proposals={kind!r} needs a space to draw from; a list of configurations takes "
             "proposals='grid'."
         )
+    if kind == "searcher" and source is not None:
+        return SearcherProposals(space, source)
     if kind == "random":
         return RandomProposals(space)
     if kind == "evolution":
         return EvolutionProposals(space, popsize)
-    raise InvalidArgumentError(f"proposals are 'random', 'grid' or 'evolution', got {kind!r}.")
+    raise InvalidArgumentError(
+        f"proposals are 'random', 'grid', 'evolution', or 'searcher' with source=, got {kind!r}."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkexp.checks import as_int
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.search.base import Searcher
 from sparkexp.search.multi_fidelity.fidelity import Fidelity
 from sparkexp.search.multi_fidelity.proposals import Kind, Proposals, make_proposals
 from sparkexp.search.multi_fidelity.rungs import RungSearcher
@@ -30,7 +31,7 @@ class ProposingSearcher(RungSearcher):
         Configurations in all, at least 1; all of a grid or list by default.
     fidelity, min, max, eta
         See `Fidelity`.
-    proposals : {'random', 'grid', 'evolution'}
+    proposals : {'random', 'grid', 'evolution', 'searcher'}
         Where configurations come from.
     popsize : int
         Number of parents for ``proposals='evolution'``, at least 4.
@@ -38,6 +39,9 @@ class ProposingSearcher(RungSearcher):
         The configurations, if there is no space.
     seed : int, optional
         A whole number of at least 0; by default one is drawn, and `settings` tells it.
+    source : Searcher, optional
+        A new searcher of the same space, which proposes the configurations and learns the results
+        of the lowest rung; ``proposals`` is ``'searcher'`` then.
     """
 
     popsize: int
@@ -55,10 +59,15 @@ class ProposingSearcher(RungSearcher):
         popsize: int = 10,
         configurations: Sequence[Mapping[str, ParamValue]] | None = None,
         seed: int | None = None,
+        source: Searcher | None = None,
     ) -> None:
         super().__init__(space, direction, Fidelity(fidelity, min, max, eta), seed)
         self.popsize = as_int("popsize", popsize, at_least=4)
-        self._proposals = make_proposals(proposals, space, configurations, self.popsize, self.seed)
+        kind = proposals if source is None else "searcher"
+        self._proposals = make_proposals(
+            kind, space, configurations, self.popsize, self.seed, source
+        )
+        self._source = source
         self._listed = configurations
         self.n_configurations = _check_n_configurations(n_configurations, self._proposals)
 
@@ -78,6 +87,7 @@ class ProposingSearcher(RungSearcher):
     def settings(self) -> dict[str, Any]:
         """Return the settings for the record, as a dict that `json` can write."""
         listed = {} if self._listed is None else {"configurations": [*map(dict, self._listed)]}
+        source = {} if self._source is None else {"source": _record_searcher(self._source)}
         return {
             "direction": self.direction,
             "n_configurations": self.n_configurations,
@@ -85,8 +95,14 @@ class ProposingSearcher(RungSearcher):
             "proposals": self._proposals.kind,
             "popsize": self.popsize,
             **listed,
+            **source,
             "seed": self.seed,
         }
+
+
+def _record_searcher(searcher: Searcher) -> dict[str, Any]:
+    """Return what a searcher is constructed from again, as a dict that `json` can write."""
+    return {"searcher": searcher.name, "settings": searcher.settings()}
 
 
 def _check_n_configurations(n: int | None, proposals: Proposals) -> int:

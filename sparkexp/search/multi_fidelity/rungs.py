@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,10 @@ class RungSearcher(Searcher):
         """Whether no further trial will be asked, whatever is told."""
         return super().done or (not self._open and self._next() is None)
 
+    def progress(self) -> Mapping[str, float]:
+        """Return the figures of the searcher that proposes the configurations, if one does."""
+        return self.proposals.progress()
+
     @abstractmethod
     def plan(self) -> dict[int, int]:
         """Return the number of trials for each level of the fidelity."""
@@ -159,6 +164,8 @@ class RungSearcher(Searcher):
 
     def _draw(self, configuration: int, rung: int) -> tuple[Point, int]:
         """Return a new configuration, which starts on this rung, and its cohort."""
+        if rung and self.space is not None and self.proposals.learns:
+            return self._rng.random(self.space.n_dims).tolist(), 0
         return self.proposals.propose(configuration, self._rng, self._find_leaders)
 
     def _find_leaders(self, n: int) -> list[Point]:
@@ -179,7 +186,10 @@ class RungSearcher(Searcher):
         # A pruned trial has no value for this rung: its configuration isn't promoted.
         told = None if result.state is State.PRUNED else result.value
         value = None if told is None else float(told)
-        self._values[rung][self._configurations[result.trial.number]] = value
+        configuration = self._configurations[result.trial.number]
+        self._values[rung][configuration] = value
+        if rung == 0:
+            self.proposals.learn(configuration, replace(result, value=value))
 
     def _rank(self, rung: int, among: Iterable[int] | None = None) -> list[int]:
         """Return the configurations that have a value on a rung, the best first."""
@@ -197,6 +207,7 @@ class RungSearcher(Searcher):
             "cohorts": pack(self._cohorts),
             "trials": [pack_mapping(rung) for rung in self._trials],
             "values": [pack_mapping(rung) for rung in self._values],
+            "proposals": self.proposals.state(),
         }
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
@@ -206,3 +217,4 @@ class RungSearcher(Searcher):
         self._trials = [unpack_mapping(rung) for rung in memory["trials"]]
         self._values = [unpack_mapping(rung) for rung in memory["values"]]
         self._configurations = {n: c for rung in self._trials for c, n in rung.items()}
+        self.proposals.restore(memory.get("proposals", {}))

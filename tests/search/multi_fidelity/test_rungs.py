@@ -307,7 +307,7 @@ def test_what_is_searched_is_no_fidelity():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"proposals": "guess"}, "proposals are 'random', 'grid' or 'evolution'"),
+        ({"proposals": "guess"}, "proposals are 'random', 'grid', 'evolution', or 'searcher'"),
         ({"n_configurations": 0}, "n_configurations is a whole number"),
         ({"n_configurations": None}, "how many configurations to draw"),
         ({"popsize": 3}, "popsize is a whole number of at least 4"),

@@ -1,0 +1,1 @@
+"""Searchers of architectures, which search any other space as well."""
