@@ -109,9 +109,9 @@ class Tracker:
 
     The contract, checked for every tracker by `sparkexp.testing.TrackerContract`:
 
-    - `trial_tracker` comes first, in the driver's thread, before anything is on disk. All other
-      methods are called one after another by a thread that belongs to this tracker: they may take
-      their time, the search goes on meanwhile.
+    - `trial_tracker` comes first, then `check`, in the driver's thread, before anything is on
+      disk. All other methods are called one after another by a thread that belongs to this
+      tracker: they may take their time, the search goes on meanwhile.
     - `started` comes next, once; `trial_known` for each trial that ended in an earlier process;
       then `trial_submitted`, `trial_reported`, `trial_ended` and `searcher_progressed` as things
       happen; `finished` and `close` at the end, once each.
@@ -124,6 +124,17 @@ class Tracker:
 
     #: Whether it gets what running trials report, every ten seconds.
     reads_reports: bool = True
+    #: What the user does about items that `close` could not send; the warning ends with it.
+    when_unsent: str = ""
+
+    def check(self, one_host: bool) -> None:
+        """Raise a `SparkexpError` for what can't work; the search ends with it.
+
+        Parameters
+        ----------
+        one_host : bool
+            Whether all trials run on the driver's machine.
+        """
 
     def trial_tracker(self, search: SearchDescription) -> TrialTracker | None:
         """Return the tracker that follows trials on their executors, or None."""
