@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import mlflow
 import pytest
 
 from tests.ports import server_port
+from tests.spark.watching import MARK, end, marked
 from tests.tracking.mlflow.server import Experiment, MLflowServer
 
 _numbers = itertools.count()
@@ -44,6 +46,14 @@ def nothing_is_left_active() -> Iterator[None]:
     yield
     assert mlflow.active_run() is None
     assert "MLFLOW_RUN_ID" not in os.environ
+
+
+@pytest.fixture
+def mark() -> Iterator[dict[str, str]]:
+    """An environment variable that every process of a test inherits, to find them by."""
+    value = uuid.uuid4().hex
+    yield {MARK: value}
+    end(marked(value))
 
 
 class Tracked:

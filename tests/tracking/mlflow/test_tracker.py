@@ -301,15 +301,15 @@ def test_files_on_this_machine_are_nothing_for_other_hosts(tmp_path):
 
 
 def test_without_mlflow_all_else_works(tmp_path):
-    code = f"""
+    code = """
 import sys
 sys.modules['mlflow'] = None
 from sparkexp import experiment
 from sparkexp.errors import EnvironmentUnfitError
 how = dict(engine='inline', progress=False)
-print(len(experiment.launch(None, lambda x: x, {{'x': [1, 2]}}, logdir='a', **how)))
+print(len(experiment.launch(None, lambda x: x, {'x': [1, 2]}, logdir='a', **how)))
 try:
-    experiment.launch(None, lambda x: x, {{'x': [1, 2]}}, logdir='b', mlflow='mnist', **how)
+    experiment.launch(None, lambda x: x, {'x': [1, 2]}, logdir='b', mlflow='mnist', **how)
 except EnvironmentUnfitError as error:
     print(error)
 """
