@@ -141,7 +141,7 @@ def run_search(
     # From here on we handle Ctrl-C: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _build_engine(spark, options) as engine:
         for tracker in trackers:
-            tracker.check(one_host=engine.one_environment)
+            tracker.check(engine.one_environment, run)
         engine.prepare(template, options.data)
         # From here on there may be files on disk.
         resumed = run is not None

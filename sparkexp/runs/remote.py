@@ -121,7 +121,7 @@ class RemoteRun(RunDirectory):
             folder = tempfile.mkdtemp(prefix="sparkexp-run-")
             run = cls(location, Path(folder, local_copy.name), {}, complete=False)
             weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
-            _fetch(files, [paths.experiment.name], run.paths.root)
+            _fetch(files, [paths.experiment.name, paths.mlflow.name], run.paths.root)
         run.settings, run.id = read_settings(run.paths, location)
         return run
 

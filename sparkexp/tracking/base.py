@@ -127,13 +127,15 @@ class Tracker:
     #: What the user does about items that `close` could not send; the warning ends with it.
     when_unsent: str = ""
 
-    def check(self, one_host: bool) -> None:
+    def check(self, one_host: bool, run: RunDirectory | None = None) -> None:
         """Raise a `SparkexpError` for what can't work; the search ends with it.
 
         Parameters
         ----------
         one_host : bool
             Whether all trials run on the driver's machine.
+        run : RunDirectory, optional
+            The run that is resumed.
         """
 
     def trial_tracker(self, search: SearchDescription) -> TrialTracker | None:

@@ -102,7 +102,7 @@ class MLflow(Tracker):
     def __repr__(self) -> str:
         return f"MLflow({self._experiment!r})"
 
-    def check(self, one_host: bool) -> None:
+    def check(self, one_host: bool, run: RunDirectory | None = None) -> None:
         """Refuse what can't work; a server that doesn't answer is no reason."""
         mlflow = require_mlflow()
         for name in self._env:
@@ -111,7 +111,8 @@ class MLflow(Tracker):
                     f"env names variables that the driver has, and it has no {name!r}. Set it, or "
                     "leave it out."
                 )
-        uri = self._find_uri()
+        book = None if run is None else Book.read(run.paths.mlflow)
+        uri = self._find_uri(book)
         _check_uri(uri)
         if is_local_store(uri) and not one_host:
             raise EnvironmentUnfitError(
@@ -133,7 +134,7 @@ class MLflow(Tracker):
         self._run = run
         self._search = search
         book = Book.read(run.paths.mlflow)
-        uri = self._find_uri(None if book is None else book.uri)
+        uri = self._find_uri(book)
         if book is None or book.experiment != self._experiment:
             book = Book(run.id, uri, self._experiment, nested_in=self._nested_in)
         book.uri, book.outcome = uri, ""
@@ -231,10 +232,11 @@ class MLflow(Tracker):
             END, lambda: self._runs.end_trial(result, reports, was_late, artifacts)
         )
 
-    def _find_uri(self, recorded: str | None = None) -> str:
+    def _find_uri(self, book: Book | None) -> str:
+        """Return where to send: on resume where the search was, unless somebody says more."""
         mlflow = require_mlflow()
-        if self._uri is None and recorded and not mlflow.is_tracking_uri_set():
-            return recorded
+        if self._uri is None and book is not None and not mlflow.is_tracking_uri_set():
+            return book.uri
         return _make_absolute(self._uri or mlflow.get_tracking_uri())
 
 
@@ -276,7 +278,7 @@ def send_later(
         tracker = MLflow(book.experiment, uri=book.uri)
     outcomes: dict[str, Outcome] = {name: name for name in get_args(Outcome)}
     outcome = outcomes.get(book.outcome, "interrupted") if book is not None else "complete"
-    tracker.check(one_host=True)
+    tracker.check(one_host=True, run=run)
     tracker.started(search, run, resumed=True)
     for result in results:
         tracker.trial_known(result)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from sparkexp.tracking import MLflow
 from tests.spark.driving import run_driver, start_driver
 from tests.spark.watching import LOCAL, MARK, log_of, marked, records, wait_until
 from tests.tracking.mlflow.server import MLflowServer
 
-pytestmark = [pytest.mark.spark, pytest.mark.together("mlflow")]
+pytestmark = [pytest.mark.spark]
 
 RETRYING = {**LOCAL, "spark.master": "local[2,3]"}  # what is lost is run again
 
@@ -320,3 +321,52 @@ def test_a_server_that_never_comes(own_server, tmp_path, capsys):
     own_server.start()
     assert main(["mlflow", str(tmp_path / "run")]) == 0
     check_whole(own_server, "never", 20, own=0)
+
+
+@pytest.mark.slow
+def test_a_thousand_trials(own_server, tmp_path, monkeypatch):
+    from sparkexp import experiment
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own_server.start().url)
+
+    def train(x):
+        for step in range(10):
+            experiment.report(step, acc=x * step)
+        return x
+
+    n = 1000
+    closing = []
+    close = MLflow.close
+
+    def timed_close(tracker, patience_s):
+        began = time.monotonic()
+        left = close(tracker, patience_s)
+        closing.append((left, time.monotonic() - began))
+        return left
+
+    monkeypatch.setattr(MLflow, "close", timed_close)
+    experiment.launch(
+        None, train, {"x": list(range(n))}, mlflow="many", logdir=tmp_path / "run",
+        engine="inline", progress=False,
+    )  # fmt: skip
+    n_calls = own_server.count_calls()
+    print(n_calls / n, "calls a trial, closed in", closing)
+    assert n_calls <= 5 * n
+    assert closing[0][0] == 0 and closing[0][1] < 10
+    check_whole(own_server, "many", n, own=0)
+
+
+@pytest.mark.slow
+def test_it_costs_no_time(mlflow_server, tmp_path):
+    script = "import time\n" + QUIET.sub("", reporting(1, 60)) + (
+        "for k, name in enumerate([None, 'time', None, 'time']):\n"
+        "    logdir = os.environ['TEST_LOGDIR'] + str(k)\n"
+        "    began = time.monotonic()\n"
+        "    search(mlflow=name)\n"
+        "    took.append(time.monotonic() - began)\n"
+        "answer(took)\n"
+    )  # fmt: skip
+    script = script.replace("for k,", "took = []\nfor k,")
+    took = run_driver(tmp_path, script, LOCAL, variables(mlflow_server.url), timeout_s=500)
+    print(took)
+    assert min(took[1::2]) < 1.05 * min(took[::2])

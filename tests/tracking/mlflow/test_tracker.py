@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from sparkexp.cli import main
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.testing import TrackerContract
 from sparkexp.tracking import MLflow
+from sparkexp.tracking.mlflow.sender import Sender
 from tests.ports import server_port
 
 HOW = {"engine": "inline", "progress": False}
@@ -151,6 +153,29 @@ def test_what_mlflow_still_holds_is_sent_and_runs_of_threads_end(tracked, tmp_pa
     assert len(seen.curve(trial, "own")) == 300
     assert [(run.name, run.status) for run in trial.children] == [("thread", "FINISHED")]
     assert {run.status for run in seen.runs.values()} == {"FINISHED"}
+
+
+def test_a_trial_that_started_without_a_run_is_found_by_its_tag(tracked, tmp_path, monkeypatch):
+    asked = itertools.count()
+    monkeypatch.setattr(Sender, "is_away", property(lambda sender: next(asked) % 3 == 0))
+
+    def train(x):
+        if x != 3:
+            mlflow.log_metric("own", x)
+        if x == 6:
+            mlflow.end_run()
+            with mlflow.start_run():
+                mlflow.log_metric("again", x)
+        return x
+
+    launch(tracked, tmp_path / "run", train, {"x": list(range(9))}, metric=None)
+    seen = tracked.look()
+    assert [run.name for run in seen.trials] == [f"trial-0000{k}" for k in range(9)]
+    assert len(seen.runs) == 1 + 9 + 1 and {r.status for r in seen.runs.values()} == {"FINISHED"}
+    for x, run in enumerate(seen.trials):
+        assert run.params == {"x": str(x)} and run.metrics["objective"] == x
+        assert ("own" in run.metrics) is (x != 3)
+    assert [child.metrics for child in seen.trials[6].children] == [{"again": 6.0}]
 
 
 def odd(text):
