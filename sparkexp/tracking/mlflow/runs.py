@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sparkexp.analysis.description import SearchDescription
-from sparkexp.analysis.ranking import Standings
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.remote_files import fetch_directory
 from sparkexp.tracking.base import Outcome, Report
@@ -78,6 +77,9 @@ class SearchRuns:
         # Points of running trials that are there, so that none is sent twice.
         self._points: defaultdict[str, set[Point]] = defaultdict(set)
         self._reused: defaultdict[str, list[str]] = defaultdict(list)
+        # It loads numpy, which trials' processes must not have: this module is loaded there, too.
+        from sparkexp.analysis.ranking import Standings
+
         self._standings = Standings(search.objectives[0])
         self._progress: list[Point] = []
         self._n_ended = self._n_failed = 0

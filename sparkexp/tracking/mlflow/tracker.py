@@ -11,7 +11,6 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from sparkexp.analysis.description import SearchDescription
-from sparkexp.analysis.ranking import Standings
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError, SparkexpError
 from sparkexp.runs import RunDirectory, RunPaths
 from sparkexp.storage.filesystems import is_remote
@@ -97,6 +96,8 @@ class MLflow(Tracker):
         self._sender: Sender | None = None
         self._nested_in = ""
         self._late: set[str] = set()
+        self._awaited = threading.Event()
+        self._awaited.set()
         self._next_progress = 0.0
 
     def __repr__(self) -> str:
@@ -162,10 +163,12 @@ class MLflow(Tracker):
     def trial_submitted(self, trial: Trial) -> Mapping[str, str]:
         """Return the trial's run, or by what the run that it starts itself will be known."""
         assert self._sender is not None
-        was_away = self._sender.is_away
+        # Once a trial has waited in vain, others don't wait until there is an answer to it.
+        was_away = self._sender.is_away or not self._awaited.is_set()
         job = self._sender.add(START, lambda: self._runs.start_trial(trial))
         if was_away or not job.done.wait(ANSWER_S):
             job.unwanted = True
+            self._awaited = job.done if not was_away else self._awaited
         book = self._book
         run_id = "" if job.unwanted else book.runs.get(trial.id, "")
         if not run_id:
@@ -207,6 +210,8 @@ class MLflow(Tracker):
         assert self._sender is not None
         self._book.outcome = outcome
         self._keeper.note(at_once=True)
+        from sparkexp.analysis.ranking import Standings  # it loads numpy
+
         standings = Standings(self._search.objectives[0])
         for result in results:
             standings.add(result)

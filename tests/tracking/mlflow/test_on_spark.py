@@ -268,7 +268,7 @@ whole = time.monotonic() - began
 answer({"waits": sorted(waited)[-5:], "search": whole - closing[0], "close": closing[0],
         "calls": sum(waited), "states": [str(r.state) for r in result.trials]})
 """
-QUIET = re.compile(r"import mlflow\n(?:.*\n){2}")
+QUIET = re.compile(r" {4}import mlflow\n(?:.*\n){2}")
 
 
 def outage(server: MLflowServer, folder: Path, n: int, at: int, seconds: float, how: str) -> dict:
