@@ -28,6 +28,7 @@ PROBE_S = 2.0
 # Of a batch; MLflow takes 1,000 things in all.
 MAX_POINTS, MAX_PARAMS, MAX_TAGS = 800, 100, 100
 FOUND_AT_ONCE = 500
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
 _REFUSED = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
 _FORBIDDEN = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
@@ -129,7 +130,8 @@ class Server:
         with _translated():
             found = self._client.get_experiment_by_name(name)
             if found is None:
-                return str(self._client.create_experiment(name))
+                # Else MLflow's page begins with what it has for language models.
+                return str(self._client.create_experiment(name, tags=_KIND))
         if found.lifecycle_stage != "active":
             raise InvalidArgumentError(
                 f"MLflow's experiment must not be deleted, and {name!r} is. Name another one, or "
