@@ -111,6 +111,7 @@ class SearchRuns:
         """Make the run of a trial that is about to start, or the parent at least."""
         self.begin()
         book = self._book
+        self._described.discard(trial.id)
         if (earlier := book.runs.pop(trial.id, None)) is not None:
             book.sent.pop(trial.id, None)
             self._delete(earlier)  # what the trial logs now may contradict what it logged then
@@ -119,6 +120,14 @@ class SearchRuns:
                 self._delete(run.run_id)
         self._started[trial.id] = time.time()
         self._make_child(trial, self._started[trial.id])
+
+    def describe_trial(self, trial: Trial) -> None:
+        """Send a trial's parameters, which its start need not wait for."""
+        run_id = self._book.runs.get(trial.id)
+        if run_id is not None and trial.id not in self._described:
+            about = describe_trial(trial, self._book.search, self._names)
+            self._server.log(run_id, Content(about.params, {}))
+            self._described.add(trial.id)
 
     def report(self, trial: Trial, reports: Sequence[Report]) -> None:
         """Send what a running trial has reported lately."""
@@ -213,8 +222,6 @@ class SearchRuns:
             book.experiment_id, name, {**about.tags, PARENT: book.parent}, started_s
         )
         book.runs[trial.id] = run_id
-        self._server.log(run_id, Content(about.params, {}))
-        self._described.add(trial.id)
         self._keeper.note()
         return run_id
 

@@ -47,9 +47,11 @@ class Sender:
         Is asked whether it is there before it gets anything.
     where : str
         What warnings call it.
+    is_away : bool
+        Whether it didn't answer just now.
     """
 
-    def __init__(self, server: Server, where: str) -> None:
+    def __init__(self, server: Server, where: str, is_away: bool = False) -> None:
         self._server = server
         self._where = where
         self._jobs: list[Job] = []
@@ -58,7 +60,8 @@ class Sender:
         self._busy: Job | None = None
         self._busy_since = 0.0
         self._answered = float("-inf")
-        self._is_away = self._is_closing = self._is_over = False
+        self._is_away = is_away
+        self._is_closing = self._is_over = False
         self._pause_s = FIRST_PAUSE_S
         self._warned: dict[str, float] = {}
         # A daemon: a second Ctrl-C must not wait for a server.

@@ -32,7 +32,7 @@ ANSWER_S = 1.8
 CHECK_S = 10.0
 SECONDS_BETWEEN_PROGRESS = 5.0
 # What comes first where the server is slow.
-FIRST, START, END, REPORT, LAST = range(5)
+FIRST, START, DESCRIBE, END, REPORT, LAST = range(6)
 
 
 class MLflow(Tracker):
@@ -96,6 +96,7 @@ class MLflow(Tracker):
         self._sender: Sender | None = None
         self._nested_in = ""
         self._late: set[str] = set()
+        self._was_there = True
         self._awaited = threading.Event()
         self._awaited.set()
         self._next_progress = 0.0
@@ -124,7 +125,7 @@ class MLflow(Tracker):
         active = mlflow.active_run()
         if active is not None and mlflow.get_tracking_uri() == uri:
             self._nested_in = active.info.run_id
-        _try_server(Server(uri), self._experiment)
+        self._was_there = _try_server(Server(uri), self._experiment)
 
     def trial_tracker(self, search: SearchDescription) -> MLflowTrial:
         """Return what sets the variables of a trial's process."""
@@ -144,7 +145,7 @@ class MLflow(Tracker):
         self._keeper.note(at_once=True)
         server = Server(uri)
         self._runs = SearchRuns(server, book, self._keeper, search, run.location, self._tags)
-        self._sender = Sender(server, uri)
+        self._sender = Sender(server, uri, is_away=not self._was_there)
         ended = None
         if resumed:
             cancelled = State.CANCELLED
@@ -169,6 +170,8 @@ class MLflow(Tracker):
         if was_away or not job.done.wait(ANSWER_S):
             job.unwanted = True
             self._awaited = job.done if not was_away else self._awaited
+        else:
+            self._sender.add(DESCRIBE, lambda: self._runs.describe_trial(trial))
         book = self._book
         run_id = "" if job.unwanted else book.runs.get(trial.id, "")
         if not run_id:
@@ -314,14 +317,19 @@ def _make_absolute(uri: str) -> str:
     return uri
 
 
-def _try_server(server: Server, experiment: str) -> None:
-    """Raise what can't get better; in a thread, since a server may leave everybody waiting."""
+def _try_server(server: Server, experiment: str) -> bool:
+    """Return whether the server answers, and raise what can't get better.
+
+    It asks in a thread, since a server may leave everybody waiting.
+    """
     raised: list[SparkexpError] = []
+    answered = threading.Event()
 
     def look() -> None:
         try:
             if server.is_there():
                 server.find_experiment(experiment)
+                answered.set()
         except SparkexpError as error:
             raised.append(error)
         except Exception:
@@ -332,6 +340,7 @@ def _try_server(server: Server, experiment: str) -> None:
     thread.join(CHECK_S)
     if raised:
         raise raised[0]
+    return answered.is_set()
 
 
 def _find_artifacts(best: TrialResult) -> str | None:
