@@ -26,7 +26,7 @@ from sparkexp.driver.progress import Progress
 from sparkexp.driver.pruning import Pruner
 from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.records import Records
-from sparkexp.driver.trackers import Trackers, make_trial_trackers
+from sparkexp.driver.trackers import Trackers, make_trackers, make_trial_trackers
 from sparkexp.driver.train_function import function_name, locate_function
 from sparkexp.driver.user_functions import StopFunction, TrialCallback
 from sparkexp.engine import (
@@ -50,7 +50,7 @@ from sparkexp.results.reproduce import describe_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run, damage_error, new_run_id
 from sparkexp.search.spec import Search
-from sparkexp.tracking import MLflow, Outcome, TensorBoard, Tracker
+from sparkexp.tracking import Outcome
 from sparkexp.trial import State, Trial
 
 if TYPE_CHECKING:
@@ -114,11 +114,7 @@ def run_search(
         about=describe_search(name, search, settings.get("options", {})),
     )
     callbacks = [TrialCallback(options.on_trial_end)] if options.on_trial_end else []
-    trackers: list[Tracker] = [
-        *(TensorBoard() if isinstance(each, str) else each for each in options.trackers),
-        *([MLflow(options.mlflow)] if options.mlflow is not None else []),
-        *callbacks,
-    ]
+    trackers = [*make_trackers(options.trackers, options.mlflow), *callbacks]
     keeps_reports = any(each.reads_reports for each in trackers)
     reads_reports = description.prunes or keeps_reports
     template = TrialTask(

@@ -18,11 +18,11 @@ from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.ranking import Standings
 from sparkexp.runs import RunDirectory, RunPaths
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.tracking import Outcome, Report, Tracker, TrialTracker
+from sparkexp.tracking import MLflow, Outcome, Report, TensorBoard, Tracker, TrialTracker
 from sparkexp.tracking.reports import read_all_reports, read_reports
 from sparkexp.trial import State, Trial, TrialResult
 
-__all__ = ["Trackers", "make_trial_trackers"]
+__all__ = ["Trackers", "make_trackers", "make_trial_trackers"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,12 @@ ANSWER_TIMEOUT_S = 2.0
 SECONDS_BETWEEN_REPORTS = 10.0
 # How long the end of a search waits for its trackers, all together.
 CLOSE_TIMEOUT_S = 60.0
+
+
+def make_trackers(given: Sequence[str | Tracker], experiment: str | None) -> list[Tracker]:
+    """Return the trackers that the options `trackers` and `mlflow` name or hold."""
+    found = [TensorBoard() if isinstance(each, str) else each for each in given]
+    return found if experiment is None else [*found, MLflow(experiment)]
 
 
 def make_trial_trackers(

@@ -69,7 +69,7 @@ class SearchRuns:
         self._search = search
         self._logdir = logdir
         self._tags = dict(tags)
-        self._names = Names()
+        self._names, self._own_names = Names(), Names()
         self._is_ready = self._is_begun = False
         self._started: dict[str, float] = {}
         # Trials whose parameters are there.
@@ -177,6 +177,13 @@ class SearchRuns:
         if best is not None and best is not before and best.value is not None:
             self._progress.append(Point("best", best.value, now, self._n_ended))
         self._progress.append(Point("n_failed", float(self._n_failed), now, self._n_ended))
+
+    def note_figures(self, n_ended: int, figures: Mapping[str, float]) -> None:
+        """Take in what the searcher shows of its inside; the tracker's thread calls this, too."""
+        now = round(time.time() * 1000)
+        for name, value in figures.items():
+            name = self._own_names.clean(f"searcher/{name}")
+            self._progress.append(Point(name, value, now, n_ended))
 
     def send_progress(self) -> None:
         """Send the metrics of the search's run."""

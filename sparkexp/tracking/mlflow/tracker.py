@@ -208,6 +208,11 @@ class MLflow(Tracker):
         if is_due:
             self._sender.add(LAST, runs.send_progress)
 
+    def searcher_progressed(self, n_ended: int, figures: Mapping[str, float]) -> None:
+        """Send the figures with the next metrics of the search's run."""
+        if self._sender is not None:
+            self._runs.note_figures(n_ended, figures)
+
     def finished(self, results: Sequence[TrialResult], outcome: Outcome) -> None:
         """End the search's run."""
         assert self._sender is not None
