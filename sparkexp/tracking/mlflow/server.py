@@ -127,17 +127,26 @@ class Server:
         EnvironmentUnfitError
             If the server doesn't let this user in.
         """
-        with _translated():
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                # Else MLflow's page begins with what it has for language models.
-                return str(self._client.create_experiment(name, tags=_KIND))
+        found = self._look_for_experiment(name)
+        if found is None:
+            try:
+                with _translated():
+                    # Else MLflow's page begins with what it has for language models.
+                    return str(self._client.create_experiment(name, tags=_KIND))
+            except RefusedError:  # somebody has just made it
+                found = self._look_for_experiment(name)
+                if found is None:
+                    raise
         if found.lifecycle_stage != "active":
             raise InvalidArgumentError(
                 f"MLflow's experiment must not be deleted, and {name!r} is. Name another one, or "
                 f"restore it: mlflow experiments restore --experiment-id {found.experiment_id}."
             )
         return str(found.experiment_id)
+
+    def _look_for_experiment(self, name: str) -> Any:
+        with _translated():
+            return self._client.get_experiment_by_name(name)
 
     def create_run(
         self, experiment_id: str, name: str, tags: dict[str, str], started_s: float

@@ -79,7 +79,16 @@ class MLflowTrial(TrialTracker):
             if "mlflow" in sys.modules:
                 self._end_runs()
         finally:
+            if "mlflow" in sys.modules:
+                self._forget_runs()
             os.environ.update(self._hidden)
+
+    def _forget_runs(self) -> None:
+        """Leave no run active that could not be ended in time: the process may be the caller's."""
+        from mlflow.tracking import fluent
+
+        stack = fluent._active_run_stack.get()
+        stack[:] = [run for run in stack if run.info.run_id in self._known]
 
     def _end_runs(self) -> None:
         import mlflow

@@ -310,8 +310,8 @@ def test_a_server_that_is_away_holds_nothing_up(own_server, tmp_path, how, at, s
     # Blocked once by the outage; all else is what an answer takes.
     assert found["waits"][-1] < 2.2 and found["close"] < 62
     assert sum(wait > 1.7 for wait in found["waits"]) <= 1
-    if "alone" in found:
-        assert found["search"] < 1.1 * found["alone"] + 2
+    # What it adds at most; beside other work on the machine whole times differ by more.
+    assert found["waited"] < 0.1 * found["search"]
     check_whole(own_server, how, n, own=0)
 
 
