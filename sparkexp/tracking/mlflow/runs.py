@@ -281,6 +281,7 @@ class SearchRuns:
             if trial.id not in self._described:  # the earlier process made the run, or a late try
                 params = describe_trial(trial, self._book.search, self._names).params
             self._server.log(run_id, Content(params, content.tags, points))
+            self._described.add(trial.id)
             if result.error and result.state is State.FAILED:
                 text = f"{result.error}\n\n{result.output}".rstrip()
                 self._server.write_text(run_id, text + "\n", ERROR_FILE)
