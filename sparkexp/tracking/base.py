@@ -80,12 +80,14 @@ class TrialTracker:
     function's own process calls `enter`, `report` and `leave`: they see what `start` stored in the
     tracker. What they store there does not reach `end`, which the worker calls.
 
-    If a method raises, or takes longer than ten seconds (`report`: two), the trial's result gets a
-    warning, and the tracker gets no more calls for this attempt.
+    If a method raises, or takes longer than ten seconds (`report`: two, `leave`: `leave_s`), the
+    trial's result gets a warning, and the tracker gets no more calls for this attempt.
     """
 
     #: What warnings call it.
     name: str = "A tracker"
+    #: For how many seconds `leave` may write.
+    leave_s: float = 10.0
 
     def start(self, attempt: Attempt) -> Mapping[str, str]:
         """Begin, in the worker; return environment variables for the train function's process."""

@@ -30,6 +30,7 @@ class MLflowTrial(TrialTracker):
     """
 
     name = "MLflow"
+    leave_s = 30.0
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self._secrets = dict(secrets)
@@ -73,7 +74,7 @@ class MLflowTrial(TrialTracker):
     def leave(self) -> None:
         """Send what MLflow still holds, and end the runs that are open, those of threads too.
 
-        The process ends without doing so itself. All this has ten seconds: see `AttemptTrackers`.
+        The process ends without doing so itself. All this has `leave_s` seconds.
         """
         try:
             if "mlflow" in sys.modules:

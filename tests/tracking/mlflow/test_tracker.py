@@ -151,7 +151,7 @@ def test_what_mlflow_still_holds_is_sent_and_runs_of_threads_end(tracked, tmp_pa
     launch(tracked, tmp_path / "run", hang_on, {"x": [1.0]}, metric=None)
     seen = tracked.look()
     (trial,) = seen.trials
-    # A slow machine may need more than the ten seconds; in this process MLflow then goes on.
+    # A slow machine may need more than the thirty seconds; in this process MLflow then goes on.
     wait_until(lambda: len(seen.curve(trial, "own")) == 300, 60)
     seen = tracked.look()
     (trial,) = seen.trials
