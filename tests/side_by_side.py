@@ -19,7 +19,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 STARTS_JAVA = ("spark", "cluster", "notebook")
 # Fixtures with a server that all tests share, those first that take longest.
-SERVERS = ("cluster", "connect", "s3", "hdfs")
+SERVERS = ("cluster", "connect", "s3", "hdfs", "mlflow_server")
 UNITS = "sparkexp_units"
 
 

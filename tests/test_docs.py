@@ -31,7 +31,7 @@ PAGES = [
     COMMAND_LINE,
     *(
         ROOT / "docs" / name
-        for name in ("architecture.md", "deploy.md", "distributed.md", "storage.md")
+        for name in ("architecture.md", "deploy.md", "distributed.md", "mlflow.md", "storage.md")
     ),
 ]
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"

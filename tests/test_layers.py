@@ -43,6 +43,7 @@ HEAVY = (
     *("pandas", "pyarrow", "cloudpickle", "sklearn", "scipy"),
     *("matplotlib", "plotly", "PIL", "optuna"),
     *("fsspec", "s3fs", "botocore", "hdfs_native"),
+    *("mlflow", "requests"),
 )
 TENSORFLOW = ("tensorflow", "keras", "tf_keras")
 

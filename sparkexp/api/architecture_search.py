@@ -86,6 +86,7 @@ def architecture_search(
     keep: str | int = "all",
     on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
+    mlflow: str | None = None,
 ) -> Result:
     """Search a neural network's architecture, each one that is tried a trial.
 

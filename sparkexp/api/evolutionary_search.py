@@ -78,6 +78,7 @@ def evolutionary_search(
     keep: str | int = "all",
     on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
+    mlflow: str | None = None,
 ) -> Result:
     """Search with differential evolution, each configuration a trial.
 

@@ -71,6 +71,7 @@ def launch(
     keep: str | int = "all",
     on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
+    mlflow: str | None = None,
 ) -> Result:
     """Run a train function for all combinations of its arguments, each as a trial on an executor.
 

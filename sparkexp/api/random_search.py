@@ -74,6 +74,7 @@ def random_search(
     keep: str | int = "all",
     on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
+    mlflow: str | None = None,
 ) -> Result:
     """Search with configurations drawn at random, each a trial.
 

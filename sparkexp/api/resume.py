@@ -76,6 +76,7 @@ def resume(
     retry_failed: bool = False,
     on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
+    mlflow: str | None = LEFT_OUT,
 ) -> Result:
     """Go on with a search whose driver ended: killed, interrupted, or out of time.
 

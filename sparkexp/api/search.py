@@ -79,6 +79,7 @@ def search(
     keep: str | int = "all",
     on_trial_end: Callable[[Any], Any] | None = None,
     trackers: Sequence[str | Tracker] = ("tensorboard",),
+    mlflow: str | None = None,
 ) -> Result:
     """Search with the searcher of your choice, each configuration a trial.
 

@@ -109,6 +109,8 @@ class ResumeOptions(TypedDict, total=False):
         The trackers that follow the search: TensorBoard by its name, instances of trackers of your
         own, or several of them. With an empty list there are none; the run's records are kept all
         the same.
+    mlflow : str, optional
+        The experiment of MLflow that gets a run for the search and one for each trial.
     """
 
     metric: str | Sequence[str] | None
@@ -135,6 +137,7 @@ class ResumeOptions(TypedDict, total=False):
     keep: str | int
     on_trial_end: Callable[[Any], Any] | None
     trackers: Sequence[str | Tracker]
+    mlflow: str | None
 
 
 class RunOptions(ResumeOptions, total=False):

@@ -8,21 +8,29 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sparkexp.storage.regular_files import read_regular, write_whole
+from sparkexp.storage.regular_files import write_whole
 from sparkexp.tracking import Report
+from sparkexp.tracking.reports import MAX_POINTS, read_reports
 
-__all__ = ["CurveFile", "Point", "extract_curve", "match_metric", "read_reports"]
+__all__ = [
+    "MAX_POINTS",
+    "CurveFile",
+    "Point",
+    "extract_curve",
+    "match_metric",
+    "read_reports",
+]
 
 # A step and the objective there.
 Point = tuple[int, float]
 SECONDS_BETWEEN_WRITES = 1.0
-MAX_POINTS = 512
 
 
 class CurveFile:
     """A file with what a trial reports, written at most once a second.
 
-    When there are more than 512 reports, every other one is dropped.
+    When there are more than 512 reports, every other one is dropped; `whole` gets all of them
+    then.
 
     Parameters
     ----------
@@ -30,10 +38,21 @@ class CurveFile:
         The file. It is written aside and renamed, so that a reader never sees half of it.
     seconds : float
         The least time between two writes.
+    whole : Path, optional
+        A file for all reports, a line each. It is made only when there are more than 512.
     """
 
-    def __init__(self, path: Path, seconds: float = SECONDS_BETWEEN_WRITES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        seconds: float = SECONDS_BETWEEN_WRITES,
+        whole: Path | None = None,
+    ) -> None:
         self._path = path
+        self._whole = whole
+        self._is_thinned = self._has_whole = False
+        # Reports that are not in `whole` yet.
+        self._unwritten: list[tuple[int, float, Mapping[str, float]]] = []
         self._seconds = seconds
         self._points: list[tuple[int, float, Mapping[str, float]]] = []
         self._written = float("-inf")
@@ -43,9 +62,15 @@ class CurveFile:
 
     def add(self, report: Report) -> None:
         """Take in a report."""
-        self._points.append((report.step, report.time, report.metrics))
+        entry = (report.step, report.time, report.metrics)
+        self._points.append(entry)
+        if self._is_thinned and self._whole is not None:
+            self._unwritten.append(entry)
         self._waiting = True
         if len(self._points) > MAX_POINTS:
+            if not self._is_thinned and self._whole is not None:
+                self._unwritten = [*self._points]
+            self._is_thinned = True
             self._points = [*self._points[1::2]]
         if time.monotonic() - self._written >= self._seconds:
             self._write()
@@ -60,29 +85,22 @@ class CurveFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(self._points).encode("ascii"))
+            self._write_rest()
         except OSError as error:  # the next write has all of them
             self.error = error
         else:
             self.error = None
             self._waiting = False
 
-
-def read_reports(path: Path) -> list[Report]:
-    """Return what a trial has reported; an empty list if the file is missing or unreadable."""
-    try:
-        return [_parse_report(*entry) for entry in json.loads(read_regular(path))]
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
-        return []
-
-
-def _parse_report(step: object, value: object, metrics: object = None) -> Report:
-    if metrics is None:  # version 0.1.0 kept the objective alone
-        return Report(int(str(step)), 0.0, {"": float(str(value))})
-    if not isinstance(metrics, dict):
-        raise TypeError("metrics are an object")
-    return Report(
-        int(str(step)), float(str(value)), {str(k): float(v) for k, v in metrics.items()}
-    )
+    def _write_rest(self) -> None:
+        if not self._unwritten or self._whole is None:
+            return
+        lines = "".join(json.dumps(entry) + "\n" for entry in self._unwritten)
+        # The first time, in the place of what an earlier try has left.
+        with self._whole.open("a" if self._has_whole else "w", encoding="ascii") as file:
+            file.write(lines)
+        self._has_whole = True
+        self._unwritten.clear()
 
 
 def extract_curve(reports: Iterable[Report], metric: str | None) -> list[Point]:

@@ -338,3 +338,11 @@ class OptionTable:
         default_words="`['tensorboard']`",
         page="docs/extending.md",
     )
+    mlflow: str | None = option(
+        None,
+        "str",
+        allow_none(check_text),
+        "The experiment of MLflow that gets a run for the search and one for each trial.",
+        recorded=True,
+        page="docs/mlflow.md",
+    )

@@ -26,7 +26,7 @@ from sparkexp.driver.progress import Progress
 from sparkexp.driver.pruning import Pruner
 from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.driver.records import Records
-from sparkexp.driver.trackers import Trackers, make_trial_trackers
+from sparkexp.driver.trackers import Trackers, make_trackers, make_trial_trackers
 from sparkexp.driver.train_function import function_name, locate_function
 from sparkexp.driver.user_functions import StopFunction, TrialCallback
 from sparkexp.engine import (
@@ -50,7 +50,7 @@ from sparkexp.results.reproduce import describe_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run, damage_error, new_run_id
 from sparkexp.search.spec import Search
-from sparkexp.tracking import Outcome, TensorBoard
+from sparkexp.tracking import Outcome
 from sparkexp.trial import State, Trial
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ def run_search(
         prunes=options.prune is not None,
         about=describe_search(name, search, settings.get("options", {})),
     )
-    trackers = [TensorBoard() if isinstance(each, str) else each for each in options.trackers]
     callbacks = [TrialCallback(options.on_trial_end)] if options.on_trial_end else []
-    trackers += callbacks
-    reads_reports = description.prunes or any(each.reads_reports for each in trackers)
+    trackers = [*make_trackers(options.trackers, options.mlflow), *callbacks]
+    keeps_reports = any(each.reads_reports for each in trackers)
+    reads_reports = description.prunes or keeps_reports
     template = TrialTask(
         trial=Trial(0, {}),
         train=with_architectures(train, search.architectures),
@@ -129,12 +129,15 @@ def run_search(
         environment=TRIAL_ENVIRONMENT,
         trackers=make_trial_trackers(trackers, description),
         reads_reports=reads_reports,
+        keeps_reports=keeps_reports,
         run_id=run_id,
         gang=options.gang,
         wrapper=None if options.gang is None else make_wrapper(options.gang),
     )
     # From here on we handle Ctrl-C: Spark's handler would cancel all jobs of the session.
     with Interrupts() as interrupts, _build_engine(spark, options) as engine:
+        for tracker in trackers:
+            tracker.check(engine.one_environment, run)
         engine.prepare(template, options.data)
         # From here on there may be files on disk.
         resumed = run is not None

@@ -16,13 +16,13 @@ from typing import Any
 
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.ranking import Standings
-from sparkexp.context.curve import read_reports
 from sparkexp.runs import RunDirectory, RunPaths
 from sparkexp.storage.filesystems import is_remote
-from sparkexp.tracking import Outcome, Report, Tracker, TrialTracker
+from sparkexp.tracking import MLflow, Outcome, Report, TensorBoard, Tracker, TrialTracker
+from sparkexp.tracking.reports import read_all_reports, read_reports
 from sparkexp.trial import State, Trial, TrialResult
 
-__all__ = ["Trackers", "make_trial_trackers"]
+__all__ = ["Trackers", "make_trackers", "make_trial_trackers"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,12 @@ ANSWER_TIMEOUT_S = 2.0
 SECONDS_BETWEEN_REPORTS = 10.0
 # How long the end of a search waits for its trackers, all together.
 CLOSE_TIMEOUT_S = 60.0
+
+
+def make_trackers(given: Sequence[str | Tracker], experiment: str | None) -> list[Tracker]:
+    """Return the trackers that the options `trackers` and `mlflow` name or hold."""
+    found = [TensorBoard() if isinstance(each, str) else each for each in given]
+    return found if experiment is None else [*found, MLflow(experiment)]
 
 
 def make_trial_trackers(
@@ -90,7 +96,7 @@ class Trackers:
         if earlier:
             self._tell("trial_known", result)
         else:
-            read = self._make_report_reader(result.trial)
+            read = self._make_report_reader(result)
             self._tell("trial_ended", result, read, self._find_artifacts(result))
         if result.state is not State.CANCELLED:
             self._count_generation(result, earlier)
@@ -140,12 +146,9 @@ class Trackers:
             best = self._standings.best
             self._tell("generation_ended", generation, None if best is None else best.runs[0])
 
-    def _make_report_reader(self, trial: Trial) -> Callable[[], Sequence[Report]]:
+    def _make_report_reader(self, result: TrialResult) -> Callable[[], Sequence[Report]]:
         def read() -> Sequence[Report]:
-            if not self._readers:
-                return []
-            self._run.refresh_curve(trial.number)
-            return read_reports(self._run.paths.curve(trial.number))
+            return read_all_reports(self._run, result) if self._readers else []
 
         return read
 
@@ -212,7 +215,10 @@ class _TrackerThread:
             )  # fmt: skip
             return
         if unsent:
-            logger.warning("The tracker %s could not send %d things.", name, unsent)
+            logger.warning(
+                "The tracker %s could not send %d things. %s",
+                name, unsent, self.tracker.when_unsent,
+            )  # fmt: skip
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

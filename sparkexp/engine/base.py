@@ -78,6 +78,8 @@ class TrialTask:
         Environment variables that the trackers set for the trial; they replace what is set.
     reads_reports : bool
         Whether the driver reads what the trial reports.
+    keeps_reports : bool
+        Whether it needs all of that, however much it is.
     on_report : Callable, optional
         Called after each report; in the driver's own process only.
     run_id : str, optional
@@ -112,6 +114,7 @@ class TrialTask:
     attempt: AttemptTrackers | bytes = b""
     tracking_environment: Mapping[str, str] = field(default_factory=dict)
     reads_reports: bool = False
+    keeps_reports: bool = False
     on_report: Callable[[], None] | None = None
     run_id: str | None = None
     gang: Gang | None = None

@@ -23,6 +23,7 @@ class InlineEngine(Engine):
     TensorFlow's). A crash of the trial is a crash of this process.
     """
 
+    one_environment = True
     _task: TrialTask
 
     def __init__(self) -> None:

@@ -81,6 +81,16 @@ class RunPaths:
         """Return the directory of the files that a train function saves."""
         return trial_directory / "artifacts"
 
+    @property
+    def mlflow(self) -> Path:
+        """The file that says which runs in MLflow are this run's."""
+        return self.root / "mlflow.json"
+
+    @staticmethod
+    def reports(trial_directory: Path) -> Path:
+        """Return the file with all that a trial has reported, if a curve is too small for it."""
+        return trial_directory / "reports.jsonl"
+
     @staticmethod
     def output(trial_directory: Path) -> Path:
         """Return the file with a trial's stdout, stderr and logging."""

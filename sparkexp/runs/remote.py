@@ -121,7 +121,7 @@ class RemoteRun(RunDirectory):
             folder = tempfile.mkdtemp(prefix="sparkexp-run-")
             run = cls(location, Path(folder, local_copy.name), {}, complete=False)
             weakref.finalize(run, shutil.rmtree, folder, ignore_errors=True)
-            _fetch(files, [paths.experiment.name], run.paths.root)
+            _fetch(files, [paths.experiment.name, paths.mlflow.name], run.paths.root)
         run.settings, run.id = read_settings(run.paths, location)
         return run
 
@@ -248,7 +248,11 @@ class RemoteRun(RunDirectory):
         _move_aside(local_copy)
         self.paths = paths = RunPaths(local_copy)
         paths.records.mkdir(parents=True)
-        fetched = _fetch(self._files, [paths.experiment.name, paths.searcher.name], local_copy)
+        fetched = _fetch(
+            self._files,
+            [paths.experiment.name, paths.searcher.name, paths.mlflow.name],
+            local_copy,
+        )
         own = [paths.search(evolution).name for evolution in (True, False)]
         for folder in (paths.records.name, *own, paths.curves.name):
             fetched += _fetch(self._files, _list_names(self._files, folder), local_copy)

@@ -53,7 +53,7 @@ class AttemptTrackers:
     def leave(self) -> None:
         """Let the trackers write what they still hold, in the train function's process."""
         for tracker in list(self._trackers):
-            self._call(tracker, tracker.leave)
+            self._call(tracker, tracker.leave, within_s=tracker.leave_s)
 
     def end(self, result: TrialResult) -> None:
         """Tell the trackers how the attempt ended."""

@@ -80,12 +80,14 @@ class TrialTracker:
     function's own process calls `enter`, `report` and `leave`: they see what `start` stored in the
     tracker. What they store there does not reach `end`, which the worker calls.
 
-    If a method raises, or takes longer than ten seconds (`report`: two), the trial's result gets a
-    warning, and the tracker gets no more calls for this attempt.
+    If a method raises, or takes longer than ten seconds (`report`: two, `leave`: `leave_s`), the
+    trial's result gets a warning, and the tracker gets no more calls for this attempt.
     """
 
     #: What warnings call it.
     name: str = "A tracker"
+    #: For how many seconds `leave` may write.
+    leave_s: float = 10.0
 
     def start(self, attempt: Attempt) -> Mapping[str, str]:
         """Begin, in the worker; return environment variables for the train function's process."""
@@ -109,9 +111,9 @@ class Tracker:
 
     The contract, checked for every tracker by `sparkexp.testing.TrackerContract`:
 
-    - `trial_tracker` comes first, in the driver's thread, before anything is on disk. All other
-      methods are called one after another by a thread that belongs to this tracker: they may take
-      their time, the search goes on meanwhile.
+    - `trial_tracker` comes first, then `check`, in the driver's thread, before anything is on
+      disk. All other methods are called one after another by a thread that belongs to this
+      tracker: they may take their time, the search goes on meanwhile.
     - `started` comes next, once; `trial_known` for each trial that ended in an earlier process;
       then `trial_submitted`, `trial_reported`, `trial_ended` and `searcher_progressed` as things
       happen; `finished` and `close` at the end, once each.
@@ -124,6 +126,19 @@ class Tracker:
 
     #: Whether it gets what running trials report, every ten seconds.
     reads_reports: bool = True
+    #: What the user does about items that `close` could not send; the warning ends with it.
+    when_unsent: str = ""
+
+    def check(self, one_host: bool, run: RunDirectory | None = None) -> None:
+        """Raise a `SparkexpError` for what can't work; the search ends with it.
+
+        Parameters
+        ----------
+        one_host : bool
+            Whether all trials run on the driver's machine.
+        run : RunDirectory, optional
+            The run that is resumed.
+        """
 
     def trial_tracker(self, search: SearchDescription) -> TrialTracker | None:
         """Return the tracker that follows trials on their executors, or None."""

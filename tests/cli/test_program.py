@@ -64,7 +64,9 @@ def test_help_names_the_commands(capsys):
         main(["--help"])
     assert ended.value.code == 0
     out = capsys.readouterr().out
-    words = ("compare", "demo", "doctor", "report", "resume", "run", "show", "tensorboard")
+    words = (
+        "compare", "demo", "doctor", "mlflow", "report", "resume", "run", "show", "tensorboard"
+    )  # fmt: skip
     assert [line.split()[0] for line in out.splitlines() if re.match(" {4}\\w", line)] == list(
         words
     )

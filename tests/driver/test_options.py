@@ -55,6 +55,7 @@ def test_a_run_s_record():
         "py_files": [],
         "prune": None,
         "keep": "all",
+        "mlflow": None,
     }
     rule = MedianRule(min_trials=2, warmup=1)
     assert Options.check({"prune": rule}).to_json()["prune"] == {"min_trials": 2, "warmup": 1}

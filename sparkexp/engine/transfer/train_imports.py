@@ -33,6 +33,7 @@ HEAVY_MODULES = (
     "lightgbm",
     "transformers",
     "tensorflow_datasets",
+    "mlflow",
 )
 
 # Enough for any train function. It is a bound, since the objects that one refers to may be many.

@@ -64,7 +64,9 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
             train = _drop_value(train)
     except Exception as error:
         return failure(_describe_load_error(error), fault=Fault.LOADING)
-    reporter = Reporter(trackers, _open_curve(task), task.on_report, lambda: task.is_root_own)
+    reporter = Reporter(
+        trackers, _open_curve(task, directory), task.on_report, lambda: task.is_root_own
+    )
     with (
         _set_environment(task.tracking_environment),
         activate(
@@ -126,13 +128,14 @@ def _set_environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _open_curve(task: TrialTask) -> CurveFile | None:
+def _open_curve(task: TrialTask, directory: str) -> CurveFile | None:
     if not task.reads_reports:
         return None
     path = RunPaths(Path(task.logdir)).curve(task.trial.number)
+    whole = RunPaths.reports(Path(directory)) if task.keeps_reports else None
     if task.on_report is not None:  # the driver reads the file after every report
-        return CurveFile(path, seconds=0)
-    return CurveFile(path)
+        return CurveFile(path, seconds=0, whole=whole)
+    return CurveFile(path, whole=whole)
 
 
 def _commit_checkpoints(outcome: Outcome, checkpoints: Checkpoints) -> Outcome:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -25,6 +26,8 @@ from sparkexp.trial import Fault, Loss, ParamValue, State
 __all__ = ["EXITED", "Outcome", "TrialStopped", "call_train", "failure"]
 
 MAX_ERROR_CHARS = 16_000
+# Of one package.
+MAX_PARTS = 50
 EXITED = "The trial's process exited with status {} before the train function returned."
 MISSING_MODULE = (
     "  The trial ran under {python}. Install the module there, on every host, or pass its file in "
@@ -184,8 +187,25 @@ def _find_heavy(loaded: Iterable[str], before: Set[str]) -> tuple[str, ...]:
         Heavy modules that were loaded before.
     """
     names = [name for name in loaded if name.partition(".")[0] in HEAVY_MODULES]
-    parts = [name for name in names if name.partition(".")[0] in before]
+    parts = _select_parts([name for name in names if name.partition(".")[0] in before])
     return tuple(reversed([name for name in names if name in HEAVY_MODULES] + parts))
+
+
+def _select_parts(names: Sequence[str]) -> list[str]:
+    """Return the submodules that are worth importing beforehand, in the given order.
+
+    What loads every module of a package (`mlflow.autolog()` does so with scikit-learn) is not what
+    trials need: no tests, and of a package no more than the last ones here, loaded first.
+    """
+    n_of_package: Counter[str] = Counter()
+    found = []
+    for name in reversed(names):
+        package, *parts = name.split(".")
+        if "tests" in parts or "conftest" in parts or n_of_package[package] >= MAX_PARTS:
+            continue
+        n_of_package[package] += 1
+        found.append(name)
+    return found[::-1]
 
 
 def _format_traceback(raised: BaseException) -> str:
