@@ -45,9 +45,7 @@ def train(architecture: nas.Architecture, inherit: bool = False) -> dict[str, fl
             if len(times) == 2:  # the first step, with the tracing of the network
                 times.append(time.process_time())
 
-    model = architecture.build(
-        input_shape=(8, 8, 1), classes=10, cells=1, filters=8, reductions=1
-    )
+    model = architecture.build(input_shape=(8, 8, 1), classes=10, cells=1, filters=8, reductions=1)
     saved = Path(experiment.checkpoint_dir(), "model.keras")
     inherited = nas.inherit_weights(model, saved) if inherit else 0
     model.compile(
