@@ -5,6 +5,7 @@
     python benchmarks/nas_live.py                             # 30 trials with each searcher
     python benchmarks/nas_live.py --trials 4 --searchers random
     python benchmarks/nas_live.py --logdir runs               # keeps them, for TensorBoard
+    python benchmarks/nas_live.py --sizes                     # no search: networks of four sizes
 
 Small networks of cells learn scikit-learn's digits. The figures are processor time, which other
 work on the machine changes less than wall time. One search each says nothing about which searcher
@@ -27,6 +28,9 @@ from sparkexp import experiment, nas
 
 SEARCHERS = ("evolution", "tournament", "reinforcement", "random")
 EPOCHS, N_TRAIN, BATCH = 2, 600, 32
+# Images' height and width, blocks, cells, filters.
+SIZES = ((8, 2, 1, 8), (32, 2, 3, 16), (32, 5, 3, 16), (32, 5, 6, 32))
+N_STEPS = 5
 PARTS = ("build", "first_step", "steps", "evaluation")
 
 
@@ -99,13 +103,57 @@ def run(spark: SparkSession, searcher: str, n_trials: int, logdir: Path) -> str:
     )
 
 
+def measure_size(size: int, blocks: int, cells: int, filters: int) -> str:
+    """Return a row of the other table: the processor seconds of a network's steps."""
+    import keras
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    architecture = nas.CellSpace(blocks).random(rng)
+    x, y = rng.random((BATCH, size, size, 3)), rng.integers(10, size=BATCH)
+    times = [time.process_time()]
+    reductions = min(cells, 2)
+    model = architecture.build(
+        input_shape=(size, size, 3), classes=10, cells=cells, filters=filters,
+        reductions=reductions,
+    )  # fmt: skip
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    for _ in range(1 + N_STEPS):
+        model.train_on_batch(x, y)
+        times.append(time.process_time())
+    first, *later = (end - begin for begin, end in zip(times, times[1:], strict=False))
+    step = statistics.median(later)
+    return (
+        f"| {size}×{size} | {blocks} | {cells} + {reductions} | {filters} | "
+        f"{model.count_params():,} | {first:.1f} | {1000 * step:.0f} | {first / step:.0f} |"
+    )
+
+
+def print_sizes() -> None:
+    """Print what the first and the other steps of networks of several sizes cost."""
+    heads = (
+        "images", "blocks", "cells", "filters", "parameters", "build and first step, s",
+        "another step, ms", "that many steps",
+    )  # fmt: skip
+    sys.stdout.write(f"| {' | '.join(heads)} |\n" + "|---" * len(heads) + "|\n")
+    keras_is_loaded = measure_size(*SIZES[0])  # the first network of a process takes longer
+    sys.stderr.write(f"not counted: {keras_is_loaded}\n")
+    for size in SIZES:
+        sys.stdout.write(measure_size(*size) + "\n")
+        sys.stdout.flush()
+
+
 def main() -> int:
     """Run the searches, and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--searchers", nargs="+", choices=SEARCHERS, default=list(SEARCHERS))
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--logdir", type=Path, help="where the searches are kept")
+    parser.add_argument("--sizes", action="store_true", help="measure networks, search nothing")
     args = parser.parse_args()
+    if args.sizes:
+        print_sizes()
+        return 0
     spark = SparkSession.builder.master("local[2]").getOrCreate()
     heads = (
         "searcher", "trials", "trained", "build, s", "first step, s", "other steps, s",
