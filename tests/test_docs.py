@@ -93,10 +93,22 @@ def shorten(code: str, smaller: dict[str, str]) -> str:
     return code
 
 
-def test_python_of_the_page_on_architecture_search_runs(tmp_path, monkeypatch):
+@pytest.fixture
+def eager():
+    """Trains without graphs: tracing them takes most of a small training."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Even though the `tf.config.experimental_run_functions_eagerly`"
+)
+def test_python_of_the_page_on_architecture_search_runs(eager, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("python", path=ARCHITECTURE_SEARCH))
-    # Each trial traces a network.
     code = shorten(code, {"max_trials=4": "max_trials=2", "max_trials=6": "max_trials=4"})
     code = shorten(code, {"min=1, max=4, eta=2": "min=1, max=2, eta=2"})
     names: dict[str, Any] = {"__name__": "__main__"}
