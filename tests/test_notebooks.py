@@ -75,8 +75,12 @@ def runs(cwd: Path) -> dict[str, Result]:
 
 
 def test_there_are_notebooks():
-    names = ["01_grid_search", "02_evolutionary_search", "03_distributed_training"]
-    names.append("04_architecture_search")
+    names = [
+        "01_grid_search",
+        "02_evolutionary_search",
+        "03_distributed_training",
+        "04_architecture_search",
+    ]
     assert [path.stem for path in NOTEBOOKS] == names
 
 
