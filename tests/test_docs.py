@@ -31,10 +31,18 @@ PAGES = [
     COMMAND_LINE,
     *(
         ROOT / "docs" / name
-        for name in ("architecture.md", "deploy.md", "distributed.md", "mlflow.md", "storage.md")
+        for name in (
+            "architecture.md",
+            "architecture_search.md",
+            "deploy.md",
+            "distributed.md",
+            "mlflow.md",
+            "storage.md",
+        )
     ),
 ]
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
+ARCHITECTURE_SEARCH = ROOT / "docs" / "architecture_search.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
 _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -75,6 +83,53 @@ def test_python_of_the_page_on_multi_fidelity_runs_on_spark(spark, tmp_path, mon
     result = names["result"]
     assert result.failures() == {} and len(result) == 7
     assert "8 epochs of the 16" in repr(result)
+
+
+def shorten(code: str, smaller: dict[str, str]) -> str:
+    """Return the code with other numbers, each of which it has."""
+    for given, other in smaller.items():
+        assert given in code
+        code = code.replace(given, other)
+    return code
+
+
+@pytest.fixture
+def eager():
+    """Trains without graphs: tracing them takes most of a small training."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Even though the `tf.config.experimental_run_functions_eagerly`"
+)
+def test_python_of_the_page_on_architecture_search_runs(eager, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks("python", path=ARCHITECTURE_SEARCH))
+    code = shorten(code, {"max_trials=4": "max_trials=2", "max_trials=6": "max_trials=4"})
+    code = shorten(code, {"min=1, max=4, eta=2": "min=1, max=2, eta=2"})
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(code, "architecture_search.md", "exec"), names)
+    own = re.search(r"^class Perceptron.*?\n\n\n", code, re.MULTILINE | re.DOTALL)
+    assert own is not None and len(own[0].split("\n")) < 45
+    assert names["result"].failures() == {} and names["result"].front
+    space = names["Perceptron"](2)
+    assert space.draw_svg(space.parse("none-relu:8").choices).count("8 relu") == 1
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_python_of_the_page_on_architecture_search_runs_on_spark(spark, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks("python", spark=True, path=ARCHITECTURE_SEARCH))
+    names: dict[str, Any] = {"__name__": "__main__"}
+    code = shorten(code, {"max_trials=200": "max_trials=2"})
+    exec(compile(code, "architecture_search.md", "exec"), names)
+    assert names["result"].failures() == {}
+    assert names["large"].output_shape == (None, 100)
 
 
 @pytest.mark.parametrize("code", blocks("python"))

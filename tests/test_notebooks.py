@@ -75,7 +75,12 @@ def runs(cwd: Path) -> dict[str, Result]:
 
 
 def test_there_are_notebooks():
-    names = ["01_grid_search", "02_evolutionary_search", "03_distributed_training"]
+    names = [
+        "01_grid_search",
+        "02_evolutionary_search",
+        "03_distributed_training",
+        "04_architecture_search",
+    ]
     assert [path.stem for path in NOTEBOOKS] == names
 
 
@@ -139,6 +144,21 @@ def test_distributed_training(execute):
     devices = results["split"].trials[0].notes["devices"]
     assert {device for path, device in devices.items() if "wide" in path} == {"device:CPU:0"}
     assert {device for path, device in devices.items() if "outputs" in path} == {"device:CPU:1"}
+
+
+@pytest.mark.spark
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_architecture_search(execute):
+    notebook, cwd = execute("04_architecture_search.ipynb")
+    results = runs(cwd)
+    assert all(trial.succeeded for result in results.values() for trial in result.trials)
+    assert len(results["train"]) == 12 and results["train"].best.value > 0.6
+    small, large = results["train"].best, results["large"].best
+    assert large.metrics["parameters"] > 4 * small.metrics["parameters"]
+    assert large.value > 0.8
+    assert str(results["train"].best.architecture) in texts(notebook)
+    assert [o for o in outputs(notebook) if "image/svg+xml" in o.get("data", {})]
 
 
 CELLS = (
