@@ -185,9 +185,22 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     result = _make_result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_read_tail(paths.output(directory)))
+    if task.place.size > 1 and result.error:
+        named = _name_worker(task, result.error, result.host, paths.output(directory))
+        result = replace(result, error=named)
     if task.is_root_own:
         trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
+
+
+def _name_worker(task: TrialTask, error: str, host: str, output: Path) -> str:
+    """Return the error of a member of a gang, which says whose it is."""
+    assert task.gang is not None
+    rank, workers = task.place.rank, task.gang.workers
+    name = f"Worker {rank}" if rank < workers else f"Parameter server {rank - workers}"
+    if not error.startswith(("Traceback", "…")):
+        return f"{name} on {host}: {error}"
+    return f"{error}\n\n{name} on {host} has raised it; its output is in {output}."
 
 
 def find_shared(task: TrialTask) -> TrialTask:
