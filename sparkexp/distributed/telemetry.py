@@ -73,7 +73,7 @@ def read_status(directory: str | Path) -> Status | None:
             int(found["steps"]),
             float(found["examples_per_second"]),
             None if behind is None else int(behind),
-            tuple(str(text) for text in found["warnings"]),
+            warnings=tuple(str(text) for text in found["warnings"]),
         )
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
@@ -340,5 +340,5 @@ class _Follower:
             int(self.params.get("steps") or 0),
             rate,
             self._rates.behind if self._rates else None,
-            tuple(current_trial("distribute()").warnings) if has_trial() else (),
+            warnings=tuple(current_trial("distribute()").warnings) if has_trial() else (),
         )

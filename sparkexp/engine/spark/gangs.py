@@ -20,7 +20,7 @@ from sparkexp.trial import Loss, State, TrialResult
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Gangs", "check_gang", "choose_result", "name_member"]
+__all__ = ["Gangs", "check_gang", "choose_result", "name_member", "tell_way_on"]
 
 logger = logging.getLogger(__name__)
 
@@ -241,6 +241,15 @@ def name_member(task: TrialTask) -> str:
     rank = task.place.rank
     name = f"Worker {rank}" if rank < task.gang.workers else f"Server {rank - task.gang.workers}"
     return f"{name} of {task.trial.id}"
+
+
+def tell_way_on(result: TrialResult) -> TrialResult:
+    """Return the result of a gang that isn't started again, with what the user can do."""
+    way = (
+        f"It was started {result.attempt + 1} times, and is not started again. experiment.resume("
+        "spark, train, logdir, retry_failed=True) goes on from the last checkpoint."
+    )
+    return replace(result, error=f"{result.error}\n\n{way}")
 
 
 def choose_result(results: Sequence[TrialResult]) -> TrialResult:

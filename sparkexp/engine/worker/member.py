@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 # driver, do it less often.
 ROUND_S = 2.0
 ROUND_S_PER_WORKER = 1 / 16
+# By it, the reason of a result is found behind a traceback.
+CAUSED = "The above exception was the direct cause of the following exception:"
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
 
 
@@ -122,10 +124,10 @@ class Watch:
         """Return the error of a worker that waited for one whose train function was at its end."""
         gone = self._states.index(SUCCEEDED)
         return (
-            f"Worker {gone} had returned from the train function, and worker {self._rank} waited "
-            "for it: all workers must call fit, evaluate, gang().sum and gang().broadcast, and "
-            "an optimizer's apply, equally often. Call them on every worker, not within "
-            f"`if gang().is_chief`.\n\n{result.error}"
+            f"{result.error}\n\n{CAUSED}\n\nWorker {gone} had returned from the train function, "
+            f"and worker {self._rank} waited for it: all workers must call fit, evaluate, "
+            "gang().sum and gang().broadcast, and an optimizer's apply, equally often. Call them "
+            "on every worker, not within `if gang().is_chief`."
         )
 
     def finish(self, result: TrialResult) -> bool:
