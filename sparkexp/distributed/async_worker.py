@@ -167,6 +167,11 @@ class AsyncWorker:
         read_weights, other_weights = self._last_weights[key]
         self._register(server, key, read_weights()[server], other_weights if server == 0 else b"")
 
+    @property
+    def has_models(self) -> bool:
+        """Whether it has trained any model with the servers."""
+        return bool(self._parts)
+
     def next_key(self) -> str:
         """Return the name of the next model; all workers train the same ones in the same order."""
         return f"model-{len(self._parts)}"

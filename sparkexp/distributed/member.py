@@ -22,12 +22,15 @@ from sparkexp.distributed.telemetry import Telemetry
 from sparkexp.engine.gang import BatchSize
 from sparkexp.engine.place import Place
 
-__all__ = ["GangMember"]
+__all__ = ["NOT_TOGETHER", "GangMember"]
 
 NOT_TOGETHER = (
     "no worker trained together with the others: each of the {} workers has called the train "
-    "function for itself, and its model is its own. Train with fit of a compiled model, or in a "
-    "loop of your own with experiment.gang().optimizer(…) (docs/distributed.md)."
+    "function for itself, and its model is its own (docs/distributed.md)."
+)
+WAY_OUT = (
+    "Train with fit or train_on_batch of a compiled model, or in a loop of your own with "
+    "experiment.gang().optimizer(…)."
 )
 
 
@@ -75,7 +78,7 @@ class GangMember:
             try:
                 result = train(*args, **kwargs)
                 if place.size > 1 and not gang.was_used:
-                    warn_trial(NOT_TOGETHER.format(place.size))
+                    warn_trial(f"{NOT_TOGETHER.format(place.size)} {WAY_OUT}")
                 return result
             except Exception as error:
                 lost = as_peer_loss(error) if place.size > 1 else None
