@@ -161,7 +161,7 @@ def test_variables_are_shared_out_by_size():
 
 FIT = {
     **dict.fromkeys(("y", "sample_weight", "batch_size", "steps_per_epoch")),
-    **dict.fromkeys(("validation_data", "validation_batch_size")),
+    **dict.fromkeys(("validation_data", "validation_batch_size", "validation_steps")),
     "validation_split": 0.0,
     "shuffle": True,
 }
