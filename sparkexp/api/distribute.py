@@ -10,11 +10,13 @@ from sparkexp.api.keywords import public_call
 from sparkexp.checks import as_int, as_objectives
 from sparkexp.driver.options import ROWS, Options
 from sparkexp.driver.start import start_search
+from sparkexp.driver.train_function import check_train
 from sparkexp.engine import BatchSize, Gang, Isolation, Strategy
-from sparkexp.errors import InvalidArgumentError
+from sparkexp.errors import InvalidArgumentError, TrainFunctionError
 from sparkexp.results.result import Result
 from sparkexp.search import ListSearcher
 from sparkexp.search.spec import Search
+from sparkexp.space import Choice, Float, Int
 from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction, ParamValue
 
@@ -139,13 +141,25 @@ def distribute(
             "params must be a dict of the train function's arguments, got "
             f"{type(params).__name__}. Write {{'learning_rate': 0.1}}."
         )
-    several = [name for name, value in (params or {}).items() if isinstance(value, (list, tuple))]
+    ranges = (list, tuple, Float, Int, Choice)
+    several = [name for name, value in (params or {}).items() if isinstance(value, ranges)]
     if several:
         raise InvalidArgumentError(
             f"distribute trains one model, with one value for each argument, got {several[0]}="
             f"{(params or {})[several[0]]!r}. To try several, search with workers_per_trial="
             f"{workers}: experiment.launch(spark, train, params, workers_per_trial={workers})."
         )
+    if spark is None:
+        raise InvalidArgumentError(
+            "spark must be a SparkSession, got None: workers need processes of their own. Build "
+            "one with SparkSession.builder.getOrCreate()."
+        )
+    if not callable(train):
+        raise TrainFunctionError(
+            f"The train function must be a function, got {type(train).__name__}. Hand over the "
+            "function itself, without calling it: distribute(spark, train, …)."
+        )
+    check_train(train, params or {}, options.data is not None, given_by="params")
     searcher = ListSearcher([dict(params or {})])
     spec = Search(searcher, as_objectives(direction, options.metric), None, False, reuse=False)
     return start_search(spark, train, spec, options)

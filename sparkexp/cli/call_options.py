@@ -185,6 +185,8 @@ def given_options(
         if name not in arguments:
             continue
         value, annotation = getattr(arguments, name), keyword.annotation
+        if name in _SHORT and isinstance(value, str):
+            raise InvalidArgumentError(f"{_SHORT[name]} must be a number, got {value!r}.")
         if isinstance(value, list) and len(value) == 1 and "Sequence[str]" != annotation:
             value = value[0]
         if name in _STRUCTURED and isinstance(value, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from sparkexp.context.checkpoints import Checkpoints
 from sparkexp.context.reporter import Reporter
 from sparkexp.errors import EnvironmentUnfitError
 
-__all__ = ["CurrentTrial", "activate", "current_trial", "has_trial"]
+logger = logging.getLogger(__name__)
+
+__all__ = ["CurrentTrial", "activate", "current_trial", "has_trial", "warn_trial"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class CurrentTrial:
     keeps_checkpoints: bool = False
     _fits: itertools.count[int] = field(default_factory=itertools.count)
     _stop_reasons: list[str] = field(default_factory=list)
+    #: What the user is to know of the trial, though it goes on.
+    warnings: list[str] = field(default_factory=list)
 
     def count_fit(self) -> int:
         """Return the number of a training within the trial: each call returns the next one."""
@@ -87,6 +92,15 @@ def activate(
 def has_trial() -> bool:
     """Return whether a trial runs in this process."""
     return bool(_active)
+
+
+def warn_trial(text: str) -> None:
+    """Add a warning to the running trial's result, each text once; log it, too."""
+    if _active and text in _active[-1].warnings:
+        return
+    logger.warning("%s", text)
+    if _active:
+        _active[-1].warnings.append(text)
 
 
 def current_trial(caller: str) -> CurrentTrial:

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparkexp.context.current import warn_trial
 from sparkexp.distributed.async_model import patch_keras
 from sparkexp.distributed.async_sharing import DataShare
 from sparkexp.distributed.async_worker import AsyncWorker, WorkerSettings
+from sparkexp.distributed.backend import check_backend
 from sparkexp.distributed.current import GangApart, activate
+from sparkexp.distributed.member import NOT_TOGETHER
 from sparkexp.distributed.server_connection import TrainingOver
 from sparkexp.distributed.servers import ServerSettings, serve
 from sparkexp.engine.gang import BatchSize
@@ -149,8 +152,12 @@ class AsyncMember:
         activate(GangApart(place.rank, self.workers))
         share = DataShare(place.rank, self.workers, self.batch_size, seed=0)
         try:
+            check_backend()
             with patch_keras(worker, share):
-                return train(*args, **arguments)
+                result = train(*args, **arguments)
+            if self.workers > 1 and not worker.has_models:
+                warn_trial(f"{NOT_TOGETHER.format(self.workers)} Train with fit.")
+            return result
         except TrainingOver as error:
             logger.warning("%s Worker %d came too late, and did nothing.", error, place.rank)
             return None

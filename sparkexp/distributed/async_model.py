@@ -13,6 +13,7 @@ from typing import Any
 from sparkexp.distributed.async_optimizer import SharedOptimizer
 from sparkexp.distributed.async_sharing import DataShare
 from sparkexp.distributed.async_worker import AsyncWorker
+from sparkexp.distributed.backend import check_backend
 from sparkexp.distributed.schedule import find_schedule
 from sparkexp.errors import InvalidArgumentError
 
@@ -85,6 +86,7 @@ class _Fits:
                 "With strategy='async' jit_compile must be False or 'auto', since calls to the "
                 "servers can't be compiled, got True. Leave it out."
             )
+        check_backend()
         result = own(**{**given, "jit_compile": False})
         optimizer = model.optimizer
         if optimizer is not None and id(optimizer) not in self._optimizers:

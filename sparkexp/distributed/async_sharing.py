@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sparkexp.distributed.sharing import check_end
 from sparkexp.engine.gang import BatchSize
 from sparkexp.errors import InvalidArgumentError
 
@@ -79,6 +80,8 @@ class DataShare:
         import tensorflow as tf
 
         x = given["x"]
+        check_end(x, given["steps_per_epoch"], "x")
+        check_end(given["validation_data"], given["validation_steps"], "validation_data")
         if isinstance(x, tf.data.Dataset):
             return {**given, "x": self._share_dataset(x)}
         if isinstance(x, keras.utils.PyDataset) or hasattr(x, "__next__") or callable(x):

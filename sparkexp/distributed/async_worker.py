@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from sparkexp.context.current import warn_trial
 from sparkexp.distributed.served_model import ModelPart
 from sparkexp.distributed.server_calls import Message
 from sparkexp.distributed.server_connection import ServerConnection, TrainingOver
@@ -166,6 +167,11 @@ class AsyncWorker:
         read_weights, other_weights = self._last_weights[key]
         self._register(server, key, read_weights()[server], other_weights if server == 0 else b"")
 
+    @property
+    def has_models(self) -> bool:
+        """Whether it has trained any model with the servers."""
+        return bool(self._parts)
+
     def next_key(self) -> str:
         """Return the name of the next model; all workers train the same ones in the same order."""
         return f"model-{len(self._parts)}"
@@ -270,6 +276,13 @@ class AsyncWorker:
         ]
         answers = self._call_all(messages, key)
         self._steps[key] = [answer.header["step"] for answer in answers]
+        for server, answer in enumerate(answers):
+            if lost := answer.header["lost"]:
+                warn_trial(
+                    f"{lost} updates of worker {self.rank} came after the last checkpoint of "
+                    f"parameter server {server}, which was lost, and are lost: its epoch has "
+                    "fewer. checkpoint_minutes=0.1 has checkpoints more often."
+                )
         first = answers[0].header
         self.staleness.add(first["staleness"])
         self.dropped += first["is_dropped"]
@@ -285,8 +298,16 @@ class AsyncWorker:
     def finish_epoch(
         self, key: str, fit: int, logs: list[dict[str, float]], other_weights: bytes
     ) -> None:
-        """Tell the first server that epochs are finished, for a process that replaces this one."""
-        header = {"key": key, "fit": str(fit), "logs": logs}
+        """Tell the first server that epochs are finished, for a process that replaces this one.
+
+        Worker 0 tells all of them, and comes back when they have written checkpoints: the epochs
+        that count as done are in the weights from which a lost server goes on.
+        """
+        header: dict[str, Any] = {"key": key, "fit": str(fit), "logs": logs}
+        if self.rank == 0:
+            further = range(1, len(self._connections))
+            message = self._message("finish_epoch", **header)
+            list(self._pool.map(lambda server: self._call(server, message), further))
         self._call(0, self._message("finish_epoch", other_weights, **header))
 
     def read_epochs(self, fit: int) -> tuple[list[dict[str, float]], int]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sparkexp.checks import as_float
+from sparkexp.context.current import warn_trial
 from sparkexp.distributed.fit_state import (
     CallbackStates,
     FitState,
@@ -228,10 +229,10 @@ class _CheckpointState:
         except Exception as error:  # clients have their own classes
             if type(error).__name__ != self._failed:
                 self._failed = type(error).__name__
-                logger.warning(
-                    "No checkpoint could be written to %s, the training goes on without: %s: %s",
-                    self._files.location, self._failed, error,
-                )  # fmt: skip
+                warn_trial(
+                    f"No checkpoint could be written to {self._files.location}, the training goes "
+                    f"on without: {self._failed}: {error}"
+                )
         if self._meetings:
             self._meetings.restart()
 

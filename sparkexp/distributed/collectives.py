@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sparkexp.distributed.devices import devices
+from sparkexp.errors import InvalidArgumentError
+
 __all__ = ["Collectives", "StepShare"]
 
 # TensorFlow knows a group of devices, and each sum of the group, by a number. The workers' CPUs
@@ -17,6 +20,9 @@ __all__ = ["Collectives", "StepShare"]
 HOST_GROUP, GROUP = 7001, 7002
 # Sums on the host: their number says how many elements they have. Those in graphs count from 1.
 HOST_KEYS = 1 << 24
+# The sum before each of those, in which the workers say what they are about to sum.
+ANNOUNCEMENTS = HOST_KEYS
+CALLS = ("gang().sum", "gang().broadcast", "fit", "evaluate", "train_on_batch")
 # Elements of a sum on the host that go together.
 CHUNK = 1 << 21
 _REDUCED = "sparkexp_reduced"
@@ -33,13 +39,13 @@ class StepShare:
         Its examples, as a multiple of what a worker has in a full batch.
     real : tensor or None
         Whether it has an example at all; None where it always has.
-    weighted : set of int
-        Optimizers whose loss was multiplied by the weight before backpropagation.
+    weighted : set
+        The sums of optimizers whose loss was multiplied by the weight before backpropagation.
     """
 
     weight: Any
     real: Any = None
-    weighted: set[int] = field(default_factory=set)
+    weighted: set[Hashable] = field(default_factory=set)
 
 
 class Collectives:
@@ -53,6 +59,11 @@ class Collectives:
         The number of this worker, and how many there are.
     seed : int
         The same for all workers and attempts: random order comes from it.
+
+    Attributes
+    ----------
+    was_used : bool
+        Whether this worker has summed anything with the others.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, seed: int = 0) -> None:
@@ -60,7 +71,10 @@ class Collectives:
         self.size = size
         self.seed = seed
         self.share: StepShare | None = None
+        self.was_used = False
+        self._call = CALLS[0]
         self._keys: dict[Hashable, int] = {}
+        self._last_key = 0
         self._variables: _Variables | None = None
 
     @property
@@ -84,14 +98,30 @@ class Collectives:
         finally:
             self.share = None
 
+    @contextmanager
+    def calling(self, call: str) -> Iterator[None]:
+        """While a call of the train function runs in the block, this is its name, of `CALLS`."""
+        before, self._call = self._call, call
+        try:
+            yield
+        finally:
+            self._call = before
+
     # On the host ------------------------------------------------------------------------------
 
     def sum(self, values: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
-        """Return the sums of arrays over the gang, in float64."""
+        """Return the sums of arrays over the gang, in float64.
+
+        Raises
+        ------
+        InvalidArgumentError
+            On all workers, if they don't make the same call.
+        """
         arrays = [np.asarray(value, np.float64) for value in values]
         if self.size == 1 or not arrays:
             return arrays
         flat = np.concatenate([array.ravel() for array in arrays])
+        self._announce(flat.size)
         parts = [self._sum_flat(flat[at : at + CHUNK]) for at in range(0, flat.size, CHUNK)]
         total = np.concatenate(parts) if parts else flat
         ends = np.cumsum([array.size for array in arrays])[:-1]
@@ -130,18 +160,53 @@ class Collectives:
         for variable, value, old in zip(variables, self.broadcast_values(own), own, strict=True):
             variable.assign(value.astype(old.dtype))
 
-    def _sum_flat(self, flat: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _announce(self, n_numbers: int) -> None:
+        """Check that all workers are about to sum the same: else they would wait for ever."""
+        own = np.zeros((self.size, 2))
+        own[self.rank] = CALLS.index(self._call), n_numbers
+        rows = self._sum_flat(own.ravel(), ANNOUNCEMENTS).reshape(own.shape)
+        if (rows == rows[0]).all():
+            return
+        if (rows[:, 0] == rows[0, 0]).all():
+            told = [f"worker {rank} has {n:.0f}" for rank, n in enumerate(rows[:, 1])]
+            raise InvalidArgumentError(
+                f"What all workers sum in {self._call} must have one shape, got numbers: "
+                f"{', '.join(told)}. Let models and arrays not depend on the worker."
+            )
+        told = [f"worker {rank} makes {CALLS[int(call)]}" for rank, call in enumerate(rows[:, 0])]
+        raise InvalidArgumentError(
+            "All workers of a gang must make the same calls in the same order, got another: "
+            f"{', '.join(told)}. Call fit, evaluate, gang().sum and gang().broadcast on every "
+            "worker, not within `if gang().is_chief`."
+        )
+
+    def _sum_flat(
+        self, flat: np.ndarray[Any, Any], key: int | None = None
+    ) -> np.ndarray[Any, Any]:
         import tensorflow as tf
 
+        self.was_used = True
         with tf.init_scope(), tf.device("CPU:0"):
-            total = self._collective(tf.constant(flat), HOST_GROUP, HOST_KEYS + flat.size)
+            total = self._collective(
+                tf.constant(flat), HOST_GROUP, HOST_KEYS + flat.size if key is None else key
+            )
         return np.asarray(total)
 
     # In a graph -------------------------------------------------------------------------------
 
     def key(self, *parts: Hashable) -> int:
         """Return the number of a sum in a graph: the same one whenever it is traced again."""
-        return self._keys.setdefault(parts, len(self._keys) + 1)
+        if parts not in self._keys:
+            self._last_key += 1
+            self._keys[parts] = self._last_key
+        return self._keys[parts]
+
+    def align_keys(self) -> None:
+        """Let new sums have the same numbers on all workers, also where some have made others.
+
+        A worker may have traced a model of its own.
+        """
+        self._last_key = int(max(self.gather(float(self._last_key))))
 
     def reduce(self, tensor: Any, key: int) -> Any:
         """Return the sum of a tensor over the gang; in a graph, after the sums before it.
@@ -152,6 +217,7 @@ class Collectives:
 
         if self.size == 1:
             return tf.identity(tensor)
+        self.was_used = True
         if tf.executing_eagerly():
             with tf.device(self._device):
                 return self._collective(tensor, GROUP, key)
@@ -175,9 +241,7 @@ class Collectives:
 
     @cached_property
     def _device(self) -> str:
-        import tensorflow as tf
-
-        return "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+        return devices()[0]
 
     def _collective(self, tensor: Any, group: int, key: int) -> Any:
         import tensorflow as tf

@@ -7,6 +7,9 @@ tests/distributed/test_private_names.py guards them.
 
 from __future__ import annotations
 
+import signal
+import threading
+
 from sparkexp.engine.place import Place
 from sparkexp.errors import EnvironmentUnfitError, PeerLostError
 
@@ -93,6 +96,7 @@ def connect(place: Place, heartbeat_s: float, connect_s: float, shutdown_s: floa
             protocol="grpc",
         )
     )
+    end_by_signal = signal.getsignal(signal.SIGTERM)
     try:
         context.ensure_initialized()
     except (tf.errors.OpError, RuntimeError) as error:
@@ -100,6 +104,10 @@ def connect(place: Place, heartbeat_s: float, connect_s: float, shutdown_s: floa
             f"Worker {place.rank} at {place.addresses[place.rank]} could not connect with its "
             f"gang: its port was taken meanwhile, or another worker did not come. {error}"
         ) from error
+    finally:
+        # TensorFlow takes SIGTERM for the notice of a preemption, and does nothing about it.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, end_by_signal or signal.SIG_DFL)
 
 
 def as_peer_loss(error: BaseException) -> PeerLostError | None:

@@ -108,7 +108,8 @@ class CurrentGang:
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give all workers the chief's values of variables, such as a model's first weights."""
-        self._inner.broadcast(variables)
+        with self._inner.calling("gang().broadcast"):
+            self._inner.broadcast(variables)
 
     def sum(self, values: Any) -> Any:
         """Return the sum over the gang: of a number as float, of an array as array.

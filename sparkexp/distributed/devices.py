@@ -19,12 +19,18 @@ _PLACED = "_sparkexp_device"
 def devices() -> tuple[str, ...]:
     """Return the devices of this process: its GPUs, or its CPUs if it has none.
 
-    The names are for `on_device`, such as ``'GPU:0'``.
+    The names are for `on_device` and `tf.device`, such as ``'GPU:0'``.
     """
     import tensorflow as tf
 
-    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tuple(device.name.removeprefix("/device:") for device in found)
+    # TensorFlow lists those of all processes that are connected with this one.
+    with tf.init_scope(), tf.device("CPU:0"):
+        here = tf.DeviceSpec.from_string(tf.constant(0).device)
+    specs = [tf.DeviceSpec.from_string(d.name) for d in tf.config.list_logical_devices()]
+    own = [spec for spec in specs if spec.task is None or spec.task == here.task]
+    gpus = [spec for spec in own if spec.device_type == "GPU"]
+    found = gpus or [spec for spec in own if spec.device_type == "CPU"]
+    return tuple(f"{spec.device_type}:{spec.device_index}" for spec in found)
 
 
 def split_cpus(n: int) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from sparkexp.distributed.collectives import Collectives
+from sparkexp.distributed.model_building import find_optimizers
 from sparkexp.distributed.steps import unique
 
-__all__ = ["closing_callback", "keep_for_worker", "opening_callback"]
+__all__ = ["closing_callback", "keep_for_worker", "opening_callback", "shared_variables"]
 
 # Other dropout masks on each worker.
 SEED_STEP = 7919
@@ -52,7 +53,7 @@ def closing_callback(gang: Collectives) -> Any:
         def on_train_begin(self, logs: Any = None) -> None:
             # Not before: BackupAndRestore has restored the chief's now.
             model = self.model
-            gang.broadcast(_variables(model))
+            gang.broadcast(shared_variables(model))
             _spread_seeds(model, gang)
             epoch = gang.broadcast_values([model._initial_epoch or 0])[0]
             model._initial_epoch = int(epoch) or None
@@ -78,9 +79,9 @@ def closing_callback(gang: Collectives) -> Any:
     return Closing()
 
 
-def _variables(model: Any) -> list[Any]:
-    optimizer = [] if model.optimizer is None else model.optimizer.variables
-    found = [*model.weights, *optimizer]
+def shared_variables(model: Any) -> list[Any]:
+    """Return the variables of a model and its optimizer of which all workers get the chief's."""
+    found = [*model.weights, *(v for each in find_optimizers(model) for v in each.variables)]
     return unique(variable for variable in found if variable.dtype != "string")
 
 

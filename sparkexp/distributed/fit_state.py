@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sparkexp.distributed.model_building import find_optimizers
 from sparkexp.distributed.peers import Peers, gather_differing, sum_plain
 from sparkexp.distributed.plain_values import Unwritable, decode, encode, same
 from sparkexp.distributed.schedule import find_schedule
@@ -153,7 +154,7 @@ def capture(
         size=peers.size,
         build=build,
         variables=_values(variables),
-        optimizer=_values(model.optimizer.variables),
+        optimizer=_values(_optimizer_variables(model)),
         rows={others[i]: rows for i, rows in differing.items()},
         metrics=metrics,
         callbacks=callbacks,
@@ -177,9 +178,10 @@ def restore_model(model: Any, state: FitState, peers: Peers, source: str) -> Non
     """
     if not model.built and state.build:
         model.build_from_config(state.build)
-    if not model.optimizer.built:
+    unbuilt = len(_optimizer_variables(model)) < len(state.optimizer)
+    if unbuilt and not model.optimizer.built:  # a train_step of the user's own may not use it
         model.optimizer.build(model.trainable_variables)
-    variables, optimizer = _variables(model), model.optimizer.variables
+    variables, optimizer = _variables(model), _optimizer_variables(model)
     _check_shapes("the model", variables, state.variables, source)
     _check_shapes("the optimizer", optimizer, state.optimizer, source)
     values = (*state.variables, *state.optimizer)
@@ -231,7 +233,7 @@ def restore_metrics(model: Any, state: FitState) -> None:
 
 def counters(model: Any) -> list[Any]:
     """Return the variables that change in a step without data: random states, step counters."""
-    variables = [*model.non_trainable_variables, *model.optimizer.variables]
+    variables = [*model.non_trainable_variables, *_optimizer_variables(model)]
     return [variable for variable in variables if "int" in variable.dtype]
 
 
@@ -253,6 +255,10 @@ def _variables(model: Any) -> list[Any]:
     """Return all that a model knows but for its metrics, such as weights and random states."""
     metrics = {id(variable) for variable in _metric_variables(model)}
     return [variable for variable in model.variables if id(variable) not in metrics]
+
+
+def _optimizer_variables(model: Any) -> list[Any]:
+    return [variable for each in find_optimizers(model) for variable in each.variables]
 
 
 def _metric_variables(model: Any) -> list[Any]:

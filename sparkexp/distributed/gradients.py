@@ -45,14 +45,13 @@ def distribute(optimizer: Any, gang: Collectives, bucket_bytes: int = BUCKET_BYT
 
         object.__setattr__(optimizer, "apply", apply_dense)
         return optimizer
-    number = gang.key("optimizer", id(optimizer))
-    sums = _GradientSum(gang, bucket_bytes, number)
+    sums = _GradientSum(gang, bucket_bytes)
 
     def apply_mean(grads: Iterable[Any], trainable_variables: Any = None) -> Any:
         share = gang.share
-        weighted = share is not None and number in share.weighted
+        weighted = share is not None and sums in share.weighted
         if share is not None:
-            share.weighted.discard(number)
+            share.weighted.discard(sums)
         return apply(sums.average(list(grads), share, weighted), trainable_variables)
 
     def scale_weighted_loss(loss: Any) -> Any:
@@ -61,7 +60,7 @@ def distribute(optimizer: Any, gang: Collectives, bucket_bytes: int = BUCKET_BYT
         loss = scale_loss(loss)
         if gang.share is None:
             return loss
-        gang.share.weighted.add(number)
+        gang.share.weighted.add(sums)
         return loss * tf.cast(gang.share.weight, loss.dtype)
 
     # Past Keras's tracking of attributes, which would see a change of the model.
@@ -73,10 +72,9 @@ def distribute(optimizer: Any, gang: Collectives, bucket_bytes: int = BUCKET_BYT
 class _GradientSum:
     """Sums the gradients of one optimizer, several of them at a time."""
 
-    def __init__(self, gang: Collectives, bucket_bytes: int, number: int) -> None:
+    def __init__(self, gang: Collectives, bucket_bytes: int) -> None:
         self._gang = gang
         self._bucket_bytes = bucket_bytes
-        self._number = number
 
     def average(self, grads: list[Any], share: StepShare | None, weighted: bool) -> list[Any]:
         """Return the mean of gradients over the gang, by the workers' weights.
@@ -159,7 +157,8 @@ class _GradientSum:
         return [*flats, tail], len(flats)
 
     def _key(self, position: int, flat: Any) -> int:
-        return self._gang.key("grads", self._number, position, flat.shape[0], flat.dtype)
+        # With the object, not its id: a later optimizer may get the same one, on some workers.
+        return self._gang.key("grads", self, position, flat.shape[0], flat.dtype)
 
     def _keep(self, sent: Any, ready: Any, totals: Sequence[Any]) -> None:
         import tensorflow as tf

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sparkexp.distributed.agreement import check_agreement
+from sparkexp.distributed.backend import check_backend
 from sparkexp.distributed.batch_norm import synchronise_moments
 from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.fit import Fit, FitHook
@@ -22,17 +24,17 @@ from sparkexp.distributed.fit_callbacks import (
     closing_callback,
     keep_for_worker,
     opening_callback,
+    shared_variables,
 )
 from sparkexp.distributed.gradients import BUCKET_BYTES, distribute
 from sparkexp.distributed.metric_sums import average_statistics, sum_metrics
-from sparkexp.distributed.sharing import Shared, share_data
+from sparkexp.distributed.model_building import build_model, check_model, find_optimizers
+from sparkexp.distributed.sharing import Shared, share_batch, share_data
 from sparkexp.distributed.steps import GangSteps
 from sparkexp.engine.gang import BatchSize
 from sparkexp.errors import InvalidArgumentError
 
 __all__ = ["patch_keras"]
-
-_UNEVEN_LOSSES = ("sum", "none", None, "mean_with_sample_weight")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def patch_keras(
         "compile": _make_compile,
         "fit": _make_fit,
         "evaluate": _make_evaluate,
+        "train_on_batch": _make_train_on_batch,
         "_get_metrics_result_or_logs": _make_results,
     }
     for name, make in makers.items():
@@ -87,6 +90,7 @@ def patch_keras(
 
 def _make_compile(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
     def compile(model: Any, *args: Any, **kwargs: Any) -> Any:
+        check_backend()
         # 'auto' is True on GPUs, and XLA has no sums over processes.
         if kwargs.get("jit_compile", "auto") == "auto":
             kwargs["jit_compile"] = False
@@ -99,11 +103,8 @@ def _make_compile(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
 
 def _prepare(model: Any, patch: _Patch) -> GangSteps:
     """Let a model's optimizers and steps work for the gang, once; return its steps."""
-    import keras
-
-    for value in list(vars(model).values()):
-        if isinstance(value, keras.optimizers.Optimizer):
-            distribute(value, patch.gang, patch.bucket_bytes)
+    for optimizer in find_optimizers(model):
+        distribute(optimizer, patch.gang, patch.bucket_bytes)
     steps: GangSteps | None = vars(model).get("_sparkexp_steps")
     if steps is None:
         steps = GangSteps(model, patch.gang)
@@ -125,58 +126,60 @@ def _make_fit(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]
         call = bound.arguments
         if not model.compiled:
             return original(**call)
-        _check(model)
-        patch.gang.seed = _choose_seed(patch, next(patch.numbers))
-        shared = _share_training(call, patch)
-        _share_validation(call, patch, model)
-        steps = _prepare(model, patch)
-        _build(model, shared.spec)
-        start = Fit(
-            model=model,
-            gang=patch.gang,
-            epochs=call["epochs"],
-            batch_size=shared.batch_size,
-            examples=shared.examples,
-            steps=call["steps_per_epoch"] or _count_steps(shared),
-            own_batch=call["batch_size"] or _own_batch(shared, patch),
-            by_place=shared.by_place,
-            initial_epoch=call["initial_epoch"],
-        )
-        callbacks = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
-        for hook in patch.hooks:
-            callbacks = hook.begin(start, callbacks)
-        _begin_together(start)
-        call["initial_epoch"] = start.initial_epoch
-        steps.expect_training(shared.batch_size, _may_be_empty(shared, start), shared.spec)
-        if shared.by_place:
-            call["steps_per_epoch"] = None  # the data has that many
-        call["callbacks"] = [
-            opening_callback(_beginning(start, shared, steps)),
-            *callbacks,
-            *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
-        ]
-        call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
-        return original(**call)
+        with patch.gang.calling("fit"):
+            _begin_fit(call, model, patch)
+            return original(**call)
 
     return fit
 
 
-def _check(model: Any) -> None:
-    """Refuse what can't be trained by a gang."""
-    from keras import Loss, tree
-
-    if model.jit_compile:
-        raise InvalidArgumentError(
-            "jit_compile must be False in a gang, since XLA can't sum over processes, got True. "
-            "Leave it out of compile; for a model from a file set model.jit_compile = False."
-        )
-    for loss in tree.flatten(model.loss):
-        if isinstance(loss, Loss) and loss.reduction in _UNEVEN_LOSSES:
-            raise InvalidArgumentError(
-                "The loss of a gang is a mean over examples: its reduction must be "
-                f"'sum_over_batch_size', got {loss.reduction!r} of {loss.name}. With another one, "
-                "the gradients of the workers don't add up to those of the whole batch."
-            )
+def _begin_fit(call: dict[str, Any], model: Any, patch: _Patch) -> None:
+    """Make the arguments of fit those of this worker."""
+    check_model(model)
+    patch.gang.seed = _choose_seed(patch, next(patch.numbers))
+    shared = _share_training(call, patch)
+    validation = _share_validation(call, patch, model)
+    steps = _prepare(model, patch)
+    patch.gang.align_keys()
+    build_model(model, shared.spec, training=True)
+    start = Fit(
+        model=model,
+        gang=patch.gang,
+        epochs=call["epochs"],
+        batch_size=shared.batch_size,
+        examples=shared.examples,
+        steps=call["steps_per_epoch"] or _count_steps(shared),
+        own_batch=call["batch_size"] or _own_batch(shared, patch),
+        by_place=shared.by_place,
+        initial_epoch=call["initial_epoch"],
+    )
+    check_agreement(
+        patch.gang,
+        "fit",
+        {
+            "epochs": start.epochs,
+            "first epochs": start.initial_epoch,
+            "steps in an epoch": start.steps,
+            "examples": start.examples,
+            "examples in a batch": start.batch_size,
+            "steps of the validation": call["validation_steps"] or _count_steps(validation),
+            "examples of the validation": None if validation is None else validation.examples,
+        },
+    )
+    callbacks = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
+    for hook in patch.hooks:
+        callbacks = hook.begin(start, callbacks)
+    _begin_together(start)
+    call["initial_epoch"] = start.initial_epoch
+    steps.expect_training(shared.batch_size, _may_be_empty(shared, start), shared.spec)
+    if shared.by_place:
+        call["steps_per_epoch"] = None  # the data has that many
+    call["callbacks"] = [
+        opening_callback(_beginning(start, shared, steps)),
+        *callbacks,
+        *([closing_callback(patch.gang)] if patch.gang.size > 1 else []),
+    ]
+    call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
 
 
 def _share_training(call: dict[str, Any], patch: _Patch) -> Shared:
@@ -204,12 +207,12 @@ def _share_training(call: dict[str, Any], patch: _Patch) -> Shared:
     return shared
 
 
-def _share_validation(call: dict[str, Any], patch: _Patch, model: Any) -> None:
+def _share_validation(call: dict[str, Any], patch: _Patch, model: Any) -> Shared | None:
     import keras
 
     data = call["validation_data"]
     if data is None:
-        return
+        return None
     shared = share_data(
         keras.utils.unpack_x_y_sample_weight(data),
         patch.gang,
@@ -222,6 +225,7 @@ def _share_validation(call: dict[str, Any], patch: _Patch, model: Any) -> None:
     if shared.by_place:
         call["validation_steps"] = None
     _prepare(model, patch).expect_testing(shared.may_be_empty, shared.spec)
+    return shared
 
 
 def _evaluation_batch(batch_size: int | None, patch: _Patch) -> int | None:
@@ -255,28 +259,69 @@ def _make_evaluate(original: Callable[..., Any], patch: _Patch) -> Callable[...,
         call = dict(bound.arguments)
         more = call.pop("kwargs", {})
         call["verbose"] = call["verbose"] if patch.gang.is_chief else 0
-        # fit has shared out its validation data already.
-        if model.compiled and not more.get("_use_cached_eval_dataset"):
-            shared = share_data(
-                (call["x"], call["y"], call["sample_weight"]),
-                patch.gang,
-                patch.meaning,
-                batch_size=_evaluation_batch(call["batch_size"], patch),
-                steps=call["steps"],
-            )
-            call["x"] = shared.data
-            if shared.by_place:
-                call["y"] = call["sample_weight"] = call["steps"] = None
-            steps = _prepare(model, patch)
-            _build(model, shared.spec)
-            steps.expect_testing(shared.may_be_empty, shared.spec)
-            call["callbacks"] = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
-            if steps.in_epoch:
-                average_statistics(model, patch.gang)
-        with _prepare(model, patch).evaluating():
-            return original(**call, **more)
+        with patch.gang.calling("evaluate"):
+            # fit has shared out its validation data already.
+            if model.compiled and not more.get("_use_cached_eval_dataset"):
+                _begin_evaluate(call, model, patch)
+            with _prepare(model, patch).evaluating():
+                return original(**call, **more)
 
     return evaluate
+
+
+def _begin_evaluate(call: dict[str, Any], model: Any, patch: _Patch) -> None:
+    """Make the arguments of evaluate those of this worker."""
+    shared = share_data(
+        (call["x"], call["y"], call["sample_weight"]),
+        patch.gang,
+        patch.meaning,
+        batch_size=_evaluation_batch(call["batch_size"], patch),
+        steps=call["steps"],
+    )
+    check_agreement(
+        patch.gang,
+        "evaluate",
+        {
+            "steps": call["steps"] or _count_steps(shared),
+            "examples": shared.examples,
+            "examples in a batch": shared.batch_size,
+        },
+    )
+    call["x"] = shared.data
+    if shared.by_place:
+        call["y"] = call["sample_weight"] = call["steps"] = None
+    steps = _prepare(model, patch)
+    build_model(model, shared.spec, training=False)
+    steps.expect_testing(shared.may_be_empty, shared.spec)
+    call["callbacks"] = keep_for_worker(_as_list(call["callbacks"]), patch.gang)
+    if steps.in_epoch:
+        average_statistics(model, patch.gang)
+
+
+def _make_train_on_batch(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    def train_on_batch(model: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(model, *args, **kwargs)
+        bound.apply_defaults()
+        call = bound.arguments
+        if patch.gang.size == 1 or not model.compiled:
+            return original(**call)
+        check_model(model)
+        names = ("x", "y", "sample_weight")
+        shared = share_batch(tuple(call[name] for name in names), patch.gang, patch.meaning)
+        call.update(zip(names, shared.data, strict=True))
+        steps = _prepare(model, patch)
+        if not steps.has_begun:
+            with patch.gang.calling("train_on_batch"):
+                patch.gang.align_keys()
+                build_model(model, shared.spec, training=True)
+                patch.gang.broadcast(shared_variables(model))
+            steps.has_begun = True
+        steps.expect_training(None, False, shared.spec)
+        return original(**call)
+
+    return train_on_batch
 
 
 def _make_results(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
@@ -289,12 +334,6 @@ def _make_results(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
     return results
 
 
-def _build(model: Any, spec: Any) -> None:
-    """Make all variables of a model, its metrics and its optimizer before the first step."""
-    if spec is not None:
-        model._symbolic_build(data_batch=spec)
-
-
 def _choose_seed(patch: _Patch, number: int) -> int:
     """Return the seed of the order of a fit's data: the chief's, which the user may have set."""
     import random
@@ -303,7 +342,9 @@ def _choose_seed(patch: _Patch, number: int) -> int:
     return int(patch.gang.broadcast_values([float(state)])[0])
 
 
-def _count_steps(shared: Shared) -> int | None:
+def _count_steps(shared: Shared | None) -> int | None:
+    if shared is None:
+        return None
     if shared.by_place:
         return int(shared.data.num_batches)
     n = int(getattr(shared.data, "cardinality", lambda: -1)())

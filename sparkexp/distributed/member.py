@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sparkexp.context.current import current_trial, has_trial
+from sparkexp.context.current import current_trial, has_trial, warn_trial
+from sparkexp.distributed.backend import check_backend
 from sparkexp.distributed.checkpointing import FitCheckpoints
 from sparkexp.distributed.collectives import Collectives
 from sparkexp.distributed.connection import as_peer_loss, connect
@@ -21,7 +22,16 @@ from sparkexp.distributed.telemetry import Telemetry
 from sparkexp.engine.gang import BatchSize
 from sparkexp.engine.place import Place
 
-__all__ = ["GangMember"]
+__all__ = ["NOT_TOGETHER", "GangMember"]
+
+NOT_TOGETHER = (
+    "no worker trained together with the others: each of the {} workers has called the train "
+    "function for itself, and its model is its own (docs/distributed.md)."
+)
+WAY_OUT = (
+    "Train with fit or train_on_batch of a compiled model, or in a loop of your own with "
+    "experiment.gang().optimizer(…)."
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class GangMember:
 
         @functools.wraps(train)
         def train_in_gang(*args: Any, **kwargs: Any) -> Any:
+            check_backend()
             import keras
 
             if place.size > 1:
@@ -65,7 +76,10 @@ class GangMember:
             activate(gang)
             patch_keras(gang, self.batch_size, self.hooks(gang, place), self.bucket_bytes)
             try:
-                return train(*args, **kwargs)
+                result = train(*args, **kwargs)
+                if place.size > 1 and not gang.was_used:
+                    warn_trial(f"{NOT_TOGETHER.format(place.size)} {WAY_OUT}")
+                return result
             except Exception as error:
                 lost = as_peer_loss(error) if place.size > 1 else None
                 if lost is None:

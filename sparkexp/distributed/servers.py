@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sparkexp.context.current import warn_trial
 from sparkexp.distributed.served_model import ModelPart, ServedModel
 from sparkexp.distributed.server_calls import Message, RpcServer, prepare_threads
 from sparkexp.distributed.server_files import ServerAddress, ServerFiles, find_host
@@ -25,6 +26,8 @@ __all__ = ["ParameterServer", "ServerSettings", "serve"]
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
+# How long worker 0 waits at an epoch's end for its checkpoint: less than it waits for an answer.
+_CHECKPOINT_S = 8.0
 _STATE = "state"
 
 
@@ -88,7 +91,7 @@ def serve(settings: ServerSettings, place: Place) -> None:
     files.publish(address)
     saved_at = time.monotonic()
     while not server.is_over:
-        time.sleep(_POLL_S)
+        has_news = server.await_news(_POLL_S)
         if server.is_abandoned:
             _save(server, files)
             raise EnvironmentUnfitError(
@@ -96,7 +99,7 @@ def serve(settings: ServerSettings, place: Place) -> None:
                 "s, and no worker called for so long. Look at the outputs of the workers: they "
                 "have ended, or don't reach this machine."
             )
-        if server.has_news or time.monotonic() - saved_at > settings.checkpoint_s:
+        if has_news or time.monotonic() - saved_at > settings.checkpoint_s:
             _save(server, files)
             saved_at = time.monotonic()
     _save(server, files)
@@ -105,15 +108,16 @@ def serve(settings: ServerSettings, place: Place) -> None:
 
 
 def _save(server: ParameterServer, files: ServerFiles) -> None:
+    wanted = server.n_wanted
     try:
         files.write_checkpoint(server.save())
     except Exception as error:  # clients have their own classes
-        logger.warning(
-            "The parameter server's checkpoint could not be written: %s: %s. If the server is "
-            "lost now, it goes on from the one before.",
-            type(error).__name__,
-            error,
+        warn_trial(
+            "The parameter server's checkpoint could not be written: "
+            f"{type(error).__name__}: {error}. If the server is lost, it goes on from the one "
+            "before."
         )
+    server.note_saved(wanted)
 
 
 class ParameterServer:
@@ -133,7 +137,9 @@ class ParameterServer:
         # Models whose count was restored, until a worker says how far the first server is.
         self._restored: set[str] = set()
         self._seed = random.SystemRandom().randrange(2**31)
-        self.has_news = False
+        #: How many checkpoints were asked for, and how many of these questions are answered.
+        self.n_wanted = self._n_saved = 0
+        self._news = threading.Condition()
         self._methods: dict[str, Callable[[Sender, Message], Message]] = {
             "arrive": self._arrive,
             "register": self._register_model,
@@ -174,13 +180,39 @@ class ParameterServer:
             with self._lock:
                 if method != "arrive":
                     self._register.hear(sender)
-                return self._methods[method](sender, message)
+                answer = self._methods[method](sender, message)
+            if method == "finish_epoch" and sender.rank == 0:
+                self._await_checkpoint()
+            return answer
         except Refused as refusal:
             return Message({"refused": refusal.kind, "text": str(refusal)})
         except Exception as error:
             logger.exception("A worker's message (%s) could not be answered.", method)
             text = f"The parameter server failed: {type(error).__name__}: {error}"
             return Message({"refused": "failed", "text": text})
+
+    def await_news(self, within_s: float) -> bool:
+        """Wait a little, and return whether a checkpoint is to be written now."""
+        with self._news:
+            return self._news.wait_for(lambda: self.n_wanted > self._n_saved, within_s)
+
+    def note_saved(self, wanted: int) -> None:
+        """Take note that a checkpoint was written, or can't be, for so many questions."""
+        with self._news:
+            self._n_saved = wanted
+            self._news.notify_all()
+
+    def _want_checkpoint(self) -> None:
+        with self._news:
+            self.n_wanted += 1
+            self._news.notify_all()
+
+    def _await_checkpoint(self) -> None:
+        """Wait until all that was done before is in a checkpoint."""
+        self._want_checkpoint()
+        with self._news:
+            wanted = self.n_wanted
+            self._news.wait_for(lambda: self._n_saved >= wanted, _CHECKPOINT_S)
 
     def _arrive(self, sender: Sender, message: Message) -> Message:
         self._register.arrive(sender)
@@ -201,7 +233,8 @@ class ParameterServer:
             model = ServedModel(part, message.payload[: sizes[0]])
             model.other_weights = message.payload[sizes[0] :]
             self._models[key] = model
-            self.has_news = own = True
+            own = True
+            self._want_checkpoint()
         model = self._models[key]
         shapes = [[v.shape for v in p.variables] for p in (model.part, part)]
         if shapes[0] != shapes[1]:
@@ -226,20 +259,18 @@ class ParameterServer:
         staleness = max(0, model.step - given["seen"])
         limit = self._settings.max_steps_behind
         is_dropped = limit is not None and staleness > limit
-        lost = self._register.lost
+        known, lost = self._register.lost, 0
         if self._register.accept(sender, given["sequence"]):
-            if self._register.lost > lost:
-                logger.warning(
-                    "%d updates of worker %d came after the last checkpoint, and are lost.",
-                    self._register.lost - lost,
-                    sender.rank,
-                )
+            lost = self._register.lost - known
             if given["rate"] is not None:
                 model.set_learning_rate(given["rate"])
             if not is_dropped:
                 model.apply(message.payload, tuple(given["indices"]))
             self._register.count(sender, staleness, is_dropped)
-        header = {"step": model.step, "staleness": staleness, "is_dropped": is_dropped}
+        header = {
+            **{"step": model.step, "staleness": staleness, "is_dropped": is_dropped},
+            "lost": lost,
+        }
         return Message(header, model.weights())
 
     def _pull(self, sender: Sender, message: Message) -> Message:
@@ -266,7 +297,6 @@ class ParameterServer:
         import numpy as np
 
         with self._lock:
-            self.has_news = False
             state: dict[str, Any] = {
                 "seed": self._seed,
                 "is_over": self._register.is_over,

@@ -15,7 +15,15 @@ from sparkexp.distributed.collectives import Collectives
 from sparkexp.engine.gang import BatchSize
 from sparkexp.errors import InvalidArgumentError
 
-__all__ = ["Shared", "global_batch", "mark_own", "share_data", "share_examples"]
+__all__ = [
+    "Shared",
+    "check_end",
+    "global_batch",
+    "mark_own",
+    "share_batch",
+    "share_data",
+    "share_examples",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +133,7 @@ def share_data(
         n, batch = adapter.examples, adapter.batch_size
         empty = 0 < n % batch < gang.size
         return Shared(adapter, adapter.spec, batch, n, empty, by_place=True)
+    check_end(x, steps, name)
     if isinstance(x, tf.data.Dataset):
         return _share_dataset(x, gang, meaning, steps, name)
     if isinstance(x, keras.utils.PyDataset):
@@ -135,6 +144,60 @@ def share_data(
         "becomes one by tf.data.Dataset.from_generator(…) with apply("
         "tf.data.experimental.assert_cardinality(…))."
     )
+
+
+def check_end(data: Any, steps: int | None, name: str) -> None:
+    """Check that an epoch of data has an end.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the data say that they have none, and no number of steps is given. The end of data of
+        unknown length may be missing, too: that shows only when they are read.
+    """
+    import keras
+    import tensorflow as tf
+
+    if steps is not None:
+        return
+    if isinstance(data, tf.data.Dataset):
+        endless = int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
+    else:
+        endless = isinstance(data, keras.utils.PyDataset) and data.num_batches is None
+    if endless:
+        raise InvalidArgumentError(
+            f"{name} must have an end, or a number of steps, got a {type(data).__name__} without "
+            "end. Give fit steps_per_epoch (validation_steps for validation_data, in evaluate "
+            "steps), or leave .repeat() out."
+        )
+
+
+def share_batch(data: tuple[Any, Any, Any], gang: Collectives, meaning: BatchSize) -> Shared:
+    """Return this worker's part of a batch of arrays: all of it if batches are a worker's.
+
+    Parameters
+    ----------
+    data : tuple
+        x, y and sample_weight.
+    gang : Collectives
+        The workers.
+    meaning : str
+        Whether the batch is that of the gang, or of each worker.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there isn't an example for each worker.
+    """
+    from keras import tree
+
+    if meaning == "gang":
+        n = min(len(part) for part in tree.flatten(data) if part is not None)
+        global_batch(n, gang, meaning, "The batch")
+        data = tree.map_structure(
+            lambda part: None if part is None else part[gang.rank :: gang.size], data
+        )
+    return Shared(data, _spec_of(data), None, None, False)
 
 
 def mark_own(dataset: Any) -> Any:
@@ -269,7 +332,7 @@ def _share_py_dataset(data: Any, gang: Collectives, meaning: BatchSize) -> Share
     import keras
 
     if gang.size == 1:
-        return Shared(data, None, None, None, False)
+        return Shared(data, _spec_of(data[0]), None, None, False)
     if meaning == "worker":
         raise InvalidArgumentError(
             "The batches of a PyDataset must be those of the whole gang, since they can't be "

@@ -27,6 +27,8 @@ class GangSteps:
     in_epoch, in_test : bool
         Whether an epoch of fit has begun whose metrics are not summed yet, and whether evaluate
         runs (maybe amid an epoch).
+    has_begun : bool
+        Whether train_on_batch has given all workers the chief's weights.
     """
 
     def __init__(self, model: Any, gang: Collectives) -> None:
@@ -34,7 +36,7 @@ class GangSteps:
         self._gang = gang
         # Examples that a worker has in a full batch: its weight is then 1.
         self._nominal = 32.0
-        self.in_epoch = self.in_test = False
+        self.in_epoch = self.in_test = self.has_begun = False
         self._empty_training = self._empty_testing = False
 
     def expect_training(self, batch_size: int | None, may_be_empty: bool, spec: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sparkexp.context.current import current_trial, has_trial
 from sparkexp.context.reporter import Reporter
 from sparkexp.distributed.peers import Peers
 from sparkexp.storage.regular_files import read_regular, write_whole
@@ -41,6 +42,8 @@ class Status:
         Of all workers together; 0 if it isn't known.
     behind : int or None
         The worker that the others wait for, if one is clearly slower.
+    warnings : tuple of str
+        What the user is to know at once, such as that checkpoints can't be written.
     """
 
     epoch: int = 0
@@ -49,6 +52,7 @@ class Status:
     steps: int = 0
     examples_per_second: float = 0.0
     behind: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_status(directory: str | Path) -> Status | None:
@@ -69,6 +73,7 @@ def read_status(directory: str | Path) -> Status | None:
             int(found["steps"]),
             float(found["examples_per_second"]),
             None if behind is None else int(behind),
+            warnings=tuple(str(text) for text in found["warnings"]),
         )
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
@@ -335,4 +340,5 @@ class _Follower:
             int(self.params.get("steps") or 0),
             rate,
             self._rates.behind if self._rates else None,
+            warnings=tuple(current_trial("distribute()").warnings) if has_trial() else (),
         )

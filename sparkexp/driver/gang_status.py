@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from sparkexp.distributed import Status, read_status
 from sparkexp.runs import RunDirectory
 from sparkexp.trial import Trial
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["format_status", "make_describe"]
 
@@ -26,6 +29,7 @@ def make_describe(run: RunDirectory) -> Callable[[Sequence[Trial]], str]:
         The run. One at a URL isn't read: nothing is described.
     """
     described, looked = "", float("-inf")
+    told: set[str] = set()
 
     def describe(running: Sequence[Trial]) -> str:
         nonlocal described, looked
@@ -37,6 +41,10 @@ def make_describe(run: RunDirectory) -> Callable[[Sequence[Trial]], str]:
             if (status := _find_status(run.paths.trial(trial.id))) is not None:
                 name = f"{trial.id.rpartition('/')[2]}: " if len(running) > 1 else ""
                 found.append(name + format_status(status))
+                for text in status.warnings:
+                    if text not in told:
+                        told.add(text)
+                        logger.warning("%s: %s", trial.id, text)
         described = "; ".join(found)
         return described
 

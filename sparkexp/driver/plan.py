@@ -35,8 +35,12 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
     )
     if options.gang is not None:
         rows.append(("workers", options.gang.describe()))
-    gangs = "" if options.gang is None else f" for {options.gang.size} processes each"
-    rows.append(("slots", f"{slots}{gangs} in {engine.where}{waves}"))
+    if options.gang is None or options.gang.size == 1:
+        rows.append(("slots", f"{slots} in {engine.where}{waves}"))
+    else:
+        needs = f"{options.gang.size} for each model"
+        together = f", {slots} at the same time{waves}" if n_trials != 1 else ""
+        rows.append(("slots", f"{needs} in {engine.where}{together}"))
     first = max(FIRST_FAILURES, slots)
     if options.max_failures == "auto" and (n_trials is None or n_trials > first):
         rows.append(("max failures", f"the first {first} trials in a row"))

@@ -68,6 +68,11 @@ class Progress:
         if self._enabled:
             self._write(text.rstrip())
 
+    def tell(self, text: str) -> None:
+        """Show a line."""
+        if self._enabled:
+            self._write(text)
+
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
         """Count a trial that ended; the next `show` shows it."""
         if not self._enabled:

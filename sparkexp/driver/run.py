@@ -218,6 +218,8 @@ class _Driver:
         outcome: Outcome = "failed"
         try:
             stopped = loop.run()
+            if stopped is not None and self._options.gang is not None:
+                self._progress.tell(f"ended early: {stopped}")
             outcome = "complete" if stopped is None else "limit"
             if self._search.searcher.done and self._retention is not None:
                 self._retention.finish()

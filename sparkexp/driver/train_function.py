@@ -20,6 +20,7 @@ def check_train(
     names: Iterable[str],
     takes_data: bool = False,
     sometimes: Collection[str] = (),
+    given_by: str = "the search space",
 ) -> None:
     """Check that a function can be called with these keyword arguments.
 
@@ -33,6 +34,8 @@ def check_train(
         Whether the data is passed as the first positional argument.
     sometimes : collection of str
         Names that only other trials pass; the error asks for a default of these.
+    given_by : str
+        Where the names come from, for the error.
 
     Raises
     ------
@@ -85,7 +88,7 @@ you mean 'learning_rate'?). ...
             f"train(**{missing[0]})."
         )
     if unknown or missing:
-        raise TrainFunctionError(_describe_mismatch(unknown, missing, known, sometimes))
+        raise TrainFunctionError(_describe_mismatch(unknown, missing, known, sometimes, given_by))
 
 
 def _drop_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
@@ -99,7 +102,11 @@ def _drop_data(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
 
 
 def _describe_mismatch(
-    unknown: list[str], missing: list[str], known: set[str], sometimes: Collection[str]
+    unknown: list[str],
+    missing: list[str],
+    known: set[str],
+    sometimes: Collection[str],
+    given_by: str,
 ) -> str:
     parts = []
     for name in unknown:
@@ -113,7 +120,7 @@ def _describe_mismatch(
         listed = ", ".join(map(repr, missing))
         parts.append(f"The search gives no value for its argument {listed}, without default.")
     arguments = ", ".join(sorted(known)) or "no arguments"
-    parts.append(f"It takes: {arguments}. Change the function or the search space.")
+    parts.append(f"It takes: {arguments}. Change the function or {given_by}.")
     return " ".join(parts)
 
 

@@ -49,6 +49,8 @@ class Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.steps += 1
+        if batch == 20:
+            Path(self.shared, f"middle-{self.rank}").write_text(str(self.epoch))
         if self.dies_at == [self.epoch, batch]:
             os.kill(os.getpid(), signal.SIGKILL)
         if not self.still and int(self.model.optimizer.iterations) > self.still_from:

@@ -180,6 +180,58 @@ def own_train_step():
     return outcome(model, model.fit(*rows(97), batch_size=16, epochs=2, verbose=0))
 
 
+def two_optimizers():
+    """A model without call(), as that of an adversarial network."""
+    import keras
+    import tensorflow as tf
+
+    class Adversaries(keras.Model):
+        def __init__(self):
+            super().__init__()
+            layers = keras.layers
+            self.generator = keras.Sequential([layers.Dense(4, "relu"), layers.Dense(6)])
+            self.judge = keras.Sequential([layers.Dense(4, "relu"), layers.Dense(1)])
+
+        def compile(self, of_generator, of_judge):
+            super().compile()
+            self.of_generator, self.of_judge = of_generator, of_judge
+            self.score = keras.metrics.Mean("score")
+
+        def train_step(self, real):
+            def loss_of(values, label):
+                labels = tf.fill(tf.shape(values), label)
+                return tf.reduce_mean(
+                    keras.losses.binary_crossentropy(labels, values, from_logits=True)
+                )
+
+            with tf.GradientTape(persistent=True) as tape:
+                invented = self.judge(self.generator(real[:, ::-1]))
+                judged = loss_of(self.judge(real), 1.0) + loss_of(invented, 0.0)
+                fooled = loss_of(invented, 1.0)
+            for network, optimizer, loss in (
+                (self.judge, self.of_judge, judged),
+                (self.generator, self.of_generator, fooled),
+            ):
+                weights = network.trainable_weights
+                optimizer.apply(tape.gradient(loss, weights), weights)
+            return {"judged": judged, "fooled": fooled}
+
+    keras.utils.set_random_seed(1 + gang().rank)
+    model = Adversaries()
+    model.compile(keras.optimizers.Adam(0.01), keras.optimizers.SGD(0.1, momentum=0.9))
+    data = tf.data.Dataset.from_tensor_slices(rows(97)[0]).batch(16)
+    return outcome(model, model.fit(data, epochs=2, verbose=0))
+
+
+def on_batches():
+    """A loop of train_on_batch, with a last batch of one part more for some."""
+    x, y = rows(63)
+    model = small()
+    for start in range(0, 63, 16):
+        model.train_on_batch(x[start : start + 16], y[start : start + 16])
+    return {"weights": model.get_weights(), "history": {}}
+
+
 def built_late():
     import keras
 
@@ -228,7 +280,7 @@ def eagerly():
 EQUAL = (
     auc, sample_and_class_weights, steps_per_epoch, dicts_and_steps_per_execution,
     accumulation_and_average, plain_dataset, shared_dataset, py_dataset, own_loop, own_train_step,
-    built_late, embedding, saved_and_loaded, eagerly,
+    two_optimizers, on_batches, built_late, embedding, saved_and_loaded, eagerly,
 )  # fmt: skip
 
 

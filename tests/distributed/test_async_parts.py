@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_a_push_is_applied_once_also_after_a_restart():
     again = push(server, 1, seen=0)
     assert weights(again) == [-0.5, -0.5] and again.header["step"] == 1
     stale = push(server, 1, seen=0, sender=[1, 0, "b"])
-    assert stale.header == {"step": 2, "staleness": 1, "is_dropped": False}
+    assert stale.header == {"step": 2, "staleness": 1, "is_dropped": False, "lost": 0}
     assert weights(stale) == [-1.25, -1.25]
 
     restored = ParameterServer(ServerSettings(workers=2))
@@ -83,6 +84,23 @@ def test_a_push_is_applied_once_also_after_a_restart():
     still = [push(restored, n, seen=n, rate=0.0) for n in (3, 4)]
     moved = [np.subtract(*map(weights, pair)) for pair in zip(still, still[1:], strict=False)]
     assert [list(m) for m in moved] != [[0.0, 0.0]], "the momentum goes on at rate 0"
+    assert push(restored, 7, seen=2).header["lost"] == 2, "numbers 5 and 6 came to another start"
+
+
+def test_an_epoch_of_the_chief_counts_once_it_is_in_a_checkpoint():
+    part = describe(sgd())
+    server = start(part)
+    register(server, part)
+    server.note_saved(server.n_wanted)
+    header = {"method": "finish_epoch", "key": "m", "fit": "0", "logs": [{"loss": 1.0}]}
+    with ThreadPoolExecutor() as pool:
+        of_chief = pool.submit(server.answer, Message({**header, "sender": [0, 0, "a"]}))
+        assert server.await_news(30)
+        assert not of_chief.done()
+        server.note_saved(server.n_wanted)
+        assert of_chief.result(30).header == {}
+    server.answer(Message({**header, "sender": [1, 0, "b"]}))
+    assert not server.await_news(0)
 
 
 def test_stale_gradients_are_dropped_where_that_is_asked_for():
@@ -92,7 +110,7 @@ def test_stale_gradients_are_dropped_where_that_is_asked_for():
     for sequence in (1, 2):
         push(server, sequence, seen=sequence - 1)
     stale = push(server, 1, seen=0, sender=[1, 0, "b"])
-    assert stale.header == {"step": 2, "staleness": 2, "is_dropped": True}
+    assert stale.header == {"step": 2, "staleness": 2, "is_dropped": True, "lost": 0}
     assert weights(stale) == [-2, -2]
 
 
@@ -143,7 +161,7 @@ def test_variables_are_shared_out_by_size():
 
 FIT = {
     **dict.fromkeys(("y", "sample_weight", "batch_size", "steps_per_epoch")),
-    **dict.fromkeys(("validation_data", "validation_batch_size")),
+    **dict.fromkeys(("validation_data", "validation_batch_size", "validation_steps")),
     "validation_split": 0.0,
     "shuffle": True,
 }

@@ -12,7 +12,10 @@ from tests.distributed.processes import Running, run
 EXACT, FEATURES = "tests.distributed.exact_worker", "tests.distributed.feature_worker"
 TOLERANCE = {"batch_norm": 5e-6}
 # These are tried each time; the others among the slow tests.
-FAST = ("auc", "dicts_and_steps_per_execution", "plain_dataset", "own_loop")
+FAST = (
+    *("auc", "dicts_and_steps_per_execution", "plain_dataset", "own_loop"),
+    *("two_optimizers", "on_batches"),
+)
 MORE = [situation.__name__ for situation in EQUAL if situation.__name__ not in FAST]
 
 

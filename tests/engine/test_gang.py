@@ -3,7 +3,7 @@
 import pytest
 
 from sparkexp.engine.gang import Gang
-from sparkexp.engine.spark.gangs import choose_result
+from sparkexp.engine.spark.gangs import choose_result, tell_way_on
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.trial import Loss, State, Trial, TrialResult
 
@@ -28,6 +28,13 @@ from sparkexp.trial import Loss, State, Trial, TrialResult
 def test_a_gang_that_can_not_be(given, rule):
     with pytest.raises(InvalidArgumentError, match=rule):
         Gang(**given)
+
+
+def test_what_a_gang_that_is_given_up_can_do():
+    lost = TrialResult(Trial(0, {}), State.FAILED, error="killed", loss=Loss.KILLED, attempt=3)
+    told = tell_way_on(lost)
+    assert told.reason == "killed"
+    assert "started 4 times" in told.error and "retry_failed=True" in told.error
 
 
 def test_a_record_holds_a_gang():

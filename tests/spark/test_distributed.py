@@ -155,13 +155,45 @@ def test_an_error_of_one_worker_is_the_error_of_the_training(spark: Any, tmp_pat
         spark, train, {"epochs": 1}, workers=2, logdir=str(tmp_path / "run"), progress=False
     )
     assert time.monotonic() - started < 50  # worker 0 was ended
-    assert "the file of worker 1 is damaged" in str(result.trials[0].error)
+    error = str(result.trials[0].error)
+    assert "the file of worker 1 is damaged" in error
+    assert re.search(
+        r"Worker 1 on .* has raised it; its output is in .*worker-1/output.log", error
+    )
     assert result.trials[0].attempt == 0  # it would fail again
+
+
+def test_calls_that_only_some_workers_make(
+    spark: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """None that any makes: a warning. One of the chief while others have returned: an error."""
+
+    def train(trouble: str) -> float:
+        from sparkexp import experiment
+
+        if trouble == "on the chief":
+            return float(experiment.gang().is_chief and experiment.gang().sum(1.0))
+        return 1.0
+
+    def run(trouble: str) -> Any:
+        return experiment.distribute(
+            spark, train, {"trouble": trouble}, workers=2, logdir=str(tmp_path / trouble),
+            progress=False,
+        ).trials[0]  # fmt: skip
+
+    (warning,) = run("nothing together").warnings
+    assert "no worker trained together with the others" in warning
+    assert warning in caplog.text
+    trial = run("on the chief")
+    assert trial.state is State.FAILED and trial.attempt == 0  # it would fail again
+    assert "Worker 1 had returned from the train function, and worker 0 waited" in trial.reason
 
 
 def test_more_workers_than_slots(spark: Any, tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(EnvironmentUnfitError, match=r"3 workers run .* local\[2\] has 2 slots"):
+    with pytest.raises(
+        EnvironmentUnfitError, match=r"3 workers run .* local\[2\] has 2 slots.*local\[3\]"
+    ):
         distribute(spark, 3, tmp_path / "run")
     assert time.monotonic() - started < 5
     assert not (tmp_path / "run").exists()

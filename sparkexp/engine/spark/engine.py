@@ -19,7 +19,7 @@ from sparkexp.engine.spark.failures import (
     find_unfit,
     is_cancelled,
 )
-from sparkexp.engine.spark.gangs import Gangs, check_gang, name_member
+from sparkexp.engine.spark.gangs import Gangs, check_gang, name_member, tell_way_on
 from sparkexp.engine.spark.gpu_pool import GpuPool
 from sparkexp.engine.spark.jobs import TrialJobs
 from sparkexp.engine.spark.resources import Resources, resource_profile
@@ -141,7 +141,13 @@ class SparkEngine(Engine):
         self._data = data
         imports, settings = heavy_imports(train), find_written_settings(train)
         late = find_affected(settings)
-        if held_back := [module for module in imports if module in late]:
+        if task.gang is not None and settings:
+            self._import_notes = (
+                f"the train function sets {name_settings(settings)}, which libraries read when "
+                "they are imported: workers of a gang import Keras before. Set it for the "
+                "executors (spark.executorEnv)",
+            )
+        elif held_back := [module for module in imports if module in late]:
             self._import_notes = (
                 f"the train function sets {name_settings(settings)}, which libraries read when "
                 f"they are imported: each trial imports {', '.join(held_back)} itself",
@@ -310,8 +316,10 @@ class SparkEngine(Engine):
                     result = self._gangs.run(task, gpus)
                 else:
                     result = self._jobs.run(replace(task, gpus=gpus[0] if gpus else None))
-                if task.gang is None or result.loss is None or result.attempt >= task.max_retries:
+                if task.gang is None or result.loss is None:
                     return result
+                if result.attempt >= task.max_retries:
+                    return tell_way_on(result)
                 logger.warning(
                     "%s was lost and is started again (%d of %d times): %s",
                     name_member(task), result.attempt + 1, task.max_retries, result.reason,

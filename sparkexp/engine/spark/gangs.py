@@ -20,7 +20,7 @@ from sparkexp.trial import Loss, State, TrialResult
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Gangs", "check_gang", "choose_result", "name_member"]
+__all__ = ["Gangs", "check_gang", "choose_result", "name_member", "tell_way_on"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +65,32 @@ def check_gang(
         )
     slots = _await_executors(spark, gang, count_slots)
     if gang.smallest > slots:
-        servers = f" and {gang.n_servers} servers" if gang.n_servers else ""
-        workers = f"At least {gang.min_workers}" if gang.min_workers else str(gang.workers)
         raise EnvironmentUnfitError(
-            f"{workers} workers{servers} run at the same time, each in a slot of its own, "
-            f"and {where} has {slots} slot{'s' * (slots != 1)}. Ask for fewer workers, add "
-            "executors, or give each worker less (cpus_per_worker and gpus_per_worker, in a "
-            "search cpus_per_trial and gpus_per_trial)."
+            f"{_count_members(gang)} run at the same time, each in a slot of its own, "
+            f"and {where} has {slots} slot{'s' * (slots != 1)}. {_find_way_out(spark, gang)}"
         )
+
+
+def _count_members(gang: Gang) -> str:
+    """Return the workers and servers that a gang needs, in words."""
+    at_least = "At least " if gang.min_workers else ""
+    workers = gang.min_workers or gang.workers
+    servers = f" and {gang.n_servers} server{'s' * (gang.n_servers > 1)}" * (gang.n_servers > 0)
+    return f"{at_least}{workers} worker{'s' * (workers > 1)}{servers}"
+
+
+def _find_way_out(spark: SparkSession, gang: Gang) -> str:
+    """Return what to do about too few slots."""
+    if is_local(spark):
+        return (
+            f"Start the session with master 'local[{gang.smallest}]' (sparkexp run … --master "
+            f"'local[{gang.smallest}]'), though more workers than cores are not faster, or ask "
+            "for fewer workers."
+        )
+    return (
+        "Ask for fewer workers, add executors, or give each worker less (cpus_per_worker and "
+        "gpus_per_worker, in a search cpus_per_trial and gpus_per_trial)."
+    )
 
 
 def _await_executors(spark: SparkSession, gang: Gang, count_slots: Callable[[], int]) -> int:
@@ -225,6 +243,15 @@ def name_member(task: TrialTask) -> str:
     return f"{name} of {task.trial.id}"
 
 
+def tell_way_on(result: TrialResult) -> TrialResult:
+    """Return the result of a gang that isn't started again, with what the user can do."""
+    way = (
+        f"It was started {result.attempt + 1} times, and is not started again. experiment.resume("
+        "spark, train, logdir, retry_failed=True) goes on from the last checkpoint."
+    )
+    return replace(result, error=f"{result.error}\n\n{way}")
+
+
 def choose_result(results: Sequence[TrialResult]) -> TrialResult:
     """Return the result that counts of those of a gang: the first failure, or else the chief's.
 
@@ -242,6 +269,9 @@ def choose_result(results: Sequence[TrialResult]) -> TrialResult:
     order: tuple[Loss | None, ...] = (Loss.KILLED, None, Loss.ENDED, Loss.PEER)
     first = min(failed, key=lambda result: (order.index(result.loss), result.ended))
     if first.loss is Loss.ENDED:
-        error = "The worker stopped answering the others of its gang, and was ended."
+        error = (
+            f"Worker {results.index(first)} on {first.host} stopped answering the others of its "
+            "gang, and was ended."
+        )
         first = replace(first, error=error)
     return replace(first, logdir=results[0].logdir)

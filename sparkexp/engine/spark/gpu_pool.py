@@ -26,9 +26,9 @@ class GpuPool:
         self._free: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
         if per_trial is not None and is_local(spark) and not gpus:
             raise EnvironmentUnfitError(
-                f"gpus_per_trial={per_trial:g} needs GPUs, and neither nvidia-smi nor "
-                f"{VISIBLE_DEVICES} names one on this machine. Leave it out, or install the "
-                "GPU's driver."
+                f"gpus_per_trial={per_trial:g} (in distribute gpus_per_worker) needs GPUs, and "
+                f"neither nvidia-smi nor {VISIBLE_DEVICES} names one on this machine. Leave "
+                "it out, or install the GPU's driver."
             )
         shares = share_out(gpus, n_slots, per_trial) if gpus else []
         self.n_shares = len(shares)

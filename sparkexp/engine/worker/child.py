@@ -92,7 +92,7 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         warnings += (f"Some of what it reported could not be written: {reporter.trouble}",)
     if current.artifacts.trouble:
         warnings += (f"Its artifacts could not be kept: {current.artifacts.trouble}",)
-    warnings += trackers.take_warnings()
+    warnings += (*current.warnings, *trackers.take_warnings())
     return replace(outcome, warnings=(*outcome.warnings, *warnings))
 
 

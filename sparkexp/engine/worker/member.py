@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 # driver, do it less often.
 ROUND_S = 2.0
 ROUND_S_PER_WORKER = 1 / 16
+# By it, the reason of a result is found behind a traceback.
+CAUSED = "The above exception was the direct cause of the following exception:"
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
 
 
@@ -99,6 +101,7 @@ class Watch:
 
     def __init__(self, context: BarrierTaskContext, place: Place) -> None:
         self._context = context
+        self._rank = place.rank
         self._period_s = max(ROUND_S, ROUND_S_PER_WORKER * place.size)
         self._state = RUNNING
         self._states = [RUNNING]
@@ -109,11 +112,23 @@ class Watch:
             self._thread.start()
 
     def correct(self, result: TrialResult) -> TrialResult:
-        """Return the result; if the trial was ended from here, with the reason."""
+        """Return the result; if others have a part in how the trial ended, with the reason."""
+        if result.loss is Loss.PEER and SUCCEEDED in self._states and FAILED not in self._states:
+            return replace(result, error=self._tell_missing(result), loss=None)
         if self._failed is None or result.loss is not Loss.KILLED:
             return result
         error = f"The worker was ended: worker {self._failed} of its gang had failed."
         return replace(result, error=error, loss=Loss.ENDED)
+
+    def _tell_missing(self, result: TrialResult) -> str:
+        """Return the error of a worker that waited for one whose train function was at its end."""
+        gone = self._states.index(SUCCEEDED)
+        return (
+            f"{result.error}\n\n{CAUSED}\n\nWorker {gone} had returned from the train function, "
+            f"and worker {self._rank} waited for it: all workers must call fit, evaluate, "
+            "gang().sum and gang().broadcast, and an optimizer's apply, equally often. Call them "
+            "on every worker, not within `if gang().is_chief`."
+        )
 
     def finish(self, result: TrialResult) -> bool:
         """Tell the others how the trial has ended, wait for all, and return if all succeeded."""
@@ -127,7 +142,12 @@ class Watch:
     def _watch(self) -> None:
         while RUNNING in self._states:
             self._has_ended.wait(self._period_s)
-            self._states = states = self._context.allGather(self._state)
+            try:
+                states = self._context.allGather(self._state)
+            except Exception as error:  # the job was cancelled, or an executor is lost
+                logger.info("The workers of the gang can't be asked any more: %r", error)
+                return
+            self._states = states
             if FAILED in states and self._failed is None and self._state == RUNNING:
                 self._failed = states.index(FAILED)
                 end_trial()

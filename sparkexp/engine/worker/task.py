@@ -185,9 +185,25 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     result = _make_result(task, outcome, attempt, str(directory), gpu, warnings)
     if result.state is State.FAILED and task.isolation != "none":
         result = replace(result, output=_read_tail(paths.output(directory)))
+    if task.place.size > 1 and result.error:
+        result = replace(result, error=_name_worker(task, result, paths.output(directory)))
     if task.is_root_own:
         trackers.end(result)
     return replace(result, warnings=(*result.warnings, *trackers.take_warnings()))
+
+
+def _name_worker(task: TrialTask, result: TrialResult, output: Path) -> str:
+    """Return the error of a member of a gang, which says whose it is."""
+    assert task.gang is not None and result.error is not None
+    rank, workers, error = task.place.rank, task.gang.workers, result.error
+    name = f"Worker {rank}" if rank < workers else f"Parameter server {rank - workers}"
+    if error.startswith(("Traceback", "…")):
+        return f"{error}\n\n{name} on {result.host} has raised it; its output is in {output}."
+    error = f"{name} on {result.host}: {error}"
+    if task.timeout_s is not None and result.seconds >= task.timeout_s:
+        error += ". All workers have this limit, and another one may be the cause of it: look at "
+        error += "the output.log of each."
+    return error
 
 
 def find_shared(task: TrialTask) -> TrialTask:
