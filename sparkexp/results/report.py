@@ -77,7 +77,7 @@ def render_report(run: RunDirectory) -> str:
     Raises
     ------
     EnvironmentUnfitError
-        If matplotlib or scikit-learn are not installed.
+        If matplotlib is not installed.
     RunDirectoryError, InvalidArgumentError
         If the run is damaged, or this version doesn't have its searcher.
     """

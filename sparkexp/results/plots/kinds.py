@@ -11,7 +11,12 @@ import numpy as np
 from sparkexp.analysis.axes import Axis, choose_round_ticks, format_number
 from sparkexp.analysis.cost import describe_fidelity, select_comparable
 from sparkexp.analysis.generations import Evolution, Generation
-from sparkexp.analysis.importance import MIN_TRIALS, measure_in_forest, select_most_important
+from sparkexp.analysis.importance import (
+    MEANING,
+    MIN_TRIALS,
+    measure_importance,
+    select_most_important,
+)
 from sparkexp.analysis.ranking import (
     Standings,
     find_front_configurations,
@@ -79,7 +84,7 @@ def parallel(
     The lines with the best values of the first objective are on top.
     """
     results = _per_configuration(results)
-    varying, title = _select_axes("Parallel coordinates", results, axes)
+    varying, title = _select_axes("Parallel coordinates", results, axes, objectives[0])
     by_objective = [select_objective(_with_value(results), k) for k in range(len(objectives))]
     order = np.argsort([-objectives[0].loss(r.value) for r in by_objective[0]], kind="stable")
     valued = [by_objective[0][k] for k in order]
@@ -110,7 +115,7 @@ def slices(
 ) -> list[Panel]:
     """Return a panel for each objective and parameter: one against the other."""
     results = _per_configuration(results)
-    varying, title = _select_axes("", results, axes)
+    varying, title = _select_axes("", results, axes, objectives[0])
     panels: list[Panel] = []
     for k, objective in enumerate(objectives):
         valued = select_objective(_with_value(results), k)
@@ -165,12 +170,12 @@ def front(
 def importance(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return a panel per objective: how much a random forest loses without each parameter."""
+    """Return a panel per objective: what tells the best trials from the others."""
     _select_varying(axes)
     valued = _with_value(_per_configuration(results))
     panels = []
     for k, objective in enumerate(objectives):
-        shares = measure_in_forest(select_objective(valued, k), axes)
+        shares = measure_importance(select_objective(valued, k), axes, objective)
         if not shares:
             raise InvalidArgumentError(
                 f"The plot 'importance' needs at least {MIN_TRIALS} trials with a value, got "
@@ -178,7 +183,7 @@ def importance(
             )
         bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
         title = f"Importance for {objective.label}" if len(objectives) > 1 else "Importance"
-        panels.append(Panel(title, "share of what a random forest loses without it", "", [bars]))
+        panels.append(Panel(title, MEANING, "", [bars]))
     return panels
 
 
@@ -210,7 +215,7 @@ def generations(
         Band(x, low, high, "worst to best"), Line(x, best, "best"), Line(x, mean, "mean")
     ]  # fmt: skip
     shown, _ = (
-        _select_axes("", results, axes, MAX_LINES)
+        _select_axes("", results, axes, objective, MAX_LINES)
         if any(axis.varies for axis in axes)
         else ([], "")
     )
@@ -283,13 +288,17 @@ def _objective_title(results: Sequence[TrialResult], objective: Objective) -> st
 
 
 def _select_axes(
-    title: str, results: Sequence[TrialResult], axes: Sequence[Axis], n: int = MAX_AXES
+    title: str,
+    results: Sequence[TrialResult],
+    axes: Sequence[Axis],
+    objective: Objective,
+    n: int = MAX_AXES,
 ) -> tuple[list[Axis], str]:
     """Return the `n` parameters that matter most, and a title that says so if others are left."""
     varying = _select_varying(axes)
     if len(varying) <= n:
         return varying, title
-    chosen = {axis.name for axis in select_most_important(results, varying, n)}
+    chosen = {axis.name for axis in select_most_important(results, varying, objective, n)}
     told = f"{title}: {n} of {len(varying)} parameters, those that matter most"
     return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
 

@@ -45,8 +45,9 @@ DESCRIPTIONS = {
     "member, its colour the objective. Grey arrows lead from a parent to its accepted child.",
     "pictures/front": "A dot per configuration in the first two objectives. On the line are those "
     "that no other beats in all objectives: the front.",
-    "pictures/importance": "Share of the variance of the objective's ranks that each "
-    "parameter explains by itself.",
+    "pictures/importance": "How much of what tells the best trials (a tenth, of few trials a "
+    "quarter) from the others each parameter explains by itself (PED-ANOVA). What is missing to 1 "
+    "is interactions, noise, and what so many trials can't show.",
     "searcher/*": "What the searcher shows of its inside, by the number of ended trials.",
     "architecture/best": "The best architectures so far, the last one first, and what changed "
     "from one to the next.",

@@ -183,12 +183,14 @@ def draw_ancestry(
 
 
 def draw_importance(shares: Mapping[str, float], title: str = "What mattered") -> Picture:
-    """Draw a bar per parameter."""
+    """Draw a bar per parameter; see `measure_importance`."""
     rows = list(shares.items())[:10]
+    largest = max(shares.values(), default=0.0)
+    end = next((end for end in (0.2, 0.5) if largest <= end), 1.0)
     panel = Panel(title, "share explained alone", "", [name for name, _ in rows])
-    panel.draw_ticks([(u, format_number(u)) for u in (0, 0.5, 1)], [])
+    panel.draw_ticks([(u, format_number(u * end)) for u in (0, 0.5, 1)], [])
     for k, (name, share) in enumerate(rows):
-        panel.draw_bar(share, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
+        panel.draw_bar(share / end, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
         panel.draw_row_label((k + 0.5) / len(rows), name)
     return panel.to_picture()
 

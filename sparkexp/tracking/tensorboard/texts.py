@@ -82,7 +82,7 @@ def format_summary(
     about : str
         Markdown: what the search is, and how to repeat it.
     shares : sequence of Mapping[str, float]
-        How much each parameter explains of each objective.
+        The importance of the parameters for each objective.
     """
     states = Counter(str(r.state).lower() for r in results)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
@@ -102,14 +102,19 @@ def format_summary(
             "No trial has a value." + f" The first error: {escape_markdown(first)}" * bool(first)
         )
     for objective, explained in zip(objectives, shares, strict=True):
-        if explained:
+        if explained and not any(round(share, 2) for share in explained.values()):
+            parts.append("No parameter tells the best trials from the others by itself.")
+        elif explained:
             shown = [
                 [escape_markdown(name), f"{100 * share:.0f} %"]
                 for name, share in explained.items()
             ]
             of_objective = f" of {escape_markdown(objective.label)}" * several
-            parts.append(f"What each parameter explains alone{of_objective}:")
-            parts.append(format_table(["parameter", "share of the variance"], shown))
+            parts.append(
+                "How much of what tells the best trials from the others each parameter explains "
+                f"by itself{of_objective}:"
+            )
+            parts.append(format_table(["parameter", "share"], shown))
     title = (
         "#### The front: no other is better in all objectives" if several else "#### Leaderboard"
     )

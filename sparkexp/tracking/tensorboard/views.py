@@ -14,7 +14,7 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import select_comparable
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.generations import LEADERS, Evolution, Generation
-from sparkexp.analysis.importance import explain_variance, select_most_important
+from sparkexp.analysis.importance import measure_importance, select_most_important
 from sparkexp.analysis.ranking import (
     Configuration,
     Runs,
@@ -300,7 +300,10 @@ class SearchViews:
         # A trial that trained longer is better, whatever its parameters.
         same = select_comparable(merge_by_configuration(self._results))
         by_objective = [select_objective(same, k) for k in range(len(self._objectives))]
-        shares = [explain_variance(results, self._axes) for results in by_objective]
+        shares = [
+            measure_importance(results, self._axes, objective)
+            for results, objective in zip(by_objective, self._objectives, strict=True)
+        ]
         leaders = self._rank_leaders()
         text = format_summary(
             self._results,
@@ -336,7 +339,7 @@ class SearchViews:
             tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
             about = f"What mattered for {name}" if several else "What mattered"
             self._add_picture(tag, draw_importance(shares, about).png, n)
-        for axis in select_most_important(results, self._axes, MAX_SCATTERS):
+        for axis in select_most_important(results, self._axes, objective, MAX_SCATTERS):
             tag = f"pictures/{name} by {axis.name}"
             self._add_picture(tag, draw_scatter(results, axis, name).png, n)
 
@@ -347,7 +350,8 @@ class SearchViews:
             self._add_picture(ANCESTRY_PICTURE, draw_ancestry(self._results, lines).png, n)
 
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
-        axes = select_most_important(merge_by_configuration(self._results), self._axes)
+        trials = merge_by_configuration(self._results)
+        axes = select_most_important(trials, self._axes, self._objective)
         values = [value for generation in generations for value in generation.values]
         if not axes or not values:
             return

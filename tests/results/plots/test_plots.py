@@ -142,7 +142,7 @@ def test_a_configuration_that_ran_often_is_drawn_once_with_its_mean(repeated):
 
 def test_the_importance_is_told_in_words(result):
     (bars,) = result.plot("importance", backend="plotly").data
-    assert bars.y[0] == "learning_rate" and sum(bars.x) == pytest.approx(1)
+    assert bars.y[0] == "learning_rate" and 0.3 < bars.x[0] <= 1 and min(bars.x) >= 0
 
 
 @pytest.mark.parametrize(
