@@ -26,14 +26,17 @@ _Vector = NDArray[np.float64]
 _Indices = NDArray[np.int64]
 
 # For headings and axes: what a share is.
-MEANING = "share of what tells the best trials from the others"
+MEANING = "share of what tells good trials from bad ones"
 MIN_TRIALS = 6
 # Cells of a number line, and the most values of a list that each get a cell of their own.
 N_CELLS, MAX_LISTED = 50, 12
-# With fewer trials than ten times as many, the best are more than a tenth.
+# The best tenth alone would say little of an evolution, most of whose trials are good: what told
+# them from the others had been decided before.
+CUTS = (0.1, 0.5, 0.75)
+# Where the best tenth are fewer, more are taken.
 FEWEST_BEST = 10
 # Drawings at random that say how much a parameter that means nothing seems to explain.
-N_DRAWINGS = 100
+N_DRAWINGS = 50
 # A kernel that is narrower than this lies in one cell: 1.64 standard deviations reach its edge.
 NARROWEST = 0.5 / 1.64
 
@@ -41,14 +44,15 @@ NARROWEST = 0.5 / 1.64
 def measure_importance(
     results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective
 ) -> dict[str, float]:
-    """Return how much each parameter, by itself, tells the best trials from the others.
+    """Return how much each parameter, by itself, tells good trials from bad ones.
 
-    It is PED-ANOVA: the density of a parameter's values among the best tenth of the trials is
-    compared with their density among all. Scaled to [0, 1], it is the share of the variance of
-    "is among the best" that the parameter explains alone: 1 if it decides alone which trials are
-    the best, 0 if it doesn't matter. What is missing to 1 in the sum are interactions, noise, and
-    what so many trials can't show. What a parameter without meaning seems to explain by
-    chance is subtracted; that is measured with trials drawn at random instead of the best.
+    It is PED-ANOVA: the density of a parameter's values among the best trials is compared with
+    their density among all. Scaled to [0, 1], it is the share of the variance of "is among the
+    best" that the parameter explains alone: 1 if it decides alone which trials are the best, 0 if
+    it doesn't matter. The best are the best tenth, the better half and the best three quarters,
+    and the result is the mean of the three. What is missing to 1 in the sum are interactions,
+    noise, and what so many trials can't show. What a parameter without meaning seems to explain
+    by chance is subtracted; that is measured with trials drawn at random instead of the best.
 
     Of a parameter that some trials lack, its values in the others count.
 
@@ -83,6 +87,7 @@ def explain_shares(
     axes: Sequence[Axis],
     objective: Objective,
     n_drawings: int = N_DRAWINGS,
+    cuts: Sequence[float] = CUTS,
 ) -> dict[str, float]:
     """Return the shares of `measure_importance`, below 0 where chance explains more.
 
@@ -92,21 +97,25 @@ def explain_shares(
         See `measure_importance`.
     n_drawings : int
         Drawings at random whose mean is subtracted; 0 subtracts nothing.
+    cuts : sequence of float
+        Which parts of the trials are the best; the result is the mean over them.
     """
     valued = [r for r in results if r.value is not None]
     n = len(valued)
     if n < MIN_TRIALS:
         return {}
     losses = np.array([objective.loss(r.value) for r in valued])
-    best = losses <= np.sort(losses)[count_best(n) - 1]
+    ordered = np.sort(losses)
+    bests = [losses <= ordered[count_best(n, cut) - 1] for cut in cuts]
     draws = np.random.default_rng(0)  # the same drawings each time: the same trials, one answer
-    chosen = [best, *(draws.permutation(best) for _ in range(n_drawings))]
+    chance = [draws.permutation(best) for best in bests for _ in range(n_drawings)]
     shares = {}
     for axis in axes:
         if axis.varies:
             values = [r.trial.params.get(axis.name) for r in valued]
-            real, *chance = _explain_each(axis, values, chosen)
-            shares[axis.name] = real - (sum(chance) / len(chance) if chance else 0.0)
+            explained = _explain_each(axis, values, [*bests, *chance])
+            real, by_chance = explained[: len(bests)], explained[len(bests) :]
+            shares[axis.name] = float(np.mean(real) - np.mean(by_chance or [0.0]))
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
@@ -122,15 +131,15 @@ def select_most_important(
     return sorted(varying, key=lambda axis: -shares.get(axis.name, 0.0))[:n]
 
 
-def count_best(n: int) -> int:
-    """Return how many of `n` trials are the best: a tenth, of few trials more.
+def count_best(n: int, cut: float = CUTS[0]) -> int:
+    """Return how many of `n` trials are the best: this part of them, of few trials more.
 
     Examples
     --------
-    >>> [count_best(n) for n in (6, 12, 20, 60, 100)]
-    [2, 3, 5, 10, 10]
+    >>> [count_best(n) for n in (6, 12, 20, 60, 100)], count_best(20, 0.5)
+    ([2, 3, 5, 10, 10], 10)
     """
-    return max(math.ceil(n / 10), min(FEWEST_BEST, math.ceil(n / 4)))
+    return max(math.ceil(n * cut), min(FEWEST_BEST, math.ceil(n / 4)))
 
 
 def _explain_each(

@@ -291,7 +291,7 @@ class Result:
         kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
             ``history``: the objective of every trial, and the best so far. ``parallel``: a line
             per trial through its parameters. ``slice``: the objective against each parameter.
-            ``importance``: how much of what tells the best trials from the others each parameter
+            ``importance``: how much of what tells good trials from bad ones each parameter
             explains by itself (PED-ANOVA). ``generations``: best, mean, worst, diversity and
             acceptance of an evolution. ``front``: the first two of several objectives. With
             ``repeats`` all but the history shows a configuration with its mean.

@@ -8,6 +8,7 @@ from typing import Any
 from sparkexp.analysis.axes import Axis, choose_round_ticks, format_number, shorten
 from sparkexp.analysis.cost import describe_fidelity
 from sparkexp.analysis.generations import Generation
+from sparkexp.analysis.outliers import choose_ends
 from sparkexp.analysis.ranking import Configuration
 from sparkexp.analysis.specs import Interval
 from sparkexp.objective import Objective
@@ -113,12 +114,16 @@ def draw_front(
     return panel.to_picture()
 
 
-def draw_scatter(results: Sequence[TrialResult], axis: Axis, name: str = "objective") -> Picture:
-    """Draw the objective of all trials against one parameter; later trials are brighter."""
-    valued = [r for r in results if r.value is not None]
-    values = [r.value or 0.0 for r in valued]
-    ends = (min(values, default=0.0), max(values, default=1.0))
-    y = _make_objective_axis(ends)
+def draw_scatter(
+    results: Sequence[TrialResult], axis: Axis, objective: Objective, name: str = "objective"
+) -> Picture:
+    """Draw the objective of all trials against one parameter; later trials are brighter.
+
+    Outliers lie on the edge.
+    """
+    y = _make_objective_axis(
+        choose_ends((r.value for r in results if r.value is not None), objective)
+    )
     y_ticks = _inset_ticks(y.choose_ticks(5))
     title = f"{shorten(name[:1].upper() + name[1:], 20)} by {shorten(axis.name, 28)}"
     y_title = ", ".join(filter(None, [shorten(name, 28), describe_fidelity(results)]))

@@ -103,7 +103,7 @@ def format_summary(
         )
     for objective, explained in zip(objectives, shares, strict=True):
         if explained and not any(round(share, 2) for share in explained.values()):
-            parts.append("No parameter tells the best trials from the others by itself.")
+            parts.append("No parameter tells good trials from bad ones by itself.")
         elif explained:
             shown = [
                 [escape_markdown(name), f"{100 * share:.0f} %"]
@@ -111,8 +111,8 @@ def format_summary(
             ]
             of_objective = f" of {escape_markdown(objective.label)}" * several
             parts.append(
-                "How much of what tells the best trials from the others each parameter explains "
-                f"by itself{of_objective}:"
+                "How much of what tells good trials from bad ones each parameter explains by "
+                f"itself{of_objective}:"
             )
             parts.append(format_table(["parameter", "share"], shown))
     title = (

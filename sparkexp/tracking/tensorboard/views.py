@@ -27,6 +27,7 @@ from sparkexp.analysis.ranking import (
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.architectures import BestArchitectures, read_png_size
 from sparkexp.tracking.tensorboard.events import EventFile
+from sparkexp.tracking.tensorboard.inner_lines import InnerLines
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
     MAX_CHARTS,
@@ -122,6 +123,7 @@ class SearchViews:
         self._steps = read_last_steps(events.directory)
         self._described: set[str] = set()
         self._events = events
+        self._inner = InnerLines(events, self._objective)
 
     def add_earlier(self, result: TrialResult) -> None:
         """Take in a trial of an earlier process; write its step, if that process could not."""
@@ -139,6 +141,7 @@ class SearchViews:
         if self._evolution is None and len(self._results) >= self._next_leaderboard:
             self._write_leaderboard()
         self._events.flush()
+        self._inner.flush()
 
     def add_figures(self, n_ended: int, figures: Mapping[str, float]) -> None:
         """Write what the searcher shows of its inside after so many trials."""
@@ -161,11 +164,14 @@ class SearchViews:
         if complete and self._evolution is not None:
             self._pending += self._evolution.finish()
         self._write_pending()
+        self._inner.close()
         self._write_end()
 
     def _take(self, result: TrialResult) -> None:
         self._results.append(result)
         self._n_failed += result.went_wrong
+        if len(self._objectives) == 1:
+            self._inner.take(len(self._results), result.value)
         for standings in self._standings:
             standings.add(result)
         proposal = self._runs.add(result)
@@ -242,6 +248,7 @@ class SearchViews:
         self._pending = []
 
     def _write_generation(self, generation: Generation) -> None:
+        self._inner.write_generation(generation)
         summary = make_summary()
         add_scalars(summary, generation.compute_scalars(self._objective), DESCRIPTIONS)
         for axis in self._axes:
@@ -341,7 +348,7 @@ class SearchViews:
             self._add_picture(tag, draw_importance(shares, about).png, n)
         for axis in select_most_important(results, self._axes, objective, MAX_SCATTERS):
             tag = f"pictures/{name} by {axis.name}"
-            self._add_picture(tag, draw_scatter(results, axis, name).png, n)
+            self._add_picture(tag, draw_scatter(results, axis, objective, name).png, n)
 
     def _draw_ancestry(self, leaders: Sequence[Configuration], n: int) -> None:
         best = [each.runs[0] for each in leaders[:N_ANCESTRIES]]

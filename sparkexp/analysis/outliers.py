@@ -1,0 +1,52 @@
+"""Which values lie so far out that an axis with them would show nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from sparkexp.objective import Objective
+
+__all__ = ["FEWEST", "choose_ends", "find_limit_of_losses"]
+
+# Of fewer values nobody can say which ones lie far out.
+FEWEST = 5
+# So many times as far from the median as the best value is, on the other side.
+REACH = 5.0
+
+
+def find_limit_of_losses(losses: Sequence[float]) -> float:
+    """Return the largest loss that is no outlier; infinity where none is.
+
+    Only bad values are outliers: nobody wants to miss the good ones.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        In ascending order.
+
+    Examples
+    --------
+    >>> find_limit_of_losses([0.0, 1.0, 2.0, 3.0, 226.6]), find_limit_of_losses([0.0, 1.0, 226.6])
+    (12.0, inf)
+    """
+    n = len(losses)
+    if n < FEWEST:
+        return math.inf
+    median = losses[(n - 1) // 2]
+    reach = REACH * (median - losses[0])
+    return median + reach if reach > 0 else math.inf
+
+
+def choose_ends(values: Iterable[float], objective: Objective) -> tuple[float, float]:
+    """Return the ends of an axis on which all values have a place but the outliers.
+
+    Examples
+    --------
+    >>> choose_ends([0.2, 0.3, 0.4, 0.5, 226.6], Objective('loss', 'min'))
+    (0.2, 0.5)
+    """
+    given = list(values)
+    limit = find_limit_of_losses(sorted(map(objective.loss, given)))
+    inside = [value for value in given if objective.loss(value) <= limit] or [0.0, 1.0]
+    return min(inside), max(inside)
