@@ -54,7 +54,8 @@ def measure_importance(
     noise, and what so many trials can't show. What a parameter without meaning seems to explain
     by chance is subtracted; that is measured with trials drawn at random instead of the best.
 
-    Of a parameter that some trials lack, its values in the others count.
+    Of a parameter that some trials lack, its values in the others count. In a search that follows
+    its results, a parameter that settles together with one that matters gets some of its credit.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ __all__ = ["FEWEST", "choose_ends", "find_limit_of_losses"]
 
 # Of fewer values nobody can say which ones lie far out.
 FEWEST = 5
-# So many times as far from the median as the best value is, on the other side.
-REACH = 5.0
+# What lies beyond four fifths of the values by more than so many times their distance from the best.
+SHARE, REACH = 0.8, 3.0
 
 
 def find_limit_of_losses(losses: Sequence[float]) -> float:
@@ -33,9 +33,9 @@ def find_limit_of_losses(losses: Sequence[float]) -> float:
     n = len(losses)
     if n < FEWEST:
         return math.inf
-    median = losses[(n - 1) // 2]
-    reach = REACH * (median - losses[0])
-    return median + reach if reach > 0 else math.inf
+    usual = losses[int(SHARE * (n - 1))]
+    reach = REACH * (usual - losses[0])
+    return usual + reach if reach > 0 else math.inf
 
 
 def choose_ends(values: Iterable[float], objective: Objective) -> tuple[float, float]:

@@ -50,6 +50,7 @@ from sparkexp.results.reproduce import describe_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run, damage_error, new_run_id
 from sparkexp.search.spec import Search
+from sparkexp.texts.counts import count
 from sparkexp.tracking import Outcome
 from sparkexp.trial import State, Trial
 
@@ -183,6 +184,7 @@ class _Driver:
             search.objectives,
             options.progress,
             describe=None if options.gang is None else make_describe(run),
+            starts_workers=engine.starts_workers,
         )
         self._limits = Limits(
             search.objectives[0],
@@ -231,7 +233,7 @@ class _Driver:
             loop.cancel()
             n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
             interrupted = SearchInterrupted(
-                f"The search was interrupted after {n_ended} trials. They are in "
+                f"The search was interrupted after {count(n_ended, 'trial')}. They are in "
                 f"{self._run.location!r}: experiment.resume(spark, train, logdir) goes on."
             )
             if (unwritten := self._unwritten(loop, "interrupted")) is not None:

@@ -30,6 +30,7 @@ from sparkexp.analysis.specs import Interval
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.results.plots.panels import Band, Bars, Dots, Line, Panel, Parallel
+from sparkexp.texts.counts import count
 from sparkexp.trial import TrialResult
 
 __all__ = [
@@ -311,8 +312,8 @@ def _with_value(results: Sequence[TrialResult]) -> list[TrialResult]:
     valued = [r for r in results if r.value is not None]
     if not valued:
         raise InvalidArgumentError(
-            f"A plot needs at least one trial with a value, and none of the {len(results)} trials "
-            "has one: result.failures() says why."
+            "A plot needs at least one trial with a value, and none of the "
+            f"{count(len(results), 'trial')} has one: result.failures() says why."
         )
     return valued
 

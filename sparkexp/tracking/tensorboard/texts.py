@@ -10,6 +10,7 @@ from sparkexp.analysis.axes import shorten
 from sparkexp.analysis.cost import compute_fidelity_cost
 from sparkexp.analysis.ranking import Configuration, merge_by_configuration
 from sparkexp.objective import Objective
+from sparkexp.texts.counts import count
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = [
@@ -87,7 +88,9 @@ def format_summary(
     states = Counter(str(r.state).lower() for r in results)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
     reused = sum(r.reused_from is not None for r in results)
-    parts = [f"**{len(results)} trials**: {counts}" + (f", {reused} reused" if reused else "")]
+    parts = [
+        f"**{count(len(results), 'trial')}**: {counts}" + (f", {reused} reused" if reused else "")
+    ]
     several = len(objectives) > 1
     if leaders:
         if several:

@@ -25,6 +25,7 @@ from sparkexp.analysis.ranking import (
     select_objective,
 )
 from sparkexp.objective import Objective
+from sparkexp.texts.counts import count
 from sparkexp.tracking.tensorboard.architectures import BestArchitectures, read_png_size
 from sparkexp.tracking.tensorboard.events import EventFile
 from sparkexp.tracking.tensorboard.inner_lines import InnerLines
@@ -287,7 +288,7 @@ class SearchViews:
         self._next_leaderboard = max(n + TRIALS_BETWEEN_LEADERBOARDS, n * 6 // 5)
         text = format_leaderboard(self._rank_leaders(), self._headings, self._by_id)
         front = ": the front" * (len(self._objectives) > 1)
-        self._add_text("leaderboard", f"### After {n} trials{front}\n\n{text}", n)
+        self._add_text("leaderboard", f"### After {count(n, 'trial')}{front}\n\n{text}", n)
 
     def _rank_leaders(self) -> list[Configuration]:
         if len(self._objectives) == 1:

@@ -194,7 +194,10 @@ def test_of_many_parameters_those_that_matter_are_shown(tmp_path):
     assert len(result.plot("slice").axes) == 2 * 12
     assert len(result.plot("generations", backend="plotly").data) == 4 + 9 + 1
     assert result.plot("parallel", backend="plotly").data[0].labelangle == -15
-    (bars,) = result.plot("importance", backend="plotly").data
+    drawn = experiment.random_search(
+        None, train, space, max_trials=60, seed=1, logdir=tmp_path / "random", **QUIET
+    )
+    (bars,) = drawn.plot("importance", backend="plotly").data
     assert len(bars.y) == 12 and bars.y[0] == "parameter_number_7"
 
 

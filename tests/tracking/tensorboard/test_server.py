@@ -57,7 +57,7 @@ def wait_until(condition, timeout_s: float = 20.0) -> None:
 @pytest.fixture(scope="module")
 def logdir(tmp_path_factory) -> Path:
     logdir = tmp_path_factory.mktemp("run with spaces, ünïcode and 'quotes'")
-    write_experiment(logdir / "search", [ParameterSpec("lr", Interval(0.1, 1.0))], generations=1)
+    write_experiment(logdir / "search", [ParameterSpec("lr", Interval(0.1, 1.0))], evolves=True)
     for number, state in enumerate([State.SUCCEEDED, State.FAILED]):
         trial = Trial(number, {"lr": 0.5}, generation=0)
         directory = logdir / trial.id
