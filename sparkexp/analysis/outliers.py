@@ -11,7 +11,8 @@ __all__ = ["FEWEST", "choose_ends", "find_limit_of_losses"]
 
 # Of fewer values nobody can say which ones lie far out.
 FEWEST = 5
-# What lies beyond four fifths of the values by more than so many times their distance from the best.
+# An outlier is farther beyond four fifths of the values than three times as far as these are from
+# the best.
 SHARE, REACH = 0.8, 3.0
 
 

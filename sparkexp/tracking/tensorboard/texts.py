@@ -88,9 +88,8 @@ def format_summary(
     states = Counter(str(r.state).lower() for r in results)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
     reused = sum(r.reused_from is not None for r in results)
-    parts = [
-        f"**{count(len(results), 'trial')}**: {counts}" + (f", {reused} reused" if reused else "")
-    ]
+    n_trials = count(len(results), "trial")
+    parts = [f"**{n_trials}**: {counts}" + (f", {reused} reused" if reused else "")]
     several = len(objectives) > 1
     if leaders:
         if several:

@@ -99,8 +99,8 @@ def test_http_api_shows_the_run(logdir):
             for name, values in metrics.items()
         }
         assert seen == {
-            "gen-000/trial-00000": {"objective": 0.75, "accepted": 1.0},
-            "gen-000/trial-00001": {"accepted": 0.0},
+            "gen-000/trial-00000": {"objective": 0.75, "accepted": 1.0, "generation": 0.0},
+            "gen-000/trial-00001": {"accepted": 0.0, "generation": 0.0},
             "gen-001/trial-00002": {},
         }
 

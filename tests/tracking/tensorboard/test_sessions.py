@@ -77,7 +77,6 @@ def test_a_search_reads_as_a_table(tmp_path):
     assert domains(tmp_path) == {
         "lr": ("FLOAT64", (0.001, 0.1)),
         "units": ("STRING", ["64", "auto"]),
-        GENERATION: ("FLOAT64", (0.0, 3.0)),
     }
     assert experiment(tmp_path).metric_infos[0].display_name == "accuracy (max)"
 

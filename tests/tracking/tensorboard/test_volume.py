@@ -55,12 +55,11 @@ def test_a_thousand_trials(result):
                 "STATUS_FAILURE"} == {r.trial.id for r in run if not r.succeeded}  # fmt: skip
         columns = api.experiment()
         assert [info["name"] for info in columns["hparamInfos"]] == [
-            "dropout", "generation", "learning_rate", "num_layers", "optimizer",
-            "learning_rate (log10)",
+            "dropout", "learning_rate", "num_layers", "optimizer", "learning_rate (log10)",
         ]  # fmt: skip
         assert [info.get("displayName") or info["name"]["tag"] for info in
                 columns["metricInfos"]] == [
-            "accuracy (max)", "accepted", "duration_s", "size", "loss",
+            "accuracy (max)", "in the population", "generation", "duration_s", "size", "loss",
         ]  # fmt: skip
         assert api.lines() == len(succeeded) > 900
 
