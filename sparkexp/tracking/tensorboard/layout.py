@@ -56,7 +56,7 @@ DESCRIPTIONS = {
     "last column has the trial with which each one competed for its place.",
     "summary": "What was searched and found, and how to repeat it.",
     "pictures/generation": "The population in the two parameters that matter most: a dot per "
-    "member, its colour the objective. Grey arrows lead from a parent to its accepted child.",
+    "member, its colour the objective. Grey arrows lead from a parent to its successor.",
     "pictures/front": "A dot per configuration in the first two objectives. On the line are those "
     "that no other beats in all objectives: the front.",
     "pictures/importance": "How much of what tells good trials from bad ones each parameter "
