@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sparkexp.errors import StorageError
+from sparkexp.runs.paths import RunPaths
 from sparkexp.storage.filesystems import is_directory, is_remote, open_filesystem
 
 __all__ = ["INNER_RUNS", "Link", "OVERVIEWS", "list_board_links", "find_overview_directory"]
@@ -19,7 +20,7 @@ __all__ = ["INNER_RUNS", "Link", "OVERVIEWS", "list_board_links", "find_overview
 # Directories of the driver's own runs.
 OVERVIEWS = ("evolution", "search")
 # Below them, the lines of the population, which differ in colour.
-INNER_RUNS = ("best", "mean", "worst")
+INNER_RUNS = RunPaths.LINES
 
 
 @dataclass(frozen=True)

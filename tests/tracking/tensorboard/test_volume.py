@@ -70,7 +70,7 @@ def test_a_thousand_trials(result):
             r.value is not None for r in result.trials
         )  # nothing was sampled away
         layout = api.get("plugin/custom_scalars/layout")
-        assert len(layout["category"]) == 5
+        assert len(layout["category"]) == 6
         shown = api.get("plugin/distributions/distributions", run="evolution",
                         tag="population/dropout")  # fmt: skip
         assert [step for _, step, _ in shown] == list(range(20))
