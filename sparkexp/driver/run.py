@@ -50,7 +50,6 @@ from sparkexp.results.reproduce import describe_search
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, create_run, damage_error, new_run_id
 from sparkexp.search.spec import Search
-from sparkexp.texts.counts import count
 from sparkexp.tracking import Outcome
 from sparkexp.trial import State, Trial
 
@@ -233,7 +232,7 @@ class _Driver:
             loop.cancel()
             n_ended = sum(r.state is not State.CANCELLED for r in loop.results())
             interrupted = SearchInterrupted(
-                f"The search was interrupted after {count(n_ended, 'trial')}. They are in "
+                f"The search was interrupted after {n_ended} trials. They are in "
                 f"{self._run.location!r}: experiment.resume(spark, train, logdir) goes on."
             )
             if (unwritten := self._unwritten(loop, "interrupted")) is not None:
