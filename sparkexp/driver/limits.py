@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sparkexp.analysis.ranking import Runs
 from sparkexp.driver.early_failures import EarlyFailures
 from sparkexp.objective import Objective
+from sparkexp.texts.counts import count
 from sparkexp.trial import State, TrialResult
 
 __all__ = ["Ask", "Limits"]
@@ -117,7 +118,7 @@ class Limits:
             If the first trials failed with one error that lies in the call.
         """
         if self.max_failures is not None and self._n_failed > self.max_failures:
-            return f"{self._n_failed} trials failed (max_failures={self.max_failures})"
+            return f"{count(self._n_failed, 'trial')} failed (max_failures={self.max_failures})"
         if self._good_enough is not None:
             return f"{self._good_enough.trial.id} reached the target {self.target:g}"
         if self.patience is not None and self._best and self._n_without >= self.patience:

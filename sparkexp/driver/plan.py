@@ -9,6 +9,7 @@ from sparkexp.driver.early_failures import FIRST_FAILURES
 from sparkexp.driver.options import Options
 from sparkexp.engine import Engine
 from sparkexp.search.spec import Search
+from sparkexp.texts.counts import count
 
 __all__ = ["format_plan"]
 
@@ -62,7 +63,7 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
 
 
 def _format_count(n: int | None, noun: str) -> str:
-    return f"{'any number of' if n is None else n} {noun}{'' if n == 1 else 's'}"
+    return f"any number of {noun}s" if n is None else count(n, noun)
 
 
 def _count_waves(search: Search, n_trials: int, slots: int) -> int:

@@ -183,6 +183,7 @@ class _Driver:
             search.objectives,
             options.progress,
             describe=None if options.gang is None else make_describe(run),
+            starts_workers=engine.starts_workers,
         )
         self._limits = Limits(
             search.objectives[0],

@@ -183,6 +183,8 @@ class Engine(abc.ABC):
     notes: tuple[str, ...] = ()
     #: Whether all trials run in the same Python: where it can't run one, it can't run any.
     one_environment: bool = False
+    #: Whether the first trials wait for processes that are started for them: the terminal says so.
+    starts_workers: bool = False
     #: Called after each report of a trial that `wait` itself runs; it may call `stop`.
     on_report: Callable[[], None] | None = None
     _is_prepared = False

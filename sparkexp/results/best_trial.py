@@ -14,6 +14,7 @@ from sparkexp.objective import Objective
 from sparkexp.results.curves import read_curve
 from sparkexp.results.stored_artifacts import list_artifacts, load_artifact
 from sparkexp.space import Architecture, ArchitectureSpace
+from sparkexp.texts.counts import count
 from sparkexp.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def explain_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objectiv
     if not succeeded:
         first = next((r.reason for r in trials if r.error), None) or "no error recorded"
         return (
-            f"There is no best trial: none of the {len(trials)} trials succeeded. The "
+            f"There is no best trial: none of the {count(len(trials), 'trial')} succeeded. The "
             f"first error: {first} (all of them: result.failures())."
         )
     if any(r.metrics for r in succeeded):

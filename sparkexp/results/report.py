@@ -18,6 +18,7 @@ from sparkexp.results.result import Result
 from sparkexp.results.table import fill_blanks
 from sparkexp.runs import RunDirectory
 from sparkexp.search.spec import Search
+from sparkexp.texts.counts import count
 from sparkexp.texts.printable import printable
 from sparkexp.trial import State
 
@@ -77,12 +78,12 @@ def render_report(run: RunDirectory) -> str:
     Raises
     ------
     EnvironmentUnfitError
-        If matplotlib or scikit-learn are not installed.
+        If matplotlib is not installed.
     RunDirectoryError, InvalidArgumentError
         If the run is damaged, or this version doesn't have its searcher.
     """
     result = Result.of_run(run)
-    title = f"{result.name}: {len(result)} trials"
+    title = f"{result.name}: {count(len(result), 'trial')}"
     parts = [
         f"<h1>{html.escape(result.name)}</h1>",
         f"<p class='muted'>{html.escape(_count_trials(result))}</p>",
@@ -107,7 +108,7 @@ def _count_trials(result: Result) -> str:
     seconds = sum(r.seconds for r in result.trials)
     first_start = min((r.started for r in result.trials if r.started), default=0.0)
     ended = max((r.ended for r in result.trials), default=0.0)
-    parts = [f"{len(result)} trials: {', '.join(counts) or 'none ended'}"]
+    parts = [f"{count(len(result), 'trial')}: {', '.join(counts) or 'none ended'}"]
     if first_start:
         parts.append(f"{ended - first_start:.0f} s from the first to the last")
         parts.append(f"{seconds:.0f} s in train functions")

@@ -291,8 +291,8 @@ class Result:
         kind : {'history', 'parallel', 'slice', 'importance', 'generations', 'front'}
             ``history``: the objective of every trial, and the best so far. ``parallel``: a line
             per trial through its parameters. ``slice``: the objective against each parameter.
-            ``importance``: how much worse a random forest predicts the objective without each
-            parameter (needs scikit-learn). ``generations``: best, mean, worst, diversity and
+            ``importance``: how much of what tells good trials from bad ones each parameter
+            explains by itself (PED-ANOVA). ``generations``: best, mean, worst, diversity and
             acceptance of an evolution. ``front``: the first two of several objectives. With
             ``repeats`` all but the history shows a configuration with its mean.
         backend : {'matplotlib', 'plotly'}

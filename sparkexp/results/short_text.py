@@ -9,6 +9,7 @@ from sparkexp.analysis.cost import compute_fidelity_cost
 from sparkexp.objective import Objective
 from sparkexp.results.best_trial import BestTrial, explain_no_value
 from sparkexp.results.table import fill_blanks
+from sparkexp.texts.counts import count
 from sparkexp.texts.printable import shorten
 from sparkexp.trial import TrialResult
 
@@ -40,9 +41,10 @@ class _Shown(Protocol):
 def make_headline(result: _Shown) -> str:
     """Return a line: how many trials ended, how, and which is the best."""
     states = Counter(str(r.state).lower() for r in result.trials)
+    n_trials = count(len(result.trials), "trial")
     reused = sum(r.reused_from is not None for r in result.trials)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
-    parts = [f"{result.name or 'search'}: {len(result.trials)} trials ({counts or 'none ended'}"]
+    parts = [f"{result.name or 'search'}: {n_trials} ({counts or 'none ended'}"]
     parts.append(f", {reused} reused)" if reused else ")")
     if found := result.find_best():
         params = ", ".join(f"{k}={_format_value(v)}" for k, v in found.params.items())

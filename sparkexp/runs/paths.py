@@ -21,7 +21,8 @@ class RunPaths:
               /driver.lock                 held by the driver that works on the run
               /records/trial-00007.json    the result of an ended trial
               /curves/trial-00007.json     what a trial has reported, if trials are pruned
-              /search/ or /evolution/      the driver's event files
+              /search/ or /evolution/      the driver's event files; below it best, mean and
+                                           worst, a run of TensorBoard each
               /gen-002/trial-00007/        the trial's event files and its output.log
               /gen-002/trial-00007/artifacts/   files that the train function saves
               /gen-002/trial-00007/attempt-1/   the same for a second attempt
@@ -63,6 +64,9 @@ class RunPaths:
     def curve(self, number: int) -> Path:
         """Return the file with the values that a trial reports, if trials may be pruned."""
         return self.curves / f"trial-{number:05d}.json"
+
+    #: Directories below that of `search`.
+    LINES = ("best", "mean", "worst")
 
     def search(self, evolution: bool) -> Path:
         return self.root / ("evolution" if evolution else "search")

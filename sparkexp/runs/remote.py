@@ -254,8 +254,10 @@ class RemoteRun(RunDirectory):
             local_copy,
         )
         own = [paths.search(evolution).name for evolution in (True, False)]
-        for folder in (paths.records.name, *own, paths.curves.name):
-            fetched += _fetch(self._files, _list_names(self._files, folder), local_copy)
+        lines = [f"{folder}/{line}" for folder in own for line in paths.LINES]
+        for folder in (paths.records.name, *own, *lines, paths.curves.name):
+            names = [n for n in _list_names(self._files, folder) if n not in lines]
+            fetched += _fetch(self._files, names, local_copy)
         self._complete = True
         found = ((name, read_stamp(local_copy / name)) for name in fetched)
         return {name: stamp for name, stamp in found if stamp is not None}

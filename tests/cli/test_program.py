@@ -168,7 +168,7 @@ def test_open_and_overview(run, monkeypatch, capsys):
     assert main(["tensorboard", run.logdir, "--overview", "--open"]) == 0
     out = capsys.readouterr().out
     assert len(opened) == 1 and opened[0] in out
-    assert "#custom_scalars&regexInput=%5E%5C.%24" in opened[0]
+    assert "#custom_scalars&regexInput=%5E(%5C.%7Cbest%7Cmean%7Cworst)%24" in opened[0]
     assert "hparams" not in out  # there are no trials to be seen
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sparkexp.driver.progress import Progress
+from sparkexp.driver.progress import FRONT_ENDS, STARTING, Progress
 from sparkexp.objective import Objective
 from sparkexp.trial import State, Trial, TrialResult
 
@@ -77,7 +77,7 @@ def test_the_first_of_equals_stays_the_best():
 def test_without_values_there_is_no_best():
     stream = io.StringIO()
     show(Progress(1, MAX, stream=stream), [ended(0)], 0)
-    assert stream.getvalue() == "1 of 1 trials done, 0 running, 0 failed\n"
+    assert stream.getvalue() == "1 of 1 trial done, 0 running, 0 failed\n"
 
 
 def test_only_the_first_failure_has_a_line():
@@ -103,7 +103,7 @@ def test_a_large_search_is_not_a_line_per_trial():
 def test_a_search_without_end_has_no_total():
     stream = io.StringIO()
     show(Progress(None, MAX, stream=stream), [ended(0, 1.0)], 0)
-    assert stream.getvalue().startswith("1 trials done")
+    assert stream.getvalue().startswith("1 trial done")
 
 
 def test_disabled_shows_nothing():
@@ -147,6 +147,44 @@ def test_a_bar_waits_for_the_first_trial_without_division_by_zero():
     show(progress, [], 2)
     progress.close()
     assert "0/2" in stream.getvalue() and "2 running" in stream.getvalue()
+
+
+def test_it_says_that_workers_start():
+    stream = io.StringIO()
+    progress = Progress(3, MAX, stream=stream, starts_workers=True)
+    results: list[TrialResult] = []
+    show(progress, results, 2)
+    show(progress, results, 2)
+    results.append(ended(0, 0.5))
+    show(progress, results, 2)
+    assert stream.getvalue().splitlines() == [
+        f"2 trials submitted, {STARTING}",
+        "1 of 3 trials done, 2 running, 0 failed, best 0.5 ()",
+    ]
+    terminal = Terminal()
+    bar = Progress(3, MAX, stream=terminal, starts_workers=True)
+    show(bar, [], 2)
+    bar.close()
+    assert STARTING in terminal.getvalue() and "2 running" not in terminal.getvalue()
+
+
+def test_a_notebook_without_a_front_end_gets_lines(monkeypatch):
+    class OutStream(io.StringIO):
+        """Looks like a kernel's stream."""
+
+    OutStream.__module__ = "ipykernel.iostream"
+    for name in FRONT_ENDS:
+        monkeypatch.delenv(name, raising=False)
+    stream = OutStream()
+    progress = Progress(2, MAX, stream=stream)
+    show(progress, [ended(0, 0.5), ended(1, 0.25)], 0)
+    assert stream.getvalue() == "2 of 2 trials done, 0 running, 0 failed, best 0.5 ()\n"
+    monkeypatch.setenv("JPY_SESSION_NAME", "a.ipynb")
+    stream = OutStream()
+    progress = Progress(2, MAX, stream=stream)
+    show(progress, [ended(0, 0.5), ended(1, 0.25)], 0)
+    progress.close()
+    assert "2/2" in stream.getvalue()
 
 
 def test_showing_is_cheap():

@@ -185,6 +185,8 @@ class SparkEngine(Engine):
             return 0
         return 1 + self.slots // SLOTS_PER_AHEAD
 
+    starts_workers = True
+
     @property
     def one_environment(self) -> bool:  # type: ignore[override]  # a property here
         return is_local(self._spark)

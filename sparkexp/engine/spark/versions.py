@@ -119,11 +119,11 @@ def add_python_files(spark: SparkSession, paths: Iterable[str]) -> None:
     InvalidArgumentError
         If the session has another file of the same name.
     """
-    if is_connect(spark) or _has_new_methods(spark):
+    if is_connect(spark):
         spark.addArtifacts(*paths, pyfile=True)
         return
     for path in paths:
-        if not _is_there(path):
+        if not _is_there(path):  # else Spark would warn of it in the terminal
             spark.sparkContext.addPyFile(path)
 
 
@@ -142,7 +142,7 @@ def add_file(spark: SparkSession, path: str) -> None:
     InvalidArgumentError
         If the session has another file of the same name.
     """
-    if is_connect(spark) or _has_new_methods(spark):
+    if is_connect(spark):
         spark.addArtifacts(path, file=True)
     elif not _is_there(path):
         spark.sparkContext.addFile(path)

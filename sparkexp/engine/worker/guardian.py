@@ -31,6 +31,8 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -142,7 +144,8 @@ def _run(request: Request, worker: socket.socket, wake_in: int) -> Report | None
     task = request.task
     _adopt_environment(request)
     if task.isolation == "fork":
-        _preload(task)
+        with _stderr_to(request.output):
+            _preload(task)
         if any(module in sys.modules for module in task.late_modules):
             # Loaded by Spark's worker, or by what was loaded here.
             request = replace(request, task=replace(task, isolation="spawn"))
@@ -177,6 +180,28 @@ def _adopt_environment(request: Request) -> None:
         if os.environ.get(name) != value:
             os.environ[name] = value
     sys.path[:] = request.path
+
+
+@contextmanager
+def _stderr_to(output: Path) -> Iterator[None]:
+    """Send what libraries say at their import, from C++ too, to the output of the first trial.
+
+    The process's own stderr is the user's terminal, on a local session.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        target = os.open(output, flags, 0o644)
+    except OSError:
+        target = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    before = os.dup(2)
+    os.dup2(target, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        for fd in (before, target):
+            os.close(fd)
 
 
 def _preload(task: TrialTask) -> None:

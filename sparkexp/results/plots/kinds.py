@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
 from sparkexp.analysis.axes import Axis, choose_round_ticks, format_number
 from sparkexp.analysis.cost import describe_fidelity, select_comparable
 from sparkexp.analysis.generations import Evolution, Generation
-from sparkexp.analysis.importance import MIN_TRIALS, measure_in_forest, select_most_important
+from sparkexp.analysis.importance import (
+    MEANING,
+    MIN_TRIALS,
+    measure_importance,
+    select_most_important,
+)
+from sparkexp.analysis.outliers import choose_ends
 from sparkexp.analysis.ranking import (
     Standings,
     find_front_configurations,
@@ -23,6 +30,7 @@ from sparkexp.analysis.specs import Interval
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective
 from sparkexp.results.plots.panels import Band, Bars, Dots, Line, Panel, Parallel
+from sparkexp.texts.counts import count
 from sparkexp.trial import TrialResult
 
 __all__ = [
@@ -60,15 +68,49 @@ def _history(results: Sequence[TrialResult], objective: Objective, title: str) -
             y.append(r.value)
             best.append(standings.best.value if standings.best else math.nan)
             names.append(r.trial.id)
+    ends = choose_ends(y, objective)
     marks: list[Line | Dots] = [
-        Dots(x, y, "trial", names=names),
+        *_split_dots(Dots(x, y, "trial", names=names), ends),
         Line(x, best, "best so far", steps=True),
     ]
     failed = [r.trial.number for r in results if r.went_wrong]
+    low = ends[0] - 0.04 * ((ends[1] - ends[0]) or 1.0) if failed else ends[0]
     if failed:
-        floor = min(y) - 0.04 * ((max(y) - min(y)) or 1.0)
-        marks.append(Dots(failed, [floor] * len(failed), "failed", crosses=True))
-    return Panel(title, "trial", objective.label, marks)
+        marks.append(Dots(failed, [low] * len(failed), "failed", crosses=True))
+    shown = _make_y_ends((low, ends[1])) if max(y) > ends[1] or min(y) < ends[0] else None
+    return Panel(title, "trial", objective.label, marks, y_ends=shown)
+
+
+def _split_dots(dots: Dots, ends: tuple[float, float]) -> list[Dots]:
+    """Return the dots on the axis, and on its edge those that lie beyond it."""
+    low, high = ends
+    inside = [k for k, y in enumerate(dots.y) if low <= y <= high]
+    beyond = [k for k, y in enumerate(dots.y) if not low <= y <= high]
+    if not beyond:
+        return [dots]
+    farthest = max((dots.y[k] for k in beyond), key=lambda y: max(low - y, y - high))
+    label = f"{len(beyond)} beyond, {'up' if farthest > high else 'down'} to {farthest:.4g}"
+    edge = [min(high, max(low, y)) for y in dots.y]
+    return [
+        _pick_dots(dots, inside),
+        replace(_pick_dots(replace(dots, y=edge), beyond), label=label, colours=None, beyond=True),
+    ]
+
+
+def _pick_dots(dots: Dots, chosen: Sequence[int]) -> Dots:
+    return replace(
+        dots,
+        x=[dots.x[k] for k in chosen],
+        y=[dots.y[k] for k in chosen],
+        colours=None if dots.colours is None else [dots.colours[k] for k in chosen],
+        names=[dots.names[k] for k in chosen] if dots.names else (),
+    )
+
+
+def _make_y_ends(ends: tuple[float, float]) -> tuple[float, float]:
+    """Return the ends with some room for the dots."""
+    room = 0.05 * ((ends[1] - ends[0]) or 1.0)
+    return ends[0] - room, ends[1] + room
 
 
 def parallel(
@@ -79,7 +121,7 @@ def parallel(
     The lines with the best values of the first objective are on top.
     """
     results = _per_configuration(results)
-    varying, title = _select_axes("Parallel coordinates", results, axes)
+    varying, title = _select_axes("Parallel coordinates", results, axes, objectives[0])
     by_objective = [select_objective(_with_value(results), k) for k in range(len(objectives))]
     order = np.argsort([-objectives[0].loss(r.value) for r in by_objective[0]], kind="stable")
     valued = [by_objective[0][k] for k in order]
@@ -87,10 +129,11 @@ def parallel(
         axis.scale_to_unit(r.trial.params.get(axis.name) for r in valued) for axis in varying
     ]
     ticks = [axis.choose_ticks() for axis in varying]
-    for single in by_objective:
+    for single, objective in zip(by_objective, objectives, strict=True):
         values = [single[k].value or 0.0 for k in order]
-        low, high = min(values), max(values)
-        columns.append(np.array([(v - low) / ((high - low) or 1.0) for v in values]))
+        low, high = choose_ends(values, objective)
+        places = np.array([(v - low) / ((high - low) or 1.0) for v in values])
+        columns.append(np.clip(places, 0.0, 1.0))  # outliers lie on the edge
         marks = choose_round_ticks(low, high, 5)
         ticks.append([(((v - low) / ((high - low) or 1.0)), format_number(v)) for v in marks])
     rows = np.stack(columns, axis=1)
@@ -99,10 +142,15 @@ def parallel(
         [*map(_axis_title, varying), *(_objective_title(results, each) for each in objectives)],
         ticks,
         rows[whole].tolist(),
-        [r.value or 0.0 for r, there in zip(valued, whole.tolist(), strict=True) if there],
+        _clip([r.value or 0.0 for r in compress(valued, whole.tolist())], objectives[0]),
         objectives[0].label,
     )
     return [Panel(title, "", "", [mark])]
+
+
+def _clip(values: Sequence[float], objective: Objective) -> list[float]:
+    low, high = choose_ends(values, objective)
+    return [min(high, max(low, value)) for value in values]
 
 
 def slices(
@@ -110,15 +158,15 @@ def slices(
 ) -> list[Panel]:
     """Return a panel for each objective and parameter: one against the other."""
     results = _per_configuration(results)
-    varying, title = _select_axes("", results, axes)
+    varying, title = _select_axes("", results, axes, objectives[0])
     panels: list[Panel] = []
     for k, objective in enumerate(objectives):
         valued = select_objective(_with_value(results), k)
-        panels += [_slice(valued, axis, _objective_title(results, objective)) for axis in varying]
+        panels += [_slice(valued, axis, objective) for axis in varying]
     return [replace(panels[0], title=title), *panels[1:]]
 
 
-def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
+def _slice(valued: Sequence[TrialResult], axis: Axis, objective: Objective) -> Panel:
     numbers = [r.trial.number for r in valued]
     x = axis.scale_to_unit(r.trial.params.get(axis.name) for r in valued)
     if not isinstance(axis.spec.domain, Interval):
@@ -126,8 +174,11 @@ def _slice(valued: Sequence[TrialResult], axis: Axis, y_title: str) -> Panel:
         width = min(0.12, 0.5 / len(axis.spec.domain))
         x = x + (np.array(numbers) * 0.618034 % 1 - 0.5) * width
     y, names = [r.value or 0.0 for r in valued], [r.trial.id for r in valued]
-    dots = Dots(x.tolist(), y, "", numbers, "trial", names)
-    return Panel("", _axis_title(axis), y_title, [dots], axis.choose_ticks(4))
+    ends = choose_ends(y, objective)
+    dots = _split_dots(Dots(x.tolist(), y, "", numbers, "trial", names), ends)
+    shown = _make_y_ends(ends) if len(dots) > 1 else None
+    y_title = _objective_title(valued, objective)
+    return Panel("", _axis_title(axis), y_title, dots, axis.choose_ticks(4), y_ends=shown)
 
 
 def front(
@@ -165,12 +216,12 @@ def front(
 def importance(
     results: Sequence[TrialResult], axes: Sequence[Axis], objectives: Sequence[Objective]
 ) -> list[Panel]:
-    """Return a panel per objective: how much a random forest loses without each parameter."""
+    """Return a panel per objective: what tells good trials from bad ones."""
     _select_varying(axes)
     valued = _with_value(_per_configuration(results))
     panels = []
     for k, objective in enumerate(objectives):
-        shares = measure_in_forest(select_objective(valued, k), axes)
+        shares = measure_importance(select_objective(valued, k), axes, objective)
         if not shares:
             raise InvalidArgumentError(
                 f"The plot 'importance' needs at least {MIN_TRIALS} trials with a value, got "
@@ -178,7 +229,7 @@ def importance(
             )
         bars = Bars(list(shares)[:MAX_AXES], list(shares.values())[:MAX_AXES])
         title = f"Importance for {objective.label}" if len(objectives) > 1 else "Importance"
-        panels.append(Panel(title, "share of what a random forest loses without it", "", [bars]))
+        panels.append(Panel(title, MEANING, "", [bars]))
     return panels
 
 
@@ -188,7 +239,7 @@ def generations(
     objectives: Sequence[Objective],
     best_trials: bool = False,
 ) -> list[Panel]:
-    """Return three panels by generation: best, mean and worst; diversity; accepted children."""
+    """Return three panels by generation: best, mean and worst; diversity; who entered."""
     if len(objectives) > 1:
         raise InvalidArgumentError(
             "The plot 'generations' is for a search with one objective, and this one has "
@@ -210,17 +261,21 @@ def generations(
         Band(x, low, high, "worst to best"), Line(x, best, "best"), Line(x, mean, "mean")
     ]  # fmt: skip
     shown, _ = (
-        _select_axes("", results, axes, MAX_LINES)
+        _select_axes("", results, axes, objective, MAX_LINES)
         if any(axis.varies for axis in axes)
         else ([], "")
     )
     names = ["overall", *(axis.name for axis in shown)]
     spread = [Line(x, of[f"diversity/{name}"], name) for name in names]
-    accepted = [Line(x, of["evolution/accepted_fraction"], "accepted share of the children")]
+    accepted = [Line(x, of["evolution/accepted_fraction"], "share that entered the population")]
+    every = [r.value for r in results if r.value is not None]
+    ends = choose_ends(every, objective)
+    flat = objective.better(objective.worst(ends), objective.worst(worst))
+    shown_ends = _make_y_ends(ends) if flat else None
     return [
-        Panel("Population", "generation", objective.label, fitness),
+        Panel("Population", "generation", objective.label, fitness, y_ends=shown_ends),
         Panel("Diversity (1: random, 0: all alike)", "generation", "", spread),
-        Panel("Accepted children", "generation", "", accepted),
+        Panel("Share of the trials that entered the population", "generation", "", accepted),
     ]
 
 
@@ -257,8 +312,8 @@ def _with_value(results: Sequence[TrialResult]) -> list[TrialResult]:
     valued = [r for r in results if r.value is not None]
     if not valued:
         raise InvalidArgumentError(
-            f"A plot needs at least one trial with a value, and none of the {len(results)} trials "
-            "has one: result.failures() says why."
+            "A plot needs at least one trial with a value, and none of the "
+            f"{count(len(results), 'trial')} has one: result.failures() says why."
         )
     return valued
 
@@ -283,13 +338,17 @@ def _objective_title(results: Sequence[TrialResult], objective: Objective) -> st
 
 
 def _select_axes(
-    title: str, results: Sequence[TrialResult], axes: Sequence[Axis], n: int = MAX_AXES
+    title: str,
+    results: Sequence[TrialResult],
+    axes: Sequence[Axis],
+    objective: Objective,
+    n: int = MAX_AXES,
 ) -> tuple[list[Axis], str]:
     """Return the `n` parameters that matter most, and a title that says so if others are left."""
     varying = _select_varying(axes)
     if len(varying) <= n:
         return varying, title
-    chosen = {axis.name for axis in select_most_important(results, varying, n)}
+    chosen = {axis.name for axis in select_most_important(results, varying, objective, n)}
     told = f"{title}: {n} of {len(varying)} parameters, those that matter most"
     return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
 

@@ -23,7 +23,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Dots:
-    """Points, coloured by the values `colours` (titled `scale`), or emphasised with `strong`."""
+    """Points, coloured by the values `colours` (titled `scale`), or emphasised with `strong`.
+
+    Those that lie `beyond` the axis are drawn on its edge.
+    """
 
     x: Sequence[float]
     y: Sequence[float]
@@ -33,6 +36,7 @@ class Dots:
     names: Sequence[str] = ()
     crosses: bool = False
     strong: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ Mark = Line | Dots | Band | Bars | Parallel
 
 @dataclass(frozen=True)
 class Panel:
-    """One coordinate system."""
+    """One coordinate system; `y_ends` are the ends of its axis, left to the library by default."""
 
     title: str
     x_title: str
@@ -92,3 +96,4 @@ class Panel:
     x_ticks: Ticks = None
     y_ticks: Ticks = None
     notes: Sequence[str] = field(default=())
+    y_ends: tuple[float, float] | None = None

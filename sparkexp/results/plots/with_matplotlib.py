@@ -72,7 +72,11 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
         plot.xaxis.get_major_locator().set_params(integer=True)
     for mark in panel.marks:
         _DRAWERS[type(mark)](plot, mark)
-    if sum(bool(getattr(mark, "label", "")) for mark in panel.marks) > 1:
+    if panel.y_ends is not None:
+        plot.set_ylim(*panel.y_ends)
+    labels = [mark.label for mark in panel.marks if not isinstance(mark, Parallel | Bars)]
+    beyond = any(isinstance(mark, Dots) and mark.beyond for mark in panel.marks)
+    if sum(map(bool, labels)) > 1 or beyond:
         # With a frame, so that the legend's marks don't look like data.
         plot.legend(framealpha=0.9, edgecolor="#dadce0", loc="best")
 
@@ -93,6 +97,9 @@ def _line(plot: Any, mark: Line) -> None:
 def _dots(plot: Any, mark: Dots) -> None:
     if mark.crosses:
         plot.scatter(mark.x, mark.y, 30, "#d93025", marker="x", label=mark.label)
+        return
+    if mark.beyond:
+        plot.scatter(mark.x, mark.y, 40, "#e8710a", marker="D", label=mark.label)
         return
     many = len(mark.x) > 500
     drawn = plot.scatter(

@@ -43,6 +43,8 @@ def render_plotly(panels: Sequence[Panel]) -> Any:
                 figure.update_yaxes(autorange="reversed", **cell)
         figure.update_xaxes(title_text=panel.x_title, **cell)
         figure.update_yaxes(title_text=panel.y_title, **cell)
+        if panel.y_ends is not None:
+            figure.update_yaxes(range=list(panel.y_ends), **cell)
         if panel.x_ticks is not None:
             figure.update_xaxes(
                 tickvals=[u for u, _ in panel.x_ticks],
@@ -81,6 +83,8 @@ def _dots(mark: Dots) -> list[Any]:
     style: dict[str, Any] = {"size": 6, "color": "#9aa0a6"}
     if mark.crosses:
         style = {"size": 8, "color": "#d93025", "symbol": "x-thin-open"}
+    elif mark.beyond:
+        style = {"size": 8, "color": "#e8710a", "symbol": "diamond"}
     elif mark.strong:
         style = {"size": 8, "color": STRONG}
     elif mark.colours is not None:

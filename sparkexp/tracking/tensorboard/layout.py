@@ -9,10 +9,20 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.summaries import Band, Chart, Lines
 
-__all__ = ["DESCRIPTIONS", "MAX_CHARTS", "make_evolution_layout", "make_search_layout"]
+__all__ = [
+    "DESCRIPTIONS",
+    "MAX_CHARTS",
+    "POPULATION_TAG",
+    "TRIALS_TAG",
+    "make_evolution_layout",
+    "make_search_layout",
+]
 
 # The most charts of a kind: each costs TensorBoard a request.
 MAX_CHARTS = 12
+
+# Without outliers: of the runs below the search's own, and of that.
+POPULATION_TAG, TRIALS_TAG = "inner/population", "inner/trials"
 
 # By tag, or by the part before its last slash: what TensorBoard shows beside a chart.
 DESCRIPTIONS = {
@@ -26,6 +36,10 @@ DESCRIPTIONS = {
     "evolution/failed_trials": "Trials of this generation that failed.",
     "evolution/reused_evaluations": "Trials of this generation whose configuration had been "
     "evaluated before, and was not trained again.",
+    POPULATION_TAG: "The best, the mean and the worst objective in the population, a run each, "
+    "without members that lie far outside; *evolution/mean* and *evolution/worst* are with them.",
+    TRIALS_TAG: "The objective of each trial, in the order in which they ended, without those "
+    "that lie far outside; *trials/objective* has all.",
     "diversity/overall": "Mean over the parameters of how widely the population is spread: "
     "1 as if drawn at random, 0 all alike.",
     "diversity/*": "How widely the population is spread in this parameter: 1 as if drawn at "
@@ -42,11 +56,12 @@ DESCRIPTIONS = {
     "last column has the trial with which each one competed for its place.",
     "summary": "What was searched and found, and how to repeat it.",
     "pictures/generation": "The population in the two parameters that matter most: a dot per "
-    "member, its colour the objective. Grey arrows lead from a parent to its accepted child.",
+    "member, its colour the objective. Grey arrows lead from a parent to its successor.",
     "pictures/front": "A dot per configuration in the first two objectives. On the line are those "
     "that no other beats in all objectives: the front.",
-    "pictures/importance": "Share of the variance of the objective's ranks that each "
-    "parameter explains by itself.",
+    "pictures/importance": "How much of what tells good trials from bad ones each parameter "
+    "explains by itself (PED-ANOVA). What is missing to 1 is interactions, noise, and what so "
+    "many trials can't show.",
     "searcher/*": "What the searcher shows of its inside, by the number of ended trials.",
     "architecture/best": "The best architectures so far, the last one first, and what changed "
     "from one to the next.",
@@ -64,7 +79,9 @@ def make_evolution_layout(
 ) -> dict[str, Sequence[Chart]]:
     """Return the charts of an evolutionary search, by category.
 
-    All lines of a run have the same colour: lines that must be told apart get charts of their own.
+    All lines of a run have the same colour: lines that must be told apart are runs of their own
+    or get charts of their own. One trial that went wrong would flatten all others: the first
+    charts are without outliers, those with them come last.
 
     Parameters
     ----------
@@ -88,19 +105,16 @@ def make_evolution_layout(
     ]
     categories: dict[str, Sequence[Chart]] = {
         "Evolution": (
-            Band("Population: mean, between worst and best", "evolution/mean", lower, upper),
-            Lines(
-                "Best, mean and worst by generation",
-                tuple(map(_match_exactly, (best, "evolution/mean", worst))),
-            ),
+            Lines("Best, mean, worst (without outliers)", (_match_exactly(POPULATION_TAG),)),
             Lines("Best so far, by trials", (_match_exactly("trials/best_so_far"),)),
+            Lines("Each trial (without outliers)", (_match_exactly(TRIALS_TAG),)),
         ),
         "Is it still searching?": (
             Lines("Diversity (1: random, 0: all alike)", (_match_exactly("diversity/overall"),)),
             Lines(
-                "Accepted share of the children", (_match_exactly("evolution/accepted_fraction"),)
+                "Share of the trials that entered the population",
+                (_match_exactly("evolution/accepted_fraction"),),
             ),
-            Lines("Objective of each trial", (_match_exactly("trials/objective"),)),
         ),
         "Trouble and savings": (
             Lines("Failed trials, by generation", (_match_exactly("evolution/failed_trials"),)),
@@ -110,6 +124,10 @@ def make_evolution_layout(
     }
     if choices:
         categories["Choices"] = choices[:MAX_CHARTS]
+    categories["With outliers"] = (
+        Band("Population: mean, between worst and best", "evolution/mean", lower, upper),
+        Lines("Objective of each trial", (_match_exactly("trials/objective"),)),
+    )
     return categories
 
 
@@ -151,7 +169,10 @@ def make_search_layout(
         **({"By rung": charts} if charts else {}),
         "Search": (
             Lines("Best so far, by trials", (_match_exactly("trials/best_so_far"),)),
-            Lines("Objective of each trial", (_match_exactly("trials/objective"),)),
+            Lines("Each trial (without outliers)", (_match_exactly(TRIALS_TAG),)),
             Lines("Failed trials", (_match_exactly("trials/failed"),)),
+        ),
+        "With outliers": (
+            Lines("Objective of each trial", (_match_exactly("trials/objective"),)),
         ),
     }

@@ -12,12 +12,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sparkexp.errors import StorageError
+from sparkexp.runs.paths import RunPaths
 from sparkexp.storage.filesystems import is_directory, is_remote, open_filesystem
 
-__all__ = ["Link", "OVERVIEWS", "list_board_links", "find_overview_directory"]
+__all__ = ["INNER_RUNS", "Link", "OVERVIEWS", "list_board_links", "find_overview_directory"]
 
 # Directories of the driver's own runs.
 OVERVIEWS = ("evolution", "search")
+# Below them, the lines of the population, which differ in colour.
+INNER_RUNS = RunPaths.LINES
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def list_board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
     --------
     >>> for link in list_board_links('http://127.0.0.1:6006/', 'sparkexp-runs'):
     ...     print(link.url)
-    http://127.0.0.1:6006/#custom_scalars&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24&_smoothingWeight=0
+    http://127.0.0.1:6006/#custom_scalars&regexInput=(%5E%7C%2F)(evolution%7Csearch)(%2F(best%7Cmean%7Cworst))%3F%24&_smoothingWeight=0
     http://127.0.0.1:6006/#hparams
     http://127.0.0.1:6006/#text&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
     http://127.0.0.1:6006/#distributions&regexInput=(%5E%7C%2F)(evolution%7Csearch)%24
@@ -94,8 +97,15 @@ def list_board_links(url: str, logdir: str | os.PathLike[str]) -> list[Link]:
     else:
         run = f"^{own.name}$" if own is not None else f"(^|/)({'|'.join(OVERVIEWS)})$"
     ticked = f"&regexInput={quote(run, safe='()')}"
+    # Lines of other colours are runs below the search's own.
+    below = "|".join(INNER_RUNS)
+    if alone:
+        lines = rf"^(\.|{below})$"
+    else:
+        lines = f"{run.removesuffix('$')}(/({below}))?$"
+    charts = f"&regexInput={quote(lines, safe='()')}&_smoothingWeight=0"
     evolution = own is None or own.name == "evolution"
-    links = [Link("how the search went", f"{base}#custom_scalars{ticked}&_smoothingWeight=0")]
+    links = [Link("how the search went", f"{base}#custom_scalars{charts}")]
     if not alone:
         links.append(Link("all trials: table, parallel coordinates", f"{base}#hparams"))
     links.append(Link("leaderboard and summary", f"{base}#text{ticked}"))

@@ -1,8 +1,10 @@
 """TensorBoard's process: the server as it is, and a page that follows a search by itself.
 
 TensorBoard's page loads its data once, and again when its user presses a button; its settings are
-forgotten with the port. A few lines of script in the page do both. They come from the server
-itself, as TensorBoard's security policy demands.
+forgotten with the port. It opens on a page without any run where there are many, and has no
+setting for what its parallel coordinates show at first. A few lines of script in the page do that.
+They come from the server itself, as TensorBoard's security policy demands. Where TensorBoard has
+changed and the script finds nothing to press, the page is TensorBoard's own.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sparkexp.runs.changes import last_change
+from sparkexp.tracking.tensorboard.links import list_board_links
 
 __all__ = ["add_page_script", "run_tensorboard"]
 
@@ -21,6 +24,9 @@ POLL_S = 3
 READ_S = 10
 _TAG = f'<script src="{SCRIPT_PATH.lstrip("/")}"></script>'.encode()
 SCRIPT = """\
+// The address without a page opens the overview.
+if (!location.hash && !location.search) history.replaceState(null, '', 'START');
+
 // Whole curves: TensorBoard would cut off the first generations, which lie far from the last ones.
 try {
   const key = '_ignoreYOutliers';
@@ -48,6 +54,48 @@ try {
   const ask = () => follow().catch(() => {});
   ask();
   setInterval(ask, POLL_MS);
+})();
+
+// The table of trials: columns narrow enough that the objective is in sight, and no logarithms
+// beside what they are of. Parallel coordinates, when they are first opened: the parameters and
+// the objectives, logarithmic where a parameter is.
+(() => {
+  const find = (selector, root = document) => {
+    const found = [...root.querySelectorAll(selector)];
+    for (const element of root.querySelectorAll('*'))
+      if (element.shadowRoot) found.push(...find(selector, element.shadowRoot));
+    return found;
+  };
+  const text = (element) => element.textContent.trim();
+  const logs = new Set();
+  let arranged = false;
+  const arrangeTable = () => {
+    for (const column of find('vaadin-grid-column'))
+      if (column.width === '10em' && column.flexGrow) column.width = '7.5em';
+    for (const box of find('paper-checkbox.hparam-checkbox')) {
+      const name = text(box).replace(' (log10)', '');
+      if (name === text(box) || logs.has(name)) continue;
+      logs.add(name);
+      if (box.checked) box.click();
+    }
+  };
+  const arrangeAxes = () => {
+    const isObjective = (box) => / \\((min|max)\\)(, mean)?$/.test(text(box));
+    const metrics = find('paper-checkbox.metric-checkbox');
+    if (arranged || !metrics.length) return;
+    arranged = true;
+    for (const box of metrics.some(isObjective) ? metrics : [])
+      if (box.checked && !isObjective(box)) box.click();
+    setTimeout(() => {
+      for (const name of logs)
+        for (const button of find(`[id="logScaleButton_${CSS.escape(name)}"]`)) button.click();
+    }, 700);
+  };
+  const arrange = () => {
+    arrangeTable();
+    if (find('tf-hparams-parallel-coords-plot').some((plot) => plot.offsetWidth)) arrangeAxes();
+  };
+  setInterval(() => { if (location.hash.startsWith('#hparams')) arrange(); }, 400);
 })();
 """.replace("CHANGE_PATH", CHANGE_PATH.lstrip("/")).replace("POLL_MS", str(1000 * POLL_S))
 
@@ -85,7 +133,9 @@ def add_page_script(app: _App, logdir: str) -> _App:
     def answer(environ: _Environ, start_response: _Start) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path == SCRIPT_PATH:
-            return _answer(start_response, SCRIPT.encode(), "text/javascript")
+            start = list_board_links("", logdir)[0].url
+            script = SCRIPT.replace("START", start)
+            return _answer(start_response, script.encode(), "text/javascript")
         if path == CHANGE_PATH:
             change = 0.0 if "://" in logdir else last_change(logdir)
             read = time.time() > max(started, change) + READ_S

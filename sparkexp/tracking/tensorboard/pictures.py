@@ -8,6 +8,7 @@ from typing import Any
 from sparkexp.analysis.axes import Axis, choose_round_ticks, format_number, shorten
 from sparkexp.analysis.cost import describe_fidelity
 from sparkexp.analysis.generations import Generation
+from sparkexp.analysis.outliers import choose_ends
 from sparkexp.analysis.ranking import Configuration
 from sparkexp.analysis.specs import Interval
 from sparkexp.objective import Objective
@@ -113,12 +114,16 @@ def draw_front(
     return panel.to_picture()
 
 
-def draw_scatter(results: Sequence[TrialResult], axis: Axis, name: str = "objective") -> Picture:
-    """Draw the objective of all trials against one parameter; later trials are brighter."""
-    valued = [r for r in results if r.value is not None]
-    values = [r.value or 0.0 for r in valued]
-    ends = (min(values, default=0.0), max(values, default=1.0))
-    y = _make_objective_axis(ends)
+def draw_scatter(
+    results: Sequence[TrialResult], axis: Axis, objective: Objective, name: str = "objective"
+) -> Picture:
+    """Draw the objective of all trials against one parameter; later trials are brighter.
+
+    Outliers lie on the edge.
+    """
+    y = _make_objective_axis(
+        choose_ends((r.value for r in results if r.value is not None), objective)
+    )
     y_ticks = _inset_ticks(y.choose_ticks(5))
     title = f"{shorten(name[:1].upper() + name[1:], 20)} by {shorten(axis.name, 28)}"
     y_title = ", ".join(filter(None, [shorten(name, 28), describe_fidelity(results)]))
@@ -183,12 +188,14 @@ def draw_ancestry(
 
 
 def draw_importance(shares: Mapping[str, float], title: str = "What mattered") -> Picture:
-    """Draw a bar per parameter."""
+    """Draw a bar per parameter; see `measure_importance`."""
     rows = list(shares.items())[:10]
+    largest = max(shares.values(), default=0.0)
+    end = next((end for end in (0.2, 0.5) if largest <= end), 1.0)
     panel = Panel(title, "share explained alone", "", [name for name, _ in rows])
-    panel.draw_ticks([(u, format_number(u)) for u in (0, 0.5, 1)], [])
+    panel.draw_ticks([(u, format_number(u * end)) for u in (0, 0.5, 1)], [])
     for k, (name, share) in enumerate(rows):
-        panel.draw_bar(share, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
+        panel.draw_bar(share / end, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
         panel.draw_row_label((k + 0.5) / len(rows), name)
     return panel.to_picture()
 

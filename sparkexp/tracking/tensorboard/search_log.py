@@ -83,7 +83,10 @@ class SearchLog:
         if not directory.is_dir():
             return
         try:
-            write_session_end(directory, result, self._search.objectives[0], self._search.prunes)
+            search = self._search
+            write_session_end(
+                directory, result, search.objectives[0], search.prunes, search.last_generation
+            )
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
 
@@ -140,7 +143,7 @@ class SearchLog:
                 (*search.parameters, *search.extras),
                 metrics,
                 objective=search.objectives[0].heading,
-                generations=search.last_generation,
+                evolves=search.last_generation is not None,
                 accepted=not search.is_repeated and len(search.objectives) == 1,
                 pruned=search.prunes,
                 more_objectives=[

@@ -4,6 +4,7 @@ Tags in the directory of a trial:
 
 - `OBJECTIVE_TAG`, `DURATION_TAG`: the objective, and the seconds that the train function ran.
 - `ACCEPTED_TAG`: in an evolution, 1 if the trial entered the population, else 0.
+- `GENERATION`: in an evolution, the trial's generation.
 - `returned_tag(name)`: the numbers that the train function returned.
 - `reported_tag(name)`: what `experiment.report` gets; the name as it is, wherever it doesn't
   collide with the tags above. (Two writers of one tag overwrite each other's points.)
@@ -56,8 +57,10 @@ OBJECTIVE_TAG = "objective"
 DURATION_TAG = "duration_s"
 ACCEPTED_TAG = "accepted"
 PRUNED_TAG = "pruned"
-GENERATION = "generation"  # a hyperparameter, unless the train function has one of this name
-TICKED_HPARAMS = 5
+# A metric. Sessions have it as a hyperparameter, too, unless the train function has one of this
+# name: earlier versions declared it as one, and a run of theirs may be resumed.
+GENERATION = "generation"
+ACCEPTED_HEADING = "in the population"
 _RETURNED = "returned/"
 _REPORTED = "reported/"
 
@@ -99,7 +102,7 @@ def reported_name(tag: str) -> str | None:
 
 def is_ours(tag: str) -> bool:
     """Tell whether a tag in a trial's directory is one that sparkexp writes itself."""
-    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG, PRUNED_TAG)
+    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG, PRUNED_TAG, GENERATION)
     return tag in fixed or tag.startswith((_RETURNED, _REPORTED))
 
 
@@ -148,7 +151,7 @@ def make_declaration(
     metrics: Iterable[MetricSpec] = (),
     *,
     objective: str = "",
-    generations: int | None = None,
+    evolves: bool = False,
     accepted: bool = True,
     pruned: bool = False,
     more_objectives: Iterable[MetricSpec] = (),
@@ -162,13 +165,14 @@ def make_declaration(
     specs : iterable of ParameterSpec
         The parameters of the search space.
     metrics : iterable of MetricSpec
-        Columns after those that are always there: the objective, whether the trial was accepted
-        (where there are generations), and the duration. Metrics that aren't declared are missing
-        in the table; TensorBoard shows the first five columns until the user ticks more.
+        Columns after those that are always there: the objective, whether the trial entered the
+        population and its generation (where there are some), and the duration. Metrics that
+        aren't declared are missing in the table; TensorBoard shows the first five columns until
+        the user ticks more.
     objective : str
         Heading of the objective's column, such as ``'accuracy (max)'``.
-    generations : int, optional
-        Largest generation, where trials have one.
+    evolves : bool
+        Whether trials have generations: there is a column then.
     accepted : bool
         Whether a trial's own value decides if it enters the population: there is a column then.
     pruned : bool
@@ -187,18 +191,13 @@ def make_declaration(
         for s in specs
         if s.log and not s.optional
     ]
-    own = {spec.name for spec in specs}
-    if generations is not None and GENERATION not in own:
-        specs.append(ParameterSpec(GENERATION, Interval(0, generations)))
-    # TensorBoard ticks the first five that vary: the user's own come first.
-    crowded = sum(spec.varies for spec in (*specs, *logs)) > TICKED_HPARAMS
-    unticked = {spec.name for spec in logs} if crowded else set()
-    if sum(spec.varies for spec in specs) > TICKED_HPARAMS:  # with the generation
-        unticked |= {GENERATION} - own
+    # TensorBoard ticks the first five: the user's own come first.
+    unticked = {spec.name for spec in logs}
     objectives = [MetricSpec(OBJECTIVE_TAG, objective), *more_objectives]
-    entered = [MetricSpec(ACCEPTED_TAG)] if accepted and generations is not None else []
+    entered = [MetricSpec(ACCEPTED_TAG, ACCEPTED_HEADING)] if accepted and evolves else []
+    born = [MetricSpec(GENERATION)] if evolves else []
     cut = [MetricSpec(PRUNED_TAG)] if pruned else []
-    columns = [*objectives, *entered, *cut, MetricSpec(DURATION_TAG), *metrics]
+    columns = [*objectives, *entered, *cut, *born, MetricSpec(DURATION_TAG), *metrics]
     return make_experiment_config(
         [*specs, *logs],
         columns,
@@ -260,6 +259,7 @@ def write_session_end(
     result: TrialResult,
     objective: Objective = Objective(),  # noqa: B008  # frozen
     prunes: bool = False,
+    last_generation: int | None = None,
 ) -> None:
     """Write the trial's final numbers and its status, to an event file of their own.
 
@@ -275,6 +275,8 @@ def write_session_end(
         What is optimised, the first of several.
     prunes : bool
         Whether the search ends trials early: each says whether it was.
+    last_generation : int, optional
+        As in `write_session_start`.
     """
     ended = result.ended or time.time()
     scalars = {returned_tag(name): value for name, value in result.metrics.items()}
@@ -284,6 +286,9 @@ def write_session_end(
         scalars[DURATION_TAG] = result.seconds
     if (accepted := was_accepted(result, objective)) is not None:
         scalars[ACCEPTED_TAG] = float(accepted)
+    generation = last_generation if result.trial.generation is None else result.trial.generation
+    if generation is not None:
+        scalars[GENERATION] = float(generation)
     if prunes:
         scalars[PRUNED_TAG] = float(result.state is State.PRUNED)
     summary = make_scalars_summary({tag: v for tag, v in scalars.items() if is_plottable(v)})

@@ -10,6 +10,7 @@ from sparkexp.analysis.axes import shorten
 from sparkexp.analysis.cost import compute_fidelity_cost
 from sparkexp.analysis.ranking import Configuration, merge_by_configuration
 from sparkexp.objective import Objective
+from sparkexp.texts.counts import count
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
 __all__ = [
@@ -82,12 +83,13 @@ def format_summary(
     about : str
         Markdown: what the search is, and how to repeat it.
     shares : sequence of Mapping[str, float]
-        How much each parameter explains of each objective.
+        The importance of the parameters for each objective.
     """
     states = Counter(str(r.state).lower() for r in results)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items(), reverse=True))
     reused = sum(r.reused_from is not None for r in results)
-    parts = [f"**{len(results)} trials**: {counts}" + (f", {reused} reused" if reused else "")]
+    n_trials = count(len(results), "trial")
+    parts = [f"**{n_trials}**: {counts}" + (f", {reused} reused" if reused else "")]
     several = len(objectives) > 1
     if leaders:
         if several:
@@ -102,14 +104,19 @@ def format_summary(
             "No trial has a value." + f" The first error: {escape_markdown(first)}" * bool(first)
         )
     for objective, explained in zip(objectives, shares, strict=True):
-        if explained:
+        if explained and not any(round(share, 2) for share in explained.values()):
+            parts.append("No parameter tells good trials from bad ones by itself.")
+        elif explained:
             shown = [
                 [escape_markdown(name), f"{100 * share:.0f} %"]
                 for name, share in explained.items()
             ]
             of_objective = f" of {escape_markdown(objective.label)}" * several
-            parts.append(f"What each parameter explains alone{of_objective}:")
-            parts.append(format_table(["parameter", "share of the variance"], shown))
+            parts.append(
+                "How much of what tells good trials from bad ones each parameter explains by "
+                f"itself{of_objective}:"
+            )
+            parts.append(format_table(["parameter", "share"], shown))
     title = (
         "#### The front: no other is better in all objectives" if several else "#### Leaderboard"
     )

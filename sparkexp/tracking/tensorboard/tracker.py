@@ -79,7 +79,9 @@ class TrialSession(TrialTracker):
     def end(self, result: TrialResult) -> None:
         """End the session, except of a cancelled trial: the driver knows what that means."""
         if result.state is not State.CANCELLED:
-            write_session_end(self._directory, result, self._objective, self._prunes)
+            write_session_end(
+                self._directory, result, self._objective, self._prunes, self._last_generation
+            )
 
 
 class TensorBoard(Tracker):

@@ -14,7 +14,7 @@ from sparkexp.analysis.axes import Axis
 from sparkexp.analysis.cost import select_comparable
 from sparkexp.analysis.description import SearchDescription
 from sparkexp.analysis.generations import LEADERS, Evolution, Generation
-from sparkexp.analysis.importance import explain_variance, select_most_important
+from sparkexp.analysis.importance import measure_importance, select_most_important
 from sparkexp.analysis.ranking import (
     Configuration,
     Runs,
@@ -25,8 +25,10 @@ from sparkexp.analysis.ranking import (
     select_objective,
 )
 from sparkexp.objective import Objective
+from sparkexp.texts.counts import count
 from sparkexp.tracking.tensorboard.architectures import BestArchitectures, read_png_size
 from sparkexp.tracking.tensorboard.events import EventFile
+from sparkexp.tracking.tensorboard.inner_lines import InnerLines
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
     MAX_CHARTS,
@@ -122,6 +124,7 @@ class SearchViews:
         self._steps = read_last_steps(events.directory)
         self._described: set[str] = set()
         self._events = events
+        self._inner = InnerLines(events, self._objective)
 
     def add_earlier(self, result: TrialResult) -> None:
         """Take in a trial of an earlier process; write its step, if that process could not."""
@@ -139,6 +142,7 @@ class SearchViews:
         if self._evolution is None and len(self._results) >= self._next_leaderboard:
             self._write_leaderboard()
         self._events.flush()
+        self._inner.flush()
 
     def add_figures(self, n_ended: int, figures: Mapping[str, float]) -> None:
         """Write what the searcher shows of its inside after so many trials."""
@@ -161,11 +165,14 @@ class SearchViews:
         if complete and self._evolution is not None:
             self._pending += self._evolution.finish()
         self._write_pending()
+        self._inner.close()
         self._write_end()
 
     def _take(self, result: TrialResult) -> None:
         self._results.append(result)
         self._n_failed += result.went_wrong
+        if len(self._objectives) == 1:
+            self._inner.take(len(self._results), result.value)
         for standings in self._standings:
             standings.add(result)
         proposal = self._runs.add(result)
@@ -242,6 +249,7 @@ class SearchViews:
         self._pending = []
 
     def _write_generation(self, generation: Generation) -> None:
+        self._inner.write_generation(generation)
         summary = make_summary()
         add_scalars(summary, generation.compute_scalars(self._objective), DESCRIPTIONS)
         for axis in self._axes:
@@ -280,7 +288,7 @@ class SearchViews:
         self._next_leaderboard = max(n + TRIALS_BETWEEN_LEADERBOARDS, n * 6 // 5)
         text = format_leaderboard(self._rank_leaders(), self._headings, self._by_id)
         front = ": the front" * (len(self._objectives) > 1)
-        self._add_text("leaderboard", f"### After {n} trials{front}\n\n{text}", n)
+        self._add_text("leaderboard", f"### After {count(n, 'trial')}{front}\n\n{text}", n)
 
     def _rank_leaders(self) -> list[Configuration]:
         if len(self._objectives) == 1:
@@ -300,7 +308,10 @@ class SearchViews:
         # A trial that trained longer is better, whatever its parameters.
         same = select_comparable(merge_by_configuration(self._results))
         by_objective = [select_objective(same, k) for k in range(len(self._objectives))]
-        shares = [explain_variance(results, self._axes) for results in by_objective]
+        shares = [
+            measure_importance(results, self._axes, objective)
+            for results, objective in zip(by_objective, self._objectives, strict=True)
+        ]
         leaders = self._rank_leaders()
         text = format_summary(
             self._results,
@@ -336,9 +347,9 @@ class SearchViews:
             tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
             about = f"What mattered for {name}" if several else "What mattered"
             self._add_picture(tag, draw_importance(shares, about).png, n)
-        for axis in select_most_important(results, self._axes, MAX_SCATTERS):
+        for axis in select_most_important(results, self._axes, objective, MAX_SCATTERS):
             tag = f"pictures/{name} by {axis.name}"
-            self._add_picture(tag, draw_scatter(results, axis, name).png, n)
+            self._add_picture(tag, draw_scatter(results, axis, objective, name).png, n)
 
     def _draw_ancestry(self, leaders: Sequence[Configuration], n: int) -> None:
         best = [each.runs[0] for each in leaders[:N_ANCESTRIES]]
@@ -347,7 +358,8 @@ class SearchViews:
             self._add_picture(ANCESTRY_PICTURE, draw_ancestry(self._results, lines).png, n)
 
     def _draw_generations(self, generations: Sequence[Generation]) -> None:
-        axes = select_most_important(merge_by_configuration(self._results), self._axes)
+        trials = merge_by_configuration(self._results)
+        axes = select_most_important(trials, self._axes, self._objective)
         values = [value for generation in generations for value in generation.values]
         if not axes or not values:
             return

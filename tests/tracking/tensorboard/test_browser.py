@@ -31,9 +31,10 @@ pytestmark = [
 ROOT = Path(__file__).parents[3]
 SEED = 5  # of a search that evaluates no configuration twice
 COLUMNS = [
-    "Trial ID", "Show Metrics", "dropout", "generation", "learning_rate", "num_layers",
-    "optimizer", "accuracy (max)", "accepted", "duration_s", "size", "loss",
+    "Trial ID", "Show Metrics", "dropout", "learning_rate", "num_layers", "optimizer",
+    "accuracy (max)", "in the population", "generation", "duration_s", "size",
 ]  # fmt: skip
+AXES = COLUMNS[2:7]
 OVERVIEW, TRIALS = "how the search went", "all trials: table, parallel coordinates"
 GRID = "vaadin-grid"
 TEXTS, DISTRIBUTIONS = "leaderboard and summary", "distributions by generation"
@@ -95,7 +96,7 @@ def test_the_table_has_a_row_for_every_trial(browser, hundred):
         browser.open(links[TRIALS], 300 + 36 * 104)
         browser.wait("100 rows", lambda: len(shown_trials(browser)) == 100)
         assert sorted(shown_trials(browser)) == names(list(hundred.trials), "hundred")
-        assert browser.texts(".table-header") == COLUMNS
+        browser.wait("columns", lambda: browser.texts(".table-header") == COLUMNS)
         rows = {cells[0]: dict(zip(COLUMNS, cells, strict=False)) for cells in browser.rows(GRID)}
     assert len(rows) == 100
     for r in hundred.trials:
@@ -105,7 +106,7 @@ def test_the_table_has_a_row_for_every_trial(browser, hundred):
         assert float(row["generation"]) == r.trial.generation
         assert row["duration_s"] != ""
         if r.value is None:  # a failed trial has empty cells
-            assert row["accuracy (max)"] == row["size"] == row["loss"] == ""
+            assert row["accuracy (max)"] == row["size"] == ""
         else:
             assert float(row["accuracy (max)"]) == pytest.approx(r.value, rel=1e-3)
 
@@ -124,11 +125,15 @@ def test_the_parallel_coordinates_have_all_lines(browser, hundred):
             ]
             return found
 
+        ticked = "paper-checkbox.metric-checkbox[checked]"
+        browser.wait("the objective alone", lambda: browser.texts(ticked) == AXES[-1:])
         browser.wait("lines", lambda: len(lines()) == len(valued))
+        browser.settle()  # the logarithmic axis follows
         assert all(line["path"] > 50 for line in lines())
         page = browser.within("body", "text")
-        for name in COLUMNS[2:]:
+        for name in AXES:
             assert any(text["text"] == name for text in page[0]), f"no axis {name}"
+        assert browser.find('[id="logScaleButton_learning_rate"][checked]')
 
 
 def assert_curves(browser, url: str, n_charts: int) -> None:
@@ -175,7 +180,7 @@ def assert_leaderboard(browser, url: str, result: experiment.Result) -> None:
 
 def test_the_evolution_is_drawn(browser, hundred):
     with printed_links(hundred) as links:
-        assert_curves(browser, links[OVERVIEW], n_charts=15)
+        assert_curves(browser, links[OVERVIEW], n_charts=16)
         assert_distributions(browser, links[DISTRIBUTIONS])
         assert_leaderboard(browser, links[TEXTS], hundred)
 
@@ -200,7 +205,7 @@ def test_five_thousand_trials(browser, thousands):
         counted = f"Number of matching session groups: {n_run}"
         browser.wait("the number of rows", lambda: counted in browser.texts(".paging div"), 180)
         assert f"/ {-(-n_run // 100)}" in browser.texts(".page-suffix")
-        assert_curves(browser, links[OVERVIEW], n_charts=15)
+        assert_curves(browser, links[OVERVIEW], n_charts=16)
         assert_distributions(browser, links[DISTRIBUTIONS])
         assert_leaderboard(browser, links[TEXTS], thousands)
 
@@ -208,7 +213,7 @@ def test_five_thousand_trials(browser, thousands):
 def test_the_overview_alone(browser, thousands):
     with printed_links(thousands, "--overview") as links:
         assert TRIALS not in links
-        assert_curves(browser, links[OVERVIEW], n_charts=15)
+        assert_curves(browser, links[OVERVIEW], n_charts=16)
         assert_leaderboard(browser, links[TEXTS], thousands)
 
 
@@ -223,6 +228,22 @@ def test_the_page_follows_a_search(browser, tmp_path):
         experiment.resume(None, train, logdir, max_trials=None, **QUIET)
         # Nobody touches the page.
         browser.wait("40 rows", lambda: sorted(shown_trials(browser)) == whole, 10)
+
+
+def test_the_address_alone_opens_the_overview(browser, hundred):
+    with printed_links(hundred) as links:
+        browser.open(links[OVERVIEW].partition("#")[0])
+        charts = "tf-custom-scalar-multi-line-chart-card"
+        browser.wait("charts", lambda: len(browser.find(charts)) > 5)
+
+
+def test_the_objective_is_in_sight(browser, hundred):
+    with printed_links(hundred) as links:
+        browser.open(links[TRIALS])
+        browser.wait("columns", lambda: browser.texts(".table-header") == COLUMNS)
+        browser.settle()
+        header = browser.find(".table-header")[COLUMNS.index("accuracy (max)")]
+        assert header.rect["x"] + header.rect["width"] < 1400
 
 
 def test_the_ends_of_curves_are_not_cut_off(browser, hundred):

@@ -59,7 +59,7 @@ def test_members_beyond_the_colours_stay_within_the_frame():
 def test_odd_names_are_drawn(axes):
     values = [float(k) for k in range(20)]
     assert draw_population(generation(values, axes), axes, {}, (0.0, 19.0)).png
-    assert draw_scatter(trials([*values, None]), axes[0]).png
+    assert draw_scatter(trials([*values, None]), axes[0], Objective()).png
     assert draw_importance({"größe": 0.5, "x" * 80: 0.1}).png
 
 

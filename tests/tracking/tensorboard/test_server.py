@@ -57,7 +57,7 @@ def wait_until(condition, timeout_s: float = 20.0) -> None:
 @pytest.fixture(scope="module")
 def logdir(tmp_path_factory) -> Path:
     logdir = tmp_path_factory.mktemp("run with spaces, ünïcode and 'quotes'")
-    write_experiment(logdir / "search", [ParameterSpec("lr", Interval(0.1, 1.0))], generations=1)
+    write_experiment(logdir / "search", [ParameterSpec("lr", Interval(0.1, 1.0))], evolves=True)
     for number, state in enumerate([State.SUCCEEDED, State.FAILED]):
         trial = Trial(number, {"lr": 0.5}, generation=0)
         directory = logdir / trial.id
@@ -99,8 +99,8 @@ def test_http_api_shows_the_run(logdir):
             for name, values in metrics.items()
         }
         assert seen == {
-            "gen-000/trial-00000": {"objective": 0.75, "accepted": 1.0},
-            "gen-000/trial-00001": {"accepted": 0.0},
+            "gen-000/trial-00000": {"objective": 0.75, "accepted": 1.0, "generation": 0.0},
+            "gen-000/trial-00001": {"accepted": 0.0, "generation": 0.0},
             "gen-001/trial-00002": {},
         }
 

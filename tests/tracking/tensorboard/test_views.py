@@ -166,8 +166,14 @@ def test_custom_scalars_name_tags_that_exist(result):
 
     ((_, tensor),) = summaries(result.logdir, "custom_scalars")["custom_scalars__config__"].items()
     layout = Layout.FromString(tensor.string_val[0])
-    there = set(scalars(result.logdir)["evolution"])
     import re
+
+    there = {
+        tag
+        for run, tags in scalars(result.logdir).items()
+        if run.startswith("evolution")
+        for tag in tags
+    }
 
     for category in layout.category:
         for chart in category.chart:
@@ -177,12 +183,33 @@ def test_custom_scalars_name_tags_that_exist(result):
                 assert {series.value, series.lower, series.upper} <= there
     assert [c.title for c in layout.category] == [
         "Evolution", "Is it still searching?", "Trouble and savings", "Diversity by parameter",
-        "Choices",
+        "Choices", "With outliers",
     ]  # fmt: skip
 
 
+def test_one_bad_trial_flattens_no_chart(tmp_path):
+    def train(x):
+        if len(os.listdir(tmp_path / "run" / "gen-000")) == 3:  # the third trial
+            return 1e6
+        return x + 1.0
+
+    result = experiment.evolutionary_search(
+        None, train, {"x": [0.0, 1.0]}, "min", popsize=8, generations=2, seed=1,
+        variant="classic", logdir=tmp_path / "run", **QUIET,
+    )  # fmt: skip
+    runs = scalars(result.logdir)
+    worst = runs["evolution"]["evolution/worst"][0][1]
+    assert worst == 1e6
+    for line in ("best", "mean", "worst"):
+        points = runs[f"evolution/{line}"]["inner/population"]
+        assert [step for step, *_ in points] == [0, 1, 2]
+        assert all(1 <= value <= 2 for _, value in points)
+    shown = [value for _, value in runs["evolution"]["inner/trials"]]
+    assert len(shown) == len(result) - 1 and max(shown) <= 2
+
+
 def test_all_lies_in_one_file_of_modest_size(result):
-    (file,) = Path(result.logdir, "evolution").iterdir()
+    (file,) = Path(result.logdir, "evolution").glob("events*")
     assert file.stat().st_size < 600_000
     # Start, what was reported, end.
     assert all(
@@ -280,7 +307,7 @@ def test_a_killed_driver_leaves_curves_that_go_on(tmp_path):
     assert killed.returncode == -signal.SIGKILL
     assert steps(logdir, "evolution/best") == [0, 1]
     # As if it had been killed within a write, too.
-    (file,) = (logdir / "evolution").iterdir()
+    (file,) = (logdir / "evolution").glob("events*")
     with file.open("ab") as torn:
         torn.write(b"\x40\x00\x00\x00\x00\x00\x00\x00\x11\x22\x33\x44half a rec")
 
@@ -288,7 +315,10 @@ def test_a_killed_driver_leaves_curves_that_go_on(tmp_path):
 
     experiment.resume(None, train, logdir, **QUIET)
     whole = evolution(tmp_path / "whole", 40)
-    assert len(list((logdir / "evolution").iterdir())) == 2
+    assert len(list((logdir / "evolution").glob("events*"))) == 2
+    for line in ("best", "mean", "worst"):
+        run = f"evolution/{line}"
+        assert scalars(logdir)[run] == scalars(whole.logdir)[run]
     for tag, points in scalars(whole.logdir)["evolution"].items():
         assert scalars(logdir)["evolution"][tag] == points, tag
 

@@ -55,12 +55,11 @@ def test_a_thousand_trials(result):
                 "STATUS_FAILURE"} == {r.trial.id for r in run if not r.succeeded}  # fmt: skip
         columns = api.experiment()
         assert [info["name"] for info in columns["hparamInfos"]] == [
-            "dropout", "generation", "learning_rate", "num_layers", "optimizer",
-            "learning_rate (log10)",
+            "dropout", "learning_rate", "num_layers", "optimizer", "learning_rate (log10)",
         ]  # fmt: skip
         assert [info.get("displayName") or info["name"]["tag"] for info in
                 columns["metricInfos"]] == [
-            "accuracy (max)", "accepted", "duration_s", "size", "loss",
+            "accuracy (max)", "in the population", "generation", "duration_s", "size", "loss",
         ]  # fmt: skip
         assert api.lines() == len(succeeded) > 900
 
@@ -71,7 +70,7 @@ def test_a_thousand_trials(result):
             r.value is not None for r in result.trials
         )  # nothing was sampled away
         layout = api.get("plugin/custom_scalars/layout")
-        assert len(layout["category"]) == 5
+        assert len(layout["category"]) == 6
         shown = api.get("plugin/distributions/distributions", run="evolution",
                         tag="population/dropout")  # fmt: skip
         assert [step for _, step, _ in shown] == list(range(20))
