@@ -160,9 +160,10 @@ def _find_fault(raised: BaseException) -> Fault | None:
 
 def _lacks_memory(raised: BaseException) -> bool:
     """Tell whether a shared library could not be loaded, since a limit of memory is reached."""
-    text = str(raised).lower()
     words = ("failed to map segment", "cannot allocate memory", "cannot apply additional memory")
-    return isinstance(raised, ImportError | OSError) and any(word in text for word in words)
+    if type(raised) not in (ImportError, OSError):  # a text of the user's own may raise
+        return False
+    return any(word in str(raised).lower() for word in words)
 
 
 def _find_user_frame(raised: BaseException) -> TracebackType | None:

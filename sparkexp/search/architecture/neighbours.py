@@ -58,7 +58,7 @@ def mutate(space: Space, genome: Vector, rng: np.random.Generator) -> Vector:
     >>> space = Space.from_search_dict({'units': [16, 32, 64], 'layers': [1, 3]})
     >>> start = space.encode({'units': 32, 'layers': 2})
     >>> space.decode(mutate(space, start, np.random.default_rng(1)))
-    {'units': 32, 'layers': 3}
+    {'units': 32, 'layers': 1}
     """
     before = space.decode(genome)
     free = [name for name in before if _can_change(space.parameters[name])]
