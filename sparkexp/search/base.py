@@ -369,7 +369,12 @@ class SeededSearcher(Searcher):
         return {"seed": self.seed}
 
     def _draw_allowed(self, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Draw points until `where` allows one; after many tries, return a repaired one."""
+        """Draw points until `where` allows one; after many tries, return a repaired one.
+
+        In a narrow space the point comes from the space instead.
+        """
+        if self.space.is_narrow:
+            return self.space.draw_point(self._rng)
         for _ in range(TRIES_TO_DRAW):
             if self.space.admits(genome := draw()):
                 return genome

@@ -245,9 +245,28 @@ class Space:
         """Return whether a point of the unit cube satisfies `where` without a repair."""
         return self._constraint is None or self.allows(self._decode_raw(genome))
 
-    def repair(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the point if it is allowed, else an allowed one near it."""
-        return genome if self._constraint is None else self._constraint.repair(genome)
+    def repair(
+        self, genome: NDArray[np.float64], anchors: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the point if it is allowed, else an allowed one near it: see `Constraint`."""
+        return genome if self._constraint is None else self._constraint.repair(genome, anchors)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether `where` allows so little that points can't be drawn until one is allowed."""
+        return self._constraint is not None and self._constraint.is_narrow
+
+    def draw_point(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return a random point of the unit cube, in a narrow space an allowed one."""
+        if self._constraint is None or not self._constraint.is_narrow:
+            return rng.random(self.n_dims)
+        return self._constraint.draw(rng)
+
+    def draw_apart(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+        """Return `n` allowed points of a narrow space that lie far from each other."""
+        if self._constraint is None:
+            return rng.random((n, self.n_dims))
+        return self._constraint.draw_apart(rng, n)
 
     def _decode_raw(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         if genome.shape != (self.n_dims,):

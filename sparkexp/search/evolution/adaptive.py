@@ -77,8 +77,11 @@ class AdaptiveSearcher(SeededSearcher):
             self.generations = (self._n_trials - 1) // self.popsize
         self.mode = as_mode(mode)
         # Drawn by the constructor: a restored searcher has them although they are not saved.
-        self._initial = latin_hypercube(
-            self._rng, self.initial_generations * self.popsize, space.n_dims
+        n_initial = self.initial_generations * self.popsize
+        self._initial = (
+            space.draw_apart(self._rng, n_initial)
+            if space.is_narrow
+            else latin_hypercube(self._rng, n_initial, space.n_dims)
         )
         self._children: dict[int, Child] = {}
         self._seen: set[str] = set()
@@ -151,7 +154,7 @@ class AdaptiveSearcher(SeededSearcher):
     def _choose_child(self, number: int) -> Child:
         """Return a child whose configuration was not proposed before, if one can be found."""
         first = None
-        for child in self._generate_children(number):
+        for child in map(self._move_inside, self._generate_children(number)):
             if not self._is_known(child):
                 return child
             first = first or child
@@ -173,7 +176,13 @@ class AdaptiveSearcher(SeededSearcher):
                 # While there is room, a child replaces no member.
                 yield replace(child, slot=None) if has_room else child
         for _ in range(MAX_DRAWN):
-            yield Child(self._rng.random(self.space.n_dims), slot)
+            yield Child(self.space.draw_point(self._rng), slot)
+
+    def _move_inside(self, child: Child) -> Child:
+        """Return a child of a narrow space at an allowed point, near a member or a known point."""
+        if not self.space.is_narrow:
+            return child
+        return replace(child, genome=self.space.repair(child.genome, self._population.genomes))
 
     def _list_pending(self) -> list[Vector]:
         """Return the points of the trials whose results have not entered the population."""

@@ -133,6 +133,10 @@ class GenerationalSearcher(SeededSearcher):
         self._candidates = rand_1_bin(
             self._rng, self._population.genomes, self.mutation, self.crossover
         )
+        if self.space.is_narrow:
+            members = self._population.genomes
+            moved = [self.space.repair(child, members) for child in self._candidates]
+            self._candidates = np.array(moved)
 
     def _state(self) -> dict[str, Any]:
         return {
