@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import NonlinearConstraint, differential_evolution
 
+from sparkexp.errors import SpaceError
 from sparkexp.search import HybridSearcher, ShadeSearcher
 from sparkexp.space import Float, Space
 from sparkexp.trial import State, TrialResult
@@ -240,7 +241,10 @@ def run_scipy(problem: Problem, contest: str, n: int, seed: int, popsize: int) -
 
 def run_ours(problem: Problem, contest: str, n: int, seed: int, variant: str) -> float:
     """Return the best allowed value that an evolution finds; infinity if it finds none."""
-    space = problem.space(constrained=contest == "where")
+    try:
+        space = problem.space(constrained=contest == "where")
+    except SpaceError:
+        return math.inf  # where= allows too little to be found
     searcher = VARIANTS[variant](space, "min", n_trials=n, mode="asynchronous", seed=seed)
     found = math.inf
     while (trial := searcher.ask()) is not None:

@@ -28,9 +28,9 @@ _Decode = Callable[[_Vector], dict[str, ParamValue]]
 
 # Points that are drawn before a search, and how many of the allowed ones are kept at most.
 N_DRAWN, MAX_KEPT = 4000, 256
-# If fewer than one of so many points is allowed, what is allowed is a small part of the space:
+# If fewer than one of so many points are allowed, what is allowed is a small part of the space:
 # searchers would get almost only the kept points.
-MAX_DRAWN_PER_ALLOWED = 1000
+MAX_DRAWN_PER_ALLOWED = 100
 # Where it is a small part: moves from a kept point to a new one, and how many new points are drawn
 # for each of those that are to lie far from each other.
 MOVES, DRAWN_PER_SPREAD = 10, 4
