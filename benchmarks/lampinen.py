@@ -253,7 +253,7 @@ def run_ours(problem: Problem, contest: str, n: int, seed: int, variant: str) ->
         excess = sum(max(0.0, float(each)) for each in problem.excesses(x))
         if excess == 0:
             found = min(found, value)
-        searcher.tell(TrialResult(trial, State.SUCCEEDED, value=value))
+        searcher.tell(TrialResult(trial, State.SUCCEEDED, value=value, violation=excess))
     return found
 
 

@@ -105,6 +105,18 @@ def check_metric(name: str, value: Any) -> str | Sequence[str]:
     return check_text(name, value)
 
 
+def check_constraint(name: str, value: Any) -> tuple[str, ...]:
+    """Check that a value is the name of an entry, or a list of different ones."""
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names or not _differ(names):
+        raise InvalidArgumentError(
+            f"{name} must be the name of an entry that the train function returns, or a list of "
+            f"different ones, got {value!r}. Write constraint='excess'; what is known before a "
+            "trial is where=."
+        )
+    return tuple(check_text(name, each) for each in names)
+
+
 def check_max_failures(name: str, value: object) -> int | str:
     """Check that a value is ``'auto'`` or a whole number of at least 0."""
     return "auto" if value == "auto" else as_int(name, value, at_least=0)
@@ -248,3 +260,17 @@ def _check_choice(name: str, value: object, known: tuple[object, ...]) -> object
         listed = " or ".join(map(repr, known))
         raise InvalidArgumentError(f"{name} must be {listed}, got {value!r}.")
     return value
+
+
+def check_constrained(metric: object, prune: object) -> None:
+    """Check that `metric` is given, and `prune` is not, where there are constraints."""
+    if metric is None:
+        raise InvalidArgumentError(
+            "constraint= is about a dict that the train function returns: name its entry to "
+            "optimise, too, such as metric='accuracy'."
+        )
+    if prune is not None:
+        raise InvalidArgumentError(
+            "constraint= does not go with prune=: a trial that is ended early has returned no "
+            "constraint. Leave one of them out."
+        )

@@ -111,6 +111,7 @@ def run_search(
     description = search.describe(
         name,
         prunes=options.prune is not None,
+        constraints=options.constraints,
         about=describe_search(name, search, settings.get("options", {})),
     )
     callbacks = [TrialCallback(options.on_trial_end)] if options.on_trial_end else []
@@ -122,6 +123,7 @@ def run_search(
         train=with_architectures(train, search.architectures),
         logdir=location,
         objectives=search.objectives,
+        constraints=options.constraints,
         needs_value=search.needs_values,
         isolation=options.isolation,
         timeout_s=options.trial_timeout,

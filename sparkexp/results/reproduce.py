@@ -112,6 +112,8 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
         words["warm_start"] = _Code("...")
     if options.get("metric") is not None:
         words["metric"] = options["metric"]
+    if options.get("constraint"):
+        words["constraint"] = options["constraint"]
     keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
 

@@ -49,6 +49,7 @@ class SobolSearcher(SeededSearcher):
     """
 
     name: ClassVar[str] = "sobol"
+    knows_violations = True
 
     def __init__(self, space: Space, n_trials: int | None = None, seed: int | None = None) -> None:
         from scipy.stats import qmc  # takes a second, which other searchers need not wait for

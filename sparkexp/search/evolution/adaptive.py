@@ -54,6 +54,7 @@ class AdaptiveSearcher(SeededSearcher):
         A whole number of at least 0; by default one is drawn, which `settings` returns.
     """
 
+    knows_violations = True
     popsize: int
     # How many generations are drawn before children are bred.
     initial_generations: ClassVar[int] = 1
@@ -87,6 +88,8 @@ class AdaptiveSearcher(SeededSearcher):
         self._seen: set[str] = set()
         # Results that wait for the rest of their generation, and how many entered the population.
         self._waiting: dict[int, float] = {}
+        # Violations of constraints of trials whose results have not entered the population.
+        self._violations: dict[int, float] = {}
         self._n_entered = 0
         self._population = Population(np.empty((0, space.n_dims)), size=self.popsize)
         self._breeder = self._make_breeder()
@@ -129,9 +132,10 @@ class AdaptiveSearcher(SeededSearcher):
         """Make the best known results the members; return True."""
         points = [self.space.encode(each.params) for each in known]
         losses = [self._objective.loss(each.value) for each in known]
-        for point, loss in zip(points, losses, strict=True):
-            self._breeder.learn(Child(point), loss, None)
-        self._population.add(points, losses, [NOBODY] * len(points))
+        violations = [each.violation for each in known]
+        for point, loss, violation in zip(points, losses, violations, strict=True):
+            self._breeder.learn(Child(point), loss, None, violation)
+        self._population.add(points, losses, [NOBODY] * len(points), violations)
         self._population.keep(self._population.rank()[: self.popsize])
         self._seen.update(_digest(each.params) for each in known)
         if len(self._population) >= MIN_MEMBERS:
@@ -199,6 +203,8 @@ class AdaptiveSearcher(SeededSearcher):
 
     def _learn(self, result: TrialResult) -> None:
         number, loss = result.trial.number, self._objective.loss(result.value)
+        if result.violation and result.value is not None:
+            self._violations[number] = result.violation
         if self.mode == "asynchronous":
             self._enter(number, loss)
             return
@@ -215,15 +221,16 @@ class AdaptiveSearcher(SeededSearcher):
 
     def _enter(self, number: int, loss: float) -> None:
         """Let a child compete for its slot in the population."""
-        child = self._children.pop(number)
+        child, violation = self._children.pop(number), self._violations.pop(number, 0.0)
         self._n_entered += 1
         replaced = None
         if child.slot is None and len(self._population) < self.popsize:
-            self._population.add([child.genome], [loss], [number])
+            self._population.add([child.genome], [loss], [number], [violation])
         else:
             slot = self._population.find_worst() if child.slot is None else child.slot
-            replaced = self._population.challenge(slot, Member(child.genome, loss, number))
-        self._breeder.learn(child, loss, replaced)
+            challenger = Member(child.genome, loss, number, violation)
+            replaced = self._population.challenge(slot, challenger)
+        self._breeder.learn(child, loss, replaced, violation)
         if self._n_entered % self.popsize == 0:
             self._breeder.end_generation()
 
@@ -243,6 +250,7 @@ class AdaptiveSearcher(SeededSearcher):
                 for number, loss in self._waiting.items()
             ],
             "n_entered": self._n_entered,
+            "waiting_violations": sorted(self._violations.items()),
             **self._population.state(),
             **self._breeder.state(),
         }
@@ -258,6 +266,7 @@ class AdaptiveSearcher(SeededSearcher):
             number: math.inf if loss is None else loss for number, loss in memory["waiting"]
         }
         self._n_entered = memory["n_entered"]
+        self._violations = dict(memory.get("waiting_violations", ()))
         self._population.restore(memory)
         self._breeder.restore(memory)
 

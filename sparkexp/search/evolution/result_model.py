@@ -19,7 +19,7 @@ from sparkexp.search.evolution.gaussian_process import (
 from sparkexp.search.evolution.variation import Vector
 from sparkexp.space import Space
 
-__all__ = ["ResultModel", "select_informative"]
+__all__ = ["ResultModel", "penalise", "select_informative"]
 
 # At most so many results enter the process, and so many the fit of its kernel: a decision takes
 # the same few milliseconds after the thousandth result.
@@ -53,22 +53,28 @@ class ResultModel:
         self._n_learned = 0
         self._genomes: list[Vector] = []
         self._losses: list[float] = []
+        self._violations: list[float] = []
         # The process without pending points; None if it has to be built again.
         self._settled_process: GaussianProcess | None = None
 
-    def learn(self, genome: Vector, loss: float) -> None:
+    def learn(self, genome: Vector, loss: float, violation: float = 0.0) -> None:
         """Learn a result; the loss of a failed trial is infinite.
+
+        Among results that violate constraints only the `violation` counts, and all of them are
+        worse than those that violate none.
 
         If there are many results, the model keeps the best ones and some from the whole search.
         """
         self._genomes.append(self.clear_inactive(genome))
         self._losses.append(loss)
+        self._violations.append(violation)
         self._n_learned += 1
         self._settled_process = None
         if len(self._losses) > MAX_HELD:
-            kept = select_informative(np.array(self._losses), N_KEPT)
+            kept = select_informative(np.array(self._penalised()), N_KEPT)
             self._genomes = [self._genomes[k] for k in kept]
             self._losses = [self._losses[k] for k in kept]
+            self._violations = [self._violations[k] for k in kept]
 
     def rank(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
         """Yield points, the most promising first.
@@ -110,7 +116,7 @@ class ResultModel:
         """
         n = self._n_learned
         if n >= self._fit_at:
-            y = scale_losses(self._losses)
+            y = scale_losses(self._penalised())
             few = select_informative(y, MAX_FITTED)
             x = self._features.transform(np.array([self._genomes[k] for k in few]))
             self._kernel = fit_kernel(self._kernel, self._features.owners, x, y[few])
@@ -124,13 +130,19 @@ class ResultModel:
 
     def _build_process(self, pending: Sequence[Vector]) -> GaussianProcess:
         self.fit()
-        y = scale_losses(self._losses)
+        y = scale_losses(self._penalised())
         few = select_informative(y, MAX_KNOWN)
         known = self._features.transform(np.array([self._genomes[k] for k in few]))
         if pending:
             unknown = [self.clear_inactive(genome) for genome in pending]
             known = np.concatenate([known, self._features.transform(np.array(unknown))])
         return GaussianProcess(self._kernel, self._features.owners, known, y[few])
+
+    def _penalised(self) -> list[float]:
+        """Return the losses, those of points that violate constraints above all others."""
+        if not any(self._violations):
+            return self._losses
+        return penalise(self._losses, self._violations)
 
     def clear_inactive(self, genome: Vector) -> Vector:
         """Return a point with fixed genes for the parameters that are not active."""
@@ -145,6 +157,7 @@ class ResultModel:
         return {
             "genomes": [genome.tolist() for genome in self._genomes],
             "losses": [loss if math.isfinite(loss) else None for loss in self._losses],
+            **({"violations": list(self._violations)} if any(self._violations) else {}),
             "weights": self._kernel.weights.tolist(),
             "noise": self._kernel.noise,
             "fit_at": self._fit_at,
@@ -155,6 +168,7 @@ class ResultModel:
         """Take over what `state` returned."""
         self._genomes = [np.array(genome) for genome in state["genomes"]]
         self._losses = [math.inf if loss is None else loss for loss in state["losses"]]
+        self._violations = list(state.get("violations", [0.0] * len(self._losses)))
         self._kernel = Kernel(np.array(state["weights"]), state["noise"])
         self._fit_at = state["fit_at"]
         # States of earlier versions held all results.
@@ -170,3 +184,28 @@ def select_informative(y: Vector, n_max: int) -> Indices:
     n_rest = n_max - len(best)
     others = rest[np.arange(n_rest) * len(rest) // n_rest]
     return np.sort(np.concatenate([best, others]))
+
+
+def penalise(losses: Sequence[float], violations: Sequence[float]) -> list[float]:
+    """Return losses of which those that violate constraints are above all that don't.
+
+    The span of their losses is that of the others, and follows the violation.
+
+    Examples
+    --------
+    >>> penalise([1.0, 3.0, 0.0, 9.0, math.inf], [0.0, 0.0, 0.5, 1.0, 0.0])
+    [1.0, 3.0, 4.0, 5.0, inf]
+    """
+    allowed = [
+        loss
+        for loss, violation in zip(losses, violations, strict=True)
+        if violation == 0 and math.isfinite(loss)
+    ]
+    worst, best = max(allowed, default=0.0), min(allowed, default=0.0)
+    # Halves, as the difference of two large floats overflows.
+    span = 2 * min(worst / 2 - best / 2, 1e300) or 1.0
+    most = max(violations)
+    return [
+        loss if violation == 0 or math.isinf(loss) else worst + span * (violation / most)
+        for loss, violation in zip(losses, violations, strict=True)
+    ]
