@@ -267,7 +267,10 @@ class _Driver:
         searcher, recorded = self._search.searcher, self._run.results()
         self._run.write_settings()
         if corrected := correct_records(
-            recorded, self._search.objectives, self._options.retry_failed
+            recorded,
+            self._search.objectives,
+            self._options.retry_failed,
+            self._options.constraints,
         ):
             for result in corrected:
                 self._run.record(result)

@@ -122,7 +122,7 @@ def _load_known_results(
         )
     trials = given.trials
     if all(result.value is None for result in trials):  # its metric was misspelt, say
-        trials = tuple(take_value(result, search.objectives) for result in trials)
+        trials = tuple(take_value(result, search.objectives, constraints) for result in trials)
     grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)
     # Only the highest rung counts: the value of a short training says too little.
     top = max((r.trial.rung or 0 for r in trials if r.succeeded), default=0)

@@ -147,7 +147,10 @@ def _read_dict(
         )
     for name in wanted or ([metric] if metric else []):
         if name not in metrics:
-            error, fault = _describe_missing(name, metrics, returned), Fault.METRIC
+            is_metric = name not in constraints
+            option = "metric" if is_metric else "constraint"
+            error = _describe_missing(name, metrics, returned, option)
+            fault = Fault.METRIC if is_metric else Fault.RETURNED
             break
         if error is None:
             error = _describe_not_finite(metrics[name])
@@ -186,13 +189,15 @@ def _describe_no_number(returned: Mapping[Any, Any]) -> str:
     return f"The train function must return a number or a dict of numbers, got {got}."
 
 
-def _describe_missing(name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any]) -> str:
-    """Return the error for a metric that is no number, or not there."""
+def _describe_missing(
+    name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any], option: str
+) -> str:
+    """Return the error for a metric or a constraint that is no number, or not there."""
     if name in returned:
         entry = returned[name]
         return (
             f"The train function must return a number under {name!r}, got {_describe(entry)}. "
-            "Return one, or name another entry with metric=."
+            f"Return one, or name another entry with {option}=."
         )
     if not metrics:
         return f"{_describe_no_number(returned)} Return {name!r}."
@@ -200,7 +205,7 @@ def _describe_missing(name: str, metrics: Mapping[str, float], returned: Mapping
     hint = f" Did you mean {guess!r}?" if guess else ""
     return (
         f"The train function returned no {name!r} but {_list_names(metrics)}.{hint}"
-        " Return it, or name another entry with metric=."
+        f" Return it, or name another entry with {option}=."
     )
 
 
