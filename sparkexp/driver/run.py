@@ -266,11 +266,9 @@ class _Driver:
         """Return the loop, with the results that earlier processes recorded."""
         searcher, recorded = self._search.searcher, self._run.results()
         self._run.write_settings()
+        objectives, options = self._search.objectives, self._options
         if corrected := correct_records(
-            recorded,
-            self._search.objectives,
-            self._options.retry_failed,
-            self._options.constraints,
+            recorded, objectives, options.retry_failed, options.constraints
         ):
             for result in corrected:
                 self._run.record(result)
