@@ -36,7 +36,7 @@ from sparkexp.engine import (
     Resources,
     SparkEngine,
     TrialTask,
-    with_architectures,
+    with_objects,
 )
 from sparkexp.errors import (
     AllTrialsFailedError,
@@ -120,7 +120,7 @@ def run_search(
     reads_reports = description.prunes or keeps_reports
     template = TrialTask(
         trial=Trial(0, {}),
-        train=with_architectures(train, search.architectures),
+        train=with_objects(train, search.parsed),
         logdir=location,
         objectives=search.objectives,
         constraints=options.constraints,

@@ -13,7 +13,7 @@ from sparkexp.driver.options import Options
 from sparkexp.driver.run import run_search
 from sparkexp.driver.train_function import check_train, function_name, takes
 from sparkexp.driver.warm_start import apply_warm_start, repeat_trials
-from sparkexp.engine import import_check, with_architectures
+from sparkexp.engine import import_check, with_objects
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, RunPaths
@@ -98,7 +98,7 @@ def _try_out(
             initial=(),
             warm_start=None,
         )
-        check = import_check(with_architectures(train, search.architectures))
+        check = import_check(with_objects(train, search.parsed))
         result = run_search(spark, check, one, quiet, planned=search)
         (trial,) = result.trials
         output = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output

@@ -108,6 +108,11 @@ class Search:
         """The parameters that are architecture spaces."""
         return {} if self.space is None else self.space.architectures
 
+    @property
+    def parsed(self) -> dict[str, ArchitectureSpace | Choice]:
+        """The parameters of whose values the train function gets objects instead of texts."""
+        return {} if self.space is None else self.space.parsed
+
     def extras(self) -> tuple[ParameterSpec, ...]:
         """Return what trials are given besides the parameters, for display."""
         return tuple(ParameterSpec(n, tuple(v)) for n, v in self.searcher.extras.items())

@@ -35,6 +35,8 @@ OPTIMISM = 2.0
 # What a violation of constraints adds to a predicted loss, both in standard deviations, and by how
 # many of them it may be smaller than predicted.
 PENALTY, TRUST = 4.0, 0.5
+# The largest violation, in medians.
+CLIP = 3.0
 
 
 class ResultModel:
@@ -228,8 +230,8 @@ def select_informative(y: Vector, n_max: int) -> Indices:
 def scale_violations(violations: Sequence[float]) -> tuple[Vector, float]:
     """Return violations on a scale which a Gaussian process can learn, and 0 on that scale.
 
-    They may span decades: the logarithm is taken of each plus the tenth percentile of those above
-    0. The logarithms have mean 0 and standard deviation 1.
+    Each is divided by the median of those above 0 and clipped at 3; then they have mean 0 and
+    standard deviation 1.
 
     Examples
     --------
@@ -238,7 +240,7 @@ def scale_violations(violations: Sequence[float]) -> tuple[Vector, float]:
     ([-0.58, -0.58, -0.57, 1.73], -0.58)
     """
     values = np.array(violations)
-    values = np.log1p(values / float(np.percentile(values[values > 0], 10)))
+    values = np.minimum(values / float(np.median(values[values > 0])), CLIP)
     mean, deviation = float(values.mean()), max(float(values.std()), 1e-9)
     scaled: Vector = (values - mean) / deviation
     return scaled, -mean / deviation
