@@ -83,8 +83,8 @@ class Choice:
         indices = {(type(v), v): k for k, v in enumerate(in_order)}
         if len(indices) < len(options):
             raise SpaceError(
-                f"The values of a Choice all differ, and so do the texts of None, tuples and "
-                f"lists, got {list(options)!r}: remove the repeated ones."
+                f"The values of a Choice all differ, got {list(options)!r}: remove the repeated "
+                "ones. None, a tuple and a list have the text that Python prints."
             )
         branches = branches if any(entries for _, entries in branches) else ()
         store_fields(self, options=options, ordered=ordered, branches=branches, objects=objects)
