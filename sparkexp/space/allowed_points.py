@@ -92,10 +92,10 @@ def _follow_comparisons(
         """Return how far from allowed a point is, less being nearer; None if it is allowed."""
         params, trace = dict(decode(point)), Trace()
         try:
-            where(trace_numbers(params, trace))
+            seems_allowed = bool(where(trace_numbers(params, trace)))
         except Exception:  # of something that takes ordinary numbers only
-            trace = Trace()
-        return None if where(params) else (-trace.n, trace.gap)
+            seems_allowed, trace = True, Trace()
+        return None if seems_allowed and where(params) else (-trace.n, trace.gap)
 
     points = rng.random((POPSIZE, n_dims))
     distances: list[_Distance] = []
