@@ -34,7 +34,7 @@ FIT_AFTER_SHARE, FIT_AFTER = 1 / 6, 2
 OPTIMISM = 2.0
 # What a violation of constraints adds to a predicted loss, both in standard deviations, and by how
 # many of them it may be smaller than predicted.
-PENALTY, TRUST = 4.0, 0.5
+PENALTY, TRUST = 10.0, 0.5
 # The largest violation, in medians.
 CLIP = 3.0
 
