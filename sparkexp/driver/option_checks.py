@@ -17,6 +17,8 @@ __all__ = [
     "allow_none",
     "check_bool",
     "check_callable",
+    "check_constrained",
+    "check_constraint",
     "check_engine",
     "check_files",
     "check_gpus",
