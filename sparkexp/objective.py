@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkexp.trial import Direction
 
-__all__ = ["Objective", "objectives_of", "select_values"]
+__all__ = ["Objective", "objectives_of", "select_values", "sum_violations", "describe_violation"]
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,35 @@ def select_values(
     names = [each.name for each in objectives if each.name is not None]
     several = len(objectives) > 1 and all(name in metrics for name in names)
     return tuple(metrics[name] for name in names) if several else ()
+
+
+def sum_violations(constraints: Sequence[str], metrics: Mapping[str, float]) -> float:
+    """Return the sum of those of a trial's constraints that are above 0; 0 if it satisfies all.
+
+    Parameters
+    ----------
+    constraints : sequence of str
+        The names of the entries that should be at most 0; one that is missing counts nothing.
+    metrics : Mapping[str, float]
+        All numbers that the train function returned.
+
+    Examples
+    --------
+    >>> sum_violations(['size', 'latency'], {'size': -3.0, 'latency': 0.5, 'loss': 1.0})
+    0.5
+    """
+    above = sum(max(0.0, metrics.get(name, 0.0)) for name in constraints)
+    return min(above, sys.float_info.max)
+
+
+def describe_violation(violation: float) -> str:
+    """Return what is said beside the best trial if it violates constraints; else an empty text.
+
+    Examples
+    --------
+    >>> describe_violation(0.25), describe_violation(0.0)
+    ('no trial satisfies the constraints, this one violates them least, by 0.25', '')
+    """
+    if not violation:
+        return ""
+    return f"no trial satisfies the constraints, this one violates them least, by {violation:.3g}"

@@ -85,6 +85,8 @@ class Trial:
         configuration this one trains further.
     parent_value : float, optional
         The parent's value, if it was known when the trial started; not compared by ``==``.
+    parent_violation : float
+        The parent's violation, likewise.
     rung : int, optional
         In a multi-fidelity search: how often the configuration was promoted, from 0.
     checkpoint : str, optional
@@ -118,6 +120,7 @@ class Trial:
     checkpoint: str | None = field(default=None, compare=False)
     repetition: int | None = None
     tracking: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+    parent_violation: float = field(default=0.0, compare=False)
 
     @property
     def arguments(self) -> dict[str, ParamValue]:
@@ -194,6 +197,9 @@ class TrialResult:
         How its process was lost, if it didn't fail by itself.
     stops_search : str
         Why the trial asked for the end of the search; empty if it did not.
+    violation : float
+        By how much it violates the constraints of the search: the sum of the entries that should
+        be at most 0 and are above; 0 if it satisfies them, or there are none.
     """
 
     trial: Trial
@@ -220,6 +226,7 @@ class TrialResult:
     fault: Fault | None = None
     loss: Loss | None = None
     stops_search: str = ""
+    violation: float = 0.0
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -310,6 +317,10 @@ def _is_number(value: object) -> bool:
     return abs(value) <= sys.float_info.max
 
 
+def _is_violation(value: object) -> bool:
+    return isinstance(value, int | float) and _is_number(value) and value >= 0
+
+
 def _is_value(value: object) -> bool:
     return isinstance(value, str | bool) or _is_number(value)
 
@@ -341,6 +352,7 @@ _RESULT_FIELDS = {
     "error": _optional(_is_text),
     "reused_from": _optional(_is_text),
     "attempt": _is_count,
+    "violation": _is_violation,
     "continued": lambda value: isinstance(value, bool),
     **dict.fromkeys(("imported", "warnings"), _each(_is_text)),
     "values": _each(_is_number),

@@ -49,6 +49,8 @@ class SearchDescription:
         Whether the best trials so far are shown as the population; see `Searcher.shows_best`.
     prunes : bool
         Whether trials may be ended early, by a pruning rule.
+    constraints : tuple of str
+        The entries that trials return and that have to be at most 0.
     about : str
         Markdown: what the search is, and how to repeat it.
     architectures : Mapping[str, ArchitectureSpace]
@@ -77,6 +79,7 @@ class SearchDescription:
     prunes: bool = False
     about: str = field(default="", compare=False)
     architectures: Mapping[str, ArchitectureSpace] = field(default_factory=dict, compare=False)
+    constraints: tuple[str, ...] = ()
 
     @property
     def last_generation(self) -> int | None:

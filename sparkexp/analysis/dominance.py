@@ -10,7 +10,7 @@ __all__ = ["crowding_distances", "sort_into_fronts", "select_survivors"]
 _Losses = NDArray[np.float64]
 
 
-def sort_into_fronts(losses: _Losses) -> list[list[int]]:
+def sort_into_fronts(losses: _Losses, violations: _Losses | None = None) -> list[list[int]]:
     """Return the rows by rank: first those that no row dominates, then those that only the first
     dominate, and so on.
 
@@ -19,11 +19,16 @@ def sort_into_fronts(losses: _Losses) -> list[list[int]]:
     losses : ndarray of shape (n, n_objectives)
         Losses: less is better, in every column. One row dominates another if it is nowhere larger
         and somewhere smaller.
+    violations : ndarray of shape (n,), optional
+        By how much the rows violate constraints. One row then dominates another also if it
+        violates them less, whatever the losses; between others that violate them nothing else
+        counts.
 
     References
     ----------
     K. Deb, A. Pratap, S. Agarwal, T. Meyarivan (2002). A fast and elitist multiobjective genetic
-    algorithm: NSGA-II. IEEE Transactions on Evolutionary Computation 6, 182-197: section III A.
+    algorithm: NSGA-II. IEEE Transactions on Evolutionary Computation 6, 182-197: section III A,
+    and VI for constraints.
 
     Examples
     --------
@@ -32,6 +37,11 @@ def sort_into_fronts(losses: _Losses) -> list[list[int]]:
     """
     no_worse = np.all(losses[:, None, :] <= losses[None, :, :], axis=2)
     dominates = no_worse & ~no_worse.T
+    if violations is not None and violations.any():
+        # A row without a result is worse than one that violates a constraint.
+        excess = np.where(np.isfinite(losses).all(axis=1), violations, np.inf)
+        both = (excess[:, None] == 0) & (excess[None, :] == 0)
+        dominates = (dominates & both) | (excess[:, None] < excess[None, :])
     ranked: list[list[int]] = []
     left = np.ones(len(losses), dtype=bool)
     while left.any():
@@ -68,7 +78,7 @@ def crowding_distances(losses: _Losses) -> NDArray[np.float64]:
     return distances
 
 
-def select_survivors(losses: _Losses, n: int) -> list[int]:
+def select_survivors(losses: _Losses, n: int, violations: _Losses | None = None) -> list[int]:
     """Return the `n` rows that survive: whole fronts, then the least crowded of the next one.
 
     References
@@ -81,7 +91,7 @@ def select_survivors(losses: _Losses, n: int) -> list[int]:
     [0, 2, 3]
     """
     kept: list[int] = []
-    for front in sort_into_fronts(losses):
+    for front in sort_into_fronts(losses, violations):
         if len(kept) + len(front) > n:
             distances = crowding_distances(losses[front])
             order = np.argsort(-distances, kind="stable")

@@ -198,7 +198,9 @@ class Evolution:
             self._population.append(child)
         elif index is None:
             index = self._find_worst()
-        if not survives(child.value, self._population[index].value, self._objective):
+        member = self._population[index]
+        violations = (child.violation, member.violation)
+        if not survives(child.value, member.value, self._objective, violations):
             return False
         self._population[index] = child
         self._indices[child.trial.id] = index
@@ -209,12 +211,21 @@ class Evolution:
         return self._popsize is None or len(self._population) < self._popsize
 
     def _find_worst(self) -> int:
-        return int(np.argmax([self._objective.loss(r.value) for r in self._population]))
+        members = self._population
+        return max(range(len(members)), key=lambda k: _rank(members[k], self._objective))
 
 
 def sort_by_value(results: Iterable[TrialResult], objective: Objective) -> list[TrialResult]:
-    """Return the trials that succeeded with a value, by rung from the highest, the best first."""
+    """Return the trials that succeeded with a value, by rung from the highest, the best first.
+
+    Those that satisfy the constraints come before those that don't.
+    """
     valued = [r for r in results if r.succeeded and r.value is not None]
     return sorted(
-        valued, key=lambda r: (-(r.trial.rung or 0), objective.loss(r.value), r.trial.number)
+        valued, key=lambda r: (-(r.trial.rung or 0), *_rank(r, objective)[1:], r.trial.number)
     )
+
+
+def _rank(result: TrialResult, objective: Objective) -> tuple[bool, float, float]:
+    """Return what orders trials: those without a value last, then by violation, then by loss."""
+    return result.value is None, result.violation, objective.loss(result.value)

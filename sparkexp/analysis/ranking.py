@@ -26,6 +26,7 @@ __all__ = [
     "compute_losses",
     "select_objective",
     "rank_configurations",
+    "sort_configurations",
 ]
 
 
@@ -65,6 +66,11 @@ class Configuration:
     def objective(self, k: int = 0) -> float:
         """The mean of one of the objectives."""
         return self.values[k] if self.runs[0].values else self.value
+
+    @property
+    def violation(self) -> float:
+        """The mean of the violations of constraints; 0 if all runs satisfy them."""
+        return _compute_mean([r.violation for r in self.runs])
 
     @property
     def rung(self) -> int:
@@ -111,7 +117,7 @@ class Standings:
         if each is None:
             return
         loss = self.objective.loss(each.objective(self._k))
-        rank = (each.n_ended, each.rung, -loss, -each.runs[0].trial.number)
+        rank = (each.n_ended, each.rung, -each.violation, -loss, -each.runs[0].trial.number)
         self._ranks[key] = rank
         if key != self._best and (self.best is None or rank > self._ranks[self._best]):
             self._best, self.best = key, each
@@ -175,9 +181,26 @@ def rank_configurations(
     trials: Iterable[TrialResult], objective: Objective
 ) -> list[Configuration]:
     """Return the configurations, the best first: those with most runs, as in `find_best`."""
+    return sort_configurations(list_configurations(trials), objective)
+
+
+def sort_configurations(
+    found: Iterable[Configuration], objective: Objective
+) -> list[Configuration]:
+    """Return the configurations, the best first.
+
+    Those with most runs come first, then those on the highest rung, then those that satisfy the
+    constraints or violate them least, then those with the best value.
+    """
     return sorted(
-        list_configurations(trials),
-        key=lambda c: (-c.n_ended, -c.rung, objective.loss(c.value), c.runs[0].trial.number),
+        found,
+        key=lambda c: (
+            -c.n_ended,
+            -c.rung,
+            c.violation,
+            objective.loss(c.value),
+            c.runs[0].trial.number,
+        ),
     )
 
 
@@ -209,9 +232,12 @@ def find_front_configurations(
     trials: Iterable[TrialResult], objectives: Sequence[Objective]
 ) -> list[Configuration]:
     """Return the configurations that `find_front` returns, with all runs."""
+    found = [c for c in list_configurations(trials) if len(c.values) == len(objectives)]
+    # Those that satisfy the constraints; if there are none, those that violate them least.
+    least = min((each.violation for each in found), default=0.0)
     first: dict[tuple[float, ...], Configuration] = {}
-    for each in list_configurations(trials):
-        if len(each.values) == len(objectives):
+    for each in found:
+        if each.violation == least:
             first.setdefault(each.values, each)
     if not first:
         return []
@@ -283,7 +309,12 @@ def _merge_runs(runs: Sequence[TrialResult]) -> TrialResult:
     if found is None:
         return replace(merged, value=None, values=())
     return replace(
-        merged, state=State.SUCCEEDED, error=None, value=found.value, values=found.values
+        merged,
+        state=State.SUCCEEDED,
+        error=None,
+        value=found.value,
+        values=found.values,
+        violation=found.violation,
     )
 
 

@@ -8,10 +8,25 @@ from sparkexp.trial import TrialResult
 __all__ = ["survives", "was_accepted"]
 
 
-def survives(child: float | None, parent: float | None, objective: Objective) -> bool:
+def survives(
+    child: float | None,
+    parent: float | None,
+    objective: Objective,
+    violations: tuple[float, float] = (0.0, 0.0),
+) -> bool:
     """Tell whether a child replaces its parent: it does if it is at least as good.
 
-    One without a value loses; if neither has a value, the child wins.
+    One without a value loses; if neither has a value, the child wins. Otherwise one that violates
+    constraints less than the other wins, whatever the values.
+
+    Parameters
+    ----------
+    child, parent : float or None
+        Their values.
+    objective : Objective
+        What is optimised.
+    violations : tuple of float
+        By how much child and parent violate constraints.
 
     Examples
     --------
@@ -21,6 +36,8 @@ def survives(child: float | None, parent: float | None, objective: Objective) ->
     """
     if child is None or parent is None:
         return parent is None
+    if violations[0] != violations[1]:
+        return violations[0] < violations[1]
     return not objective.better(parent, child)
 
 
@@ -35,4 +52,5 @@ def was_accepted(result: TrialResult, objective: Objective) -> bool | None:
         return None
     if result.went_wrong or result.value is None:
         return False
-    return survives(result.value, trial.parent_value, objective)
+    violations = (result.violation, trial.parent_violation)
+    return survives(result.value, trial.parent_value, objective, violations)

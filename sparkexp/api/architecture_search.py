@@ -57,6 +57,7 @@ def architecture_search(
     eta: float | None = None,
     search: HalvingName | None = None,
     metric: str | Sequence[str] | None = None,
+    constraint: str | Sequence[str] | None = None,
     name: str | None = None,
     logdir: str | os.PathLike[str] | None = None,
     parallelism: int | None = None,

@@ -93,6 +93,7 @@ def dry_run(
     stop_when: Callable[[Any], Any] | None = LEFT_OUT,
     on_trial_end: Callable[[Any], Any] | None = LEFT_OUT,
     mlflow: str | None = LEFT_OUT,
+    constraint: str | Sequence[str] | None = LEFT_OUT,
 ) -> Result:
     """Show the plan of a search, and try it out on one executor without training anything.
 

@@ -41,6 +41,7 @@ def launch(
     eta: float | None = None,
     search: HalvingName | None = None,
     metric: str | Sequence[str] | None = None,
+    constraint: str | Sequence[str] | None = None,
     name: str | None = None,
     logdir: str | os.PathLike[str] | None = None,
     parallelism: int | None = None,

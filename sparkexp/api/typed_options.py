@@ -145,6 +145,11 @@ class RunOptions(ResumeOptions, total=False):
 
     Parameters
     ----------
+    constraint : str or list of str, optional
+        Where the train function returns a dict: the entry, or a list of several, that has to be at
+        most 0. The best trial, and the front, are then among the trials that satisfy all of them;
+        if none does, those that violate them least. For what is known before a trial there is
+        `where`.
     name : str, optional
         Name of the run. By default that of the train function.
     logdir : str or path, optional
@@ -171,6 +176,7 @@ class RunOptions(ResumeOptions, total=False):
         seeds. `Result.best` is then the one of them with the best mean of all its runs.
     """
 
+    constraint: str | Sequence[str] | None
     name: str | None
     logdir: str | os.PathLike[str] | None
     dry_run: bool

@@ -5,8 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from sparkexp.analysis.dominance import sort_into_fronts
-from sparkexp.analysis.ranking import Configuration, compute_losses, group_runs, make_configuration
+from sparkexp.analysis.ranking import (
+    Configuration,
+    compute_losses,
+    group_runs,
+    make_configuration,
+    sort_configurations,
+)
 from sparkexp.driver.records import Records
 from sparkexp.objective import Objective
 from sparkexp.runs import RunDirectory
@@ -92,17 +100,15 @@ class ArtifactRetention:
         if len(self._objectives) > 1:
             return self._select_front(found, n)
         # The order of `Result.best`: most runs first, then the highest rung, then the best value.
-        order = sorted(
-            found, key=lambda c: (-c.n_ended, -c.rung, self._objectives[0].loss(c.value))
-        )
-        return order[:n]
+        return sort_configurations(found, self._objectives[0])[:n]
 
     def _select_front(self, found: list[Configuration], n: int) -> list[Configuration]:
         found = [c for c in found if len(c.values) == len(self._objectives)]
         if not found:
             return []
         kept: list[Configuration] = []
-        for front in sort_into_fronts(compute_losses(found, self._objectives)):
+        violations = np.array([each.violation for each in found])
+        for front in sort_into_fronts(compute_losses(found, self._objectives), violations):
             if kept:
                 front = front[: max(0, n - len(kept))]
             kept += [found[k] for k in front]

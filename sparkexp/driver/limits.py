@@ -150,8 +150,10 @@ class Limits:
     def _is_better(self, result: TrialResult) -> bool:
         if result.value is None:
             return False
-        best = None if self._best is None else self._best.value
-        return best is None or self.objective.better(result.value, best)
+        best = self._best
+        if best is None or best.value is None or result.violation != best.violation:
+            return best is None or result.violation < best.violation
+        return self.objective.better(result.value, best.value)
 
     def _warn_of_equal_values(self, result: TrialResult) -> None:
         if self._n_equal < 0 or result.value is None:
@@ -169,6 +171,6 @@ class Limits:
             )  # fmt: skip
 
     def _is_good_enough(self, result: TrialResult) -> bool:
-        if self.target is None or result.value is None:
+        if self.target is None or result.value is None or result.violation > 0:
             return False
         return not self.objective.better(self.target, result.value)

@@ -99,6 +99,7 @@ class SearchLoop:
         self._running: dict[Hashable, Trial] = {}
         self._twins: defaultdict[Hashable, list[Trial]] = defaultdict(list)
         self._values: dict[str, float | None] = {}
+        self._violations: dict[str, float] = {}
         self._directories: dict[str, str] = {}
         self._n_run = 0
         self._is_cancelled = False
@@ -231,7 +232,11 @@ class SearchLoop:
             return trial
         if trial.rung is not None:
             return replace(trial, checkpoint=self._directories.get(trial.parent))
-        return replace(trial, parent_value=self._values.get(trial.parent))
+        return replace(
+            trial,
+            parent_value=self._values.get(trial.parent),
+            parent_violation=self._violations.get(trial.parent, 0.0),
+        )
 
     def _is_spent(self) -> bool:
         limit = self._limits.max_trials
@@ -275,6 +280,7 @@ class SearchLoop:
         """Store what later trials need from this one, and tell the consumers."""
         self._results.append(result)
         self._values[result.trial.id] = result.value
+        self._violations[result.trial.id] = result.violation
         if result.trial.rung is not None and result.succeeded:
             origin = result.reused_from or result.trial.id
             directory = self._run.trial_location(origin, result.attempt)

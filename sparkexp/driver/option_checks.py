@@ -17,6 +17,8 @@ __all__ = [
     "allow_none",
     "check_bool",
     "check_callable",
+    "check_constrained",
+    "check_constraint",
     "check_engine",
     "check_files",
     "check_gpus",
@@ -103,6 +105,18 @@ def check_metric(name: str, value: Any) -> str | Sequence[str]:
             f"{name} must be a text, or a list of at least two different ones, got {value!r}."
         )
     return check_text(name, value)
+
+
+def check_constraint(name: str, value: Any) -> tuple[str, ...]:
+    """Check that a value is the name of an entry, or a list of different ones."""
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names or not _differ(names):
+        raise InvalidArgumentError(
+            f"{name} must be the name of an entry that the train function returns, or a list of "
+            f"different ones, got {value!r}. Write constraint='excess'; what is known before a "
+            "trial is where=."
+        )
+    return tuple(check_text(name, each) for each in names)
 
 
 def check_max_failures(name: str, value: object) -> int | str:
@@ -248,3 +262,17 @@ def _check_choice(name: str, value: object, known: tuple[object, ...]) -> object
         listed = " or ".join(map(repr, known))
         raise InvalidArgumentError(f"{name} must be {listed}, got {value!r}.")
     return value
+
+
+def check_constrained(metric: object, prune: object) -> None:
+    """Check that `metric` is given, and `prune` is not, where there are constraints."""
+    if metric is None:
+        raise InvalidArgumentError(
+            "constraint= is about a dict that the train function returns: name its entry to "
+            "optimise, too, such as metric='accuracy'."
+        )
+    if prune is not None:
+        raise InvalidArgumentError(
+            "constraint= does not go with prune=: a trial that is ended early has returned no "
+            "constraint. Leave one of them out."
+        )

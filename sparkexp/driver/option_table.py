@@ -12,6 +12,7 @@ from sparkexp.driver.option_checks import (
     allow_none,
     check_bool,
     check_callable,
+    check_constraint,
     check_engine,
     check_files,
     check_gpus,
@@ -55,6 +56,19 @@ class OptionTable:
         "with a direction for each.",
         "With several, the best trials are ``result.front``.",
         recorded=True,
+    )
+    constraint: str | Sequence[str] | None = option(
+        None,
+        "str or list of str",
+        allow_none(check_constraint),
+        "Where the train function returns a dict: the entry, or a list of several, that has to be "
+        "at most 0.",
+        "The best trial, and the front, are then among the trials that satisfy all of them; if "
+        "none does, those that violate them least. For what is known before a trial there is "
+        "`where`.",
+        recorded=True,
+        resumed=False,
+        page="docs/searching.md#constraints",
     )
     name: str | None = option(
         None,

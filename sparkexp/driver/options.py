@@ -9,7 +9,11 @@ from typing import Any
 
 from sparkexp.checks import class_name
 from sparkexp.driver.logdir import resolve_logdir
-from sparkexp.driver.option_checks import check_one_metric, check_processes
+from sparkexp.driver.option_checks import (
+    check_constrained,
+    check_one_metric,
+    check_processes,
+)
 from sparkexp.driver.option_row import Row, rows_of
 from sparkexp.driver.option_table import EngineName, OptionTable
 from sparkexp.driver.pruning_rule import rule_to_json
@@ -30,6 +34,7 @@ class Options(OptionTable):
         record = {name: getattr(self, name) for name, row in ROWS.items() if row.recorded}
         if len(self.metrics) > 1:
             record["metric"] = list(self.metrics)
+        record["constraint"] = list(self.constraints) or None
         record["prune"] = rule_to_json(self.prune)
         record["py_files"] = [os.path.abspath(path) for path in self.py_files]
         record["workers_per_trial"] = 1 if self.gang is None else self.gang.to_json()
@@ -58,9 +63,17 @@ class Options(OptionTable):
         options = cls(**{n: _ALL_ROWS[n].check(n, value) for n, value in given.items()})
         if len(options.metrics) > 1:
             check_one_metric(options.target, options.prune, options.patience)
+        if options.constraints:
+            check_constrained(options.metric, options.prune)
         if options.gang is not None:
             check_processes(options.engine, options.isolation)
         return options
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """The names of the entries that have to be at most 0."""
+        given = self.constraint or ()
+        return (given,) if isinstance(given, str) else tuple(given)
 
     @property
     def gang(self) -> Gang | None:

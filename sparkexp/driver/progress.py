@@ -223,7 +223,8 @@ class Progress:
             return f"best {objective.label} {value:.4g}"
         runs = f" in {best.n_ended} runs" * (best.n_ended > 1)
         params = ", ".join(f"{k}={_format_value(v)}" for k, v in best.runs[0].trial.params.items())
-        return f"best {value:.4g}{runs} ({params})"
+        excess = f", violates the constraints by {best.violation:.3g}" * (best.violation > 0)
+        return f"best {value:.4g}{runs} ({params}){excess}"
 
 
 def _format_value(value: int | float | str | bool) -> str:

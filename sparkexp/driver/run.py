@@ -36,7 +36,7 @@ from sparkexp.engine import (
     Resources,
     SparkEngine,
     TrialTask,
-    with_architectures,
+    with_objects,
 )
 from sparkexp.errors import (
     AllTrialsFailedError,
@@ -108,10 +108,9 @@ def run_search(
     location = run.location if run else options.resolve_logdir() or str(choose_logdir(name))
     settings = run.settings if run else _collect_settings(name, train, search, options)
     run_id = run.id if run else new_run_id()
+    about = describe_search(name, search, settings.get("options", {}))
     description = search.describe(
-        name,
-        prunes=options.prune is not None,
-        about=describe_search(name, search, settings.get("options", {})),
+        name, prunes=options.prune is not None, about=about, constraints=options.constraints
     )
     callbacks = [TrialCallback(options.on_trial_end)] if options.on_trial_end else []
     trackers = [*make_trackers(options.trackers, options.mlflow), *callbacks]
@@ -119,9 +118,10 @@ def run_search(
     reads_reports = description.prunes or keeps_reports
     template = TrialTask(
         trial=Trial(0, {}),
-        train=with_architectures(train, search.architectures),
+        train=with_objects(train, search.parsed),
         logdir=location,
         objectives=search.objectives,
+        constraints=options.constraints,
         needs_value=search.needs_values,
         isolation=options.isolation,
         timeout_s=options.trial_timeout,
@@ -264,9 +264,8 @@ class _Driver:
         """Return the loop, with the results that earlier processes recorded."""
         searcher, recorded = self._search.searcher, self._run.results()
         self._run.write_settings()
-        if corrected := correct_records(
-            recorded, self._search.objectives, self._options.retry_failed
-        ):
+        settings = self._options.retry_failed, self._options.constraints
+        if corrected := correct_records(recorded, self._search.objectives, *settings):
             for result in corrected:
                 self._run.record(result)
             self._run.save_searcher(searcher.state())

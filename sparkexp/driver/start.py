@@ -13,7 +13,8 @@ from sparkexp.driver.options import Options
 from sparkexp.driver.run import run_search
 from sparkexp.driver.train_function import check_train, function_name, takes
 from sparkexp.driver.warm_start import apply_warm_start, repeat_trials
-from sparkexp.engine import import_check, with_architectures
+from sparkexp.engine import import_check, with_objects
+from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory, RunPaths
 from sparkexp.runs.temporary import read_text, remove_at_end
@@ -55,6 +56,14 @@ def start_search(
     """
     if run is None:
         search = repeat_trials(apply_warm_start(search, options), options, takes(train, "seed"))
+    if options.constraints and not search.searcher.knows_violations:
+        raise InvalidArgumentError(
+            f"constraint= goes with grid, random and Sobol search and with the evolutions, got "
+            f"the searcher {search.inner.name!r}, which learns nothing of constraints. Take "
+            "another one, leave fidelity= out, or return a value that is bad where a constraint "
+            "is violated. A searcher of your own that reads result.violation sets "
+            "knows_violations = True."
+        )
     name_sets = search.names()
     all_names = (
         {name for names in name_sets for name in names} if search.space is not None else set()
@@ -81,9 +90,15 @@ def _try_out(
     location = f"{parent}/.{name}-dry-run-{uuid.uuid4().hex[:8]}"
     with remove_at_end(location):
         quiet = dataclasses.replace(
-            options, dry_run=False, metric=None, logdir=location, initial=(), warm_start=None
+            options,
+            dry_run=False,
+            metric=None,
+            constraint=None,
+            logdir=location,
+            initial=(),
+            warm_start=None,
         )
-        check = import_check(with_architectures(train, search.architectures))
+        check = import_check(with_objects(train, search.parsed))
         result = run_search(spark, check, one, quiet, planned=search)
         (trial,) = result.trials
         output = read_text(trial.logdir, RunPaths.output(Path()).name) or trial.output

@@ -14,6 +14,7 @@ from sparkexp.checks import as_float
 from sparkexp.driver.corrections import take_value
 from sparkexp.driver.options import Options
 from sparkexp.errors import InvalidArgumentError, SpaceError
+from sparkexp.objective import sum_violations
 from sparkexp.results.result import Result
 from sparkexp.runs import open_run
 from sparkexp.search.base import KnownResult
@@ -46,7 +47,7 @@ def apply_warm_start(search: Search, options: Options) -> Search:
     drawn = np.random.SeedSequence().generate_state(1)[0]
     rng = np.random.default_rng(int(search.searcher.settings().get("seed", drawn)))
     initial = tuple(_check_initial(search.space, options.initial, rng))
-    known, notes = _load_known_results(search, options.warm_start)
+    known, notes = _load_known_results(search, options.warm_start, options.constraints)
     used = search.searcher.start_from(initial, known)
     if known and not used:
         notes = [f"a {search.searcher.name} search does not learn: warm_start changes nothing"]
@@ -91,7 +92,9 @@ def _check_initial(
             raise SpaceError(f"initial[{k}]: {error}") from None
 
 
-def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, ...], list[str]]:
+def _load_known_results(
+    search: Search, given: Any, constraints: tuple[str, ...]
+) -> tuple[tuple[KnownResult, ...], list[str]]:
     """Return the results of an earlier search in this space, and a note on them."""
     assert search.space is not None
     if given is None:
@@ -119,22 +122,29 @@ def _load_known_results(search: Search, given: Any) -> tuple[tuple[KnownResult, 
         )
     trials = given.trials
     if all(result.value is None for result in trials):  # its metric was misspelt, say
-        trials = tuple(take_value(result, search.objectives) for result in trials)
+        trials = tuple(take_value(result, search.objectives, constraints) for result in trials)
     grouped: defaultdict[Hashable, list[TrialResult]] = defaultdict(list)
     # Only the highest rung counts: the value of a short training says too little.
     top = max((r.trial.rung or 0 for r in trials if r.succeeded), default=0)
     for result in trials:
-        if result.value is not None and result.succeeded and (result.trial.rung or 0) == top:
+        told = all(name in result.metrics for name in constraints)
+        if (
+            result.value is not None
+            and result.succeeded
+            and (result.trial.rung or 0) == top
+            and told
+        ):
             grouped[params_key(result.trial.params)].append(result)
     known = []
     for group in grouped.values():
         params = _fit_to_space(search.space, group[0].trial.params)
         if params is not None:
-            known.append(KnownResult(params, _average_last(group)))
+            excess = sum(sum_violations(constraints, r.metrics) / len(group) for r in group)
+            known.append(KnownResult(params, _average_last(group), excess))
     if not known:
         raise InvalidArgumentError(
             f"warm_start must have trials in this space, got none of {len(given.trials)}: names "
-            "or ranges differ, or all failed. Leave it out."
+            "or ranges differ, or all failed, or lack the constraint. Leave it out."
         )
     return tuple(known), [f"{len(known)} of {len(grouped)} configurations known from warm_start"]
 

@@ -40,6 +40,8 @@ class TrialTask:
         The run's log directory; the trial's own lies below it.
     objectives : tuple of Objective
         What the train function must return; with several, a dict of all.
+    constraints : tuple of str
+        Further entries that it must return: those that should be at most 0.
     needs_value : bool
         Whether a trial without a value has failed (a searcher needs values, a grid doesn't).
     isolation : {'fork', 'spawn', 'none'}
@@ -120,6 +122,7 @@ class TrialTask:
     gang: Gang | None = None
     wrapper: Wrapper | None = None
     place: Place = Place()
+    constraints: tuple[str, ...] = ()
 
     @property
     def is_root_own(self) -> bool:

@@ -45,6 +45,8 @@ class BestTrial:
         Runs of which the values are the means, where the configuration was repeated.
     spread : float, optional
         Standard deviation of the value between these runs.
+    violation : float
+        By how much it violates the constraints; above 0 only if no trial satisfies them.
     spaces : Mapping[str, ArchitectureSpace]
         The parameters that are architecture spaces.
     """
@@ -57,6 +59,7 @@ class BestTrial:
     values: tuple[float, ...] = ()
     n_runs: int = 1
     spread: float | None = None
+    violation: float = 0.0
     _spaces: ClassVar[Mapping[str, ArchitectureSpace]]
     spaces: InitVar[Mapping[str, ArchitectureSpace]] = MappingProxyType({})
 
@@ -81,6 +84,7 @@ class BestTrial:
             values=configuration.values,
             n_runs=len(configuration.runs),
             spread=configuration.spread,
+            violation=configuration.violation,
             spaces=spaces,
         )
 
@@ -185,6 +189,9 @@ def find_best(
     spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
 ) -> BestTrial | None:
     """Return the configuration with the best value, the first of equals.
+
+    Only those that satisfy the constraints compete; if there are none, the one that violates them
+    least is returned.
 
     Where configurations ran several times, only those with the most runs compete: the mean of few
     runs may be good by chance. Where trials have rungs, only those of the highest rung compete.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sparkexp._version import __version__
 from sparkexp.analysis.ancestry import Step, find_records, trace_ancestry
 from sparkexp.errors import InvalidArgumentError
+from sparkexp.objective import describe_violation
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
 from sparkexp.results.reproduce import format_call
@@ -126,7 +127,7 @@ def _render_best(result: Result) -> Iterable[str]:
     spread = "" if best.spread is None else f" ± {best.spread:.2g} ({best.n_runs} runs)"
     return [
         f"<p class='best'><b>Best: {best.value:.6g}</b>{spread} ({result.direction}) with "
-        f"{_describe(best)}</p>"
+        f"{_describe(best)}{_describe_violation(best)}</p>"
     ]
 
 
@@ -170,6 +171,7 @@ def _render_front(result: Result) -> Iterable[str]:
         return ["<p class='best'>No trial has a value in all objectives.</p>"]
     lines = [
         f"The front: {len(front)} configurations of which no other is better in all objectives."
+        f"{_describe_violation(front[0])}"
     ]
     for k, objective in enumerate(result.objectives):
         best = min(front, key=lambda each: objective.loss(each.values[k]))
@@ -183,6 +185,11 @@ def _render_front(result: Result) -> Iterable[str]:
 def _describe(best: BestTrial) -> str:
     params = ", ".join(f"{name} = {value!r}" for name, value in best.params.items())
     return f"{html.escape(params)} <span class='muted'>({html.escape(best.id)})</span>"
+
+
+def _describe_violation(best: BestTrial) -> str:
+    described = describe_violation(best.violation)
+    return f"<br>But {described}." if described else ""
 
 
 def _render_plots(result: Result) -> Iterable[str]:

@@ -112,6 +112,8 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
         words["warm_start"] = _Code("...")
     if options.get("metric") is not None:
         words["metric"] = options["metric"]
+    if options.get("constraint"):
+        words["constraint"] = options["constraint"]
     keywords = ", ".join(f"{key}={value!r}" for key, value in words.items())
     return f"experiment.{call}(spark, train,\n    {searched},\n    {keywords})"
 
@@ -174,13 +176,17 @@ def _format_parameter(parameter: Parameter, grid: bool) -> str:
 def _format_choice(parameter: Choice, grid: bool) -> str:
     if parameter.branches:
         subs = ", ".join(
-            f"{o!r}: {_format_dict(dict(sub), grid)}" for o, sub in parameter.branches
+            f"{parameter.parse(o)!r}: {_format_dict(dict(sub), grid)}"
+            for o, sub in parameter.branches
         )
-        is_default = Choice(list(parameter.options)).ordered == parameter.ordered
+        is_default = (
+            Choice(list(map(parameter.parse, parameter.options))).ordered == parameter.ordered
+        )
         return f"Choice({{{subs}}}{'' if is_default else f', ordered={parameter.ordered!r}'})"
-    options = list(parameter.options)
+    options = list(map(parameter.parse, parameter.options))
     if len(options) == 1:
-        return repr(options[0])
+        is_list = isinstance(options[0], tuple | list)
+        return repr(options) if is_list else repr(options[0])
     is_list = grid or len(options) != 2 or not all(type(v) in (int, float) for v in options)
     if is_list and parameter == Choice(options):
         return repr(options)

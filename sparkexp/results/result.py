@@ -131,6 +131,9 @@ class Result:
     def best(self) -> BestTrial:
         """The succeeded trial with the best value, the earliest one of equals.
 
+        With ``constraint=`` it is the best of those that satisfy the constraints, or the one that
+        violates them least if none does: its ``violation`` is above 0 then.
+
         In a multi-fidelity search it is the best one on the highest rung that was reached. With
         ``repeats`` it is the configuration with the best mean, among those with most runs.
 
@@ -218,9 +221,11 @@ class Result:
             under a fixed name. An argument or metric with the name of another column is
             called ``param_<name>`` or ``metric_<name>``. ``seconds`` is the time in the train
             function; 0 for a reused one. With several objectives ``value`` is the first, and
-            ``front`` tells who is on the Pareto front.
+            ``front`` tells who is on the Pareto front. With ``constraint=``, ``violation`` is
+            what exceeds 0, and 0 where all constraints are satisfied.
         """
-        return make_trials_frame(self.trials, self.front if self._several else None)
+        front = self.front if self._several else None
+        return make_trials_frame(self.trials, front, constrained=self._constrained)
 
     def to_read(self) -> pd.DataFrame:
         """Return the table for reading: the best trials first, the objective in one column.
@@ -233,8 +238,9 @@ class Result:
         """
         trials = sort_best_first(self.trials, self.objectives)
         if self._several:
-            return make_trials_frame(trials, self.front).drop(columns="value")
-        return make_trials_frame(trials, without=self.metrics)
+            frame = make_trials_frame(trials, self.front, constrained=self._constrained)
+            return frame.drop(columns="value")
+        return make_trials_frame(trials, without=self.metrics, constrained=self._constrained)
 
     def configurations(self) -> pd.DataFrame:
         """Return a table with a row per configuration: means and spread of its runs.
@@ -354,6 +360,10 @@ class Result:
     @property
     def _several(self) -> bool:
         return len(self.objectives) > 1
+
+    @property
+    def _constrained(self) -> bool:
+        return bool(self.search.constraints)
 
     def _make_axes(self) -> list[Axis]:
         from sparkexp.analysis.axes import Axis

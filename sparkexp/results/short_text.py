@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from sparkexp.analysis.cost import compute_fidelity_cost
-from sparkexp.objective import Objective
+from sparkexp.objective import Objective, describe_violation
 from sparkexp.results.best_trial import BestTrial, explain_no_value
 from sparkexp.results.table import fill_blanks
 from sparkexp.texts.counts import count
@@ -50,6 +50,8 @@ def make_headline(result: _Shown) -> str:
         params = ", ".join(f"{k}={_format_value(v)}" for k, v in found.params.items())
         spread = "" if found.spread is None else f" ± {found.spread:.2g} ({found.n_runs} runs)"
         parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
+        if found.violation:
+            parts.append(f" ({describe_violation(found.violation)})")
     if (cost := compute_fidelity_cost(result.trials)) is not None:
         parts.append(f"; {cost.sentence}")
     if len(result.objectives) > 1:

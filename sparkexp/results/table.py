@@ -34,6 +34,7 @@ def make_trials_frame(
     trials: Sequence[TrialResult],
     front: Sequence[BestTrial] | None = None,
     without: Collection[str] = (),
+    constrained: bool = False,
 ) -> pd.DataFrame:
     """Return a table with a row per trial, as `Result.to_pandas` describes it.
 
@@ -45,15 +46,18 @@ def make_trials_frame(
         Those on the Pareto front, where there are several objectives.
     without : collection of str
         Metrics that have no column.
+    constrained : bool
+        Whether there are constraints: a column says by how much each trial violates them.
     """
     import pandas as pd
 
-    taken = set(FIXED_COLUMNS)
+    fixed = [*FIXED_COLUMNS[:4], *(["violation"] if constrained else []), *FIXED_COLUMNS[4:]]
+    taken = set(fixed)
     params = _assign_columns(_list_argument_names(trials), "param_", taken)
     named = (name for r in trials for name in r.metrics if name not in without)
     metrics = _assign_columns(named, "metric_", taken)
     columns = [
-        *FIXED_COLUMNS[:3], *params.values(), *FIXED_COLUMNS[3:], *metrics.values(),
+        *fixed[:3], *params.values(), *fixed[3:], *metrics.values(),
     ]  # fmt: skip
     frame = pd.DataFrame([_make_row(r, params, metrics) for r in trials], columns=columns)
     if any(r.trial.repetition is not None for r in trials):
@@ -113,6 +117,7 @@ def _make_row(r: TrialResult, params: dict[str, str], metrics: dict[str, str]) -
         "generation": trial.generation,
         "parent": trial.parent,
         "value": r.value,
+        "violation": None if r.value is None else r.violation,
         "status": str(r.state),
         "seconds": round(r.seconds, 3),
         "host": r.host,

@@ -34,10 +34,18 @@ class KnownResult:
         The configuration.
     value : float
         Its value.
+    violation : float
+        By how much it violates the constraints of the search; see `TrialResult`.
     """
 
     params: Mapping[str, ParamValue]
     value: float
+    violation: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as a dict that `json` can write."""
+        record = {"params": dict(self.params), "value": self.value}
+        return {**record, "violation": self.violation} if self.violation else record
 
 
 class Searcher(ABC):
@@ -85,6 +93,9 @@ class Searcher(ABC):
         How often every configuration runs.
     confirm : int
         How many of the best configurations run once more at the end.
+    knows_violations : bool
+        Whether the searcher may be used with ``constraint=``: it reads `TrialResult.violation`, or
+        does not learn from results.
     shows_best : bool
         Whether the best trials so far are shown as the population, because its members say little
         about the progress of the search.
@@ -98,6 +109,7 @@ class Searcher(ABC):
     repeats: int = 1
     confirm: int = 0
     shows_best: bool = False
+    knows_violations: bool = False
 
     def __init__(self, space: Space | None) -> None:
         self.space = space
@@ -338,7 +350,8 @@ class Searcher(ABC):
         space = None if self.space is None else self.space.to_json()
         made: list[Any] = [self.name, space, self.settings()]
         if self._initial_params or self._known:
-            made += [self._initial_params, [[known.params, known.value] for known in self._known]]
+            known = [list(each.to_json().values()) for each in self._known]
+            made += [self._initial_params, known]
         text = json.dumps(made, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -369,7 +382,12 @@ class SeededSearcher(Searcher):
         return {"seed": self.seed}
 
     def _draw_allowed(self, draw: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Draw points until `where` allows one; after many tries, return a repaired one."""
+        """Draw points until `where` allows one; after many tries, return a repaired one.
+
+        In a narrow space the point comes from the space instead.
+        """
+        if self.space.is_narrow:
+            return self.space.draw_point(self._rng)
         for _ in range(TRIES_TO_DRAW):
             if self.space.admits(genome := draw()):
                 return genome

@@ -21,6 +21,8 @@ MAX_FILTERED = 1_000_000
 class _FixedSearcher(Searcher):
     """Proposes the k-th configuration as trial k; results change nothing."""
 
+    knows_violations = True
+
     @abstractmethod
     def _get_params(self, k: int) -> dict[str, ParamValue]: ...
 

@@ -43,6 +43,7 @@ class RandomSearcher(SeededSearcher):
     """
 
     name: ClassVar[str] = "random"
+    knows_violations = True
 
     def __init__(self, space: Space, n_trials: int | None = None, seed: int | None = None) -> None:
         super().__init__(space, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -78,6 +78,7 @@ class RepeatingSearcher(Searcher):
         self._inner = inner
         self.generations, self.popsize = inner.generations, inner.popsize
         self.rungs, self.shows_best = inner.rungs, inner.shows_best
+        self.knows_violations = inner.knows_violations
         self.repeats = as_int("repeats", repeats, at_least=1)
         self.confirm = as_int("confirm", confirm, at_least=0)
         self.seed = as_int("seed", seed, at_least=0)
@@ -93,8 +94,10 @@ class RepeatingSearcher(Searcher):
         self._seeds = [_derive_seed(self.seed, r) for r in range(n_runs)]
         # Values by configuration and run, for configurations with runs that have not ended.
         self._runs: dict[int, dict[int, list[float]]] = {}
-        # The best configurations: loss, number, parameters.
-        self._best: list[tuple[float, int, dict[str, ParamValue]]] = []
+        # Violations of constraints by trial, of those configurations, where there are any.
+        self._violations: dict[int, float] = {}
+        # The best configurations: violation, loss, number, parameters.
+        self._best: list[_Ranked] = []
         # The configurations to confirm, once all others have ended, and the first such trial.
         self._confirmed: list[dict[str, ParamValue]] | None = None
         self._first_confirming = 0
@@ -182,7 +185,7 @@ class RepeatingSearcher(Searcher):
                 return self._make_run(asked, number, run)
             if not self._all_asked or self._inner.open_trials():
                 return None
-            self._confirmed = [params for _, _, params in self._best]
+            self._confirmed = [params for *_, params in self._best]
             self._first_confirming = number
         k, run = divmod(number - self._first_confirming, self.repeats)
         if k >= len(self._confirmed):
@@ -215,12 +218,16 @@ class RepeatingSearcher(Searcher):
         runs = self._runs.setdefault(k, {})
         values = result.values or (() if result.value is None else (result.value,))
         runs[run] = list(values)
+        if result.violation and values:
+            self._violations[number] = result.violation
         if len(runs) == self.repeats:
             del self._runs[k]
             self._tell_inner(self._find_open(k), [runs[run] for run in range(self.repeats)])
 
     def _tell_inner(self, asked: Trial, runs: list[list[float]]) -> None:
         valued = [values for values in runs if values]
+        first = asked.number * self.repeats
+        excesses = [self._violations.pop(first + k, 0.0) for k in range(self.repeats)]
         if not valued:
             self._inner.tell(TrialResult(asked, State.FAILED))
             return
@@ -228,15 +235,19 @@ class RepeatingSearcher(Searcher):
         columns = zip(*valued, strict=True)
         means = tuple(sum(v / len(valued) for v in column) for column in columns)
         values = means if len(means) > 1 else ()
-        self._inner.tell(TrialResult(asked, State.SUCCEEDED, means[0], values=values))
+        violation = sum(excess / len(valued) for excess in excesses)
+        self._inner.tell(
+            TrialResult(asked, State.SUCCEEDED, means[0], values=values, violation=violation)
+        )
         if self.confirm:
-            self._rank(self._objectives[0].loss(means[0]), asked)
+            loss = self._objectives[0].loss(means[0])
+            self._rank((violation, loss, asked.number, dict(asked.params)))
 
-    def _rank(self, loss: float, asked: Trial) -> None:
-        ranked = sorted([*self._best, (loss, asked.number, dict(asked.params))], key=_rank_key)
-        different = {params_key(params): None for _, _, params in ranked}
+    def _rank(self, entry: _Ranked) -> None:
+        ranked = sorted([*self._best, entry], key=_rank_key)
+        different = {params_key(params): None for *_, params in ranked}
         firsts = [
-            next(entry for entry in ranked if params_key(entry[2]) == key) for key in different
+            next(entry for entry in ranked if params_key(entry[3]) == key) for key in different
         ]
         self._best = firsts[: self.confirm]
 
@@ -244,7 +255,8 @@ class RepeatingSearcher(Searcher):
         return {
             "inner": self._inner.state(),
             "runs": [[k, sorted(runs.items())] for k, runs in sorted(self._runs.items())],
-            "best": [list(entry) for entry in self._best],
+            "violations": sorted(self._violations.items()),
+            "best": [[*entry[1:], entry[0]] for entry in self._best],
             "confirmed": self._confirmed,
             "first_confirming": self._first_confirming,
         }
@@ -254,13 +266,22 @@ class RepeatingSearcher(Searcher):
         for _ in self._inner.open_trials():
             self._inner.ask()  # their runs are open here, or are asked next
         self._runs = {k: dict((r, list(v)) for r, v in runs) for k, runs in memory["runs"]}
-        self._best = [(loss, number, dict(params)) for loss, number, params in memory["best"]]
+        self._violations = dict(memory.get("violations", ()))
+        # Entries of earlier versions have no violation.
+        self._best = [
+            (sum(violation), loss, number, dict(params))
+            for loss, number, params, *violation in memory["best"]
+        ]
         self._confirmed = memory["confirmed"]
         self._first_confirming = memory["first_confirming"]
 
 
-def _rank_key(entry: tuple[float, int, dict[str, ParamValue]]) -> tuple[float, int]:
-    return entry[:2]
+# Violation, loss, number, parameters.
+_Ranked: TypeAlias = tuple[float, float, int, dict[str, ParamValue]]
+
+
+def _rank_key(entry: _Ranked) -> tuple[float, float, int]:
+    return entry[:3]
 
 
 def _derive_seed(base: int, run: int) -> int:

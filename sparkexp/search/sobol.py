@@ -49,6 +49,7 @@ class SobolSearcher(SeededSearcher):
     """
 
     name: ClassVar[str] = "sobol"
+    knows_violations = True
 
     def __init__(self, space: Space, n_trials: int | None = None, seed: int | None = None) -> None:
         from scipy.stats import qmc  # takes a second, which other searchers need not wait for
@@ -68,6 +69,9 @@ class SobolSearcher(SeededSearcher):
         return {"n_trials": self._n_trials, **super().settings()}
 
     def _propose(self, number: int) -> Trial:
+        if self.space.is_narrow:  # hardly a point of the sequence is allowed
+            rng = np.random.Generator(np.random.PCG64([self.seed, number]))
+            return Trial(number, self.space.decode(self.space.draw_point(rng)))
         return Trial(number, self.space.decode(self._draw_allowed(self._draw)))
 
     def _draw(self) -> NDArray[np.float64]:

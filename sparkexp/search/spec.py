@@ -108,11 +108,23 @@ class Search:
         """The parameters that are architecture spaces."""
         return {} if self.space is None else self.space.architectures
 
+    @property
+    def parsed(self) -> dict[str, ArchitectureSpace | Choice]:
+        """The parameters of whose values the train function gets objects instead of texts."""
+        return {} if self.space is None else self.space.parsed
+
     def extras(self) -> tuple[ParameterSpec, ...]:
         """Return what trials are given besides the parameters, for display."""
         return tuple(ParameterSpec(n, tuple(v)) for n, v in self.searcher.extras.items())
 
-    def describe(self, name: str, *, prunes: bool = False, about: str = "") -> SearchDescription:
+    def describe(
+        self,
+        name: str,
+        *,
+        prunes: bool = False,
+        about: str = "",
+        constraints: tuple[str, ...] = (),
+    ) -> SearchDescription:
         """Return what the search is, as data.
 
         Parameters
@@ -123,6 +135,8 @@ class Search:
             Whether trials may be ended early.
         about : str
             Markdown that says how to repeat the search.
+        constraints : tuple of str
+            The entries that trials return and that have to be at most 0.
         """
         searcher = self.searcher
         return SearchDescription(
@@ -142,6 +156,7 @@ class Search:
             prunes=prunes,
             about=about,
             architectures=self.architectures,
+            constraints=constraints,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +178,7 @@ class Search:
             "reuse": self.reuse,
             "where": self.space is not None and self.space.where is not None,
             "initial": list(self.initial),
-            "known": [{"params": dict(k.params), "value": k.value} for k in self.known],
+            "known": [known.to_json() for known in self.known],
         }
 
     @classmethod
@@ -239,8 +254,11 @@ def read_description(record: Mapping[str, Any]) -> SearchDescription:
     """
     name = str(record["name"])
     try:
-        prunes = record.get("options", {}).get("prune") is not None
-        return Search.from_json(record, only_shown=True).describe(name, prunes=prunes)
+        options = record.get("options", {})
+        prunes = options.get("prune") is not None
+        constraints = tuple(map(str, options.get("constraint") or ()))
+        search = Search.from_json(record, only_shown=True)
+        return search.describe(name, prunes=prunes, constraints=constraints)
     except (InvalidArgumentError, KeyError, TypeError):
         searcher = str(record.get("searcher", ""))
         return SearchDescription(name, read_objectives(record), searcher)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from sparkexp.errors import SpaceError
+from sparkexp.space.plain_objects import (
+    is_object,
+    object_to_json,
+    to_plain_object,
+    to_value,
+)
 from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
-from sparkexp.space.values import as_list, check_names, is_number, to_native
+from sparkexp.space.values import as_list, check_names, is_number
 from sparkexp.trial import ParamValue
 
 __all__ = ["Branch", "Choice"]
@@ -23,10 +30,11 @@ class Choice:
 
     Parameters
     ----------
-    options : sequence of int, float, str or bool, or dict
-        The values, at least one, all different (1, 1.0 and True differ). In a dict, each value has
-        a dict of further parameters. They are searched if the value is chosen, and left out
-        otherwise, so the train function needs defaults for them.
+    options : sequence of int, float, str, bool, None, tuple or list, or dict
+        The values, at least one, all different (1, 1.0 and True differ). None, tuples and lists
+        are shown and recorded by their texts; the train function gets the objects. In a dict,
+        each value has a dict of further parameters. They are searched if the value is chosen, and
+        left out otherwise, so the train function needs defaults for them.
     ordered : bool, optional
         Whether searchers treat neighbours in the order as similar: 16 lies next to 32. Numbers are
         then sorted; other options keep the given order. By default, numbers are ordered and
@@ -41,12 +49,16 @@ class Choice:
     False
     >>> Choice({'sgd': {'momentum': [0.0, 0.99]}, 'adam': {}}).values()
     ['sgd', 'adam']
+    >>> layers = Choice([(64, 32), None])
+    >>> layers.values(), layers.parse('(64, 32)')
+    (['(64, 32)', 'None'], (64, 32))
     """
 
-    options: Sequence[ParamValue] | Mapping[Any, Mapping[str, Any]]
+    options: Sequence[Any] | Mapping[Any, Mapping[str, Any]]
     _: KW_ONLY
     ordered: bool | None = None
     branches: tuple[Branch, ...] = field(init=False, default=(), repr=False)
+    objects: Mapping[str, Any] = field(init=False, repr=False, hash=False)
     _sorted: tuple[ParamValue, ...] = field(init=False, repr=False, compare=False)
     _indices: Mapping[tuple[type, ParamValue], int] = field(init=False, repr=False, compare=False)
 
@@ -62,7 +74,8 @@ class Choice:
                 f"A Choice takes a list of at least one value, got {self.options!r}: "
                 "write for example Choice([16, 32])."
             )
-        options = tuple(to_native(option) for option in given)
+        options = tuple(to_value(option) for option in given)
+        objects = {to_value(v): to_plain_object(v) for v in given if is_object(v)}
         numbers = [v for v in options if is_number(v)]
         all_numbers = len(numbers) == len(options)
         ordered = all_numbers if self.ordered is None else bool(self.ordered)
@@ -71,17 +84,19 @@ class Choice:
         if len(indices) < len(options):
             raise SpaceError(
                 f"The values of a Choice all differ, got {list(options)!r}: remove the repeated "
-                "ones."
+                "ones. None, a tuple and a list have the text that Python prints."
             )
         branches = branches if any(entries for _, entries in branches) else ()
-        store_fields(self, options=options, ordered=ordered, branches=branches)
+        store_fields(self, options=options, ordered=ordered, branches=branches, objects=objects)
         store_fields(self, _sorted=in_order, _indices=indices)
 
     def parse_branches(self, parse: Callable[[str, object], Any]) -> Choice:
         """Return a choice whose options' parameters were parsed: `parse` gets name and value."""
         if not self.branches:
             return self
-        options = {option: {n: parse(n, v) for n, v in sub} for option, sub in self.branches}
+        options = {
+            self.parse(option): {n: parse(n, v) for n, v in sub} for option, sub in self.branches
+        }
         return Choice(options, ordered=self.ordered)
 
     @property
@@ -92,6 +107,11 @@ class Choice:
     def values(self) -> list[ParamValue]:
         """Return all values in the order given."""
         return list(self.options)
+
+    def parse(self, value: ParamValue) -> Any:
+        """Return what the train function gets for a value: the object, if it is its text."""
+        is_text = isinstance(value, str) and value in self.objects
+        return copy.deepcopy(self.objects[str(value)]) if is_text else value
 
     def decode(self, u: float) -> ParamValue:
         """Return the value at `u` in [0, 1]."""
@@ -119,13 +139,19 @@ class Choice:
         'one of 16, 32'
         """
         if len(self.options) == 1:
-            return f"always {self.options[0]!r}"
-        shown = ", ".join(repr(option) for option in self.options[:6])
+            return f"always {self.parse(self.values()[0])!r}"
+        shown = ", ".join(repr(self.parse(option)) for option in self.values()[:6])
         return f"one of {shown}" + (f", … ({self.n_values} values)" * (self.n_values > 6))
 
     def to_json(self) -> dict[str, Any]:
         """Return the parameter as a dict that `json` can write."""
-        record = {"type": "choice", "options": list(self.options), "ordered": self.ordered}
+        record: dict[str, Any] = {
+            "type": "choice",
+            "options": list(self.options),
+            "ordered": self.ordered,
+        }
+        if self.objects:
+            record["objects"] = {t: object_to_json(v) for t, v in self.objects.items()}
         if self.branches:
             record["branches"] = [
                 [{"name": name, "parameter": p.to_json()} for name, p in sub]
@@ -142,4 +168,4 @@ def _parse_branch(option: object, given: object) -> Branch:
             "'adam': {}})."
         )
     check_names(given)
-    return to_native(option), tuple(given.items())
+    return to_value(option), tuple(given.items())

@@ -10,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkexp.errors import SpaceError
+from sparkexp.space.allowed_points import (
+    draw_neighbour,
+    find_allowed,
+    move_inside,
+    spread_out,
+)
 from sparkexp.trial import ParamValue
 
 __all__ = ["Constraint", "Where"]
@@ -22,9 +28,12 @@ _Decode = Callable[[_Vector], dict[str, ParamValue]]
 
 # Points that are drawn before a search, and how many of the allowed ones are kept at most.
 N_DRAWN, MAX_KEPT = 4000, 256
-# At least one of so many points must be allowed. If fewer are, a searcher would get almost only
-# the kept points.
-MAX_DRAWN_PER_ALLOWED = 1000
+# If fewer than one of so many points are allowed, what is allowed is a small part of the space:
+# searchers would get almost only the kept points.
+MAX_DRAWN_PER_ALLOWED = 100
+# Where it is a small part: moves from a kept point to a new one, and how many new points are drawn
+# for each of those that are to lie far from each other.
+MOVES, DRAWN_PER_SPREAD = 10, 4
 # Steps of a repair from a point that is not allowed to the nearest kept one.
 STEPS = 16
 
@@ -33,7 +42,7 @@ class Constraint:
     """A constraint that a configuration has to satisfy.
 
     Some points of the unit cube that satisfy it are found beforehand. With them, `repaired` always
-    succeeds, and its result depends on the given point only.
+    succeeds, and its result depends on the given points only.
 
     Parameters
     ----------
@@ -49,7 +58,13 @@ class Constraint:
     Raises
     ------
     SpaceError
-        If `where` is not a function, raises, or allows no or almost no configuration.
+        If `where` is not a function, raises, or no configuration is found that it allows.
+
+    Attributes
+    ----------
+    is_narrow : bool
+        Whether it allows a small part of the space only, so that points are not drawn until one is
+        allowed, but moved from allowed ones.
     """
 
     def __init__(
@@ -74,13 +89,19 @@ class Constraint:
                 kept.append(point)
             if len(kept) == MAX_KEPT:
                 break
-        if not kept or (not all_points and len(kept) * MAX_DRAWN_PER_ALLOWED < n_tried):
+        self.is_narrow = not all_points and len(kept) * MAX_DRAWN_PER_ALLOWED < n_tried
+        if self.is_narrow:
+            kept, n_more = find_allowed(drawn, n_dims, decode, self._check_where, kept)
+            n_tried += n_more
+        if not kept:
             raise SpaceError(
-                f"where must leave something to be searched: of {n_tried} configurations "
-                f"{'' if all_points else 'drawn '}it allowed {len(kept) or 'none'}. Loosen it, or "
-                "choose a space of which it allows more."
+                f"where must leave something to be searched: of {n_tried:,} configurations "
+                f"{'' if all_points else 'tried '}it allowed none. Loosen it, or choose a space "
+                "of which it allows more."
             )
         self._kept = np.array(kept)
+        if self.is_narrow:
+            self._kept = spread_out(drawn, kept, MAX_KEPT, self._allows_point)
 
     def allows(self, params: Mapping[str, ParamValue]) -> bool:
         """Return whether a configuration is allowed; False if `where` raises."""
@@ -92,18 +113,53 @@ class Constraint:
             self._warned = True
             return False
 
-    def repair(self, genome: _Vector) -> _Vector:
-        """Return the point if it is allowed, else one on the line to the nearest kept point."""
+    def repair(self, genome: _Vector, anchors: _Vector | None = None) -> _Vector:
+        """Return the point if it is allowed, else one on the line to the nearest kept point.
+
+        Parameters
+        ----------
+        genome : ndarray
+            The point.
+        anchors : ndarray, optional
+            Allowed points that count as kept ones, of shape ``(n, n_dims)``; used only where
+            `is_narrow`.
+        """
         if self.allows(self._decode(genome)):
             return genome
-        distances = np.square(self._kept - genome).sum(axis=1)
-        goal = self._kept[int(np.argmin(distances))]
+        goals = self._kept
+        if self.is_narrow and anchors is not None:
+            goals = np.concatenate([goals, anchors])
+        distances = np.square(goals - genome).sum(axis=1)
+        goal = goals[int(np.argmin(distances))]
+        if self.is_narrow:
+            return move_inside(genome, goal, self._allows_point)
         for step in range(1, STEPS):
             between: _Vector = genome + (goal - genome) * (step / STEPS)
-            if self.allows(self._decode(between)):
+            if self._allows_point(between):
                 return between
         nearest: _Vector = goal
         return nearest
+
+    def draw(self, rng: np.random.Generator) -> _Vector:
+        """Return an allowed point, by some moves from a kept one; for where it `is_narrow`."""
+        point: _Vector = self._kept[int(rng.random() * len(self._kept))]
+        for _ in range(MOVES):
+            point = draw_neighbour(rng, point, self._kept, self._allows_point)
+        return point
+
+    def draw_apart(self, rng: np.random.Generator, n: int) -> _Vector:
+        """Return `n` allowed points that lie far from each other, as `draw` finds them."""
+        drawn = np.array([self.draw(rng) for _ in range(DRAWN_PER_SPREAD * n)])
+        taken = [0]
+        nearest = np.square(drawn - drawn[0]).sum(axis=1)
+        while len(taken) < n:
+            taken.append(int(np.argmax(nearest)))
+            nearest = np.minimum(nearest, np.square(drawn - drawn[taken[-1]]).sum(axis=1))
+        apart: _Vector = drawn[taken]
+        return apart
+
+    def _allows_point(self, point: _Vector) -> bool:
+        return self.allows(self._decode(point))
 
     def _check_where(self, params: dict[str, ParamValue]) -> bool:
         try:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from sparkexp.errors import SpaceError
+from sparkexp.space.constraint import Where
 from sparkexp.space.listed_architectures import list_architectures
 from sparkexp.space.parameters import Choice, Float, Int, Parameter
-from sparkexp.space.values import as_list, is_number, to_native
+from sparkexp.space.plain_objects import is_object
+from sparkexp.space.values import as_list, check_names, is_number, to_native
 
-__all__ = ["call_for", "from_grid_value", "from_search_value"]
+__all__ = [
+    "call_for",
+    "find_plain",
+    "from_grid_value",
+    "from_search_value",
+    "parse_parameters",
+    "with_objects",
+]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -34,8 +43,8 @@ def from_search_value(given: object) -> Parameter:
     if (architectures := list_architectures([given] if options is None else options)) is not None:
         return architectures
     if options is None:
-        return Choice((to_native(given),))
-    options = [to_native(option) for option in options]
+        return Choice((given,))
+    options = [option if is_object(option) else to_native(option) for option in options]
     if len(options) == 2 and all(is_number(option) for option in options):
         low, high = options
         whole = isinstance(low, int) and isinstance(high, int)
@@ -54,4 +63,32 @@ def from_grid_value(given: object) -> Parameter:
     options = as_list(given)
     if (architectures := list_architectures([given] if options is None else options)) is not None:
         return architectures
-    return Choice((to_native(given),) if options is None else options)
+    return Choice((given,) if options is None else options)
+
+
+def parse_parameters(
+    given: Mapping[str, object], parse: Callable[[object], Parameter]
+) -> dict[str, Parameter]:
+    """Return the parameters that `parse` makes of what a user gives, by name."""
+    check_names(given)
+    return {name: call_for(name, parse, value) for name, value in given.items()}
+
+
+def find_plain(given: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names whose values are no `Float`, `Int` or `Choice`."""
+    for name, value in given.items():
+        if isinstance(value, Choice):
+            for _, sub in value.branches:
+                yield from find_plain(dict(sub))
+        elif not isinstance(value, Parameter):
+            yield name
+
+
+def with_objects(where: Where, parameters: Mapping[str, Parameter]) -> Where:
+    """Return a constraint that is given texts, and gets None, tuples and lists for them."""
+    choices = {n: p for n, p in parameters.items() if isinstance(p, Choice) and p.objects}
+    if not choices:
+        return where
+    return lambda params: where(
+        {n: choices[n].parse(v) if n in choices else v for n, v in params.items()}
+    )

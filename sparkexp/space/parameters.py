@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 from sparkexp.errors import SpaceError
 from sparkexp.space.architecture import ArchitectureSpace
 from sparkexp.space.choice import Choice
+from sparkexp.space.plain_objects import object_from_json
 from sparkexp.space.recorded_architecture import architecture_from_json
 from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit, store_fields
 from sparkexp.space.values import finite_float, is_number, whole_number
@@ -285,15 +287,17 @@ def _choice_from_json(
     options: list[ParamValue],
     ordered: bool,
     branches: list[Any] | None = None,
+    objects: Mapping[str, Any] = MappingProxyType({}),
     only_shown: bool = False,
 ) -> Choice:
+    given = [object_from_json(objects[str(v)]) if v in objects else v for v in options]
     if branches is None:
-        return Choice(options, ordered=ordered)
+        return Choice(given, ordered=ordered)
     subs = [
         {e["name"]: parameter_from_json(e["parameter"], only_shown) for e in sub}
         for sub in branches
     ]
-    return Choice(dict(zip(options, subs, strict=True)), ordered=ordered)
+    return Choice(dict(zip(given, subs, strict=True)), ordered=ordered)
 
 
 def _check_range(parameter: Float | Int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -14,7 +14,14 @@ from sparkexp.errors import SpaceError
 from sparkexp.space.architecture import ArchitectureSpace
 from sparkexp.space.conditions import Condition, combination_at, flatten, index_of, n_combinations
 from sparkexp.space.constraint import Constraint, Where
-from sparkexp.space.given_values import call_for, from_grid_value, from_search_value
+from sparkexp.space.given_values import (
+    call_for,
+    find_plain,
+    from_grid_value,
+    from_search_value,
+    parse_parameters,
+    with_objects,
+)
 from sparkexp.space.parameters import (
     Axis,
     Choice,
@@ -24,6 +31,7 @@ from sparkexp.space.parameters import (
     axes_of,
     parameter_from_json,
 )
+from sparkexp.space.plain_objects import to_value
 from sparkexp.space.unit_interval import store_fields
 from sparkexp.space.values import check_names, is_number, to_native
 from sparkexp.trial import ParamValue
@@ -88,7 +96,8 @@ class Space:
             n = self.n_configurations
             few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
             points = [self.encode(params) for params in few]
-            constraint = Constraint(self.where, self._decode_raw, self.n_dims, points)
+            where = with_objects(self.where, self.parameters)
+            constraint = Constraint(where, self._decode_raw, self.n_dims, points)
             store_fields(self, _constraint=constraint)
 
     @classmethod
@@ -112,8 +121,8 @@ class Space:
         >>> [parameter.describe() for parameter in space.parameters.values()]
         ['float in [0.01, 0.99]', 'one of 16, 32, 64']
         """
-        parameters = _parse(search_dict, from_search_value)
-        return cls(parameters, frozenset(_find_plain(search_dict)), where)
+        parameters = parse_parameters(search_dict, from_search_value)
+        return cls(parameters, frozenset(find_plain(search_dict)), where)
 
     @classmethod
     def from_grid_dict(cls, grid_dict: Mapping[str, object], where: Where | None = None) -> Space:
@@ -130,7 +139,7 @@ class Space:
         >>> Space.from_grid_dict({'dropout': [0.5, 0.6], 'units': Int(1, 3)}).n_configurations
         6
         """
-        return cls(_parse(grid_dict, from_grid_value), where=where)
+        return cls(parse_parameters(grid_dict, from_grid_value), where=where)
 
     @classmethod
     def from_json(
@@ -179,6 +188,12 @@ class Space:
     def architectures(self) -> dict[str, ArchitectureSpace]:
         """The parameters that are architecture spaces."""
         return {n: p for n, p in self.parameters.items() if isinstance(p, ArchitectureSpace)}
+
+    @property
+    def parsed(self) -> dict[str, ArchitectureSpace | Choice]:
+        """The parameters of whose values the train function gets objects instead of texts."""
+        choices = {n: p for n, p in self.parameters.items() if isinstance(p, Choice) and p.objects}
+        return {**self.architectures, **choices}
 
     @property
     def n_dims(self) -> int:
@@ -245,9 +260,28 @@ class Space:
         """Return whether a point of the unit cube satisfies `where` without a repair."""
         return self._constraint is None or self.allows(self._decode_raw(genome))
 
-    def repair(self, genome: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the point if it is allowed, else an allowed one near it."""
-        return genome if self._constraint is None else self._constraint.repair(genome)
+    def repair(
+        self, genome: NDArray[np.float64], anchors: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the point if it is allowed, else an allowed one near it: see `Constraint`."""
+        return genome if self._constraint is None else self._constraint.repair(genome, anchors)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether `where` allows so little that points can't be drawn until one is allowed."""
+        return self._constraint is not None and self._constraint.is_narrow
+
+    def draw_point(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return a random point of the unit cube, in a narrow space an allowed one."""
+        if self._constraint is None or not self._constraint.is_narrow:
+            return rng.random(self.n_dims)
+        return self._constraint.draw(rng)
+
+    def draw_apart(self, rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+        """Return `n` allowed points of a narrow space that lie far from each other."""
+        if self._constraint is None:
+            return rng.random((n, self.n_dims))
+        return self._constraint.draw_apart(rng, n)
 
     def _decode_raw(self, genome: NDArray[np.float64]) -> dict[str, ParamValue]:
         if genome.shape != (self.n_dims,):
@@ -308,7 +342,7 @@ class Space:
         parameter = self.parameters[name]
         if isinstance(parameter, ArchitectureSpace):
             return call_for(name, parameter.check, given)
-        value = call_for(name, to_native, given)
+        value = call_for(name, to_value if isinstance(parameter, Choice) else to_native, given)
         if isinstance(parameter, Float) and is_number(value):
             value = float(value)
         call_for(name, parameter.encode, value)
@@ -337,13 +371,6 @@ class Space:
         ]
 
 
-def _parse(
-    given: Mapping[str, object], parse: Callable[[object], Parameter]
-) -> dict[str, Parameter]:
-    check_names(given)
-    return {name: call_for(name, parse, value) for name, value in given.items()}
-
-
 def _decode(parameter: Parameter, genes: list[float]) -> ParamValue:
     if isinstance(parameter, ArchitectureSpace):
         return parameter.decode(genes)
@@ -354,16 +381,6 @@ def _encode(name: str, parameter: Parameter, value: ParamValue) -> list[float]:
     if isinstance(parameter, ArchitectureSpace):
         return call_for(name, parameter.encode, value)
     return [call_for(name, parameter.encode, value)]
-
-
-def _find_plain(given: Mapping[str, object]) -> Iterator[str]:
-    """Yield the names whose values are no `Float`, `Int` or `Choice`."""
-    for name, value in given.items():
-        if isinstance(value, Choice):
-            for _, sub in value.branches:
-                yield from _find_plain(dict(sub))
-        elif not isinstance(value, Parameter):
-            yield name
 
 
 def _spans_two_decades(parameter: Float) -> bool:

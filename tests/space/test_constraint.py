@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError, SearchInterrupted, SpaceError
-from sparkexp.search import GridSearcher
+from sparkexp.search import (
+    EvolutionSearcher,
+    GridSearcher,
+    RandomSearcher,
+    ShadeSearcher,
+    SobolSearcher,
+    SurrogateSearcher,
+)
 from sparkexp.space import Choice, Float, Int, Space
+from sparkexp.testing.driving import trials
 
 from .spaces import spaces
 
@@ -54,8 +62,8 @@ def test_a_grid_is_filtered():
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        (lambda p: False, "of 4000 configurations drawn it allowed none"),
-        (lambda p: p["a"] < 0.0005 and p["b"] < 0.5, "configurations drawn it allowed"),
+        (lambda p: False, "of 204,040 configurations tried it allowed none"),
+        (lambda p: p["a"] + p["b"] > 2, "configurations tried it allowed none"),
         (lambda p: p["c"] > 0, "where raised KeyError: 'c' for {'a': .* p.get"),
         ("a < b", "where must be a function of a configuration, got 'a < b'"),
     ],
@@ -75,8 +83,76 @@ def test_what_is_wrong_is_said_before_the_first_trial(where, message, tmp_path):
 def test_few_configurations_are_all_looked_at():
     only = Space({"a": Int(1, 1000)}, where=lambda p: p["a"] == 777)
     assert only.decode(np.array([0.1])) == {"a": 777}
-    with pytest.raises(SpaceError, match="of 1000 configurations it allowed none"):
+    with pytest.raises(SpaceError, match="of 1,000 configurations it allowed none"):
         Space({"a": Int(1, 1000)}, where=lambda p: p["a"] > 1000)
+
+
+WIDTHS = {f"w{k}": Int(8, 512) for k in range(7)}
+
+
+def _ascend(params):
+    return all(params[f"w{k}"] < params[f"w{k + 1}"] for k in range(6))
+
+
+def _ascend_by_numpy(params):
+    # An array has no trace of its numbers' comparisons: points have to be drawn.
+    return bool((np.diff(np.array(list(params.values()))) > 0).all())
+
+
+@pytest.mark.parametrize("where", [_ascend, _ascend_by_numpy])
+def test_seven_ascending_widths_are_spread(where):
+    """One in 5,040 configurations ascends; the k-th of them has the mean of an order statistic."""
+    space = Space(WIDTHS, where=where)
+    assert space.is_narrow
+    searcher = RandomSearcher(space, n_trials=150, seed=1)
+    found = np.array([list(trial.params.values()) for trial in iter(searcher.ask, None)])
+    assert (np.diff(found) > 0).all()
+    assert len(np.unique(found, axis=0)) > 140
+    # The largest standard error is 90 / sqrt(150) = 7; kept points are shared.
+    assert found.mean(axis=0) == pytest.approx(8 + 504 * np.arange(1, 8) / 8, abs=35)
+
+
+def test_a_curved_sliver_is_found_by_its_comparisons():
+    """Of Lampinen's sixth problem, 1 in 15,000 points is allowed: drawing 4,000 finds none."""
+
+    def where(p):
+        x, y = p["x"], p["y"]
+        return (x - 5) ** 2 + (y - 5) ** 2 >= 100 and (x - 6) ** 2 + (y - 5) ** 2 <= 82.81
+
+    axes = {"x": Float(13, 100), "y": Float(0, 100)}
+    space, again = Space(axes, where=where), Space(axes, where=where)
+    searchers = [ShadeSearcher(each, "min", n_trials=30, seed=1) for each in (space, again)]
+    one, other = ([trial.params for trial in trials(each, _mean)] for each in searchers)
+    assert one == other
+    assert all(map(where, one))
+    assert len({params["x"] for params in one}) == 30
+    genomes = np.random.default_rng(1).random((20, 2))
+    assert all(where(space.decode(genome)) for genome in genomes)
+
+
+def _mean(params):
+    return (params["x"] - 10) ** 3 + (params["y"] - 20) ** 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda space: RandomSearcher(space, 24, seed=1),
+        lambda space: SobolSearcher(space, 24, seed=1),
+        lambda space: EvolutionSearcher(space, "max", popsize=6, generations=3, seed=1),
+        lambda space: ShadeSearcher(space, "max", n_trials=24, seed=1),
+        lambda space: SurrogateSearcher(space, "max", n_trials=24, seed=1),
+    ],
+)
+def test_searches_of_a_narrow_space_stay_diverse(make):
+    space = Space(WIDTHS, where=_ascend)
+    first, second = (
+        [tuple(t.params.values()) for t in trials(make(space), lambda p: p["w6"] - p["w0"])]
+        for _ in range(2)
+    )
+    assert first == second
+    assert len(set(first)) >= 20
+    assert (np.diff(np.array(first)) > 0).all()
 
 
 def test_raising_later_is_not_satisfied(caplog):

@@ -1,4 +1,4 @@
-"""A train function that gets architectures as objects, and is called with their texts."""
+"""A train function that gets objects, and is called with their texts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from sparkexp.engine.base import Train
 
 if TYPE_CHECKING:  # executors load no numpy
-    from sparkexp.space import ArchitectureSpace
+    from sparkexp.space import ArchitectureSpace, Choice
 
-__all__ = ["ArchitectureTrain", "with_architectures"]
+__all__ = ["ArchitectureTrain", "with_objects"]
 
 
 @dataclass(frozen=True)
 class ArchitectureTrain:
-    """Calls a train function with `Architecture` objects where it is given texts.
+    """Calls a train function with objects where it is given their texts.
+
+    They are architectures, or None, tuples and lists that are values of a `Choice`.
 
     It is pickled as one with the function, so both see the same class of a user's own space, and
     no process loads that class but the trial's.
@@ -25,12 +27,12 @@ class ArchitectureTrain:
     ----------
     func : Callable
         The train function.
-    spaces : Mapping[str, ArchitectureSpace]
-        The architecture spaces by the names of the function's arguments.
+    spaces : Mapping[str, ArchitectureSpace | Choice]
+        The parameters by the names of the function's arguments.
     """
 
     func: Train
-    spaces: Mapping[str, ArchitectureSpace]
+    spaces: Mapping[str, ArchitectureSpace | Choice]
 
     def __call__(self, *data: Any, **params: Any) -> Any:
         parsed = {
@@ -44,14 +46,14 @@ class ArchitectureTrain:
         return repr(self.func)
 
 
-def with_architectures(train: Train, spaces: Mapping[str, ArchitectureSpace]) -> Train:
-    """Return the train function so that it gets architectures of these spaces as objects.
+def with_objects(train: Train, spaces: Mapping[str, ArchitectureSpace | Choice]) -> Train:
+    """Return the train function so that it gets the values of these parameters as objects.
 
     Parameters
     ----------
     train : Callable
         The train function.
-    spaces : Mapping[str, ArchitectureSpace]
-        The spaces by the names of its arguments; without any it is returned as it is.
+    spaces : Mapping[str, ArchitectureSpace | Choice]
+        The parameters by the names of its arguments; without any it is returned as it is.
     """
     return ArchitectureTrain(train, dict(spaces)) if spaces else train

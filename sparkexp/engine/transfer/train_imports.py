@@ -9,6 +9,7 @@ from types import CodeType, FunctionType, ModuleType
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
+from sparkexp.space import ArchitectureSpace
 
 __all__ = [
     "HEAVY_MODULES",
@@ -103,7 +104,8 @@ def _find_parts(item: object) -> list[object]:
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
     if isinstance(item, ArchitectureTrain):
-        classes = dict.fromkeys(c for each in item.spaces.values() for c in type(each).__mro__)
+        spaces = [each for each in item.spaces.values() if isinstance(each, ArchitectureSpace)]
+        classes = dict.fromkeys(c for each in spaces for c in type(each).__mro__)
         return [item.func, *classes]
     if isinstance(item, type):
         parts = vars(item).values()

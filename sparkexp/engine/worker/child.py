@@ -78,7 +78,12 @@ def run_here(task: TrialTask, directory: str) -> Outcome:
         ) as current,
     ):
         outcome = call_train(
-            train, task.trial.arguments, task.objectives, task.needs_value, reporter.last
+            train,
+            task.trial.arguments,
+            task.objectives,
+            task.needs_value,
+            reporter.last,
+            task.constraints,
         )
         outcome = replace(
             outcome,

@@ -91,6 +91,7 @@ def call_train(
     objectives: Sequence[Objective] = (Objective(),),
     needs_value: bool = True,
     reported: Mapping[str, float] | None = None,
+    constraints: Sequence[str] = (),
 ) -> Outcome:
     """Call the train function and return its outcome; raise interrupts only.
 
@@ -108,6 +109,8 @@ def call_train(
         Whether a trial without a value has failed.
     reported : Mapping[str, float], optional
         What it has reported last, once it has returned.
+    constraints : sequence of str
+        Entries that it must return besides.
     """
     n_before = len(sys.modules)
     before = {module for module in HEAVY_MODULES if module in sys.modules}
@@ -121,7 +124,7 @@ def call_train(
             end_copy(own, raised)
             raise
         end_copy(own)
-        returned = read_returned(given, objectives, needs_value, reported or {})
+        returned = read_returned(given, objectives, needs_value, reported or {}, constraints)
     except KeyboardInterrupt:
         raise
     except TrialStopped:

@@ -57,6 +57,7 @@ def read_returned(
     objectives: Sequence[Objective],
     needs_value: bool,
     reported: Mapping[str, float],
+    constraints: Sequence[str] = (),
 ) -> Returned:
     """Read what a train function returned.
 
@@ -71,22 +72,24 @@ def read_returned(
         Whether a trial without a value has failed.
     reported : Mapping[str, float]
         What the train function reported last.
+    constraints : sequence of str
+        Further entries that it must have returned.
     """
     if returned is None:
-        return _read_reported(objectives, needs_value, reported)
+        return _read_reported(objectives, needs_value, reported, constraints)
     history = getattr(returned, "history", None)
     if isinstance(history, Mapping) and not isinstance(returned, Mapping):
         returned = history  # Keras's History
     if isinstance(returned, Mapping):
-        return _read_dict(returned, objectives, needs_value)
+        return _read_dict(returned, objectives, needs_value, constraints)
     number = _number(returned)
     if number is None:
         return _fail_with(
             f"The train function must return a number or a dict of numbers, got "
             f"{_describe(returned)}."
         )
-    if len(objectives) > 1:
-        names = ", ".join(repr(objective.name) for objective in objectives)
+    if len(objectives) > 1 or constraints:
+        names = ", ".join(map(repr, [*(objective.name for objective in objectives), *constraints]))
         return _fail_with(f"The train function must return a dict of {names}, got a number.")
     name = objectives[0].name
     metrics = {name: number} if name and math.isfinite(number) else {}
@@ -98,10 +101,13 @@ def _fail_with(error: str) -> Returned:
 
 
 def _read_reported(
-    objectives: Sequence[Objective], needs_value: bool, reported: Mapping[str, float]
+    objectives: Sequence[Objective],
+    needs_value: bool,
+    reported: Mapping[str, float],
+    constraints: Sequence[str],
 ) -> Returned:
     """Read what was reported, since nothing was returned."""
-    names = [each.name for each in objectives if each.name is not None]
+    names = [*(each.name for each in objectives if each.name is not None), *constraints]
     if not names and not needs_value:
         return Returned()
     if not names and len(objectives) == 1 and len(reported) == 1:
@@ -119,9 +125,12 @@ def _read_reported(
 
 
 def _read_dict(
-    returned: Mapping[Any, Any], objectives: Sequence[Objective], needs_value: bool
+    returned: Mapping[Any, Any],
+    objectives: Sequence[Objective],
+    needs_value: bool,
+    constraints: Sequence[str],
 ) -> Returned:
-    wanted = [each.name for each in objectives if each.name is not None]
+    wanted = [*(each.name for each in objectives if each.name is not None), *constraints]
     metrics, rest = _split(returned, wanted)
     finite = {name: each for name, each in metrics.items() if math.isfinite(each)}
     notes, warnings = _keep_notes(rest)
@@ -138,7 +147,10 @@ def _read_dict(
         )
     for name in wanted or ([metric] if metric else []):
         if name not in metrics:
-            error, fault = _describe_missing(name, metrics, returned), Fault.METRIC
+            is_metric = name not in constraints
+            option = "metric" if is_metric else "constraint"
+            error = _describe_missing(name, metrics, returned, option)
+            fault = Fault.METRIC if is_metric else Fault.RETURNED
             break
         if error is None:
             error = _describe_not_finite(metrics[name])
@@ -177,13 +189,15 @@ def _describe_no_number(returned: Mapping[Any, Any]) -> str:
     return f"The train function must return a number or a dict of numbers, got {got}."
 
 
-def _describe_missing(name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any]) -> str:
-    """Return the error for a metric that is no number, or not there."""
+def _describe_missing(
+    name: str, metrics: Mapping[str, float], returned: Mapping[Any, Any], option: str
+) -> str:
+    """Return the error for a metric or a constraint that is no number, or not there."""
     if name in returned:
         entry = returned[name]
         return (
             f"The train function must return a number under {name!r}, got {_describe(entry)}. "
-            "Return one, or name another entry with metric=."
+            f"Return one, or name another entry with {option}=."
         )
     if not metrics:
         return f"{_describe_no_number(returned)} Return {name!r}."
@@ -191,7 +205,7 @@ def _describe_missing(name: str, metrics: Mapping[str, float], returned: Mapping
     hint = f" Did you mean {guess!r}?" if guess else ""
     return (
         f"The train function returned no {name!r} but {_list_names(metrics)}.{hint}"
-        " Return it, or name another entry with metric=."
+        f" Return it, or name another entry with {option}=."
     )
 
 

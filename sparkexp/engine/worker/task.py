@@ -21,7 +21,7 @@ from sparkexp.engine.worker.executor_id import find_executor_id
 from sparkexp.engine.worker.outcome import Outcome, failure
 from sparkexp.engine.worker.process import run_isolated
 from sparkexp.errors import EnvironmentUnfitError
-from sparkexp.objective import Objective, select_values
+from sparkexp.objective import Objective, select_values, sum_violations
 from sparkexp.runs import RunPaths
 from sparkexp.storage.filesystems import is_remote
 from sparkexp.storage.regular_files import check_regular
@@ -61,6 +61,7 @@ def extract_order(task: TrialTask) -> dict[str, Any]:
         "trial": task.trial.to_json(),
         "known": {
             "parent_value": task.trial.parent_value,
+            "parent_violation": task.trial.parent_violation,
             "checkpoint": task.trial.checkpoint,
             "tracking": {name: dict(given) for name, given in task.trial.tracking.items()},
         },
@@ -161,7 +162,12 @@ def run_attempt(task: TrialTask, attempt: int = 0, addresses: tuple[str, ...] = 
     if task.place.rank:  # the chief's files are the trial's, and it alone is tracked
         directory = paths.worker(directory, task.place.rank)
         task = replace(
-            task, trackers=(), reads_reports=False, objectives=(Objective(),), needs_value=False
+            task,
+            trackers=(),
+            reads_reports=False,
+            objectives=(Objective(),),
+            needs_value=False,
+            constraints=(),
         )
     task = replace(task, place=replace(task.place, directory=str(directory)))
     warnings: tuple[str, ...] = ()
@@ -277,6 +283,7 @@ def _make_result(
         fault=outcome.fault,
         loss=outcome.loss,
         stops_search=outcome.stops_search,
+        violation=sum_violations(task.constraints, outcome.metrics),
     )
 
 

@@ -54,6 +54,7 @@ class AdaptiveSearcher(SeededSearcher):
         A whole number of at least 0; by default one is drawn, which `settings` returns.
     """
 
+    knows_violations = True
     popsize: int
     # How many generations are drawn before children are bred.
     initial_generations: ClassVar[int] = 1
@@ -77,13 +78,18 @@ class AdaptiveSearcher(SeededSearcher):
             self.generations = (self._n_trials - 1) // self.popsize
         self.mode = as_mode(mode)
         # Drawn by the constructor: a restored searcher has them although they are not saved.
-        self._initial = latin_hypercube(
-            self._rng, self.initial_generations * self.popsize, space.n_dims
+        n_initial = self.initial_generations * self.popsize
+        self._initial = (
+            space.draw_apart(self._rng, n_initial)
+            if space.is_narrow
+            else latin_hypercube(self._rng, n_initial, space.n_dims)
         )
         self._children: dict[int, Child] = {}
         self._seen: set[str] = set()
         # Results that wait for the rest of their generation, and how many entered the population.
         self._waiting: dict[int, float] = {}
+        # Violations of constraints of trials whose results have not entered the population.
+        self._violations: dict[int, float] = {}
         self._n_entered = 0
         self._population = Population(np.empty((0, space.n_dims)), size=self.popsize)
         self._breeder = self._make_breeder()
@@ -126,9 +132,10 @@ class AdaptiveSearcher(SeededSearcher):
         """Make the best known results the members; return True."""
         points = [self.space.encode(each.params) for each in known]
         losses = [self._objective.loss(each.value) for each in known]
-        for point, loss in zip(points, losses, strict=True):
-            self._breeder.learn(Child(point), loss, None)
-        self._population.add(points, losses, [NOBODY] * len(points))
+        violations = [each.violation for each in known]
+        for point, loss, violation in zip(points, losses, violations, strict=True):
+            self._breeder.learn(Child(point), loss, None, violation)
+        self._population.add(points, losses, [NOBODY] * len(points), violations)
         self._population.keep(self._population.rank()[: self.popsize])
         self._seen.update(_digest(each.params) for each in known)
         if len(self._population) >= MIN_MEMBERS:
@@ -151,7 +158,7 @@ class AdaptiveSearcher(SeededSearcher):
     def _choose_child(self, number: int) -> Child:
         """Return a child whose configuration was not proposed before, if one can be found."""
         first = None
-        for child in self._generate_children(number):
+        for child in map(self._move_inside, self._generate_children(number)):
             if not self._is_known(child):
                 return child
             first = first or child
@@ -173,7 +180,13 @@ class AdaptiveSearcher(SeededSearcher):
                 # While there is room, a child replaces no member.
                 yield replace(child, slot=None) if has_room else child
         for _ in range(MAX_DRAWN):
-            yield Child(self._rng.random(self.space.n_dims), slot)
+            yield Child(self.space.draw_point(self._rng), slot)
+
+    def _move_inside(self, child: Child) -> Child:
+        """Return a child of a narrow space at an allowed point, near a member or a known point."""
+        if not self.space.is_narrow:
+            return child
+        return replace(child, genome=self.space.repair(child.genome, self._population.genomes))
 
     def _list_pending(self) -> list[Vector]:
         """Return the points of the trials whose results have not entered the population."""
@@ -190,6 +203,8 @@ class AdaptiveSearcher(SeededSearcher):
 
     def _learn(self, result: TrialResult) -> None:
         number, loss = result.trial.number, self._objective.loss(result.value)
+        if result.violation and result.value is not None:
+            self._violations[number] = result.violation
         if self.mode == "asynchronous":
             self._enter(number, loss)
             return
@@ -206,15 +221,16 @@ class AdaptiveSearcher(SeededSearcher):
 
     def _enter(self, number: int, loss: float) -> None:
         """Let a child compete for its slot in the population."""
-        child = self._children.pop(number)
+        child, violation = self._children.pop(number), self._violations.pop(number, 0.0)
         self._n_entered += 1
         replaced = None
         if child.slot is None and len(self._population) < self.popsize:
-            self._population.add([child.genome], [loss], [number])
+            self._population.add([child.genome], [loss], [number], [violation])
         else:
             slot = self._population.find_worst() if child.slot is None else child.slot
-            replaced = self._population.challenge(slot, Member(child.genome, loss, number))
-        self._breeder.learn(child, loss, replaced)
+            challenger = Member(child.genome, loss, number, violation)
+            replaced = self._population.challenge(slot, challenger)
+        self._breeder.learn(child, loss, replaced, violation)
         if self._n_entered % self.popsize == 0:
             self._breeder.end_generation()
 
@@ -234,6 +250,7 @@ class AdaptiveSearcher(SeededSearcher):
                 for number, loss in self._waiting.items()
             ],
             "n_entered": self._n_entered,
+            "waiting_violations": sorted(self._violations.items()),
             **self._population.state(),
             **self._breeder.state(),
         }
@@ -249,6 +266,7 @@ class AdaptiveSearcher(SeededSearcher):
             number: math.inf if loss is None else loss for number, loss in memory["waiting"]
         }
         self._n_entered = memory["n_entered"]
+        self._violations = dict(memory.get("waiting_violations", ()))
         self._population.restore(memory)
         self._breeder.restore(memory)
 

@@ -55,10 +55,23 @@ class Breeder(ABC):
         """
 
     @abstractmethod
-    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
+    def learn(
+        self, child: Child, loss: float, replaced: Member | None, violation: float = 0.0
+    ) -> None:
         """Learn a child's result, and which member it has replaced, if any.
 
         Results that are known from before the search come as children that replaced nothing.
+
+        Parameters
+        ----------
+        child : Child
+            The child.
+        loss : float
+            Its loss; infinite if it has failed.
+        replaced : Member or None
+            The member.
+        violation : float
+            By how much it violates constraints.
         """
 
     @abstractmethod

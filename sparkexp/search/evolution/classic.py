@@ -91,10 +91,17 @@ class EvolutionSearcher(GenerationalSearcher):
 
     def _learn_known(self, known: Sequence[KnownResult]) -> bool:
         """Give the slots to the best known results; the first generation competes with them."""
-        ranked = sorted(known, key=lambda each: self._objective.loss(each.value))
+        members = [
+            Member(
+                self.space.encode(each.params),
+                self._objective.loss(each.value),
+                violation=each.violation,
+            )
+            for each in known
+        ]
+        ranked = sorted(members, key=lambda member: member.rank)
         for slot, best in enumerate(ranked[: self.popsize]):
-            genome, loss = self.space.encode(best.params), self._objective.loss(best.value)
-            self._population.challenge(slot, Member(genome, loss))
+            self._population.challenge(slot, best)
         if len(ranked) >= self.popsize:
             self._breed()
         return True
@@ -105,11 +112,17 @@ class EvolutionSearcher(GenerationalSearcher):
     def _extract(self, result: TrialResult) -> float | None:
         return result.value
 
-    def _survive(self, numbers: Sequence[int], outcomes: list[float | None]) -> None:
+    def _survive(
+        self,
+        numbers: Sequence[int],
+        outcomes: list[float | None],
+        violations: Sequence[float],
+    ) -> None:
         """Let every candidate compete with the holder of its slot."""
-        for slot, (number, value) in enumerate(zip(numbers, outcomes, strict=True)):
-            loss = self._objective.loss(value)
-            self._population.challenge(slot, Member(self._candidates[slot], loss, number))
+        told = zip(numbers, outcomes, violations, strict=True)
+        for slot, (number, value, violation) in enumerate(told):
+            member = Member(self._candidates[slot], self._objective.loss(value), number, violation)
+            self._population.challenge(slot, member)
 
     def _restore(self, memory: Mapping[str, Any]) -> None:
         super()._restore(memory if "losses" in memory else self._upgrade_state(memory))

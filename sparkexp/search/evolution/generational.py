@@ -41,6 +41,7 @@ class GenerationalSearcher(SeededSearcher):
         A whole number of at least 0; by default one is drawn, which `settings` returns.
     """
 
+    knows_violations = True
     popsize: int
     generations: int
     _population: Population
@@ -66,6 +67,7 @@ class GenerationalSearcher(SeededSearcher):
         ]
         self._candidates = np.array(drawn)
         self._told: dict[int, Any] = {}
+        self._violations: dict[int, float] = {}  # by slot, of those told, where there are any
 
     @property
     def n_trials(self) -> int:
@@ -87,7 +89,9 @@ class GenerationalSearcher(SeededSearcher):
         """Return what is kept of a result until its generation ends; `json` can write it."""
 
     @abstractmethod
-    def _survive(self, numbers: Sequence[int], outcomes: list[Any]) -> None:
+    def _survive(
+        self, numbers: Sequence[int], outcomes: list[Any], violations: Sequence[float]
+    ) -> None:
         """Decide which candidates enter the population.
 
         Parameters
@@ -96,6 +100,8 @@ class GenerationalSearcher(SeededSearcher):
             The numbers of the candidates' trials.
         outcomes : list
             What `_extract` returned for each.
+        violations : sequence of float
+            By how much each violates constraints.
         """
 
     def _find_parent(self, slot: int) -> str | None:
@@ -118,12 +124,16 @@ class GenerationalSearcher(SeededSearcher):
         return Trial(number, params, generation=generation, parent=self._find_parent(slot))
 
     def _learn(self, result: TrialResult) -> None:
-        self._told[result.trial.number % self.popsize] = self._extract(result)
+        slot = result.trial.number % self.popsize
+        self._told[slot] = self._extract(result)
+        if result.violation and result.value is not None:
+            self._violations[slot] = result.violation
         if len(self._told) == self.popsize:
             first = self._generation * self.popsize
             outcomes = [self._told[slot] for slot in range(self.popsize)]
-            self._survive(range(first, first + self.popsize), outcomes)
-            self._told = {}
+            violations = [self._violations.get(slot, 0.0) for slot in range(self.popsize)]
+            self._survive(range(first, first + self.popsize), outcomes, violations)
+            self._told, self._violations = {}, {}
             if self._generation < self.generations:
                 self._generation += 1
                 self._breed()
@@ -133,6 +143,10 @@ class GenerationalSearcher(SeededSearcher):
         self._candidates = rand_1_bin(
             self._rng, self._population.genomes, self.mutation, self.crossover
         )
+        if self.space.is_narrow:
+            members = self._population.genomes
+            moved = [self.space.repair(child, members) for child in self._candidates]
+            self._candidates = np.array(moved)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -140,6 +154,7 @@ class GenerationalSearcher(SeededSearcher):
             "generation": self._generation,
             "candidates": self._candidates.tolist(),
             "told": [[slot, outcome] for slot, outcome in sorted(self._told.items())],
+            "told_violations": sorted(self._violations.items()),
             **self._population.state(),
         }
 
@@ -148,4 +163,5 @@ class GenerationalSearcher(SeededSearcher):
         self._generation = memory["generation"]
         self._candidates = np.array(memory["candidates"])
         self._told = {slot: outcome for slot, outcome in memory["told"]}
+        self._violations = dict(memory.get("told_violations", ()))
         self._population.restore(memory)

@@ -78,9 +78,11 @@ class _ModelThenShade(Breeder):
             return self._shade.breed(slot, number, pending)
         return self._model.breed(slot, number, pending)
 
-    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
-        self._shade.learn(child, loss, replaced)
-        self._model.learn(child, loss, replaced)
+    def learn(
+        self, child: Child, loss: float, replaced: Member | None, violation: float = 0.0
+    ) -> None:
+        self._shade.learn(child, loss, replaced, violation)
+        self._model.learn(child, loss, replaced, violation)
 
     def end_generation(self) -> None:
         self._shade.end_generation()

@@ -84,7 +84,14 @@ class ParetoEvolutionSearcher(GenerationalSearcher):
         pairs = zip(self._objectives, result.values, strict=True)
         return [objective.loss(value) for objective, value in pairs]
 
-    def _survive(self, numbers: Sequence[int], outcomes: list[list[float | None]]) -> None:
+    def _survive(
+        self,
+        numbers: Sequence[int],
+        outcomes: list[list[float | None]],
+        violations: Sequence[float],
+    ) -> None:
         """Let the less dominated half of parents and children survive."""
-        self._population.add(self._candidates, losses_from_lists(outcomes), numbers)
-        self._population.keep(select_survivors(self._population.losses, self.popsize))
+        population = self._population
+        population.add(self._candidates, losses_from_lists(outcomes), numbers, violations)
+        kept = select_survivors(population.losses, self.popsize, population.violations)
+        population.keep(kept)

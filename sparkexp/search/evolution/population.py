@@ -7,9 +7,10 @@ its own selection.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +18,21 @@ from numpy.typing import ArrayLike, NDArray
 from sparkexp.search.evolution.variation import Vector
 from sparkexp.trial import Trial
 
-__all__ = ["MIN_MEMBERS", "NOBODY", "Member", "Population", "losses_to_lists", "losses_from_lists"]
+__all__ = [
+    "MIN_MEMBERS",
+    "NOBODY",
+    "Member",
+    "Population",
+    "Rank",
+    "losses_from_lists",
+    "losses_to_lists",
+    "rank_of",
+]
 
 # A mutation takes members that differ from each other and from the parent.
 MIN_MEMBERS = 4
+Rank: TypeAlias = tuple[bool, float, float]
+
 # The holder of a slot that no trial of this search has won.
 NOBODY = -1
 
@@ -37,11 +49,39 @@ class Member:
         Its loss: less is better. It is infinite if there is no result.
     holder : int
         The number of its trial; `NOBODY` if it comes from no trial of this search.
+    violation : float
+        By how much it violates constraints.
     """
 
     genome: Vector
     loss: float
     holder: int = NOBODY
+    violation: float = 0.0
+
+    @property
+    def rank(self) -> Rank:
+        """What orders members, the best first: see `rank_of`."""
+        return rank_of(self.loss, self.violation)
+
+
+def rank_of(loss: float, violation: float) -> Rank:
+    """Return what orders points, the best first.
+
+    One without a result is the worst. Of two that violate constraints, the one is better that
+    violates them less; one that satisfies them is better than one that does not; of two that
+    satisfy them, the one with the smaller loss.
+
+    References
+    ----------
+    K. Deb (2000). An efficient constraint handling method for genetic algorithms. Computer Methods
+    in Applied Mechanics and Engineering 186, 311-338.
+
+    Examples
+    --------
+    >>> rank_of(5.0, 0.0) < rank_of(1.0, 0.1) < rank_of(2.0, 0.1) < rank_of(math.inf, 0.0)
+    True
+    """
+    return math.isinf(loss), violation, loss
 
 
 class Population:
@@ -64,6 +104,8 @@ class Population:
         As above.
     holders : list of int
         The numbers of the trials.
+    violations : ndarray
+        By how much the members violate constraints, of shape ``(n,)``.
 
     Examples
     --------
@@ -78,14 +120,23 @@ class Population:
     ) -> None:
         self.genomes = genomes.copy()
         self.losses = np.full(len(genomes), np.inf) if losses is None else losses.copy()
+        self.violations = np.zeros(len(genomes))
         self.holders = [NOBODY] * len(genomes)
         self.size = len(genomes) if size is None else size
 
     def __len__(self) -> int:
         return len(self.holders)
 
-    def add(self, genomes: ArrayLike, losses: ArrayLike, holders: Sequence[int]) -> None:
-        """Add members; no other member is removed."""
+    def add(
+        self,
+        genomes: ArrayLike,
+        losses: ArrayLike,
+        holders: Sequence[int],
+        violations: Sequence[float] = (),
+    ) -> None:
+        """Add members; no other member is removed. By default they violate nothing."""
+        added = violations or [0.0] * len(holders)
+        self.violations = np.concatenate([self.violations, added])
         self.genomes = np.concatenate([self.genomes, genomes])
         self.losses = np.concatenate([self.losses, losses])
         self.holders = [*self.holders, *holders]
@@ -93,6 +144,7 @@ class Population:
     def keep(self, slots: Sequence[int] | NDArray[np.intp]) -> None:
         """Keep the members of these slots, in this order, and remove the others."""
         self.genomes, self.losses = self.genomes[slots], self.losses[slots]
+        self.violations = self.violations[slots]
         self.holders = [self.holders[slot] for slot in slots]
 
     def challenge(self, slot: int, challenger: Member) -> Member | None:
@@ -101,28 +153,39 @@ class Population:
         For Storn and Price it has to be better. Since equals are accepted, the population drifts
         over plateaus, which whole numbers, choices and failed regions often make.
         """
-        if challenger.loss > self.losses[slot]:
+        if challenger.rank > self.rank_of(slot):
             return None
         genome, loss = self.genomes[slot].copy(), float(self.losses[slot])
-        replaced = Member(genome, loss, self.holders[slot])
+        replaced = Member(genome, loss, self.holders[slot], float(self.violations[slot]))
         self.genomes[slot] = challenger.genome
         self.losses[slot] = challenger.loss
+        self.violations[slot] = challenger.violation
         self.holders[slot] = challenger.holder
         return replaced
 
+    def rank_of(self, slot: int) -> Rank:
+        """Return what orders a member among the others: see the function `rank_of`."""
+        return rank_of(float(self.losses[slot]), float(self.violations[slot]))
+
     def rank(self) -> NDArray[np.intp]:
-        """Return the slots in the order of their losses, the least first."""
-        return np.argsort(self.losses, kind="stable")
+        """Return the slots in the order of their members, the best first."""
+        return np.lexsort((self.losses, self.violations, np.isinf(self.losses)))
+
+    def find_positions(self) -> NDArray[np.intp]:
+        """Return each slot's place in `rank`."""
+        positions = np.empty(len(self), dtype=np.intp)
+        positions[self.rank()] = np.arange(len(self))
+        return positions
 
     def rank_finite(self) -> NDArray[np.intp]:
-        """Return the slots of members with a result, in the order of their losses."""
+        """Return the slots of members with a result, the best first."""
         ranked = self.rank()
         valued: NDArray[np.intp] = ranked[np.isfinite(self.losses[ranked])]
         return valued
 
     def find_worst(self) -> int:
-        """Return the slot of the largest loss."""
-        return int(np.argmax(self.losses))
+        """Return the slot of the worst member."""
+        return max(range(len(self)), key=self.rank_of)
 
     def find_holder(self, slot: int) -> str | None:
         """Return the id of the trial that holds a slot; None if no trial does."""
@@ -139,6 +202,7 @@ class Population:
             "genomes": self.genomes.tolist(),
             "losses": losses_to_lists(self.losses),
             "holders": list(self.holders),
+            **({"violations": self.violations.tolist()} if self.violations.any() else {}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -148,6 +212,7 @@ class Population:
         self.losses = losses_from_lists(state["losses"]).reshape(n, *self.losses.shape[1:])
         # States of earlier versions name no trials where there are several objectives.
         self.holders = list(state.get("holders", [NOBODY] * n))
+        self.violations = np.array(state.get("violations", [0.0] * n), dtype=float)
 
 
 def losses_to_lists(losses: Vector) -> list[Any]:

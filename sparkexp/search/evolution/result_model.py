@@ -19,7 +19,7 @@ from sparkexp.search.evolution.gaussian_process import (
 from sparkexp.search.evolution.variation import Vector
 from sparkexp.space import Space
 
-__all__ = ["ResultModel", "select_informative"]
+__all__ = ["ResultModel", "scale_violations", "select_informative"]
 
 # At most so many results enter the process, and so many the fit of its kernel: a decision takes
 # the same few milliseconds after the thousandth result.
@@ -32,6 +32,11 @@ FIT_AFTER_SHARE, FIT_AFTER = 1 / 6, 2
 # How many standard deviations a point may be better than predicted. With one instead of two, and
 # fewer candidates drawn at random, searches settle too early.
 OPTIMISM = 2.0
+# What a violation of constraints adds to a predicted loss, both in standard deviations, and by how
+# many of them it may be smaller than predicted.
+PENALTY, TRUST = 10.0, 0.5
+# The largest violation, in medians.
+CLIP = 3.0
 
 
 class ResultModel:
@@ -49,26 +54,32 @@ class ResultModel:
         self._space = space
         self._features = Features(space, n_more)
         self._kernel = Kernel.prior(self._features.n_weights)
+        self._violation_kernel = self._kernel
         self._fit_at = 0
         self._n_learned = 0
         self._genomes: list[Vector] = []
         self._losses: list[float] = []
+        self._violations: list[float] = []
         # The process without pending points; None if it has to be built again.
         self._settled_process: GaussianProcess | None = None
 
-    def learn(self, genome: Vector, loss: float) -> None:
+    def learn(self, genome: Vector, loss: float, violation: float = 0.0) -> None:
         """Learn a result; the loss of a failed trial is infinite.
+
+        Violations of constraints have a process of their own.
 
         If there are many results, the model keeps the best ones and some from the whole search.
         """
         self._genomes.append(self.clear_inactive(genome))
         self._losses.append(loss)
+        self._violations.append(violation)
         self._n_learned += 1
         self._settled_process = None
         if len(self._losses) > MAX_HELD:
-            kept = select_informative(np.array(self._losses), N_KEPT)
+            kept = select_informative(self._penalise(np.array(self._losses)), N_KEPT)
             self._genomes = [self._genomes[k] for k in kept]
             self._losses = [self._losses[k] for k in kept]
+            self._violations = [self._violations[k] for k in kept]
 
     def rank(self, genomes: Vector, pending: Sequence[Vector]) -> Iterator[Vector]:
         """Yield points, the most promising first.
@@ -82,8 +93,12 @@ class ResultModel:
             for them, which leaves the mean as it is and makes their surroundings less uncertain.
         """
         points = np.array([self.clear_inactive(genome) for genome in genomes])
-        mean, deviation = self._build_process(pending).predict(self._features.transform(points))
-        for index in np.argsort(mean - OPTIMISM * deviation, kind="stable"):
+        x = self._features.transform(points)
+        mean, deviation = self._build_process(pending).predict(x)
+        score = mean - OPTIMISM * deviation
+        if any(self._violations):
+            score += self._predict_violations(x)
+        for index in np.argsort(score, kind="stable"):
             yield genomes[index]
 
     def predict(self, genomes: Vector, optimism: float = 0.0) -> Vector:
@@ -111,9 +126,13 @@ class ResultModel:
         n = self._n_learned
         if n >= self._fit_at:
             y = scale_losses(self._losses)
-            few = select_informative(y, MAX_FITTED)
+            few = select_informative(self._penalise(y), MAX_FITTED)
             x = self._features.transform(np.array([self._genomes[k] for k in few]))
             self._kernel = fit_kernel(self._kernel, self._features.owners, x, y[few])
+            if any(self._violations):
+                z, _ = scale_violations(self._violations)
+                kernel = self._violation_kernel
+                self._violation_kernel = fit_kernel(kernel, self._features.owners, x, z[few])
             self._fit_at = n + max(FIT_AFTER, int(n * FIT_AFTER_SHARE))
             self._settled_process = None
 
@@ -125,12 +144,32 @@ class ResultModel:
     def _build_process(self, pending: Sequence[Vector]) -> GaussianProcess:
         self.fit()
         y = scale_losses(self._losses)
-        few = select_informative(y, MAX_KNOWN)
+        few = select_informative(self._penalise(y), MAX_KNOWN)
         known = self._features.transform(np.array([self._genomes[k] for k in few]))
         if pending:
             unknown = [self.clear_inactive(genome) for genome in pending]
             known = np.concatenate([known, self._features.transform(np.array(unknown))])
         return GaussianProcess(self._kernel, self._features.owners, known, y[few])
+
+    def _penalise(self, y: Vector) -> Vector:
+        """Return losses of which those that violate constraints are above all others."""
+        if not any(self._violations):
+            return y
+        violations = np.array(self._violations)
+        places = np.lexsort((y, violations, np.isinf(self._losses)))
+        ranked = np.empty(len(y))
+        ranked[places] = np.arange(len(y))
+        return ranked
+
+    def _predict_violations(self, x: Vector) -> Vector:
+        """Return what is added to the predicted losses of points that may violate constraints."""
+        z, satisfied = scale_violations(self._violations)
+        few = select_informative(self._penalise(np.array(self._losses)), MAX_KNOWN)
+        known = self._features.transform(np.array([self._genomes[k] for k in few]))
+        process = GaussianProcess(self._violation_kernel, self._features.owners, known, z[few])
+        mean, deviation = process.predict(x)
+        excess: Vector = PENALTY * np.maximum(0.0, mean - TRUST * deviation - satisfied)
+        return excess
 
     def clear_inactive(self, genome: Vector) -> Vector:
         """Return a point with fixed genes for the parameters that are not active."""
@@ -145,17 +184,33 @@ class ResultModel:
         return {
             "genomes": [genome.tolist() for genome in self._genomes],
             "losses": [loss if math.isfinite(loss) else None for loss in self._losses],
+            **self._violation_state(),
             "weights": self._kernel.weights.tolist(),
             "noise": self._kernel.noise,
             "fit_at": self._fit_at,
             "n_learned": self._n_learned,
         }
 
+    def _violation_state(self) -> dict[str, Any]:
+        if not any(self._violations):
+            return {}
+        kernel = self._violation_kernel
+        return {
+            "violations": list(self._violations),
+            "violation_weights": kernel.weights.tolist(),
+            "violation_noise": kernel.noise,
+        }
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` returned."""
         self._genomes = [np.array(genome) for genome in state["genomes"]]
         self._losses = [math.inf if loss is None else loss for loss in state["losses"]]
+        self._violations = list(state.get("violations", [0.0] * len(self._losses)))
         self._kernel = Kernel(np.array(state["weights"]), state["noise"])
+        if "violation_weights" in state:
+            self._violation_kernel = Kernel(
+                np.array(state["violation_weights"]), state["violation_noise"]
+            )
         self._fit_at = state["fit_at"]
         # States of earlier versions held all results.
         self._n_learned = state.get("n_learned", len(self._losses))
@@ -170,3 +225,22 @@ def select_informative(y: Vector, n_max: int) -> Indices:
     n_rest = n_max - len(best)
     others = rest[np.arange(n_rest) * len(rest) // n_rest]
     return np.sort(np.concatenate([best, others]))
+
+
+def scale_violations(violations: Sequence[float]) -> tuple[Vector, float]:
+    """Return violations on a scale which a Gaussian process can learn, and 0 on that scale.
+
+    Each is divided by the median of those above 0 and clipped at 3; then they have mean 0 and
+    standard deviation 1.
+
+    Examples
+    --------
+    >>> z, satisfied = scale_violations([0.0, 0.0, 2.0, 900.0])
+    >>> z.round(2).tolist(), round(satisfied, 2)
+    ([-0.58, -0.58, -0.57, 1.73], -0.58)
+    """
+    values = np.array(violations)
+    values = np.minimum(values / float(np.median(values[values > 0])), CLIP)
+    mean, deviation = float(values.mean()), max(float(values.std()), 1e-9)
+    scaled: Vector = (values - mean) / deviation
+    return scaled, -mean / deviation

@@ -11,7 +11,7 @@ import numpy as np
 from sparkexp.search.evolution.adaptation import SuccessMemory
 from sparkexp.search.evolution.adaptive import AdaptiveSearcher, Mode
 from sparkexp.search.evolution.breeding import Breeder, Child
-from sparkexp.search.evolution.population import MIN_MEMBERS, Member, Population
+from sparkexp.search.evolution.population import MIN_MEMBERS, Member, Population, rank_of
 from sparkexp.search.evolution.variation import (
     Vector,
     binomial_crossover,
@@ -177,27 +177,32 @@ class ShadeBreeder(Breeder):
 
     def _draw_step(self, slot: int) -> tuple[Vector, Vector]:
         """Return two points whose difference is a step; the first one is a member."""
-        members, losses = self._population.genomes, self._population.losses
+        members = self._population.genomes
         first = draw_distinct(self._rng, len(members), 1, exclude=slot)[0]
         others = [k for k in range(len(members)) if k not in (slot, first)]
         drawn = draw_integer(self._rng, len(others) + len(self._archive))
         if drawn >= len(others):
             return members[first], self._archive[drawn - len(others)]
         second = others[drawn]
-        if self._population.size <= FEW and losses[second] < losses[first]:
+        rank_of = self._population.rank_of
+        if self._population.size <= FEW and rank_of(second) < rank_of(first):
             first, second = second, first
         return members[first], members[second]
 
-    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
-        if replaced is None or child.slot is None or loss >= replaced.loss:
+    def learn(
+        self, child: Child, loss: float, replaced: Member | None, violation: float = 0.0
+    ) -> None:
+        if replaced is None or child.slot is None:
+            return
+        if rank_of(loss, violation) >= replaced.rank:
             return
         self._archive.append(replaced.genome)
         if len(self._archive) > self._population.size:
             del self._archive[draw_integer(self._rng, len(self._archive))]
         if child.weight:
-            self._successes.append(
-                (child.weight, child.crossover, self._compute_gain(loss, replaced.loss))
-            )
+            less = replaced.violation - violation
+            gain = less if less > 0 else self._compute_gain(loss, replaced.loss)
+            self._successes.append((child.weight, child.crossover, gain))
 
     def _compute_gain(self, loss: float, before: float) -> float:
         """Return by how much a child is better than its parent, above 0."""

@@ -112,17 +112,22 @@ class ModelBreeder(Breeder):
     def __init__(self, rng: np.random.Generator, population: Population, space: Space) -> None:
         self._rng = rng
         self._population = population
+        self._space = space
         self._choices = find_unordered(space)
         self._model = ResultModel(space)
 
     def breed(self, slot: int, number: int, pending: Sequence[Vector]) -> Iterator[Child]:
-        members, losses = self._population.genomes, self._population.losses
-        found = make_candidates(self._rng, members, losses, self._choices)
+        members, places = self._population.genomes, self._population.find_positions()
+        found = make_candidates(self._rng, members, places, self._choices)
+        if self._space.is_narrow:  # the model is to rank what will be tried
+            found = np.array([self._space.repair(point, members) for point in found])
         for genome in self._model.rank(found, pending):
             yield Child(genome, self._model.find_nearest(members, genome))
 
-    def learn(self, child: Child, loss: float, replaced: Member | None) -> None:
-        self._model.learn(child.genome, loss)
+    def learn(
+        self, child: Child, loss: float, replaced: Member | None, violation: float = 0.0
+    ) -> None:
+        self._model.learn(child.genome, loss, violation)
 
     def end_generation(self) -> None:
         """Change nothing: the model has learned every result at once."""

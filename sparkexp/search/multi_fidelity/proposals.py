@@ -100,7 +100,7 @@ class RandomProposals(Proposals):
         self._space = space
 
     def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
-        return rng.random(self._space.n_dims).tolist(), 0
+        return self._space.draw_point(rng).tolist(), 0
 
     def decode(self, point: Point) -> dict[str, ParamValue]:
         return self._space.decode(np.array(point))
@@ -166,7 +166,7 @@ class EvolutionProposals(Proposals):
 
     def propose(self, k: int, rng: np.random.Generator, leaders: Leaders) -> tuple[Point, int]:
         # Until there are parents, the same numbers are drawn as in a search without them.
-        fresh = rng.random(self._space.n_dims)
+        fresh = self._space.draw_point(rng)
         best = leaders(self.popsize) if k % CHILD_EVERY == CHILD_EVERY - 1 else []
         if len(best) < MIN_PARENTS:
             return fresh.tolist(), 0

@@ -149,7 +149,7 @@ class SurrogateAshaSearcher(AshaSearcher):
             for point in self._model.rank(at_top, self._get_open_points()):
                 if not self._is_known(point[:-1]):
                     return point[:-1].tolist(), 0
-        return self._rng.random(self.space.n_dims).tolist(), 0
+        return self.space.draw_point(self._rng).tolist(), 0
 
     def _select_members(self) -> Vector:
         """Return the points with the best predictions, of shape ``(n, n_dims)``."""

@@ -85,7 +85,12 @@ class SearchLog:
         try:
             search = self._search
             write_session_end(
-                directory, result, search.objectives[0], search.prunes, search.last_generation
+                directory,
+                result,
+                search.objectives[0],
+                search.prunes,
+                search.last_generation,
+                bool(search.constraints),
             )
         except OSError as error:
             logger.warning("%s could not be marked as ended: %s", directory, error)
@@ -146,6 +151,7 @@ class SearchLog:
                 evolves=search.last_generation is not None,
                 accepted=not search.is_repeated and len(search.objectives) == 1,
                 pruned=search.prunes,
+                constrained=bool(search.constraints),
                 more_objectives=[
                     MetricSpec(returned_tag(objective.label), objective.heading)
                     for objective in search.objectives[1:]

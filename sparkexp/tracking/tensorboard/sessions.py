@@ -5,6 +5,7 @@ Tags in the directory of a trial:
 - `OBJECTIVE_TAG`, `DURATION_TAG`: the objective, and the seconds that the train function ran.
 - `ACCEPTED_TAG`: in an evolution, 1 if the trial entered the population, else 0.
 - `GENERATION`: in an evolution, the trial's generation.
+- `VIOLATION_TAG`: where there are constraints, by how much the trial violates them.
 - `returned_tag(name)`: the numbers that the train function returned.
 - `reported_tag(name)`: what `experiment.report` gets; the name as it is, wherever it doesn't
   collide with the tags above. (Two writers of one tag overwrite each other's points.)
@@ -61,6 +62,7 @@ PRUNED_TAG = "pruned"
 # name: earlier versions declared it as one, and a run of theirs may be resumed.
 GENERATION = "generation"
 ACCEPTED_HEADING = "in the population"
+VIOLATION_TAG = "constraints/violation"
 _RETURNED = "returned/"
 _REPORTED = "reported/"
 
@@ -102,7 +104,7 @@ def reported_name(tag: str) -> str | None:
 
 def is_ours(tag: str) -> bool:
     """Tell whether a tag in a trial's directory is one that sparkexp writes itself."""
-    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG, PRUNED_TAG, GENERATION)
+    fixed = (OBJECTIVE_TAG, DURATION_TAG, ACCEPTED_TAG, PRUNED_TAG, GENERATION, VIOLATION_TAG)
     return tag in fixed or tag.startswith((_RETURNED, _REPORTED))
 
 
@@ -154,6 +156,7 @@ def make_declaration(
     evolves: bool = False,
     accepted: bool = True,
     pruned: bool = False,
+    constrained: bool = False,
     more_objectives: Iterable[MetricSpec] = (),
     description: str = "",
     created: float | None = None,
@@ -177,6 +180,8 @@ def make_declaration(
         Whether a trial's own value decides if it enters the population: there is a column then.
     pruned : bool
         Whether trials may be ended early: there is a column that says which were.
+    constrained : bool
+        Whether there are constraints: a column says by how much each trial violates them.
     more_objectives : iterable of MetricSpec
         The objectives after the first: columns beside it.
     description : str
@@ -197,6 +202,8 @@ def make_declaration(
     entered = [MetricSpec(ACCEPTED_TAG, ACCEPTED_HEADING)] if accepted and evolves else []
     born = [MetricSpec(GENERATION)] if evolves else []
     cut = [MetricSpec(PRUNED_TAG)] if pruned else []
+    if constrained:
+        objectives.append(MetricSpec(VIOLATION_TAG, "violation"))
     columns = [*objectives, *entered, *cut, *born, MetricSpec(DURATION_TAG), *metrics]
     return make_experiment_config(
         [*specs, *logs],
@@ -260,6 +267,7 @@ def write_session_end(
     objective: Objective = Objective(),  # noqa: B008  # frozen
     prunes: bool = False,
     last_generation: int | None = None,
+    constrained: bool = False,
 ) -> None:
     """Write the trial's final numbers and its status, to an event file of their own.
 
@@ -277,6 +285,8 @@ def write_session_end(
         Whether the search ends trials early: each says whether it was.
     last_generation : int, optional
         As in `write_session_start`.
+    constrained : bool
+        Whether there are constraints: each says by how much it violates them.
     """
     ended = result.ended or time.time()
     scalars = {returned_tag(name): value for name, value in result.metrics.items()}
@@ -289,6 +299,8 @@ def write_session_end(
     generation = last_generation if result.trial.generation is None else result.trial.generation
     if generation is not None:
         scalars[GENERATION] = float(generation)
+    if constrained and result.value is not None:
+        scalars[VIOLATION_TAG] = result.violation
     if prunes:
         scalars[PRUNED_TAG] = float(result.state is State.PRUNED)
     summary = make_scalars_summary({tag: v for tag, v in scalars.items() if is_plottable(v)})

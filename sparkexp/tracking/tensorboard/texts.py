@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from sparkexp.analysis.axes import shorten
 from sparkexp.analysis.cost import compute_fidelity_cost
 from sparkexp.analysis.ranking import Configuration, merge_by_configuration
-from sparkexp.objective import Objective
+from sparkexp.objective import Objective, describe_violation
 from sparkexp.texts.counts import count
 from sparkexp.trial import ParamValue, Trial, TrialResult
 
@@ -180,14 +180,16 @@ def _describe_best(best: Configuration, objective: Objective) -> str:
         format_value(best.value)
     )
     heading, params = escape_markdown(objective.heading), escape_markdown(params)
-    return f"**Best** {heading}: {value} with {params} ({trial.id})"
+    excess = describe_violation(best.violation)
+    return f"**Best** {heading}: {value} with {params} ({trial.id})" + f"; {excess}" * bool(excess)
 
 
 def _describe_extremes(
     front: Sequence[Configuration], objectives: Sequence[Objective]
 ) -> list[str]:
     """Return a line per objective, with the trial of the front that is best in it."""
-    lines = []
+    excess = describe_violation(front[0].violation)
+    lines = [f"Of the front: {excess}."] if excess else []
     for k, objective in enumerate(objectives):
         values = [each.objective(k) for each in front]
         best = objective.best(values)

@@ -42,6 +42,7 @@ class TrialSession(TrialTracker):
         self._objective = search.objectives[0]
         self._last_generation = search.last_generation
         self._prunes = search.prunes
+        self._constrained = bool(search.constraints)
         self._directory = ""
         self._events: EventFile | None = None
         self._process: ExitStack | None = None
@@ -80,7 +81,12 @@ class TrialSession(TrialTracker):
         """End the session, except of a cancelled trial: the driver knows what that means."""
         if result.state is not State.CANCELLED:
             write_session_end(
-                self._directory, result, self._objective, self._prunes, self._last_generation
+                self._directory,
+                result,
+                self._objective,
+                self._prunes,
+                self._last_generation,
+                self._constrained,
             )
 
 
