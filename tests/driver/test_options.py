@@ -30,7 +30,6 @@ def test_the_typed_dict_names_the_same_options():
 def test_a_row_is_complete(row):
     assert row.sentence.endswith(".") and row.sentence[0].isupper()
     assert not row.more or (row.more.endswith(".") and row.more[0] not in " ,;")
-    assert not (row.recorded and not row.resumed)
     assert row.check(row.name, row.default) == row.default
 
 
@@ -38,6 +37,7 @@ def test_a_run_s_record():
     options = Options.check({"metric": ("a", "b"), "max_trials": np.int64(3), "timeout": 5})
     assert options.to_json() == {
         "metric": ["a", "b"],
+        "constraint": None,
         "parallelism": None,
         "trial_timeout": None,
         "timeout": 5.0,
@@ -128,7 +128,7 @@ def test_values_are_taken_over(tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"popsiz": 4}, "no option 'popsiz'. The options are: metric, name, logdir"),
+        ({"popsiz": 4}, "no option 'popsiz'. The options are: metric, constraint, name, logdir"),
         ({"metric": ""}, "metric must be a text that isn't empty, got ''"),
         ({"metric": 3}, "metric must be a text"),
         ({"metric": ["accuracy"]}, "metric must be a text"),

@@ -123,7 +123,7 @@ def test_an_evolution_in_tensorboard():
         expected = {**trial.trial.params, "generation": trial.trial.generation}
         assert groups[trial.trial.id]["hparams"] == expected
     domains = reading.domains(result.logdir)
-    assert domains["generation"] == ("FLOAT64", (0, 1))
+    assert "generation" not in domains  # a metric, not between the parameters
     assert domains["learning_rate"] == ("FLOAT64", (0.00005, 0.005))
     assert domains["num_layers"] == ("FLOAT64", [1, 2, 3])
     assert Path(result.logdir, "evolution").is_dir()
@@ -370,7 +370,7 @@ def test_a_search_in_which_everything_fails():
         _ = result.best
     statuses = {group["status"] for group in reading.session_groups(result.logdir)}
     assert statuses == {"FAILURE"}
-    assert set(reading.domains(result.logdir)) == {"x", "generation"}
+    assert set(reading.domains(result.logdir)) == {"x"}
 
 
 # The run's directory
