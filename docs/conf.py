@@ -40,10 +40,8 @@ autodoc_default_options = {
     "show-inheritance": True,
     "member-order": "bysource",
 }
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 90
+# The parameters' descriptions have their types; with them a search's signature would be a page.
+autodoc_typehints = "none"
 default_role = "code"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
@@ -51,12 +49,14 @@ numpydoc_class_members_toctree = False
 html_theme = "pydata_sphinx_theme"
 html_title = "sparkexp"
 html_extra_path = ["start_page"]
+html_static_path = ["site_style"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 6,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": [],
     "footer_end": [],
