@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +107,15 @@ def test_every_page_with_python_is_run():
     elsewhere = {"extending.md", "multi_fidelity.md", "searching.md"}  # tests/test_docs.py
     with_python = {str(path.relative_to(DOCS)) for path in PAGES[1:] if blocks(path)}
     assert with_python - elsewhere <= {*QUICK, *TRAINED}
+
+
+@pytest.mark.notebook
+def test_the_search_of_the_readme_runs_in_a_shell(tmp_path):
+    """In the real one, which reads line by line."""
+    (code,) = blocks(README)
+    shell = subprocess.run(
+        [sys.executable, "-i", "-q"], input=code.replace("max_trials=20", "max_trials=2"),
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert "Error" not in shell.stderr, shell.stderr
+    assert shell.stdout.count("SUCCEEDED") == 2
