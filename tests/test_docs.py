@@ -224,7 +224,17 @@ def test_the_pages_name_sparkexps_commands(capsys):
     ]
     text = "\n".join([*(page.read_text() for page in pages), *(f"`{line}" for line in lines)])
     named = set(re.findall(r"`sparkexp (\w+)", text))
-    assert named == {"compare", "demo", "doctor", "report", "resume", "run", "show", "tensorboard"}
+    assert named == {
+        "compare",
+        "demo",
+        "doctor",
+        "mlflow",
+        "report",
+        "resume",
+        "run",
+        "show",
+        "tensorboard",
+    }
     for command in named:
         with pytest.raises(SystemExit) as leaving:
             main([command, "--help"])

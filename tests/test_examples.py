@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
+# Its functions and classes have blank lines, which a cell can read and a shell can't.
+FOR_CELLS = DOCS / "architecture_search.md"
 # Those that train no network, and run as they stand.
 QUICK = [
     "concepts/trials.md",
@@ -35,10 +37,10 @@ QUICK = [
 TRAINED = {
     "../README.md": 3,
     "coming_from/keras_tuner.md": 2,
-    "gallery/images.md": 3,
-    "gallery/objectives.md": 3,
+    "gallery/images.md": 4,
+    "gallery/objectives.md": 4,
     "gallery/pytorch.md": 8,
-    "gallery/texts.md": 3,
+    "gallery/texts.md": 4,
     "gallery/xgboost.md": 10,
     "how_to/best_model.md": 2,
     "start/index.md": 3,
@@ -64,8 +66,9 @@ def paste_page(path: Path, n_trials: int | None = None) -> dict[str, Any]:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_all_python_can_be_pasted(path):
     for _, code in _BLOCK.findall(path.read_text()):
-        paste(code, run=False)
         ast.parse(code)  # as a cell is read
+        if path != FOR_CELLS:
+            paste(code, run=False)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,9 @@ def test_a_page_that_trains_runs(name, tmp_path, monkeypatch):
 
 
 def test_every_page_with_python_is_run():
-    elsewhere = {"extending.md", "multi_fidelity.md", "searching.md"}  # tests/test_docs.py
+    # In tests/test_docs.py, and what needs a server.
+    elsewhere = {"architecture_search.md", "extending.md", "multi_fidelity.md", "searching.md"}
+    elsewhere |= {"mlflow.md"}
     with_python = {str(path.relative_to(DOCS)) for path in PAGES[1:] if blocks(path)}
     assert with_python - elsewhere <= {*QUICK, *TRAINED}
 
