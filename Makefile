@@ -6,7 +6,7 @@ WORKERS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast test-all faults lint check bench compat screenshots format clean
+.PHONY: demo test test-fast test-all faults lint check docs bench compat screenshots format clean
 
 $(STAMP): requirements.txt pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,15 +41,18 @@ lint: $(STAMP)
 
 check: lint test-fast  ## what every commit passes
 
+docs: $(STAMP)  ## the documentation, into site/; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -d .doctrees -c docs . site
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshots: $(STAMP)  ## take the pictures of the README anew; needs chromium and chromium-driver
+screenshots: $(STAMP)  ## take the pictures of the pages anew; needs chromium and chromium-driver
 	$(BIN)/python -m docs.make_images
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/overhead.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) site .doctrees .pytest_cache .mypy_cache .ruff_cache .coverage*

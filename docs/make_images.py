@@ -1,4 +1,4 @@
-"""Take the pictures of TensorBoard and of the plots that the README shows.
+"""Take the pictures of TensorBoard and of the plots that the pages show.
 
 They are screenshots of a real run in a real TensorBoard, as a user sees it: run this after every
 change of what is written for TensorBoard, and look at the pictures. It needs Chromium, its

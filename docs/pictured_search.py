@@ -1,4 +1,4 @@
-"""The search that the README's pictures show: a hundred small CNNs that read digits."""
+"""The search that the pages' pictures show: a hundred small CNNs that read digits."""
 
 from __future__ import annotations
 

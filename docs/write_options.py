@@ -1,4 +1,4 @@
-"""Write what follows from the tables of options: signatures, dicts of options, the README's table.
+"""Write what follows from the tables of options: signatures, dicts of options, a page.
 
 The tables are `sparkexp.driver.option_table.OptionTable` and
 `sparkexp.api.fidelity_options.FidelityTable`.
@@ -24,7 +24,7 @@ from sparkexp.driver.options import ROWS
 ROOT = Path(__file__).parent.parent
 API = ROOT / "sparkexp" / "api"
 TYPED = API / "typed_options.py"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "options.md"
 
 Default = Callable[[Row], str]
 DICTS = {
@@ -113,23 +113,23 @@ def typed_dicts() -> str:
     return found
 
 
-def with_table(readme: str) -> str:
-    """Return the README with the table of options."""
-    head, title, rest = readme.partition("\n| Option | Default | Meaning |\n|---|---|---|\n")
+def with_table(text: str) -> str:
+    """Return the page with the table of options."""
+    head, title, rest = text.partition("\n| Option | Default | Meaning |\n|---|---|---|\n")
     _, _, after = rest.partition("\n\n")
     return f"{head}{title}" + "\n".join(map(_line, ROWS.values())) + f"\n\n{after}"
 
 
 def _line(row: Row) -> str:
     default = row.default_words or f"`{row.default!r}`"
-    page = f" ([docs]({row.page}))" if row.page else ""
+    page = f" ([more]({row.page.removeprefix('docs/')}))" if row.page else ""
     meaning = re.sub("`+", "`", row.sentence.removesuffix("."))
     return f"| `{row.name}` | {default} | {meaning}{page} |"
 
 
 def written() -> dict[Path, str]:
     """Return the files, and what is to stand in them."""
-    found = {TYPED: typed_dicts(), README: with_table(README.read_text())}
+    found = {TYPED: typed_dicts(), PAGE: with_table(PAGE.read_text())}
     for call, (rows, default) in CALLS.items():
         path = API / f"{call}.py"
         found[path] = with_signature(path.read_text(), call, rows.values(), default)

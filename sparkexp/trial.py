@@ -256,6 +256,7 @@ class TrialResult:
 
     @property
     def succeeded(self) -> bool:
+        """Whether the train function returned a value that counts."""
         return self.state is State.SUCCEEDED
 
     @property

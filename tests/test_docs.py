@@ -15,32 +15,20 @@ from PIL import Image
 
 from sparkexp.cli import main
 from sparkexp.driver.options import ROWS, Options
+from tests.pasting import paste
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 README = ROOT / "README.md"
+OPTIONS = ROOT / "docs" / "options.md"
 # Not imported: what tests import travels with the train functions of tests.
 WRITTEN = runpy.run_path(str(ROOT / "docs" / "write_options.py"))["written"]()
 # Documents whose Python blocks run one after another.
 EXTENDING = ROOT / "docs" / "extending.md"
 GUIDES = [ROOT / "docs" / "searching.md", EXTENDING]
 COMMAND_LINE = ROOT / "docs" / "command_line.md"
-# Those whose links are looked at only.
-PAGES = [
-    *GUIDES,
-    COMMAND_LINE,
-    *(
-        ROOT / "docs" / name
-        for name in (
-            "architecture.md",
-            "architecture_search.md",
-            "deploy.md",
-            "distributed.md",
-            "mlflow.md",
-            "storage.md",
-        )
-    ),
-]
+# All of the site's, whose links are looked at.
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 MULTI_FIDELITY = ROOT / "docs" / "multi_fidelity.md"
 ARCHITECTURE_SEARCH = ROOT / "docs" / "architecture_search.md"
 # ```python for what runs by itself, ```python spark for steps of one session.
@@ -48,6 +36,7 @@ _FENCE = re.compile(r"^```(\w+)( spark)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # Enough to see that it runs; that the calls work word for word is another test's.
 SMALLER = {"popsize=10, generations=3": "popsize=4, generations=1"}
+START = ROOT / "docs" / "start" / "index.md"
 
 
 def blocks(language: str, *, spark: bool = False, path: Path = README) -> list[str]:
@@ -65,7 +54,7 @@ def prose(path: Path) -> str:
 @pytest.mark.parametrize("code", blocks("python", path=MULTI_FIDELITY))
 def test_python_of_the_page_on_multi_fidelity_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "multi_fidelity.md", "exec"), {"__name__": "page"})
+    paste(code)
 
 
 @pytest.mark.spark
@@ -78,9 +67,7 @@ def test_python_of_the_page_on_multi_fidelity_runs_on_spark(spark, tmp_path, mon
     }.items():
         assert given in code
         code = code.replace(given, smaller)
-    names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(code, "multi_fidelity.md", "exec"), names)
-    result = names["result"]
+    result = paste(code)["result"]
     assert result.failures() == {} and len(result) == 7
     assert "8 epochs of the 16" in repr(result)
 
@@ -132,18 +119,12 @@ def test_python_of_the_page_on_architecture_search_runs_on_spark(spark, tmp_path
     assert names["large"].output_shape == (None, 100)
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_of_the_readme_runs(code, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
-
-
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
 def test_python_of_the_guides_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     for code in (code for name, _, code in _FENCE.findall(path.read_text()) if name == "python"):
-        exec(compile(code, path.name, "exec"), names)
+        paste(code, names)
 
 
 def test_the_tests_of_the_page_on_extending_pass(tmp_path):
@@ -176,6 +157,12 @@ def test_links_of_the_guides_lead_somewhere(path):
         assert "://" in target or (path.parent / target.partition("#")[0]).exists(), target
 
 
+def the_searches_train_function(path: Path) -> str:
+    """Return what stands above a page's search without Spark."""
+    (code,) = blocks("python", path=path)
+    return code.partition("result = ")[0]
+
+
 @pytest.mark.spark
 def test_python_of_the_readme_runs_on_spark(spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -183,12 +170,23 @@ def test_python_of_the_readme_runs_on_spark(spark, tmp_path, monkeypatch):
     for given, smaller in SMALLER.items():
         assert given in code
         code = code.replace(given, smaller)
-    # As in a script: the function travels by value.
-    names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(code, "README.md", "exec"), names)
-    result = names["result"]
+    # As in a shell: the function travels by value.
+    names = paste(the_searches_train_function(README))
+    result = paste(code, names)["result"]
     assert [r.error for r in result.trials] == [None] * 8
     assert result.best.value > 0.5
+
+
+@pytest.mark.spark
+def test_python_of_the_first_page_runs_on_spark(spark, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = paste(the_searches_train_function(START))
+    sizes = []
+    for code in blocks("python", spark=True, path=START):
+        result = paste(code.replace("max_trials=12", "max_trials=4"), names)["result"]
+        sizes.append(len(result))
+    assert sizes == [4, 4, 4] and result.failures() == {}
+    assert "{'learning_rate': 0.0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -199,7 +197,9 @@ def test_links_lead_somewhere(path):
 
 
 def test_pictures_are_small_and_legible():
-    pictures = [ROOT / target for target in _LINK.findall(prose(README)) if target.endswith("png")]
+    pages = [README, *PAGES]
+    links = [(page, target) for page in pages for target in _LINK.findall(prose(page))]
+    pictures = {(page.parent / t).resolve() for page, t in links if t.endswith("png")}
     assert len(pictures) == 7
     for path in pictures:
         assert path.stat().st_size < 300_000
@@ -217,10 +217,24 @@ def test_make_targets_exist(path):
     assert set(named) <= targets
 
 
-def test_the_readme_names_sparkexps_commands(capsys):
-    code = "\n".join(["`" + line for block in blocks("bash") for line in block.splitlines()])
-    named = set(re.findall(r"`sparkexp (\w+)", README.read_text() + code))
-    assert named == {"compare", "demo", "doctor", "report", "resume", "run", "show", "tensorboard"}
+def test_the_pages_name_sparkexps_commands(capsys):
+    pages = [README, *PAGES]
+    lines = [
+        line for page in pages for code in blocks("bash", path=page) for line in code.split("\n")
+    ]
+    text = "\n".join([*(page.read_text() for page in pages), *(f"`{line}" for line in lines)])
+    named = set(re.findall(r"`sparkexp (\w+)", text))
+    assert named == {
+        "compare",
+        "demo",
+        "doctor",
+        "mlflow",
+        "report",
+        "resume",
+        "run",
+        "show",
+        "tensorboard",
+    }
     for command in named:
         with pytest.raises(SystemExit) as leaving:
             main([command, "--help"])
@@ -241,8 +255,7 @@ def test_the_page_on_the_command_line(tmp_path, monkeypatch, capsys):
 
 
 def test_the_options_table_is_complete():
-    section = README.read_text().partition("## Options")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", OPTIONS.read_text(), re.MULTILINE)
     assert [name for name, *_ in rows] == list(ROWS)
     literal = {name: default for name, default, _ in rows if re.fullmatch(r"`[^<]*`", default)}
     expected = {field.name: f"`{field.default!r}`" for field in fields(Options)}
@@ -250,7 +263,7 @@ def test_the_options_table_is_complete():
     assert literal == {name: expected[name] for name in literal}
     for name, _, meaning in rows:
         sentence = ROWS[name].sentence.replace("``", "`").removesuffix(".")
-        assert meaning.partition(" ([docs]")[0] == sentence
+        assert meaning.partition(" ([more]")[0] == sentence
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)

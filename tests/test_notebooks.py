@@ -190,3 +190,14 @@ def test_definitions_of_cells(execute):
     shown = texts(notebook)
     assert "RuntimeError: no" in shown and "# the line that fails" in shown, shown
     assert "1.0" in shown
+
+
+@pytest.mark.notebook
+def test_the_search_of_the_readme_runs_in_a_cell(execute):
+    text = (FOLDER.parent / "README.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    assert "max_trials=20" in code
+    cell = nbformat.v4.new_code_cell(code.replace("max_trials=20", "max_trials=2"))
+    notebook, cwd = execute(nbformat.v4.new_notebook(cells=[cell]))
+    assert "SUCCEEDED" in texts(notebook)
+    assert len(runs(cwd)["train"]) == 2

@@ -33,7 +33,7 @@ class Row:
     kind : str
         Its type in words, as docstrings show it.
     sentence : str
-        What it does, in one sentence: for docstrings, the command line and the README.
+        What it does, in one sentence: for docstrings, the command line and docs/options.md.
     more : str
         Further sentences, for docstrings only.
     recorded : bool
@@ -43,7 +43,7 @@ class Row:
     begins : bool
         Whether the calls that begin a search take it.
     default_words : str
-        The default in the README, in words, where the value alone is not clear.
+        The default in docs/options.md, in words, where the value alone is not clear.
     page : str
         The page of the documentation that explains it.
     """

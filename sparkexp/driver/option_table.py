@@ -45,7 +45,7 @@ class OptionTable:
     """The options of a search, checked; each field is a row of the table.
 
     After a change here, run ``python -m docs.write_options``: it updates the signatures of the
-    calls and the README's table.
+    calls and the table of docs/options.md.
     """
 
     metric: str | Sequence[str] | None = option(
