@@ -17,8 +17,6 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
-# Its functions and classes have blank lines, which a cell can read and a shell can't.
-FOR_CELLS = DOCS / "architecture_search.md"
 # Those that train no network, and run as they stand.
 QUICK = [
     "concepts/trials.md",
@@ -67,8 +65,7 @@ def paste_page(path: Path, n_trials: int | None = None) -> dict[str, Any]:
 def test_all_python_can_be_pasted(path):
     for _, code in _BLOCK.findall(path.read_text()):
         ast.parse(code)  # as a cell is read
-        if path != FOR_CELLS:
-            paste(code, run=False)
+        paste(code, run=False)
 
 
 @pytest.mark.parametrize(
