@@ -169,8 +169,9 @@ class RunOptions(ResumeOptions, total=False):
         its value. Evolutions and Optuna's samplers learn from them; random, Sobol and grid search
         do not, and say so.
     repeats : int, default 1
-        Runs of every configuration, for noisy objectives: the searcher is told their mean. The
-        runs have different seeds if the train function has an argument ``seed``.
+        Runs of every configuration, for noisy objectives: the searcher is told their mean, and
+        `max_trials` counts all of them. The runs have different seeds if the train function has an
+        argument ``seed``.
     confirm : int, default 0
         How many of the best configurations are run ``repeats`` times more at the end, with other
         seeds. `Result.best` is then the one of them with the best mean of all its runs.

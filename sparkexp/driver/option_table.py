@@ -287,7 +287,8 @@ class OptionTable:
         1,
         "int",
         require_int(1),
-        "Runs of every configuration, for noisy objectives: the searcher is told their mean.",
+        "Runs of every configuration, for noisy objectives: the searcher is told their mean, and "
+        "`max_trials` counts all of them.",
         "The runs have different seeds if the train function has an argument ``seed``.",
         resumed=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 
 from sparkexp.driver.early_failures import FIRST_FAILURES
@@ -12,6 +13,8 @@ from sparkexp.search.spec import Search
 from sparkexp.texts.counts import count
 
 __all__ = ["format_plan"]
+
+_LOSS = re.compile(r"(^|_)(loss|error|mse|mae|rmse|perplexity|crossentropy)($|_)")
 
 
 def format_plan(name: str, search: Search, engine: Engine, location: str, options: Options) -> str:
@@ -53,13 +56,22 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
         lines = [f"distributed training {name!r}"]
     lines += [f"  {key:<{width}}  {value}" for key, value in rows]
     lines += [f"  hint: {hint}" for hint in (search.space.hints() if search.space else [])]
-    notes = [*search.notes, *engine.notes]
+    notes = [*search.notes, *engine.notes, *_note_directions(search)]
     if (note := searcher.slots_note(slots)) is not None:
         notes.append(note)
     if searcher.n_trials is not None and max_trials is not None and searcher.n_trials < max_trials:
         notes.append(f"max_trials={max_trials} is not reached, this search has fewer trials")
     lines += [f"  note: {note}" for note in notes]
     return "\n".join(lines)
+
+
+def _note_directions(search: Search) -> list[str]:
+    """Return a note on each objective that is maximised and has the name of a loss."""
+    return [
+        f"{each.name!r} is maximised; for a loss, give direction='min'"
+        for each in search.objectives
+        if each.maximised and each.name and _LOSS.search(each.name)
+    ]
 
 
 def _format_count(n: int | None, noun: str) -> str:

@@ -40,6 +40,8 @@ _ELSEWHERE = {
     "time_budget_s": "timeout",
     "tuner": "searcher",
 }
+_LOCAL = "trials write to local disk by themselves where logdir= is a URL. Leave it out"
+_NEEDLESS = {"local_logger": _LOCAL, "local_logdir": _LOCAL}
 
 
 def describe_unknown_option(name: str, names: Collection[str], owner: str = "There is") -> str:
@@ -61,6 +63,8 @@ def describe_unknown_option(name: str, names: Collection[str], owner: str = "The
     >>> describe_unknown_option('samples', ['max_trials', 'seed'])
     "There is no option 'samples'. Did you mean 'max_trials'? The options are: max_trials, seed."
     """
+    if name in _NEEDLESS:
+        return f"{owner} no option {name!r}, and needs none: {_NEEDLESS[name]}."
     elsewhere = _ELSEWHERE.get(name)
     guess = elsewhere if elsewhere in names else find_nearest(name, names)
     hint = f" Did you mean {guess!r}?" if guess else ""

@@ -90,3 +90,23 @@ def test_a_library_without_memory_is_no_missing_module(tmp_path):
     result = experiment.launch(None, lacks_memory, {"x": [1]}, logdir=tmp_path / "run", **HOW)
     assert result.trials[0].fault is None
     assert "spark.executor.pyspark.memory" in result.failures()["trials/trial-00000"]
+
+
+def test_a_loss_that_is_maximised_is_noted(capfd, tmp_path):
+    def losses(x):
+        return {"val_loss": x, "accuracy": 1 - x}
+
+    def plan(**how):
+        experiment.launch(None, losses, {"x": [1]}, engine="inline", dry_run=True, **how)
+        return capfd.readouterr().err
+
+    assert "note: 'val_loss' is maximised; for a loss, give direction='min'" in plan(
+        metric="val_loss"
+    )
+    assert "is maximised" not in plan(metric="val_loss", direction="min")
+    assert "is maximised" not in plan(metric="accuracy")
+
+
+def test_what_is_not_needed_is_said():
+    with pytest.raises(SparkexpError, match="'local_logger', and needs none: trials write to"):
+        experiment.launch(None, train, SPACE, local_logger=True, **HOW)

@@ -14,17 +14,19 @@ __all__ = ["check_spark_objects"]
 
 _SESSION = (
     "Spark's session and its tables are the driver's; a trial runs in a process of its own on an "
-    "executor. Read what it needs before the search, and hand it over with data=."
+    "executor. Read what it needs before the search, and hand it over: data=spark.table('t'), and "
+    "def train(data, …)."
 )
 _WAYS_OUT = {
     "Broadcast": (
-        "A trial's own process has no broadcast variables. Hand the value over with data=: there "
-        "is one copy for all trials on a host."
+        "A trial's own process has no broadcast variables. Hand the value over with data=, of "
+        "which there is one copy for all trials on a host: data=b.value, and def train(data, …)."
     ),
     "DataFrame": (
         "Its rows are on Spark's executors, and the trial has no session. Hand it over with "
-        "data=df, as pandas; one that is too large for that is written by "
-        "experiment.save_frame(df, path), and read in trials by sparkexp.storage.dataset(path)."
+        "data=df, and write def train(data, …): data is a DataFrame of pandas there. One that is "
+        "too large for that is written by experiment.save_frame(df, path), and read in trials by "
+        "sparkexp.storage.dataset(path)."
     ),
     "SparkSession": _SESSION,
     "SparkContext": _SESSION,
