@@ -21,5 +21,5 @@ def test_it_prints_the_cost_per_trial_and_of_a_whole_search(tmp_path):
     for row in ("executor: a trial's files | ", "driver: 100 trials | ", "in processor time "):
         assert row in done.stdout
     figures = json.loads((tmp_path / "figures.json").read_text())
-    assert figures["driver"]["files"] == 1 and figures["executor"]["files"] == 3
+    assert figures["driver"]["files"] == 4 and figures["executor"]["files"] == 3
     assert 20 < figures["memory_mb"] < 150

@@ -358,7 +358,7 @@ def test_run_by_spark_submit_and_resume_on_a_session_of_its_own(function, folder
     done = completed(*submit, script, *words, "--max-trials", 1)
     assert done.returncode == 0, done.stderr
     # spark-submit puts what Python writes to stderr on stdout.
-    assert "1 trials (1 succeeded)" in done.stdout and "grid search 'train'" in done.stdout
+    assert "1 trial (1 succeeded)" in done.stdout and "grid search 'train'" in done.stdout
     (folder / "elsewhere").mkdir()
     done = completed(
         sys.executable, "-m", "sparkexp.cli", "resume", folder / "one", "--master", "local[2]",

@@ -66,6 +66,7 @@ def test_best_tells_all_of_its_trial():
         "values": (),
         "n_runs": 1,
         "spread": None,
+        "violation": 0.0,
     }
 
 

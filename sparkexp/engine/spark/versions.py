@@ -119,12 +119,13 @@ def add_python_files(spark: SparkSession, paths: Iterable[str]) -> None:
     InvalidArgumentError
         If the session has another file of the same name.
     """
-    if is_connect(spark):
+    if not is_connect(spark):
+        paths = [path for path in paths if not _is_there(path)]  # else Spark would warn of it
+    if is_connect(spark) or _has_new_methods(spark):
         spark.addArtifacts(*paths, pyfile=True)
         return
     for path in paths:
-        if not _is_there(path):  # else Spark would warn of it in the terminal
-            spark.sparkContext.addPyFile(path)
+        spark.sparkContext.addPyFile(path)
 
 
 def add_file(spark: SparkSession, path: str) -> None:
@@ -142,16 +143,20 @@ def add_file(spark: SparkSession, path: str) -> None:
     InvalidArgumentError
         If the session has another file of the same name.
     """
-    if is_connect(spark):
+    if not is_connect(spark) and _is_there(path):
+        return
+    if is_connect(spark) or _has_new_methods(spark):
         spark.addArtifacts(path, file=True)
-    elif not _is_there(path):
+    else:
         spark.sparkContext.addFile(path)
 
 
 def _is_there(path: str) -> bool:
     """Return whether a classic session has sent this file before."""
-    from pyspark import SparkFiles
+    from pyspark import SparkContext, SparkFiles
 
+    if SparkContext._active_spark_context is None:
+        return False
     there = Path(SparkFiles.getRootDirectory(), Path(path).name)
     if not there.exists():
         return False

@@ -9,7 +9,6 @@ from types import CodeType, FunctionType, ModuleType
 
 from sparkexp.engine.base import Train
 from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
-from sparkexp.space import ArchitectureSpace
 
 __all__ = [
     "HEAVY_MODULES",
@@ -104,9 +103,9 @@ def _find_parts(item: object) -> list[object]:
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
     if isinstance(item, ArchitectureTrain):
-        spaces = [each for each in item.spaces.values() if isinstance(each, ArchitectureSpace)]
-        classes = dict.fromkeys(c for each in spaces for c in type(each).__mro__)
-        return [item.func, *classes]
+        kinds = [type(each) for each in item.spaces.values()]
+        users = [kind for kind in kinds if _top_level(kind.__module__) != "sparkexp"]
+        return [item.func, *dict.fromkeys(cls for kind in users for cls in kind.__mro__)]
     if isinstance(item, type):
         parts = vars(item).values()
         plain = [p.__func__ if isinstance(p, staticmethod | classmethod) else p for p in parts]

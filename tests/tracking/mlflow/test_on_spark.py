@@ -95,6 +95,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_what_trials_do_by_themselves(mlflow_server, tmp_path):
     from tests.tracking.mlflow.server import Experiment
 
