@@ -40,6 +40,7 @@ FULL = TrialResult(
     notes={"stopped": True, "curve": [0.1, None]},
     loss=Loss.KILLED,
     fault=Fault.METRIC,
+    stops_search="enough",
 )
 
 

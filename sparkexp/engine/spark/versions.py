@@ -153,11 +153,12 @@ def add_file(spark: SparkSession, path: str) -> None:
 
 def _is_there(path: str) -> bool:
     """Return whether a classic session has sent this file before."""
-    from pyspark import SparkContext, SparkFiles
+    from pyspark import SparkFiles
 
-    if SparkContext._active_spark_context is None:
+    try:
+        there = Path(SparkFiles.getRootDirectory(), Path(path).name)
+    except AssertionError:  # a session without a SparkContext of Python's
         return False
-    there = Path(SparkFiles.getRootDirectory(), Path(path).name)
     if not there.exists():
         return False
     if not filecmp.cmp(path, there, shallow=False):
