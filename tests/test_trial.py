@@ -41,6 +41,7 @@ FULL = TrialResult(
     loss=Loss.KILLED,
     fault=Fault.METRIC,
     stops_search="enough",
+    violation=0.25,
 )
 
 
