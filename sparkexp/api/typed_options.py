@@ -97,7 +97,8 @@ class ResumeOptions(TypedDict, total=False):
         the means so far of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded,
         and after 3 reports of its own; ``{'min_trials': 5, 'warmup': 3}`` sets other numbers. Its
         state is then PRUNED, and the last value that it reported counts. The train function has to
-        report `metric`, or one metric only.
+        report `metric`; without a name, the reported metric counts whose last or best value it
+        returns.
     keep : {'all', 'best'} or int, default 'all'
         Which artifacts, the files in `artifact_dir`, stay on disk: those of all trials, of the
         best one, or of this many of the best. With several objectives, at least those of the

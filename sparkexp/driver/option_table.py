@@ -311,7 +311,8 @@ class OptionTable:
         "of the trials that succeeded (Golovin et al. 2017), once 5 have succeeded, and after 3 "
         "reports of its own; ``{'min_trials': 5, 'warmup': 3}`` sets other numbers. Its state is "
         "then PRUNED, and the last value that it reported counts. The train function has to "
-        "report `metric`, or one metric only.",
+        "report `metric`; without a name, the reported metric counts whose last or best value it "
+        "returns.",
         recorded=True,
         page="docs/multi_fidelity.md#functions-that-know-no-fidelity",
     )

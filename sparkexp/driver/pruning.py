@@ -139,8 +139,8 @@ class Pruner:
             self._has_warned = True
             logger.warning(
                 "prune= can't tell which of the metrics that trials report is the objective: what "
-                "%d has returned, %g, is none of them. Return the last or the best value of one, "
-                "or a dict with metric= as its name.", number, value,
+                "trial %d has returned, %g, is none of them. Return the last or the best value of "
+                "one, or a dict with metric= as its name.", number, value,
             )  # fmt: skip
         return found
 

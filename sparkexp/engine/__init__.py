@@ -7,7 +7,7 @@ from sparkexp.engine.place import Place
 from sparkexp.engine.spark.engine import SparkEngine
 from sparkexp.engine.spark.late_session import LateSession
 from sparkexp.engine.spark.resources import Resources
-from sparkexp.engine.transfer.architecture_train import with_objects
+from sparkexp.engine.transfer.object_train import with_objects
 from sparkexp.engine.worker.import_check import import_check
 from sparkexp.engine.worker.task import run_attempt
 

@@ -18,7 +18,7 @@ __all__ = [
     "from_grid_value",
     "from_search_value",
     "parse_parameters",
-    "with_objects",
+    "give_objects",
 ]
 
 _T = TypeVar("_T")
@@ -84,7 +84,7 @@ def find_plain(given: Mapping[str, object]) -> Iterator[str]:
             yield name
 
 
-def with_objects(where: Where, parameters: Mapping[str, Parameter]) -> Where:
+def give_objects(where: Where, parameters: Mapping[str, Parameter]) -> Where:
     """Return a constraint that is given texts, and gets None, tuples and lists for them."""
     choices = {n: p for n, p in parameters.items() if isinstance(p, Choice) and p.objects}
     if not choices:

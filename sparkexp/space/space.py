@@ -19,8 +19,8 @@ from sparkexp.space.given_values import (
     find_plain,
     from_grid_value,
     from_search_value,
+    give_objects,
     parse_parameters,
-    with_objects,
 )
 from sparkexp.space.parameters import (
     Axis,
@@ -96,7 +96,7 @@ class Space:
             n = self.n_configurations
             few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
             points = [self.encode(params) for params in few]
-            where = with_objects(self.where, self.parameters)
+            where = give_objects(self.where, self.parameters)
             constraint = Constraint(where, self._decode_raw, self.n_dims, points)
             store_fields(self, _constraint=constraint)
 

@@ -217,7 +217,7 @@ class TestResult:
 
         result = experiment.launch(None, fail, {"architecture": Stack(1)}, **HOW)
         text = next(iter(result.failures().values()))
-        assert "no such layer" in text and "architecture_train.py" not in text
+        assert "no such layer" in text and "object_train.py" not in text
 
 
 class TestRecords:

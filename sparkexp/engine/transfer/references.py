@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any
 
-from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
 from sparkexp.engine.transfer.main_module import MAIN
+from sparkexp.engine.transfer.object_train import ObjectTrain
 from sparkexp.engine.transfer.train_imports import nested_codes
 
 __all__ = ["find_references"]
@@ -18,8 +18,8 @@ _Cached = type(functools.cache(len))
 
 def find_references(item: Any) -> Iterator[tuple[str, Any]]:
     """Yield names and values that a definition refers to."""
-    if isinstance(item, ArchitectureTrain):
-        yield from [("train", item.func), *item.spaces.items()]
+    if isinstance(item, ObjectTrain):
+        yield from [("train", item.func), *item.parameters.items()]
     elif isinstance(item, functools.partial):
         yield from [("func", item.func), *item.keywords.items()]
         yield from ((f"argument {i}", value) for i, value in enumerate(item.args))

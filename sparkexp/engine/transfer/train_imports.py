@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 
 from sparkexp.engine.base import Train
-from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
+from sparkexp.engine.transfer.object_train import ObjectTrain
 
 __all__ = [
     "HEAVY_MODULES",
@@ -102,8 +102,8 @@ def _find_parts(item: object) -> list[object]:
     """Return the parts of a callable: its code, and the objects that the code refers to."""
     if isinstance(item, functools.partial):
         return [item.func, *item.args, *item.keywords.values()]
-    if isinstance(item, ArchitectureTrain):
-        kinds = [type(each) for each in item.spaces.values()]
+    if isinstance(item, ObjectTrain):
+        kinds = [type(each) for each in item.parameters.values()]
         users = [kind for kind in kinds if _top_level(kind.__module__) != "sparkexp"]
         return [item.func, *dict.fromkeys(cls for kind in users for cls in kind.__mro__)]
     if isinstance(item, type):

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from sparkexp.engine.base import Train
-from sparkexp.engine.transfer.architecture_train import ArchitectureTrain
+from sparkexp.engine.transfer.object_train import ObjectTrain
 from sparkexp.engine.transfer.train_imports import HEAVY_MODULES
 from sparkexp.engine.worker.ending import end_copy
 from sparkexp.engine.worker.returned import Returned, read_returned
@@ -174,7 +174,7 @@ def _find_user_frame(raised: BaseException) -> TracebackType | None:
     own = raised.__traceback__
     # The first frames are call_train's and ours around the function, which tell the user nothing.
     found = own.tb_next if own else None
-    if found is not None and found.tb_frame.f_code is ArchitectureTrain.__call__.__code__:
+    if found is not None and found.tb_frame.f_code is ObjectTrain.__call__.__code__:
         found = found.tb_next
     return found
 

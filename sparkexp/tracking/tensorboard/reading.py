@@ -26,7 +26,8 @@ MAX_RECORD_BYTES = 1 << 20
 # Enough for an epoch of every metric.
 MAX_READ_BYTES = 4 << 20
 _EVENTS = "events.out.tfevents."
-_GROUPS: tuple[Literal["", "train", "validation"], ...] = ("", "train", "validation")
+_Group = Literal["", "train", "validation"]
+_GROUPS: tuple[_Group, ...] = ("", "train", "validation")
 
 
 def read_events(
@@ -93,16 +94,9 @@ def read_scalar_metrics(directory: str | os.PathLike[str]) -> list[MetricSpec]:
     OSError
         If a file can't be read.
     """
-    if is_remote(directory):
-        with tempfile.TemporaryDirectory() as copy:
-            _fetch_events(os.fspath(directory), copy)
-            return read_scalar_metrics(copy)
     found: dict[tuple[str, str], MetricSpec] = {}
-    for group in _GROUPS:
-        for event in read_events(Path(directory, group), max_bytes=MAX_READ_BYTES):
-            for value in event.summary.value:
-                if _is_metric(value):
-                    found[group, value.tag] = MetricSpec(value.tag, group=group)
+    for group, _, value in _read_metrics(directory, MAX_READ_BYTES):
+        found[group, value.tag] = MetricSpec(value.tag, group=group)
     return list(found.values())
 
 
@@ -122,23 +116,29 @@ def read_scalars(directory: str | os.PathLike[str]) -> dict[str, dict[int, float
     OSError
         If a file can't be read.
     """
-    if is_remote(directory):
-        with tempfile.TemporaryDirectory() as copy:
-            _fetch_events(os.fspath(directory), copy)
-            return read_scalars(copy)
     found: dict[str, dict[int, float]] = {}
-    for group in _GROUPS:
-        for event in read_events(Path(directory, group)):
-            for value in event.summary.value:
-                if _is_metric(value):
-                    name = f"{group}/{value.tag}" if group else value.tag
-                    found.setdefault(name, {})[event.step] = _read_number(value)
+    for group, step, value in _read_metrics(directory):
+        name = f"{group}/{value.tag}" if group else value.tag
+        found.setdefault(name, {})[step] = _read_number(value)
     return {name: dict(sorted(points.items())) for name, points in found.items()}
 
 
-def _fetch_events(location: str, copy: str) -> None:
+def _read_metrics(
+    directory: str | os.PathLike[str], max_bytes: float = float("inf")
+) -> Iterator[tuple[_Group, int, Any]]:
+    """Yield group, step and value of all scalars of a trial, in the order of its files."""
+    if is_remote(directory):
+        with tempfile.TemporaryDirectory() as copy:
+            for group in _GROUPS:
+                location = join_location(os.fspath(directory), group)
+                fetch_directory(location, Path(copy, group), _EVENTS)
+            yield from _read_metrics(copy, max_bytes)
+        return
     for group in _GROUPS:
-        fetch_directory(join_location(location, group), Path(copy, group), _EVENTS)
+        for event in read_events(Path(directory, group), max_bytes=max_bytes):
+            for value in event.summary.value:
+                if _is_metric(value):
+                    yield group, event.step, value
 
 
 def _read_number(value: Any) -> float:

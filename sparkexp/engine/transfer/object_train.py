@@ -11,11 +11,11 @@ from sparkexp.engine.base import Train
 if TYPE_CHECKING:  # executors load no numpy
     from sparkexp.space import ArchitectureSpace, Choice
 
-__all__ = ["ArchitectureTrain", "with_objects"]
+__all__ = ["ObjectTrain", "with_objects"]
 
 
 @dataclass(frozen=True)
-class ArchitectureTrain:
+class ObjectTrain:
     """Calls a train function with objects where it is given their texts.
 
     They are architectures, or None, tuples and lists that are values of a `Choice`.
@@ -27,17 +27,17 @@ class ArchitectureTrain:
     ----------
     func : Callable
         The train function.
-    spaces : Mapping[str, ArchitectureSpace | Choice]
+    parameters : Mapping[str, ArchitectureSpace | Choice]
         The parameters by the names of the function's arguments.
     """
 
     func: Train
-    spaces: Mapping[str, ArchitectureSpace | Choice]
+    parameters: Mapping[str, ArchitectureSpace | Choice]
 
     def __call__(self, *data: Any, **params: Any) -> Any:
         parsed = {
-            name: space.parse(params[name])
-            for name, space in self.spaces.items()
+            name: parameter.parse(params[name])
+            for name, parameter in self.parameters.items()
             if name in params
         }
         return self.func(*data, **{**params, **parsed})
@@ -46,14 +46,14 @@ class ArchitectureTrain:
         return repr(self.func)
 
 
-def with_objects(train: Train, spaces: Mapping[str, ArchitectureSpace | Choice]) -> Train:
+def with_objects(train: Train, parameters: Mapping[str, ArchitectureSpace | Choice]) -> Train:
     """Return the train function so that it gets the values of these parameters as objects.
 
     Parameters
     ----------
     train : Callable
         The train function.
-    spaces : Mapping[str, ArchitectureSpace | Choice]
+    parameters : Mapping[str, ArchitectureSpace | Choice]
         The parameters by the names of its arguments; without any it is returned as it is.
     """
-    return ArchitectureTrain(train, dict(spaces)) if spaces else train
+    return ObjectTrain(train, dict(parameters)) if parameters else train
