@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from pyspark import SparkFiles
 
 from sparkexp.engine.transfer import shipping
 from sparkexp.engine.transfer.executor_modules import find_own, kind_of_python
@@ -20,6 +21,13 @@ __all__ = ["project", "scratch"]  # fixtures
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
+
+
+@pytest.fixture(autouse=True)
+def nothing_sent_before(tmp_path_factory, monkeypatch):
+    """A Spark session of another test in this process may have sent the same package."""
+    root = str(tmp_path_factory.mktemp("files"))
+    monkeypatch.setattr(SparkFiles, "getRootDirectory", lambda: root)
 
 
 def sent(folder: Path, name: str = "p") -> set[str]:
