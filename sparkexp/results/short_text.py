@@ -49,7 +49,9 @@ def make_headline(result: _Shown) -> str:
     if found := result.find_best():
         params = ", ".join(f"{k}={_format_value(v)}" for k, v in found.params.items())
         spread = "" if found.spread is None else f" ± {found.spread:.2g} ({found.n_runs} runs)"
-        parts.append(f"; best {found.value:.6g}{spread} with {params or 'no parameters'}")
+        label = result.objectives[0].name or "value"
+        parts.append(f"; best {label} {found.value:.6g}{spread}")
+        parts.append(f" with {params or 'no parameters'}")
         if found.violation:
             parts.append(f" ({describe_violation(found.violation)})")
     if (cost := compute_fidelity_cost(result.trials)) is not None:

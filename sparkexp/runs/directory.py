@@ -248,5 +248,6 @@ def run_exists_error(root: str | os.PathLike[str]) -> RunDirectoryError:
     """Return the error for a new run in a log directory that has one already."""
     return RunDirectoryError(
         f"A log directory holds one run, and logdir={str(root)!r} already has one. "
-        "Name another directory, or leave logdir out for a new one."
+        "Name another directory, or leave logdir out for a new one. To go on with that run, call "
+        "experiment.resume(spark, train, logdir); experiment.load(logdir) returns its result."
     )

@@ -213,7 +213,7 @@ def test_printing_shows_what_counts():
     text = str(result(*trials, stopped="3 trials failed"))
     headline, header, *rows = text.splitlines()
     assert headline == (
-        "example: 4 trials (3 succeeded, 1 failed, 1 reused); best 0.75 with lr=0.3, opt=sgd; "
+        "example: 4 trials (3 succeeded, 1 failed, 1 reused); best value 0.75 with lr=0.3, opt=sgd; "
         "stopped: 3 trials failed"
     )
     assert header.split() == "id lr opt value status seconds error reused_from".split()
@@ -227,7 +227,7 @@ def test_the_smallest_is_on_top_where_it_is_the_best():
     trials = [succeeded(k, value) for k, value in enumerate([0.5, -1.0, 0.1])]
     rows = str(result(*trials, direction="min")).splitlines()[2:]
     assert [row.split()[0][-1] for row in rows] == ["1", "2", "0"]
-    assert "best -1 with no parameters" in str(result(*trials, direction="min"))
+    assert "best value -1 with no parameters" in str(result(*trials, direction="min"))
 
 
 def test_a_long_error_is_cut():
