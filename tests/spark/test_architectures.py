@@ -94,6 +94,7 @@ def test_a_space_that_a_script_defines(tmp_path: Path) -> None:
     assert found[0][2:] == ["8-8", 104.0] and found[4][2:] == ["8-8", 104.0]
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_resumed(tmp_path: Path, mark: dict[str, str]) -> None:
     driver = start_driver(tmp_path, SPACE.replace("SECONDS", "0.5") + "search()", LOCAL, mark)
     wait_until(lambda: len(records(tmp_path)) >= 2 and marks(tmp_path))

@@ -126,7 +126,12 @@ def test_two_workers_train_as_one(any_spark: Any, alone: Any, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "trouble", ["SIGKILL 1", "SIGKILL 0", pytest.param("SIGSTOP 1", marks=pytest.mark.slow)]
+    "trouble",
+    [
+        "SIGKILL 0",
+        pytest.param("SIGKILL 1", marks=pytest.mark.slow),
+        pytest.param("SIGSTOP 1", marks=pytest.mark.slow),
+    ],
 )
 def test_a_lost_worker_costs_what_came_after_the_last_checkpoint(
     spark: Any, alone: Any, tmp_path: Path, trouble: str
@@ -211,6 +216,7 @@ def test_more_workers_than_gpus(
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_two_gangs_at_once_and_a_killed_executor(
     cluster: StandaloneCluster, tmp_path: Path, alone: Any
 ) -> None:
