@@ -8,17 +8,31 @@ from sparkexp.texts.near_names import find_nearest
 
 __all__ = ["describe_unknown_option"]
 
-# What options are called elsewhere: in hops-util-py, Ray Tune, KerasTuner, Optuna and Hyperopt.
+# What options are called elsewhere: in hops-util-py, Ray Tune, KerasTuner, Optuna and Hyperopt,
+# and in other calls of ours.
 _ELSEWHERE = {
+    "algo": "searcher",
+    "callback": "on_trial_end",
     "callbacks": "on_trial_end",
+    "cpus_per_worker": "cpus_per_trial",
+    "directions": "direction",
+    "directory": "logdir",
     "early_stop_fn": "stop_when",
     "early_stopping": "patience",
+    "executions_per_trial": "repeats",
     "executors": "parallelism",
     "experiment_name": "name",
+    "factor": "eta",
+    "gpus_per_worker": "gpus_per_trial",
+    "grace_period": "min",
     "local_dir": "logdir",
+    "log_dir": "logdir",
+    "loss_threshold": "target",
     "max_concurrent": "parallelism",
     "max_concurrent_trials": "parallelism",
+    "max_epochs": "max",
     "max_evals": "max_trials",
+    "max_restarts": "max_retries",
     "mode": "direction",
     "n_iter": "max_trials",
     "n_jobs": "parallelism",
@@ -29,16 +43,22 @@ _ELSEWHERE = {
     "population": "popsize",
     "project_name": "name",
     "pruner": "prune",
+    "random_state": "seed",
+    "reduction_factor": "eta",
     "resources_per_trial": "cpus_per_trial",
+    "rstate": "seed",
+    "sampler": "searcher",
     "samples": "max_trials",
     "scheduler": "fidelity",
     "search_alg": "searcher",
-    "sampler": "searcher",
+    "space": "search_dict",
     "storage": "logdir",
     "storage_path": "logdir",
     "study_name": "name",
     "time_budget_s": "timeout",
     "tuner": "searcher",
+    "verbose": "progress",
+    "workers": "workers_per_trial",
 }
 _LOCAL = "trials write to local disk by themselves where logdir= is a URL. Leave it out"
 _NEEDLESS = {"local_logger": _LOCAL, "local_logdir": _LOCAL}
