@@ -164,6 +164,7 @@ def the_searches_train_function(path: Path) -> str:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_python_of_the_readme_runs_on_spark(spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("python", spark=True))
@@ -178,6 +179,7 @@ def test_python_of_the_readme_runs_on_spark(spark, tmp_path, monkeypatch):
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_python_of_the_first_page_runs_on_spark(spark, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = paste(the_searches_train_function(START))

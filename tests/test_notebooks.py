@@ -101,6 +101,7 @@ def test_committed_notebooks_are_valid_and_have_no_outputs(path):
 
 @pytest.mark.spark
 @pytest.mark.notebook
+@pytest.mark.slow
 def test_grid_search(execute):
     notebook, cwd = execute("01_grid_search.ipynb")
     results = runs(cwd)

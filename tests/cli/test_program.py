@@ -89,7 +89,9 @@ def test_show_prints_the_table(run, capsys):
     captured = capsys.readouterr()
     assert captured.out == f"{run}\n" and captured.err == ""
     lines = captured.out.splitlines()
-    assert lines[0] == ("depth: 6 trials (4 succeeded, 2 failed); best value 0.4 with lr=0.2, layers=2")
+    assert lines[0] == (
+        "depth: 6 trials (4 succeeded, 2 failed); best value 0.4 with lr=0.2, layers=2"
+    )
     assert len(lines) == 8 and lines[2].split()[:4] == ["trials/trial-00004", "0.2", "2", "0.4"]
     assert lines[-1].rstrip().endswith("ValueError: too deep")
 

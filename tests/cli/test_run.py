@@ -369,6 +369,7 @@ def test_run_by_spark_submit_and_resume_on_a_session_of_its_own(function, folder
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_without_a_space_several_workers_train_one_model(tmp_path):
     (tmp_path / "gang_train.py").write_text(
         "def train(offset=1):\n"

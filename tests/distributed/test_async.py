@@ -58,6 +58,7 @@ def describe(name: str, module: str = "keras.optimizers", **config: Any) -> dict
 
 
 @pytest.mark.together("async")
+@pytest.mark.slow
 def test_two_workers_train_with_one_server(nursery, tmp_path):
     # Nothing changes any more after 400 of the server's 540 updates; a worker makes 270.
     steps = {"boundaries": [400], "values": [0.1, 0.0]}

@@ -213,8 +213,8 @@ def test_printing_shows_what_counts():
     text = str(result(*trials, stopped="3 trials failed"))
     headline, header, *rows = text.splitlines()
     assert headline == (
-        "example: 4 trials (3 succeeded, 1 failed, 1 reused); best value 0.75 with lr=0.3, opt=sgd; "
-        "stopped: 3 trials failed"
+        "example: 4 trials (3 succeeded, 1 failed, 1 reused); best value 0.75 with lr=0.3, "
+        "opt=sgd; stopped: 3 trials failed"
     )
     assert header.split() == "id lr opt value status seconds error reused_from".split()
     assert [row.split()[0][-1] for row in rows] == ["2", "3", "0", "1"]  # best first, failed last

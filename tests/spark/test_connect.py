@@ -70,6 +70,7 @@ def test_modules_and_data_over_connect(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "data.pickle").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_over_connect(tmp_path: Path, mark: dict[str, str]) -> None:
     script = SEARCH.replace("SECONDS", "0 if len(list(marks.glob('*'))) <= 4 else 300") + (
         "try:\n    search()\n"

@@ -54,9 +54,8 @@ def test_the_server_ends_what_a_killed_driver_ran(tmp_path: Path, mark: dict[str
         assert records(tmp_path)[:4] == ended
 
 
-@pytest.mark.parametrize(
-    "patience", ["the user's", pytest.param("the default", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("patience", ["the user's", "the default"])
 def test_a_killed_server_ends_the_search(
     tmp_path: Path, mark: dict[str, str], patience: str
 ) -> None:

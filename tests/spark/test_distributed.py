@@ -168,6 +168,7 @@ def test_an_error_of_one_worker_is_the_error_of_the_training(spark: Any, tmp_pat
     assert result.trials[0].attempt == 0  # it would fail again
 
 
+@pytest.mark.slow
 def test_calls_that_only_some_workers_make(
     spark: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -268,6 +269,7 @@ answer({
         assert re.search(r"on GPU [01]$", path.read_text(), re.M)  # each executor has one
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_gone_on_from(spark: Any, tmp_path: Path, alone: Any) -> None:
     conf = {"spark.master": "local[2]", "spark.ui.enabled": "false"}
     driver = start_driver(
@@ -294,6 +296,7 @@ experiment.distribute(spark, train, {"learning_rate": 0.1, "trouble": "wait 0",
     assert [output.count(f"epoch {k}") for k in range(4)] == [1, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_search_of_gangs(spark: Any, tmp_path: Path, alone: Any) -> None:
     result = experiment.launch(
         spark, train, {"learning_rate": [0.1, 0.01], "epochs": [4]}, workers_per_trial=2,

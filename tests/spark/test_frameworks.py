@@ -76,9 +76,9 @@ def with_torch(rate: float) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("package", "train"),
     [
-        ("sklearn", with_sklearn),
         ("xgboost", with_xgboost),
-        ("lightgbm", with_lightgbm),
+        pytest.param("sklearn", with_sklearn, marks=pytest.mark.slow),
+        pytest.param("lightgbm", with_lightgbm, marks=pytest.mark.slow),
         pytest.param("torch", with_torch, marks=pytest.mark.slow),
     ],
 )

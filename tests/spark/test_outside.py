@@ -41,7 +41,7 @@ def cancelling(spark: Any, folder: Path, times: int) -> Callable[[], None]:
     return cancel
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_jobs_cancelled_from_outside(any_spark: Any, tmp_path: Path, times: int) -> None:
     started = tmp_path / "started"
     started.mkdir()

@@ -21,6 +21,7 @@ def test_what_is_no_frame():
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_frame_is_read_by_trials(spark, storage_server):
     new_place = f"{storage_server.url}/{uuid.uuid4().hex}"
     frame = spark.range(0, 1000, 1, 3).selectExpr("id", "array(id, id + 1) AS pair", "id / 2 AS y")

@@ -42,7 +42,7 @@ def small_cnn(learning_rate: float, dropout: float, num_layers: int = 1) -> floa
     )
     board = keras.callbacks.TensorBoard(experiment.logdir(), write_graph=False)
     history = model.fit(
-        x, y, 100, epochs=2, validation_split=0.25, verbose=0, callbacks=[board]
+        x, y, 100, epochs=1, validation_split=0.25, verbose=0, callbacks=[board]
     ).history
     for epoch, accuracy in enumerate(history["val_accuracy"]):
         experiment.report(epoch, accuracy=accuracy)

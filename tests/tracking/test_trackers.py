@@ -151,7 +151,7 @@ def test_every_call_comes_in_order(tmp_path, capsys):
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+@pytest.mark.parametrize("isolation", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_every_call_comes_in_order_on_spark(spark, tmp_path, isolation):
     diary = Diary()
     result = search(
