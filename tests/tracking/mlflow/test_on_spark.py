@@ -106,6 +106,7 @@ def test_what_trials_do_by_themselves(mlflow_server, tmp_path):
         "spark.ui.enabled": "true",
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": f"file://{events}",
+        "spark.eventLog.compress": "false",  # else nothing would be found in it
     }
     script = "import time\n" + BUSY
     *found, n_seen, is_shown = run_driver(tmp_path, script, conf, variables(mlflow_server.url))
