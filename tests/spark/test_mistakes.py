@@ -28,7 +28,7 @@ def test_a_session_and_its_tables(any_spark, tmp_path):
         return use_session(x)
 
     message = refused(any_spark, count_rows, tmp_path)
-    assert "variable 'frame' (Spark's DataFrame; used by" in message and "data=df" in message
+    assert "variable 'frame' (Spark's DataFrame; used by" in message and "data=frame" in message
     assert "experiment.save_frame" in message
     message = refused(any_spark, ask_another, tmp_path)
     assert "variable 'any_spark' (Spark's SparkSession" in message and "data=" in message
@@ -47,7 +47,7 @@ def test_broadcast_variables_and_accumulators(spark, tmp_path):
 
     message = refused(spark, use_shared, tmp_path)
     assert "variable 'shared' (Spark's Broadcast" in message
-    assert "Hand the value over with data=" in message
+    assert "Hand the value over with data=" in message and "data=shared.value" in message
     message = refused(spark, count, tmp_path)
     assert "variable 'counted' (Spark's Accumulator" in message
     assert "Return the number" in message

@@ -20,13 +20,14 @@ _SESSION = (
 _WAYS_OUT = {
     "Broadcast": (
         "A trial's own process has no broadcast variables. Hand the value over with data=, of "
-        "which there is one copy for all trials on a host: data=b.value, and def train(data, …)."
+        "which there is one copy for all trials on a host: data={name}.value, and def "
+        "train(data, …)."
     ),
     "DataFrame": (
         "Its rows are on Spark's executors, and the trial has no session. Hand it over with "
-        "data=df, and write def train(data, …): data is a DataFrame of pandas there. One that is "
-        "too large for that is written by experiment.save_frame(df, path), and read in trials by "
-        "sparkexp.storage.dataset(path)."
+        "data={name}, and write def train(data, …): data is a DataFrame of pandas there. One that "
+        "is too large for that is written by experiment.save_frame({name}, path), and read in "
+        "trials by sparkexp.storage.dataset(path)."
     ),
     "SparkSession": _SESSION,
     "SparkContext": _SESSION,
@@ -58,9 +59,10 @@ def check_spark_objects(train: Train) -> None:
             kind = type(value)
             if kind.__module__.startswith("pyspark.") and kind.__name__ in _WAYS_OUT:
                 user = getattr(item, "__qualname__", type(item).__qualname__)
+                way_out = _WAYS_OUT[kind.__name__].format(name=name)
                 raise TrainFunctionError(
                     f"The train function can't use its variable {name!r} (Spark's "
-                    f"{kind.__name__}; used by {user}). {_WAYS_OUT[kind.__name__]}"
+                    f"{kind.__name__}; used by {user}). {way_out}"
                 )
             if _find_package(value) in own:  # not all of TensorFlow
                 queue.append(value)
