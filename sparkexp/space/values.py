@@ -61,9 +61,22 @@ def _refuse_known_mistakes(value: object) -> None:
     if package in ("optuna", "ray", "hyperopt", "keras_tuner"):
         raise SpaceError(
             f"A parameter must be one of sparkexp's, got {value!r} of {package}: write "
-            "experiment.Float(0.0001, 0.1, log=True), experiment.Int(1, 8) or "
-            "experiment.Choice(['adam', 'sgd'])."
+            f"{_translate(value)}."
         )
+
+
+def _translate(value: Any) -> str:
+    """Return what another library's range is called here; examples where it can't be told."""
+    if hasattr(value, "choices"):
+        return f"experiment.Choice({list(value.choices)!r})"
+    low, high = getattr(value, "low", None), getattr(value, "high", None)
+    if low is None or high is None:
+        return (
+            "experiment.Float(0.0001, 0.1, log=True), experiment.Int(1, 8) or "
+            "experiment.Choice(['adam', 'sgd'])"
+        )
+    kind = "Int" if isinstance(low, int) and isinstance(high, int) else "Float"
+    return f"experiment.{kind}({low}, {high}{', log=True' * bool(getattr(value, 'log', False))})"
 
 
 def as_list(given: object) -> list[Any] | None:

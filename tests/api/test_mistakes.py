@@ -61,7 +61,19 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: experiment.random_search(
             None, train, {"x": optuna.distributions.FloatDistribution(0, 1)}, **HOW
         ),
-        r"x: A parameter must be one of sparkexp's, .* of optuna: write experiment.Float\(",
+        r"must be one of sparkexp's, .* of optuna: write experiment.Float\(0.0, 1.0\)",
+    ),
+    "Optuna: whole numbers, logarithmic": (
+        lambda: experiment.random_search(
+            None, train, {"x": optuna.distributions.IntDistribution(1, 9, log=True)}, **HOW
+        ),
+        r"write experiment.Int\(1, 9, log=True\)",
+    ),
+    "Optuna: a choice": (
+        lambda: experiment.random_search(
+            None, train, {"x": optuna.distributions.CategoricalDistribution(["a", "b"])}, **HOW
+        ),
+        r"write experiment.Choice\(\['a', 'b'\]\)",
     ),
     "a generator": (
         lambda: experiment.launch(None, train, {"x": (i for i in range(3))}, **HOW),

@@ -50,7 +50,7 @@ def test_broadcast_variables_and_accumulators(spark, tmp_path):
     assert "Hand the value over with data=" in message and "data=shared.value" in message
     message = refused(spark, count, tmp_path)
     assert "variable 'counted' (Spark's Accumulator" in message
-    assert "Return the number" in message
+    assert "return {'accuracy': accuracy, 'rows': n}" in message
 
 
 def test_a_spark_context_is_no_session(spark, tmp_path):

@@ -14,8 +14,9 @@ __all__ = ["check_spark_objects"]
 
 _SESSION = (
     "Spark's session and its tables are the driver's; a trial runs in a process of its own on an "
-    "executor. Read what it needs before the search, and hand it over: data=spark.table('t'), and "
-    "def train(data, …)."
+    "executor. Do Spark's part before the search, and hand over what comes out: data= takes any "
+    "value, or a DataFrame such as spark.table('t'), which def train(data, …) gets as one of "
+    "pandas."
 )
 _WAYS_OUT = {
     "Broadcast": (
@@ -34,8 +35,9 @@ _WAYS_OUT = {
     "SQLContext": _SESSION,
     "RDD": _SESSION,
     "Accumulator": (
-        "What a trial adds to an accumulator never reaches the driver. Return the number, in a "
-        "dict beside the metric, or report it with experiment.report."
+        "What a trial adds to an accumulator never reaches the driver. Return the number beside "
+        "the metric, return {{'accuracy': accuracy, 'rows': n}} with metric='accuracy', and add "
+        "up result.to_pandas()['rows'] after the search."
     ),
 }
 
