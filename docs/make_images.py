@@ -81,7 +81,7 @@ class Photographer:
     def parallel_coordinates(self, log_scales: list[str]) -> Path:
         """After the table: both are tabs of one page."""
         n_lines = sum(trial.value is not None for trial in self._run)
-        self._browser.resize(840)
+        self._browser.resize(880)
         self._browser.click("paper-tab", "PARALLEL COORDINATES VIEW")
         self._wait_for_lines(n_lines)
         for name in log_scales:
