@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkexp.api.keywords import LEFT_OUT, Configurations, collect_keywords, public_call
-from sparkexp.driver.options import ROWS, ROWS_TO_RESUME, EngineName, Options
+from sparkexp.driver.options import CALLBACKS, ROWS, ROWS_TO_RESUME, EngineName, Options
 from sparkexp.driver.pruning_rule import PruningRule, drop_own_rule
 from sparkexp.driver.start import start_search
 from sparkexp.engine import Engine, Gang, Isolation
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["load", "resume"]
+
+logger = logging.getLogger(__name__)
 
 # A recorded option has its default from the run.
 RESUME_ROWS = {
@@ -86,8 +89,9 @@ def resume(
     An option that is left out has the value of the interrupted search. The exceptions are
     ``progress``, ``trackers`` and ``retry_failed``, which hold for one process. What a log
     directory can't hold is asked for: ``where``, ``data``, and an engine, a searcher or a sampler
-    of your own. The seconds of ``timeout`` begin anew. ``metric`` may be corrected as long as no
-    trial has a value: what the trials returned under its name counts, and they are not run again.
+    of your own. Without ``stop_when`` and ``on_trial_end`` it goes on, with a warning. The seconds
+    of ``timeout`` begin anew. ``metric`` may be corrected as long as no trial has a value: what
+    the trials returned under its name counts, and they are not run again.
 
     Parameters
     ----------
@@ -158,7 +162,15 @@ def resume(
 def _check_unrecorded(run: RunDirectory, options: Mapping[str, Any]) -> None:
     """Check that what the log directory doesn't hold is handed over again."""
     for name, given in run.settings.get("unrecorded", {}).items():
-        if options.get(name) is None:
+        if options.get(name) is not None:
+            continue
+        if name in CALLBACKS:
+            logger.warning(
+                "This run was started with %s=, which a log directory can't hold: the search goes "
+                "on without it. To have it, hand it over again: resume(…, %s=…).",
+                name, name,
+            )  # fmt: skip
+        else:
             raise InvalidArgumentError(
                 f"This run was started with {name}=, an object of the class {given}, which a log "
                 "directory can't hold. Hand the same over again: resume(spark, train, logdir, "

@@ -43,16 +43,18 @@ class ResumeOptions(TypedDict, total=False):
         limit.
     target : float, optional
         A value that is good enough: the search ends when a trial reaches it, or with `repeats`
-        when the mean of a configuration does.
+        when the mean of a configuration does. In a multi-fidelity search only trials on the
+        highest rung reach it.
     patience : int, optional
         How many trials in a row may end without a better value; then the search ends. With
         `repeats`, it counts configurations. Failed trials count; those that take over the value of
-        an equal one don't.
+        an equal one don't. In a multi-fidelity search only trials on the highest rung count.
     stop_when : Callable, optional
         Called with the `Result` so far when a trial has ended; if what it returns is true, the
         search ends, and a text is given as the reason. It must be fast, since no trial is started
-        meanwhile. If it raises, the search goes on without it. A trial can end the search, too:
-        `stop_search`.
+        meanwhile. As long as there is no best trial, `result.best` in it means no. If it raises
+        anything else, there is a warning, and the search goes on. Hand it to `resume` again. A
+        trial can end a search, too: `stop_search`.
     max_trials : int, optional
         The budget: how many trials to run at most.
     max_retries : int, default 2

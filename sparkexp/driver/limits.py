@@ -43,11 +43,19 @@ class Limits:
     patience : int, optional
         How many configurations in a row may end without a better value.
     asks : list of Ask
-        Asked each time; one that raises is not asked again.
+        Asked after each trial and each time; one that raises costs a warning, and is asked again.
     repeats : int
         Runs of a configuration.
+    full_rung : int, optional
+        In a multi-fidelity search the highest rung: values on lower ones are compared with none,
+        and no target.
     early : EarlyFailures, optional
         Counts the failures before the first success.
+
+    Attributes
+    ----------
+    asked_to_stop : str
+        Why a trial, or a function of the user's, has asked for the search's end; else empty.
 
     Examples
     --------
@@ -63,14 +71,16 @@ class Limits:
     patience: int | None = None
     asks: list[Ask] = field(default_factory=list)
     repeats: int = 1
+    full_rung: int | None = None
     early: EarlyFailures | None = None
+    asked_to_stop: str = field(default="", init=False)
     _started: float = field(default_factory=time.monotonic)
     _n_failed: int = 0
     _good_enough: TrialResult | None = None
     _runs: Runs = field(init=False)
     _best: TrialResult | None = None
     _n_without: int = 0
-    _asked_to_stop: str = ""
+    _warned: bool = False
     _equal: TrialResult | None = None
     _n_equal: int = 0
 
@@ -91,10 +101,18 @@ class Limits:
             self._n_failed += result.state is State.FAILED
             self._warn_of_equal_values(result)
         if result.stops_search and not earlier:
-            self._asked_to_stop = f"{result.trial.id} asked for it: {result.stops_search}"
+            self.asked_to_stop = f"{result.trial.id} asked for it: {result.stops_search}"
         whole = self._runs.add(result)
-        if whole is None or whole.state is State.CANCELLED:
-            return
+        if whole is not None and whole.state is not State.CANCELLED and self._is_full(whole):
+            self._compare(whole)
+        if not earlier and result.state is not State.CANCELLED and not self.asked_to_stop:
+            self.asked_to_stop = self._ask()
+
+    def _is_full(self, result: TrialResult) -> bool:
+        """Return whether the trial got all that a trial can get."""
+        return self.full_rung is None or result.trial.rung == self.full_rung
+
+    def _compare(self, whole: TrialResult) -> None:
         if self._good_enough is None and self._is_good_enough(whole):
             self._good_enough = whole
         if self._is_better(whole):
@@ -126,7 +144,7 @@ class Limits:
                 f"{self._n_without} trials in a row were no better than {self._best.trial.id} "
                 f"(patience={self.patience})"
             )
-        if reason := self._asked_to_stop or self._ask():
+        if reason := self.asked_to_stop or self._ask():
             return reason
         if self.seconds_left() == 0:
             return f"the time of {self.timeout_s:g} s is up"
@@ -134,14 +152,16 @@ class Limits:
 
     def _ask(self) -> str:
         """Return why one of those that are asked wants the search to end, or an empty text."""
-        for ask in list(self.asks):
+        for ask in self.asks:
             try:
                 answer = ask()
             except Exception:  # an error of the user's function must not end the search
-                logger.warning(
-                    "stop_when= has raised: the search goes on without it.", exc_info=True
-                )
-                self.asks.remove(ask)
+                if not self._warned:
+                    self._warned = True
+                    logger.warning(
+                        "stop_when= has raised: the search goes on, and asks it again when the "
+                        "next trial has ended (this is logged once).", exc_info=True
+                    )  # fmt: skip
                 continue
             if answer:
                 return answer

@@ -140,7 +140,7 @@ class SearchLoop:
             running = list(self._running.values())
             self._progress.show(min(len(running), self._engine.slots), running)
             if not self._running:
-                return None if self._searcher.done else self._explain_end()
+                return self._limits.asked_to_stop or self._explain_end()
             self._prune()
             self._trackers.send_reports(list(self._running.values()))
             ended = self._engine.wait(self._choose_wait_s())
@@ -211,6 +211,8 @@ class SearchLoop:
     def _fill_slots(self) -> None:
         ahead = 0 if self._searcher.order_matters else self._engine.ahead
         while len(self._running) < self._engine.slots + ahead and not self._is_spent():
+            if self._limits.asked_to_stop:  # results that are reused come without a pause
+                return
             trial = self._replaced.popleft().trial if self._replaced else self._searcher.ask()
             if trial is None:
                 return
@@ -243,7 +245,9 @@ class SearchLoop:
         return limit is not None and self._n_run + len(self._running) >= limit
 
     def _explain_end(self) -> str | None:
-        return f"max_trials={self._limits.max_trials} were run" if self._is_spent() else None
+        if self._searcher.done or not self._is_spent():
+            return None
+        return f"max_trials={self._limits.max_trials} were run"
 
     def _key(self, trial: Trial) -> Hashable:
         if not self._reuse:

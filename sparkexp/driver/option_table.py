@@ -133,6 +133,7 @@ class OptionTable:
         allow_none(check_number),
         "A value that is good enough: the search ends when a trial reaches it, or with `repeats` "
         "when the mean of a configuration does.",
+        "In a multi-fidelity search only trials on the highest rung reach it.",
         recorded=True,
     )
     patience: int | None = option(
@@ -141,7 +142,8 @@ class OptionTable:
         allow_none(require_int(1)),
         "How many trials in a row may end without a better value; then the search ends.",
         "With `repeats`, it counts configurations. Failed trials count; those that take over the "
-        "value of an equal one don't.",
+        "value of an equal one don't. In a multi-fidelity search only trials on the highest rung "
+        "count.",
         recorded=True,
     )
     stop_when: Callable[[Any], Any] | None = option(
@@ -150,8 +152,9 @@ class OptionTable:
         allow_none(check_callable),
         "Called with the `Result` so far when a trial has ended; if what it returns is true, the "
         "search ends, and a text is given as the reason.",
-        "It must be fast, since no trial is started meanwhile. If it raises, the search goes on "
-        "without it. A trial can end the search, too: `stop_search`.",
+        "It must be fast, since no trial is started meanwhile. As long as there is no best trial, "
+        "`result.best` in it means no. If it raises anything else, there is a warning, and the "
+        "search goes on. Hand it to `resume` again. A trial can end a search, too: `stop_search`.",
     )
     max_trials: int | None = option(
         None,

@@ -22,7 +22,10 @@ from sparkexp.engine import Engine, Gang
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.search.repeating import count_affordable
 
-__all__ = ["ROWS", "ROWS_TO_RESUME", "EngineName", "Options"]
+__all__ = ["CALLBACKS", "ROWS", "ROWS_TO_RESUME", "EngineName", "Options"]
+
+# Functions of which a resumed search warns that it goes on without them.
+CALLBACKS = ("stop_when", "on_trial_end")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Options(OptionTable):
     def describe_unrecorded(self) -> dict[str, str]:
         """Return what each option is that a log directory can't hold, of those that were given."""
         own = self.engine if isinstance(self.engine, Engine) else None
-        given = {"engine": own, "data": self.data}
+        names = ("data", *CALLBACKS)
+        given = {"engine": own, **{name: getattr(self, name) for name in names}}
         return {name: class_name(thing) for name, thing in given.items() if thing is not None}
 
     @classmethod

@@ -194,6 +194,7 @@ class _Driver:
             patience=options.patience,
             asks=list(asks),
             repeats=search.repeats,
+            full_rung=len(search.searcher.rungs) - 1 if search.searcher.rungs else None,
             early=EarlyFailures(
                 run.location,
                 search.objectives,

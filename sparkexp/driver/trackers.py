@@ -194,8 +194,8 @@ class _TrackerThread:
         except Late:
             self._late = called
             logger.warning(
-                "The tracker %s has not answered for %g s: trials start without it until it does.",
-                type(self.tracker).__name__, ANSWER_TIMEOUT_S,
+                "%s has not answered for %g s: trials start without it until it does.",
+                _name(self.tracker), ANSWER_TIMEOUT_S,
             )  # fmt: skip
             return {}
         return {str(name): str(value) for name, value in answer.items()}
@@ -205,18 +205,18 @@ class _TrackerThread:
         left = max(0.0, until - time.monotonic())
         closed = self.tell("close", left)
         self._calls.put(None)
-        name = type(self.tracker).__name__
+        name = _name(self.tracker)
         try:
             unsent = closed.result(max(0.0, until - time.monotonic()))
         except Late:
             logger.warning(
-                "The tracker %s is still at work after %g s; it loses what it hasn't processed by "
+                "%s is still at work after %g s; it loses what it hasn't processed by "
                 "now. The trials' records are complete.", name, CLOSE_TIMEOUT_S
             )  # fmt: skip
             return
         if unsent:
             logger.warning(
-                "The tracker %s could not send %d things. %s",
+                "%s could not send %d things. %s",
                 name, unsent, self.tracker.when_unsent,
             )  # fmt: skip
 
@@ -227,14 +227,18 @@ class _TrackerThread:
             try:
                 if not self._is_off or method == "close":
                     result = getattr(self.tracker, method)(*arguments)
-            except Exception:
+            except BaseException:  # also sys.exit: the thread is the tracker's own
                 self._is_off = True
                 _warn_off(self.tracker, method)
             called.set_result(result)
 
 
+def _name(tracker: Tracker) -> str:
+    return tracker.label or f"The tracker {type(tracker).__name__}"
+
+
 def _warn_off(tracker: Tracker, method: str) -> None:
     logger.warning(
-        "The tracker %s failed in %s and gets no more calls; the search goes on.",
-        type(tracker).__name__, method, exc_info=True,
+        "%s failed in %s and gets no more calls; the search goes on.",
+        _name(tracker), method, exc_info=True,
     )  # fmt: skip

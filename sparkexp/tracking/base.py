@@ -128,6 +128,8 @@ class Tracker:
     reads_reports: bool = True
     #: What the user does about items that `close` could not send; the warning ends with it.
     when_unsent: str = ""
+    #: What warnings call it; by default the name of its class.
+    label: str = ""
 
     def check(self, one_host: bool, run: RunDirectory | None = None) -> None:
         """Raise a `SparkexpError` for what can't work; the search ends with it.

@@ -65,6 +65,23 @@ class TestPatience:
             )  # fmt: skip
 
 
+class TestFidelity:
+    def search(self, train, **options):
+        return experiment.random_search(
+            None, train, {"x": [0.0, 1.0]}, fidelity="epochs", min=1, max=9, max_trials=60, seed=1,
+            **QUIET, **options,
+        )  # fmt: skip
+
+    def test_only_the_highest_rung_is_compared(self):
+        result = self.search(lambda x, epochs: x * epochs, patience=2)
+        full = [trial for trial in result.trials if trial.trial.rung == 2]
+        assert len(full) >= 3 and "2 trials in a row" in result.stopped
+
+    def test_only_the_highest_rung_reaches_a_target(self):
+        result = self.search(lambda x, epochs: x, target=0.5)
+        assert result.trials[-1].trial.rung == 2 or "rung-2/" in result.stopped
+
+
 class TestStopWhen:
     def test_it_sees_the_result_so_far_after_each_trial(self):
         seen = []
@@ -77,13 +94,53 @@ class TestStopWhen:
         assert seen == [1, 2, 3] and len(result) == 3
         assert result.stopped == "stop_when returned True"
 
+    def test_it_is_asked_after_each_trial_also_of_those_that_reuse_a_value(self):
+        seen = []
+        result = experiment.random_search(
+            None, lambda n: n, {"n": [1, 3]}, max_trials=12, seed=1,
+            stop_when=lambda so_far: seen.append(len(so_far)) or len(so_far) == 8, **QUIET,
+        )  # fmt: skip
+        assert seen == list(range(1, 9)) and len(result) >= 8
+        assert result.stopped == "stop_when returned True"
+
+    def test_without_a_best_trial_it_means_no(self, caplog):
+        result = search([-1, 1, 2, 3], train=lambda x: x if x > 0 else 1 / 0,
+                        stop_when=lambda so_far: so_far.best.value >= 2)  # fmt: skip
+        assert len(result) == 3 and not caplog.records
+
+    def test_one_that_raises_is_asked_again(self, caplog):
+        def enough(so_far):
+            return {2: True}[len(so_far)]
+
+        assert len(search([1, 2, 3], stop_when=enough)) == 2
+        assert "asks it again when the next trial has ended" in caplog.text
+
+    def test_what_it_changes_is_its_own(self):
+        def change(so_far):
+            so_far.trials[0].trial.params["score"] = 1
+
+        def log(trial):
+            trial.trial.params["score"] = trial.metrics["more"] = 1
+
+        result = search([1, 2], stop_when=change, on_trial_end=log)
+        assert result.best.params == {"x": 2} and result.best.metrics == {}
+
+    def test_a_resumed_search_warns_that_it_has_none(self, tmp_path, caplog):
+        search([1, 2, 3], stop_when=lambda so_far: len(so_far) == 1, logdir=tmp_path / "run")
+        again = experiment.resume(
+            None, give, tmp_path / "run", stop_when=lambda so_far: len(so_far) == 2, progress=False
+        )
+        assert len(again) == 2 and not caplog.records
+        assert len(experiment.resume(None, give, tmp_path / "run", progress=False)) == 3
+        assert "started with stop_when=, which a log directory can't hold" in caplog.text
+
     def test_a_text_is_the_reason(self):
         result = search(
             [1, 2, 3], stop_when=lambda result: "two will do" if len(result) == 2 else ""
         )
         assert result.stopped == "two will do" and len(result) == 2
 
-    def test_one_that_raises_is_not_asked_again(self, caplog):
+    def test_one_that_always_raises_is_warned_of_once(self, caplog):
         calls = []
 
         def broken(result):
@@ -92,7 +149,7 @@ class TestStopWhen:
 
         with caplog.at_level(logging.WARNING):
             assert len(search([1, 2, 3], stop_when=broken)) == 3
-        assert len(calls) == 1
+        assert len(calls) == 3
         assert caplog.text.count("stop_when= has raised") == 1
 
     def test_it_is_a_function(self):
@@ -133,7 +190,7 @@ class TestOnTrialEnd:
             raise RuntimeError("oh")
 
         assert len(search([1, 2, 3], on_trial_end=broken)) == 3
-        assert caplog.text.count("The tracker TrialCallback failed in trial_ended") == 1
+        assert caplog.text.count("on_trial_end= failed in trial_ended") == 1
 
 
 class TestATrialThatSaysSo:
