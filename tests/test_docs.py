@@ -185,7 +185,7 @@ def test_python_of_the_first_page_runs_on_spark(spark, tmp_path, monkeypatch, ca
     names = paste(the_searches_train_function(START))
     sizes = []
     for code in blocks("python", spark=True, path=START):
-        result = paste(code.replace("max_trials=12", "max_trials=4"), names)["result"]
+        result = paste(code.replace("max_trials=20", "max_trials=4"), names)["result"]
         sizes.append(len(result))
     assert sizes == [4, 4, 4] and result.failures() == {}
     assert "{'learning_rate': 0.0" in capsys.readouterr().out

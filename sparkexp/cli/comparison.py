@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from sparkexp.results.result import Result
 from sparkexp.runs import RunDirectory
@@ -19,7 +20,7 @@ class Row:
     Parameters
     ----------
     name, searcher : str
-        The names of the run and of its searcher.
+        The names of the run's directory and of its searcher.
     n_trials, n_failed : int
         The number of ended trials, and how many of them failed.
     best : float, optional
@@ -52,7 +53,7 @@ def make_row(run: RunDirectory) -> Row:
     started = [r.started for r in result.trials if r.started]
     ended = [r.ended for r in result.trials if r.started]
     return Row(
-        name=result.name,
+        name=PurePath(run.location).name,
         searcher=str(run.settings.get("searcher", "")),
         n_trials=sum(r.state is not State.CANCELLED for r in result.trials),
         n_failed=sum(r.state is State.FAILED for r in result.trials),

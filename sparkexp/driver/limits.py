@@ -140,8 +140,9 @@ class Limits:
         if self._good_enough is not None:
             return f"{self._good_enough.trial.id} reached the target {self.target:g}"
         if self.patience is not None and self._best and self._n_without >= self.patience:
+            what = "trials" if self.repeats == 1 else "configurations"
             return (
-                f"{self._n_without} trials in a row were no better than {self._best.trial.id} "
+                f"{self._n_without} {what} in a row were no better than {self._best.trial.id} "
                 f"(patience={self.patience})"
             )
         if reason := self.asked_to_stop or self._ask():

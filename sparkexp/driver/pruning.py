@@ -22,6 +22,10 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_PER_LOOK = 0.02
 
 
+# After so many trials that succeeded without a curve to compare, the user is told.
+MAX_SILENT = 3
+
+
 class Pruner:
     """Reads the curves of running trials, and names those that a rule wants to end.
 
@@ -50,6 +54,7 @@ class Pruner:
         self._next_look = 0.0
         self._turn = 0
         self._has_warned = False
+        self._n_silent = 0
 
     def trial_ended(self, result: TrialResult, earlier: bool = False) -> None:
         """Add the curve of a trial that succeeded to those that others are compared with."""
@@ -62,6 +67,23 @@ class Pruner:
             curve = self._read(number)
             if curve.points:
                 self._others.append(curve)
+            else:
+                self._count_silent(number)
+
+    def _count_silent(self, number: int) -> None:
+        """Warn if no trial of the first few has reported what can be compared."""
+        self._n_silent += 1
+        if self._others or self._has_warned or self._n_silent < MAX_SILENT:
+            return
+        self._has_warned = True
+        found = {name for each in read_reports(self._path(number)) for name in each.metrics}
+        reported = f", only {', '.join(map(repr, sorted(found)))}" if found else ""
+        what = "anything" if self._metric is None else repr(self._metric)
+        logger.warning(
+            "prune= can end no trial: none of the first %d has reported %s%s. Call "
+            "experiment.report(step, …) in the train function, or hand fit an "
+            "experiment.keras_callback(), with the metric's own name.", MAX_SILENT, what, reported,
+        )  # fmt: skip
 
     def look(self, running: Sequence[Trial], *, at_once: bool = False) -> list[Trial]:
         """Return the running trials that have to end, each once.

@@ -58,9 +58,9 @@ def start_search(
         search = repeat_trials(apply_warm_start(search, options), options, takes(train, "seed"))
     if options.constraints and not search.searcher.knows_violations:
         raise InvalidArgumentError(
-            f"constraint= goes with grid, random and Sobol search and with the evolutions, got "
-            f"the searcher {search.inner.name!r}, which learns nothing of constraints. Take "
-            "another one, leave fidelity= out, or return a value that is bad where a constraint "
+            f"constraint= goes with grid, random and Sobol search and with evolutionary_search, "
+            f"got the searcher {search.inner.name!r}, which learns nothing of constraints. Take "
+            "one of these, without fidelity=, or return a value that is bad where a constraint "
             "is violated. A searcher of your own that reads result.violation sets "
             "knows_violations = True."
         )

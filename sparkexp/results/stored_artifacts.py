@@ -102,10 +102,14 @@ def _find_artifact(trial_id: str, trial_directory: str, name: str) -> Path:
         root = RunPaths.artifacts(Path(trial_directory))
     if not (root / wanted).exists():
         present = ", ".join(list_artifacts(trial_directory)) or "none"
+        way_out = (
+            "Call experiment.save_model(model)"
+            if wanted.suffix == ".keras"
+            else "Write it into experiment.artifact_dir()"
+        )
         raise RunDirectoryError(
-            f"{trial_id} has no artifact {name!r}; it has: {present}. Write it into "
-            "experiment.artifact_dir() in the train function; keep= sets for how many trials "
-            "artifacts are kept."
+            f"{trial_id} has no artifact {name!r}; it has: {present}. {way_out} in the train "
+            "function; keep= sets for how many trials artifacts are kept."
         )
     return root / wanted
 

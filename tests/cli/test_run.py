@@ -311,10 +311,10 @@ def test_compare(runs, capsys):
     capsys.readouterr()
     assert main(["compare", *runs]) == 0
     first, heads, *rows = capsys.readouterr().out.splitlines()
-    assert first == "Best score (max): train"
+    assert first == "Best score (max): a"
     assert heads.split()[:5] == ["run", "searcher", "trials", "failed", "best"]
-    assert rows[0].split()[:6] == ["train", "grid", "4", "0", "4", "4"]
-    assert rows[1].split()[:6] == ["second", "grid", "4", "2", "1.8", "4"]
+    assert rows[0].split()[:6] == ["a", "grid", "4", "0", "4", "4"]
+    assert rows[1].split()[:6] == ["b", "grid", "4", "2", "1.8", "4"]
     assert rows[1].endswith("x=0.9, units=1")
     assert main(["compare", "runs"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [heads, *rows]

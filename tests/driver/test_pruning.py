@@ -218,3 +218,20 @@ def test_a_rule_that_raises_costs_the_pruning_not_the_search(tmp_path, caplog):
 def test_a_class_is_no_rule():
     with pytest.raises(InvalidArgumentError, match="prune must be"):
         experiment.launch(None, train, {"x": [1]}, prune=MedianRule, **QUIET)
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        (lambda x: x, "none of the first 3 has reported anything. Call experiment.report"),
+        (
+            lambda x: experiment.report(0, val_accuracy=x) or {"accuracy": x},
+            "none of the first 3 has reported 'accuracy', only 'val_accuracy'",
+        ),
+        (lambda x: experiment.report(0, accuracy=x) or {"accuracy": x}, ""),
+    ],
+)
+def test_a_rule_that_has_nothing_to_look_at_is_said_once(train, told, caplog):
+    metric = "accuracy" if told == "" or "only" in told else None
+    experiment.launch(None, train, {"x": list(range(5))}, metric=metric, prune="median", **QUIET)
+    assert len(caplog.records) == bool(told) and told in caplog.text

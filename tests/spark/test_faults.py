@@ -209,7 +209,7 @@ def test_enough_is_enough(any_spark: Any, tmp_path: Path) -> None:
         progress=False,
     )  # fmt: skip
     assert "max_failures=3" in str(result.stopped)
-    assert 4 <= len(result.failures()) <= 5
+    assert 4 <= len(result.failures()) <= 8  # those in flight, too
     result = experiment.launch(
         any_spark, lambda x: x, {"x": list(range(20))}, logdir=tmp_path / "b", target=5,
         progress=False,

@@ -131,6 +131,12 @@ class EvolutionCall:
             why.append(
                 f"variant {name!r} for {budget} configurations: a model picks the children{then}"
             )
+            n_drawn = self._choose_popsize() or POPSIZE
+            if budget < 2 * n_drawn:
+                why.append(
+                    f"the first {min(n_drawn, budget)} trials are drawn at random, so only "
+                    f"{max(0, budget - n_drawn)} are children: give a larger max_trials"
+                )
         mode = self.mode or "asynchronous"
         if self.mode is None and not self.one_by_one:
             why.append("asynchronous, no slot waits: mode='generational' is repeatable")
