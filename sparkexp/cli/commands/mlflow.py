@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from sparkexp.cli.command import Command
-from sparkexp.errors import InvalidArgumentError
 from sparkexp.results.result import Result
 from sparkexp.runs import open_run
 from sparkexp.tracking import MLflow
@@ -23,20 +22,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="the experiment, for a run that was not followed in MLflow or is to be there, too",
     )
     parser.add_argument(
-        "--uri", help="the tracking URI; by default that of the search, or MLFLOW_TRACKING_URI"
+        "--uri", help="the tracking URI; by default MLFLOW_TRACKING_URI, or that of the search"
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.uri is not None and arguments.experiment is None:
-        raise InvalidArgumentError("--uri goes with --experiment. Name both, or neither.")
     run = open_run(arguments.logdir)
     tracker = None
     if arguments.experiment is not None:
         tracker = MLflow(arguments.experiment, uri=arguments.uri)
     with run.lock(curves=True):
         result = Result.of_run(run)
-        n_unsent = send_later(run, result.search, result.trials, tracker)
+        n_unsent = send_later(run, result.search, result.trials, tracker, arguments.uri)
     if n_unsent:
         print(f"sparkexp: MLflow lacks {n_unsent} things. Try again later.", file=sys.stderr)
         return 1

@@ -259,6 +259,7 @@ def send_later(
     search: SearchDescription,
     results: Sequence[TrialResult],
     tracker: MLflow | None = None,
+    uri: str | None = None,
     patience_s: float = 600.0,
 ) -> int:
     """Send what MLflow lacks of a run that has ended; return how many things it still lacks.
@@ -272,14 +273,18 @@ def send_later(
     results : sequence of TrialResult
         Its trials.
     tracker : MLflow, optional
-        Where to; by default where the search was followed.
+        Where to; by default the experiment in which the search was followed.
+    uri : str, optional
+        Without a tracker: where that experiment is now.
     patience_s : float
-        For how long the server may be away.
+        How long a server that answers at first may be away.
 
     Raises
     ------
     InvalidArgumentError
         If the search was not followed in MLflow, and no tracker says where to send it.
+    EnvironmentUnfitError
+        If the server doesn't answer.
     """
     book = Book.read(run.paths.mlflow)
     if tracker is None and book is None:
@@ -289,10 +294,15 @@ def send_later(
         )
     if tracker is None:
         assert book is not None
-        tracker = MLflow(book.experiment, uri=book.uri)
+        tracker = MLflow(book.experiment, uri=uri)
     outcomes: dict[str, Outcome] = {name: name for name in get_args(Outcome)}
     outcome = outcomes.get(book.outcome, "interrupted") if book is not None else "complete"
     tracker.check(one_host=True, run=run)
+    if not tracker._was_there:
+        raise EnvironmentUnfitError(
+            f"MLflow at {tracker._find_uri(book)} doesn't answer. Start it, or say where it is: "
+            "--uri URL, or MLFLOW_TRACKING_URI."
+        )
     tracker.started(search, run, resumed=True)
     for result in results:
         tracker.trial_known(result)
