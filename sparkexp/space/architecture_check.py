@@ -17,6 +17,8 @@ __all__ = ["check_architectures", "mutate_checked", "refuse_class"]
 
 # So many random architectures are tried.
 N_TRIED = 4
+# An argument such as *args or **options.
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def refuse_class(given: object) -> None:
@@ -160,43 +162,47 @@ def _check_settings(space: ArchitectureSpace) -> None:
             f"{name}.settings must return what JSON can write, got {settings!r}: {error}. Give "
             "numbers, strings, lists and dicts, and make the rest of them in the constructor."
         ) from None
+    _check_construction(space, settings, json.loads(text))
 
-    def construct() -> ArchitectureSpace:
-        return type(space)(**json.loads(text))
 
-    again = _call(f"{name}(**settings()) with the settings {text}", construct)
-    if list(again.decisions) != list(space.decisions) or json.dumps(again.settings()) != text:
+def _check_construction(
+    space: ArchitectureSpace, settings: dict[str, Any], read: dict[str, Any]
+) -> None:
+    """Check that what was read from JSON constructs an equal space."""
+    name = _name(space)
+    rule = (
+        f"{name}.settings must return the arguments that construct an equal space, since "
+        f"experiment.resume and load make it of them; got {settings!r}"
+    )
+    parameters = inspect.signature(type(space)).parameters.values()
+    names = [each.name for each in parameters if each.kind not in _VARIABLE]
+    pairs = ", ".join(f"{name!r}: self.{name}" for name in names)
+    advice = (
+        f"Write def settings(self): return {{{pairs}}}."
+        if names
+        else "Give the constructor an argument for each setting, and for what differs."
+    )
+    try:
+        again = type(space)(**read)
+    except Exception as error:
         raise SpaceError(
-            f"{name}.settings must return the arguments that construct an equal space, since "
-            f"experiment.resume and load make it of them; got {settings!r}, which makes another "
-            f"one. {_say_settings(space, settings)}"
-        )
-    if not (missing := _list_missing(space, settings)):
+            f"{rule}, with which {name} raises {type(error).__name__}: {error}. {advice}"
+        ) from error
+    equal = list(again.decisions) == list(space.decisions)
+    if not equal or json.dumps(again.settings()) != json.dumps(settings):
+        raise SpaceError(f"{rule}, which makes another one. {advice}")
+    missing = [each for each in names if each not in settings]
+    if not missing and (settings or len(names) == len(parameters)):
         return
-    third = construct()
+    third = type(space)(**read)
     for attribute, value in vars(again).items():
         given = vars(space).get(attribute, value)
         # What differs from one construction to the next tells nothing: a cache, a lambda.
         if _is_same(value, vars(third).get(attribute)) and not _is_same(value, given):
             raise SpaceError(
-                f"{name}.settings must return the arguments that construct an equal space, since "
-                f"experiment.resume and load make it of them; got {settings!r}, without "
-                f"{', '.join(missing)}, which makes one with {attribute}={value!r} instead of "
-                f"{given!r}. {_say_settings(space, settings)}"
+                f"{rule}, which makes one with {attribute}={value!r} instead of {given!r}. "
+                f"{advice}"
             )
-
-
-def _list_missing(space: ArchitectureSpace, settings: dict[str, Any]) -> list[str]:
-    """Return the constructor's arguments that the settings don't have."""
-    return [name for name in inspect.signature(type(space)).parameters if name not in settings]
-
-
-def _say_settings(space: ArchitectureSpace, settings: dict[str, Any]) -> str:
-    names = [*settings, *_list_missing(space, settings)]
-    if not names:
-        return "Give the constructor an argument for what differs, and return it in settings."
-    pairs = ", ".join(f"{name!r}: self.{name}" for name in names)
-    return f"Write def settings(self): return {{{pairs}}}."
 
 
 def _is_same(one: object, other: object) -> bool:

@@ -69,6 +69,21 @@ class Fixed(Deep):
         return {"layers": 2}
 
 
+class Passing(Wide):
+    """Hands over what it is given."""
+
+    def __init__(self, **rest):
+        super().__init__(**rest)
+
+
+class Both(Complete, Passing):
+    """Hands everything over, and records it."""
+
+    def __init__(self, **rest):
+        super().__init__(**rest)
+        self.seen = []
+
+
 class Listing(Plain):
     """Its argument may be a tuple, which is a list once it was written."""
 
@@ -153,25 +168,26 @@ class TestSettings:
             check_architectures(Wide(32))
         assert str(caught.value) == (
             "Wide.settings must return the arguments that construct an equal space, since "
-            "experiment.resume and load make it of them; got {}, without width, dropout, which "
-            "makes one with width=8 instead of 32. Write def settings(self): return "
+            "experiment.resume and load make it of them; got {}, which makes one "
+            "with width=8 instead of 32. Write def settings(self): return "
             "{'width': self.width, 'dropout': self.dropout}."
         )
 
     @pytest.mark.parametrize(
         ("space", "message"),
         [
-            (Partial(8, dropout=0.1), "without dropout, which .* dropout=0.5 instead of 0.1"),
+            (Partial(8, dropout=0.1), "dropout=0.5 instead of 0.1"),
             (Record(9), "width=8 instead of 9"),
             (
                 Needs(8),
-                r"Needs\(\*\*settings\(\)\) with the settings {} must not fail, got TypeErr",
+                "with which Needs raises TypeError: .* Write .* {'width': self",
             ),
             (Deep(3), r"got {}, which makes another one. Write .* {'layers': self.layers}"),
+            (Passing(width=9), "width=8 instead of 9"),
             (Fixed(3), r"got {'layers': 2}, which makes another one"),
             (make(settings=lambda self: {"f": len}), "Mine.settings must return what JSON can"),
             (make(settings=lambda self: None), "must return a dict .* got None"),
-            (make(settings=lambda self: {"width": 3}), "must not fail, got TypeError"),
+            (make(settings=lambda self: {"width": 3}), "with which Mine raises TypeError"),
             (make(settings=refuse), "Mine.settings must not fail, got KeyError"),
             (make(settings={}), "Mine.settings must not fail, got TypeError"),
         ],
@@ -190,6 +206,11 @@ class TestSettings:
     def test_what_is_equal_is_taken(self, space):
         check_architectures(space)
         assert space.n_values  # and once more, after it keeps its axes and values
+        check_architectures(space)
+
+    def test_a_full_cache_is_no_setting(self):
+        space = Both(width=32)
+        space.seen.append("a-1")
         check_architectures(space)
 
 
