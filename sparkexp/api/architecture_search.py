@@ -21,6 +21,7 @@ from sparkexp.search import Searcher
 from sparkexp.search.registry import SEARCHER_CLASSES, build_searcher
 from sparkexp.search.spec import Search
 from sparkexp.space import ArchitectureSpace, Space
+from sparkexp.space.architecture_check import refuse_class
 from sparkexp.space.constraint import Where
 from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction
@@ -153,6 +154,7 @@ def architecture_search(
     ({'architecture': '32-64'}, [32, 64])
     """
     halving, checked = check_options(locals())
+    refuse_class(space)
     named = {ARCHITECTURE: space} if isinstance(space, ArchitectureSpace) else space
     searched = Space.from_search_dict(named, checked.where)
     if not searched.architectures:

@@ -18,6 +18,7 @@ from sparkexp.space.unit_interval import cell_index, cell_middle, check_unit
 
 __all__ = [
     "Architecture",
+    "SEPARATOR",
     "ArchitectureSpace",
     "Choices",
     "Decision",
@@ -28,8 +29,8 @@ __all__ = [
 #: For each decision of a space, the index of the option that was chosen.
 Choices = tuple[int, ...]
 
-# Between the options of a text. Options don't contain it.
-_SEPARATOR = "-"
+#: Between the options of a text, as the base class writes it; then options don't contain it.
+SEPARATOR = "-"
 # A grid lists the values of a space up to so many.
 MAX_LISTED = 10_000
 
@@ -118,6 +119,12 @@ class ArchitectureSpace(ABC):
     decision, and the text of an architecture is its options, joined. A class is known to
     `experiment.resume` by its name once it is defined.
 
+    Each call checks these rules before the first trial. The decisions' names differ, and the
+    options of each are the same whenever they are asked for. `settings` has all arguments of the
+    constructor that make another space or another network. `canonical` and `mutate` return the
+    number of an option for each decision, and `canonical` returns canonical choices as they are.
+    `read` undoes `write`; as long as the class has neither, no option contains ``'-'``.
+
     Attributes
     ----------
     name : str
@@ -186,7 +193,7 @@ class ArchitectureSpace(ABC):
     def write(self, choices: Choices) -> str:
         """Return the text of an architecture."""
         chosen = zip(self.decisions, choices, strict=True)
-        return _SEPARATOR.join(str(decision.options[choice]) for decision, choice in chosen)
+        return SEPARATOR.join(str(decision.options[choice]) for decision, choice in chosen)
 
     def read(self, text: str) -> Choices:
         """Return the choices that a text stands for: the inverse of `write`.
@@ -196,11 +203,11 @@ class ArchitectureSpace(ABC):
         SpaceError
             If it stands for none.
         """
-        words = text.split(_SEPARATOR)
+        words = text.split(SEPARATOR)
         if len(words) != len(self.decisions):
             raise SpaceError(
                 f"An architecture of {self.describe()} has {len(self.decisions)} options with "
-                f"{_SEPARATOR!r} between them, got {text!r}."
+                f"{SEPARATOR!r} between them, got {text!r}."
             )
         return tuple(map(_find_option, self.decisions, words))
 

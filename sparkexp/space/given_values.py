@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from sparkexp.errors import SpaceError
+from sparkexp.space.architecture import ArchitectureSpace
+from sparkexp.space.architecture_check import check_architectures, refuse_class
 from sparkexp.space.constraint import Where
 from sparkexp.space.listed_architectures import list_architectures
 from sparkexp.space.parameters import Choice, Float, Int, Parameter
@@ -38,7 +40,8 @@ def from_search_value(given: object) -> Parameter:
     if isinstance(given, Choice):
         return given.parse_branches(lambda name, sub: call_for(name, from_search_value, sub))
     if isinstance(given, Parameter):
-        return given
+        return _check_parameter(given)
+    refuse_class(given)
     options = as_list(given)
     if (architectures := list_architectures([given] if options is None else options)) is not None:
         return architectures
@@ -57,13 +60,20 @@ def from_grid_value(given: object) -> Parameter:
     if isinstance(given, Choice):
         return given.parse_branches(lambda name, sub: call_for(name, from_grid_value, sub))
     if isinstance(given, Parameter):
-        if given.n_values is None:
+        if _check_parameter(given).n_values is None:
             given.values()  # raises an error that says what to do
         return given
+    refuse_class(given)
     options = as_list(given)
     if (architectures := list_architectures([given] if options is None else options)) is not None:
         return architectures
     return Choice((given,) if options is None else options)
+
+
+def _check_parameter(given: Parameter) -> Parameter:
+    if isinstance(given, ArchitectureSpace):
+        check_architectures(given)
+    return given
 
 
 def parse_parameters(

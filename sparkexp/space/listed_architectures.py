@@ -7,6 +7,7 @@ from typing import Any
 
 from sparkexp.errors import SpaceError
 from sparkexp.space.architecture import Architecture, ArchitectureSpace, Choices, Decision
+from sparkexp.space.architecture_check import check_architectures
 from sparkexp.space.diagram import Diagram
 from sparkexp.space.recorded_architecture import architecture_from_json
 
@@ -101,4 +102,5 @@ def list_architectures(options: Sequence[object]) -> ListedArchitectures | None:
             "Architectures that are listed are all of one space, and nothing else stands between "
             f"them, got {list(map(str, options))!r}. Search the others in a call of their own."
         )
+    check_architectures(space)
     return ListedArchitectures(space, list(map(str, found)))

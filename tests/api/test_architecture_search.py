@@ -142,6 +142,71 @@ class TestSearch:
             experiment.architecture_search(None, wrong, Stack(), "random", max_trials=3, **HOW)
 
 
+class Wide(nas.ArchitectureSpace):
+    """Forgets its settings."""
+
+    decisions = (nas.Decision("first", ("a", "b")), nas.Decision("second", ("a", "b", "c")))
+
+    def __init__(self, width=8):
+        self.width = width
+
+    def build(self, architecture, **settings):
+        return self.width
+
+
+class Straying(Wide):
+    """Its mutations leave the space after a while."""
+
+    calls = 0
+
+    def mutate(self, choices, rng):
+        Straying.calls += 1
+        return super().mutate(choices, rng) if Straying.calls < 8 else (choices[0], 3)
+
+
+class TestABadSpace:
+    @pytest.mark.parametrize(
+        ("call", "options"),
+        [
+            ("launch", {}),
+            ("random_search", {"max_trials": 3}),
+            ("evolutionary_search", {"max_trials": 20}),
+            ("search", {"searcher": "surrogate", "max_trials": 12}),
+            ("architecture_search", {"max_trials": 12}),
+            ("architecture_search", {"max_trials": 12, "fidelity": "epochs"}),
+        ],
+    )
+    def test_is_refused_before_the_first_trial(self, call, options, tmp_path):
+        logdir = tmp_path / "run"
+        with pytest.raises(SpaceError, match="Wide.settings .* width=8 instead of 32"):
+            getattr(experiment, call)(
+                None, train, {"architecture": Wide(32)}, logdir=str(logdir), **options, **HOW
+            )
+        assert not logdir.exists()
+
+    def test_alone(self):
+        with pytest.raises(SpaceError, match="Wide.settings"):
+            search(Wide(32))
+
+    def test_a_class(self):
+        with pytest.raises(SpaceError, match=r"hand over an instance: Wide\(\)"):
+            search(Wide)
+
+    def test_a_mutation_outside_in_a_search(self, tmp_path):
+        def build(architecture):
+            return architecture.build()
+
+        logdir = str(tmp_path / "run")
+        message = "Straying.mutate must return .* 0 to 2, not 3"
+        with pytest.raises(SpaceError, match=message):
+            experiment.architecture_search(
+                None, build, Straying(), max_trials=50, seed=1, logdir=logdir, **HOW
+            )
+        assert len(experiment.load(logdir)) > 5
+        with pytest.raises(SpaceError, match=message):
+            experiment.resume(None, build, logdir, **HOW)
+
+
 class TestOtherCalls:
     def test_launch_with_a_list(self):
         listed = [Stack().parse("conv3"[:5] + "-none-none"), Stack().parse(BEST)]

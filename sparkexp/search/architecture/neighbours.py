@@ -8,6 +8,7 @@ import numpy as np
 
 from sparkexp.search.evolution.variation import Vector, draw_integer, draw_normal, reflect
 from sparkexp.space import ArchitectureSpace, Choice, Space
+from sparkexp.space.architecture_check import mutate_checked
 from sparkexp.space.parameters import Axis, Parameter, axes_of
 from sparkexp.space.unit_interval import cell_index, cell_middle
 
@@ -69,8 +70,8 @@ def mutate(space: Space, genome: Vector, rng: np.random.Generator) -> Vector:
     changed = genome.copy()
     parameter = space.parameters[name]
     if isinstance(parameter, ArchitectureSpace):
-        choices = parameter.mutate(parameter.read(str(before[name])), rng)
-        changed[own] = parameter.encode(parameter.write(parameter.canonical(choices)))
+        here = parameter.read(str(before[name]))
+        changed[own] = parameter.encode(parameter.write(mutate_checked(parameter, here, rng)))
     else:
         changed[own] = _change(parameter, float(genome[own][0]), rng)
     for appeared in set(space.decode(changed)).difference(before):
