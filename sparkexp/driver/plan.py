@@ -7,7 +7,7 @@ import re
 import shlex
 
 from sparkexp.driver.early_failures import FIRST_FAILURES
-from sparkexp.driver.options import Options
+from sparkexp.driver.options import ROWS, Options
 from sparkexp.engine import Engine
 from sparkexp.search.spec import Search
 from sparkexp.texts.counts import count
@@ -15,6 +15,13 @@ from sparkexp.texts.counts import count
 __all__ = ["format_plan"]
 
 _LOSS = re.compile(r"(^|_)(loss|error|mse|mae|rmse|perplexity|crossentropy)($|_)")
+
+
+# They change which trials run, and how one sees that they took effect.
+_OPTIONS = (
+    *("metric", "constraint", "target", "patience", "timeout", "trial_timeout", "prune", "keep"),
+    "mlflow",
+)
 
 
 def format_plan(name: str, search: Search, engine: Engine, location: str, options: Options) -> str:
@@ -27,11 +34,17 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
     if search.space is not None:
         rows += search.space.describe()
     rows += [
-        ("configurations" if key == "n_trials" else key, str(value))
+        _format_setting(key, value)
         for key, value in searcher.settings().items()
         if key != "configurations"
     ]
     rows += searcher.plan_rows()
+    given = {name: getattr(options, name) for name in _OPTIONS}
+    rows += [
+        _format_setting(name, value)
+        for name, value in given.items()
+        if value is not None and value != ROWS[name].default
+    ]
     waves = (
         ""
         if n_trials is None
@@ -63,6 +76,14 @@ def format_plan(name: str, search: Search, engine: Engine, location: str, option
         notes.append(f"max_trials={max_trials} is not reached, this search has fewer trials")
     lines += [f"  note: {note}" for note in notes]
     return "\n".join(lines)
+
+
+def _format_setting(key: str, value: object) -> tuple[str, str]:
+    several = isinstance(value, (list, tuple))
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if key == "directions" and several and "," not in text:
+        key = "direction"
+    return "configurations" if key == "n_trials" else key, text
 
 
 def _note_directions(search: Search) -> list[str]:

@@ -130,7 +130,7 @@ def test_an_entry_that_is_missing_is_said():
 
 
 def test_searchers_that_learn_nothing_of_it_are_refused():
-    message = "constraint= goes with grid, random and Sobol search and with the evolutions"
+    message = "constraint= goes with grid, random and Sobol search and with evolutionary_search"
     with pytest.raises(InvalidArgumentError, match=message):
         experiment.evolutionary_search(
             None, lambda x, y, epochs: {}, SPACE, fidelity="epochs", min=1, max=9, **LOSS, **HOW
