@@ -17,8 +17,9 @@ from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.results.result import Result
 from sparkexp.search import GridSearcher, ListSearcher, Searcher
 from sparkexp.search.spec import Search
-from sparkexp.space import Architecture, Space
+from sparkexp.space import Architecture, Choice, Space
 from sparkexp.space.constraint import Where
+from sparkexp.space.listed_objects import replace_objects
 from sparkexp.tracking import Tracker
 from sparkexp.trial import Direction, ParamValue
 
@@ -115,7 +116,7 @@ def launch(
     (6, {'x': 3, 'y': 7})
     """
     halving, checked = check_options(locals())
-    searcher, space = _parse_args_dict(args_dict, checked.where)
+    searcher, space, objects = _parse_args_dict(args_dict, checked.where)
     objectives = as_objectives(direction, checked.metric)
     needs_values = halving is not None
     if halving is not None:
@@ -125,15 +126,17 @@ def launch(
         searcher = halving.make_searcher(
             "grid", space, direction, halving.n_configurations, configurations=listed, seed=0
         )
-    spec = Search(searcher, objectives, space, needs_values, reuse=False)
+    spec = Search(searcher, objectives, space, needs_values, reuse=False, listed_objects=objects)
     return start_search(spark, train, spec, checked)
 
 
-def _parse_args_dict(args_dict: object, where: Where | None) -> tuple[Searcher, Space | None]:
-    """Return the searcher for `args_dict`, and its space if there is one."""
+def _parse_args_dict(
+    args_dict: object, where: Where | None
+) -> tuple[Searcher, Space | None, dict[str, Choice]]:
+    """Return the searcher for `args_dict`, and its space, or what parses a list's objects."""
     if isinstance(args_dict, Mapping):
         space = Space.from_grid_dict(args_dict, where)
-        return GridSearcher(space), space
+        return GridSearcher(space), space, {}
     if not (args_dict is None or isinstance(args_dict, (list, tuple))):
         raise SpaceError(
             "args_dict must be a dict of lists, a list of dicts or None, got "
@@ -152,4 +155,5 @@ def _parse_args_dict(args_dict: object, where: Where | None) -> tuple[Searcher, 
                 "as {'architecture': [one, another]}, or str(architecture), which space.parse "
                 "reads inside the train function."
             )
-    return ListSearcher(listed), None
+    configurations, objects = replace_objects(listed)
+    return ListSearcher(configurations), None, objects

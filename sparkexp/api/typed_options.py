@@ -165,12 +165,13 @@ class RunOptions(ResumeOptions, total=False):
         trial, whose ``output`` names the modules and their versions.
     initial : list of dict, or DataFrame, optional
         Configurations that are tried first, such as the one in use. Parameters that one of them
-        leaves out are drawn at random.
-    warm_start : Result, path or list of (dict, float), optional
+        leaves out are drawn at random. In a DataFrame a missing cell leaves its parameter out;
+        None is a value where it is one of the parameter's own.
+    warm_start : Result, path or list of (dict, float or dict), optional
         An earlier search, or its log directory: its trials in this space are told to the searcher
         without being run again. Results from elsewhere are a list of pairs, a configuration and
-        its value. Evolutions and Optuna's samplers learn from them; random, Sobol and grid search
-        do not, and say so.
+        its value, or a dict of the numbers that `metric` and `constraint` name. Evolutions and
+        Optuna's samplers learn from them; random, Sobol and grid search do not, and say so.
     repeats : int, default 1
         Runs of every configuration, for noisy objectives: the searcher is told their mean, and
         `max_trials` counts all of them. The runs have different seeds if the train function has an

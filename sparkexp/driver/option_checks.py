@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from sparkexp.checks import as_float, as_int
+from sparkexp.driver.initial_table import is_table, list_rows
 from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.engine import Engine, Gang
 from sparkexp.errors import InvalidArgumentError
@@ -169,11 +170,9 @@ def check_trackers(name: str, value: object) -> Sequence[str | Tracker]:
 
 
 def check_initial(name: str, value: Any) -> Sequence[Mapping[str, Any]]:
-    """Check that a value is a list of dicts or a table; of a table's rows, NaN is left out."""
-    if hasattr(value, "columns") and hasattr(value, "convert_dtypes"):
-        # A column of ints with gaps is one of floats, until it is converted.
-        rows = value.convert_dtypes().astype(object).iterrows()
-        return tuple(row.dropna().to_dict() for _, row in rows)
+    """Check that a value is a list of dicts or a table; the space says what its cells mean."""
+    if is_table(value):
+        return tuple(list_rows(value))
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     if not is_list or not all(isinstance(each, Mapping) for each in value):
         raise InvalidArgumentError(

@@ -272,16 +272,18 @@ class OptionTable:
         "list of dict, or DataFrame",
         check_initial,
         "Configurations that are tried first, such as the one in use.",
-        "Parameters that one of them leaves out are drawn at random.",
+        "Parameters that one of them leaves out are drawn at random. In a DataFrame a missing "
+        "cell leaves its parameter out; None is a value where it is one of the parameter's own.",
         resumed=False,
     )
     warm_start: Any = option(
         None,
-        "Result, path or list of (dict, float)",
+        "Result, path or list of (dict, float or dict)",
         accept_any,
         "An earlier search, or its log directory: its trials in this space are told to the "
         "searcher without being run again.",
-        "Results from elsewhere are a list of pairs, a configuration and its value. "
+        "Results from elsewhere are a list of pairs, a configuration and its value, or a dict "
+        "of the numbers that `metric` and `constraint` name. "
         "Evolutions and Optuna's samplers learn from them; random, Sobol and grid search do not, "
         "and say so.",
         resumed=False,

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sparkexp.checks import as_float
 from sparkexp.driver.corrections import take_value
+from sparkexp.driver.initial_table import TableRow
+from sparkexp.driver.known_points import read_points
 from sparkexp.driver.options import Options
 from sparkexp.errors import InvalidArgumentError, SpaceError
 from sparkexp.objective import sum_violations
@@ -86,8 +87,9 @@ def _check_initial(
     space: Space, given: Sequence[Mapping[str, Any]], rng: np.random.Generator
 ) -> Iterable[dict[str, ParamValue]]:
     for k, params in enumerate(given):
+        given_params = params.read(space) if isinstance(params, TableRow) else params
         try:
-            yield complete(space, params, rng)
+            yield complete(space, given_params, rng)
         except SpaceError as error:
             raise SpaceError(f"initial[{k}]: {error}") from None
 
@@ -100,7 +102,7 @@ def _load_known_results(
     if given is None:
         return (), []
     if isinstance(given, Sequence) and not isinstance(given, str):
-        return _check_points(search, given), [f"{len(given)} results known from warm_start"]
+        return read_points(search, given, constraints)
     if isinstance(given, (str, os.PathLike)):
         location = Options.check({"logdir": given}).resolve_logdir()
         assert location is not None
@@ -147,27 +149,6 @@ def _load_known_results(
             "or ranges differ, or all failed, or lack the constraint. Leave it out."
         )
     return tuple(known), [f"{len(known)} of {len(grouped)} configurations known from warm_start"]
-
-
-def _check_points(search: Search, given: Sequence[Any]) -> tuple[KnownResult, ...]:
-    """Return results that were given as pairs of a configuration and its value."""
-    assert search.space is not None
-    if len(search.objectives) > 1:
-        raise InvalidArgumentError("warm_start goes with one metric. Leave it out.")
-    known = []
-    for k, point in enumerate(given):
-        is_pair = isinstance(point, Sequence) and len(point) == 2
-        if not is_pair or not isinstance(point[0], Mapping):
-            raise InvalidArgumentError(
-                "warm_start must have pairs of a configuration and its value, got "
-                f"warm_start[{k}]={point!r}. Write warm_start=[({{'learning_rate': 0.01}}, 0.93)]."
-            )
-        value = as_float(f"The value of warm_start[{k}]", point[1])
-        try:
-            known.append(KnownResult(search.space.check(point[0]), value))
-        except SpaceError as error:
-            raise SpaceError(f"warm_start[{k}]: {error}") from None
-    return tuple(known)
 
 
 def _fit_to_space(space: Space, params: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:

@@ -76,7 +76,7 @@ def format_call(search: Search, options: Mapping[str, Any]) -> str:
     elif configurations is None or len(configurations) > MAX_CONFIGURATIONS:
         searched = "[...]"
     else:
-        searched = repr(configurations)
+        searched = repr([_parse_objects(search, each) for each in configurations])
     name = search.inner.name
     sampler = settings.pop("sampler", None)
     directions = [objective.direction for objective in search.objectives]
@@ -147,6 +147,11 @@ def _make_fidelity_call(
     if kind == "random":
         return "random_search", {**words, "max_trials": n_trials}
     return "evolutionary_search", {**words, "popsize": popsize, "generations": n // popsize - 1}
+
+
+def _parse_objects(search: Search, params: Mapping[str, Any]) -> dict[str, Any]:
+    parsed = search.parsed
+    return {n: parsed[n].parse(v) if n in parsed else v for n, v in params.items()}
 
 
 class _Code(str):

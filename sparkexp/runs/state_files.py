@@ -39,7 +39,7 @@ _SETTINGS = {
     **dict.fromkeys(("name", "sparkexp_version", "created", "direction", "searcher"), str),
     **dict.fromkeys(("train", "own_searcher"), str | None),
     **dict.fromkeys(("space", "repeating"), dict | None),
-    **dict.fromkeys(("settings", "options"), dict),
+    **dict.fromkeys(("settings", "options", "listed_objects"), dict),
     **dict.fromkeys(("directions", "initial", "known"), list),
     **dict.fromkeys(("needs_values", "reuse", "where"), bool),
 }

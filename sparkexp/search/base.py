@@ -102,6 +102,7 @@ class Searcher(ABC):
     """
 
     name: ClassVar[str] = ""
+    _more_initial: ClassVar[str] = "more trials (max_trials=)"
     directions: tuple[Direction, ...] = ()
     generations: int | None = None
     popsize: int | None = None
@@ -147,8 +148,8 @@ class Searcher(ABC):
         most = self._max_initial()
         if most is not None and len(initial) > most:
             raise InvalidArgumentError(
-                f"This {self.name} search begins with at most {most} configurations, got "
-                f"initial= with {len(initial)}. Leave some out, or make it larger."
+                f"This {self.name} search begins with at most {most} configurations, got initial= "
+                f"with {len(initial)}. Leave some out, or use {self._more_initial}."
             )
         self._known = tuple(known)
         used = bool(known) and self._learn_known(self._known)
@@ -352,8 +353,7 @@ class Searcher(ABC):
         if self._initial_params or self._known:
             known = [list(each.to_json().values()) for each in self._known]
             made += [self._initial_params, known]
-        text = json.dumps(made, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class SeededSearcher(Searcher):

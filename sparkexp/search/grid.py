@@ -68,6 +68,7 @@ class GridSearcher(_FixedSearcher):
     """
 
     name: ClassVar[str] = "grid"
+    _more_initial = "more values in the grid"
 
     def __init__(self, space: Space) -> None:
         super().__init__(space)

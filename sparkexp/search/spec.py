@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sparkexp.nas  # noqa: F401  # records name its spaces
@@ -19,6 +19,7 @@ from sparkexp.search.registry import rebuild
 from sparkexp.search.repeating import RepeatingSearcher
 from sparkexp.space import ArchitectureSpace, Choice, Parameter, Space
 from sparkexp.space.constraint import Where
+from sparkexp.space.parameters import parameter_from_json
 from sparkexp.trial import ParamValue
 
 __all__ = ["Search", "read_description", "read_objectives", "specs_of"]
@@ -53,6 +54,8 @@ class Search:
         The name of the searcher's class, if it is the user's own.
     given : str, optional
         The class, with its module, of a searcher or sampler that the user has constructed.
+    listed_objects : Mapping[str, Choice]
+        What parses the texts of None, tuples and lists in a list of configurations, by name.
     """
 
     searcher: Searcher
@@ -65,6 +68,7 @@ class Search:
     notes: tuple[str, ...] = ()
     own_searcher: str | None = None
     given: str | None = None
+    listed_objects: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def generations(self) -> int | None:
@@ -109,9 +113,9 @@ class Search:
         return {} if self.space is None else self.space.architectures
 
     @property
-    def parsed(self) -> dict[str, ArchitectureSpace | Choice]:
+    def parsed(self) -> Mapping[str, ArchitectureSpace | Choice]:
         """The parameters of whose values the train function gets objects instead of texts."""
-        return {} if self.space is None else self.space.parsed
+        return self.listed_objects if self.space is None else self.space.parsed
 
     def extras(self) -> tuple[ParameterSpec, ...]:
         """Return what trials are given besides the parameters, for display."""
@@ -179,6 +183,7 @@ class Search:
             "where": self.space is not None and self.space.where is not None,
             "initial": list(self.initial),
             "known": [known.to_json() for known in self.known],
+            "listed_objects": {n: p.to_json() for n, p in self.listed_objects.items()},
         }
 
     @classmethod
@@ -220,7 +225,13 @@ class Search:
             initial=initial,
             known=known,
             own_searcher=record.get("own_searcher"),
+            listed_objects=_read_objects(record.get("listed_objects", {})),
         )
+
+
+def _read_objects(record: Mapping[str, Any]) -> dict[str, Choice]:
+    read = {name: parameter_from_json(each) for name, each in record.items()}
+    return {name: each for name, each in read.items() if isinstance(each, Choice)}
 
 
 def _rebuild_searcher(record: Mapping[str, Any], space: Space | None, given: object) -> Searcher:

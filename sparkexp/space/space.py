@@ -329,7 +329,7 @@ class Space:
         values: dict[str, ParamValue] = {}
         for name in self.parameters:
             if name in params and self._is_present(name, values):
-                values[name] = self._value(name, params[name])
+                values[name] = self.check_value(name, params[name])
         wanted = [name for name in self.parameters if self._is_present(name, values)]
         if set(params) != set(wanted):
             raise SpaceError(
@@ -338,7 +338,14 @@ class Space:
             )
         return values
 
-    def _value(self, name: str, given: object) -> ParamValue:
+    def check_value(self, name: str, given: object) -> ParamValue:
+        """Return a value of one parameter as a configuration has it.
+
+        Raises
+        ------
+        SpaceError
+            If the parameter doesn't have the value.
+        """
         parameter = self.parameters[name]
         if isinstance(parameter, ArchitectureSpace):
             return call_for(name, parameter.check, given)

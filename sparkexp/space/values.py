@@ -47,7 +47,8 @@ def to_native(value: object) -> ParamValue:
         return str.__str__(value)
     _refuse_known_mistakes(value)
     raise SpaceError(
-        f"A parameter's value must be an int, float, str or bool, got {value!r} "
+        f"A parameter's value must be an int, float, str or bool, or in a list or a Choice also "
+        f"None, a tuple or a list of these, got {value!r} "
         f"({type(value).__name__}): give a string or an index instead and map it to the object "
         "inside the train function."
     )

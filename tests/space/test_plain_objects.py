@@ -108,3 +108,45 @@ def test_a_single_none_is_a_constant():
 def test_what_is_no_value(options, message):
     with pytest.raises(SpaceError, match=message):
         Choice(options)
+
+
+def test_a_list_of_configurations_may_have_objects(tmp_path):
+    listed = [
+        {"layers": None, "regulariser": "l2", "sizes": [3], "rate": 0.5},
+        {"layers": (64, 32), "regulariser": None, "sizes": [3, 4], "rate": 0.5},
+        {"layers": "plain", "regulariser": "l2", "sizes": 3, "rate": 0.5},
+    ]
+
+    def text(**params):
+        return {"length": float(len(repr(sorted(params.items()))))}
+
+    how = {"metric": "length", **QUIET}
+    begun = experiment.launch(
+        None, text, listed, logdir=tmp_path, stop_when=lambda result: len(result) == 1, **how
+    )
+    assert len(begun) == 1
+    ended = experiment.resume(None, text, tmp_path, engine="inline", progress=False)
+    assert [r.value for r in ended.trials] == [text(**each)["length"] for each in listed]
+    assert [r.trial.params["layers"] for r in ended.trials] == ["None", "(64, 32)", "plain"]
+    loaded = experiment.load(tmp_path)
+    assert [r.trial for r in loaded.trials] == [r.trial for r in ended.trials]
+    settings = json.loads((tmp_path / "experiment.json").read_text())
+    assert repr(listed) in format_call(Search.from_json(settings), {})
+    on_rungs = experiment.launch(
+        None, lambda epochs, **params: text(**params), listed, fidelity="epochs", min=1, max=3,
+        **how,
+    )  # fmt: skip
+    assert {r.value for r in on_rungs.trials} <= {r.value for r in ended.trials}
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ([{"v": "None"}, {"v": None}], "Configuration 0, v: a text must differ from those of"),
+        ([{}, {"v": (1, {2})}], r"Configuration 1, v: A parameter's value .*got \{2\}"),
+        ([{"v": {"a": 1}}], "in a list or a Choice also None, a tuple or a list of these, got"),
+    ],
+)
+def test_what_is_no_value_of_a_list(listed, message):
+    with pytest.raises(SpaceError, match=message):
+        experiment.launch(None, lambda v=0: 0.0, listed, **QUIET)

@@ -55,6 +55,7 @@ class AdaptiveSearcher(SeededSearcher):
     """
 
     knows_violations = True
+    _more_initial = "a larger population (popsize= or max_trials=)"
     popsize: int
     # How many generations are drawn before children are bred.
     initial_generations: ClassVar[int] = 1

@@ -42,6 +42,7 @@ class GenerationalSearcher(SeededSearcher):
     """
 
     knows_violations = True
+    _more_initial = "a larger population (popsize= or max_trials=)"
     popsize: int
     generations: int
     _population: Population

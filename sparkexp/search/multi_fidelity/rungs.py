@@ -49,6 +49,7 @@ class RungSearcher(Searcher):
     """
 
     n_configurations: int
+    _more_initial = "more configurations (max_trials= or popsize=); a grid on rungs takes none"
 
     def __init__(
         self, space: Space | None, direction: Direction, fidelity: Fidelity, seed: int | None
