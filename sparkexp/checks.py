@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.objective import Objective, objectives_of
@@ -14,7 +15,7 @@ from sparkexp.trial import Direction
 # The largest int that a float holds exactly; counts and seconds are smaller.
 MAX_INT = 2**53
 
-__all__ = ["as_direction", "as_float", "as_int", "as_objectives", "class_name"]
+__all__ = ["as_direction", "as_float", "as_int", "as_objectives", "class_name", "name_deferred"]
 
 
 def as_int(name: str, value: object, *, at_least: int) -> int:
@@ -96,3 +97,23 @@ def class_name(thing: object) -> str:
     cls = type(thing)
     module = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
     return f"{module}{cls.__qualname__}"
+
+
+def name_deferred(function: Callable[..., Any]) -> str:
+    """Return what a function is whose call doesn't run it; an empty text if the call does.
+
+    Examples
+    --------
+    >>> async def ask(p):
+    ...     return True
+    >>> def each(p):
+    ...     yield True
+    >>> name_deferred(ask), name_deferred(each), name_deferred(len)
+    ('async function', 'generator function', '')
+    """
+    for each in (function, type(function).__call__):  # of an object, that of its class
+        if inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each):
+            return "async function"
+        if inspect.isgeneratorfunction(each):
+            return "generator function"
+    return ""

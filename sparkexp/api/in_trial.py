@@ -143,7 +143,9 @@ def report(step: int, **metrics: float) -> None:
     step : int
         A number of at least 0 that grows from call to call.
     **metrics : float
-        Numbers by name; a number that isn't finite is left out with a warning.
+        Numbers by name; a number that isn't finite is left out with a warning. Curves are in
+        single precision, 24 bits: 16777217 becomes 16777216, and what is beyond 3.4e38 infinite.
+        What the train function returns keeps double precision.
 
     Raises
     ------

@@ -191,7 +191,7 @@ def given_options(
             value = value[0]
         if name in _STRUCTURED and isinstance(value, str):
             value = _structured(name, value)
-        elif annotation.startswith("Where") and value is not None:
+        elif _is_function(annotation) and value is not None:
             value = load_function(value)
         found[name] = value
     return found
@@ -202,8 +202,12 @@ def _reader(name: str, annotation: str) -> Callable[[str], Any]:
     return _number if numeric and name not in _STRUCTURED else _text
 
 
+def _is_function(annotation: str) -> bool:
+    return annotation.startswith(("Callable", "Where"))
+
+
 def _metavar(name: str, annotation: str) -> str:
-    if annotation.startswith("Where"):
+    if _is_function(annotation):
         return "FILE.py:FUNCTION"
     if re.search(r"\bint\b", annotation) and name not in _STRUCTURED:
         return "N"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
-from sparkexp.checks import as_float, as_int
+from sparkexp.checks import as_float, as_int, name_deferred
 from sparkexp.driver.initial_table import is_table, list_rows
 from sparkexp.driver.pruning_rule import as_rule
 from sparkexp.engine import Engine, Gang
@@ -84,6 +84,11 @@ def check_callable(name: str, value: object) -> object:
         raise InvalidArgumentError(
             f"{name} must be a function of one argument, got {value!r}. Write {name}=lambda "
             "result: …"
+        )
+    if kind := name_deferred(value):
+        raise InvalidArgumentError(
+            f"{name} must be a function that runs when it is called, got the {kind} {value!r}. "
+            f"Write {name}=lambda result: …, or a plain def."
         )
     return value
 

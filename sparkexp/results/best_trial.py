@@ -160,7 +160,8 @@ class BestTrial:
         Returns
         -------
         pandas.Series
-            The values, with the steps as index.
+            The values, with the steps as index; in single precision (24 bits), as they were
+            reported to TensorBoard, while `value` and `metrics` are doubles.
 
         Raises
         ------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sparkexp._version import __version__
 from sparkexp.analysis.ancestry import Step, find_records, trace_ancestry
-from sparkexp.errors import InvalidArgumentError
+from sparkexp.errors import InvalidArgumentError, SparkexpError
 from sparkexp.objective import describe_violation
 from sparkexp.results.best_trial import BestTrial
 from sparkexp.results.plots.draw import KINDS, Kind
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["render_report"]
+
+logger = logging.getLogger(__name__)
 
 TITLES: dict[Kind, str] = {
     "front": "The front",
@@ -197,12 +200,21 @@ def _render_plots(result: Result) -> Iterable[str]:
 
     for kind in TITLES:
         assert kind in KINDS
+        title = html.escape(TITLES[kind])
         try:
             picture = png_of(result.plot(kind))
         except InvalidArgumentError:
             continue  # this search has nothing of the kind to show
+        except SparkexpError:
+            raise
+        except Exception as error:  # of the library that draws; the rest of the page is of use
+            logger.warning(
+                "The plot %r is left out, since drawing it failed.", kind, exc_info=True
+            )
+            reason = html.escape(f"{type(error).__name__}: {error}")
+            yield f"<h2>{title}</h2>\n<p>This plot is left out: drawing it failed. {reason}</p>"
+            continue
         data = base64.b64encode(picture).decode()
-        title = html.escape(TITLES[kind])
         yield f"<h2>{title}</h2>\n<img alt='{title}' src='data:image/png;base64,{data}'>"
 
 

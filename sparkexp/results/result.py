@@ -269,7 +269,9 @@ class Result:
         -------
         pandas.DataFrame
             A row per trial and step: ``id``, ``step``, and a column per metric, with NaN where a
-            trial did not report it there. Trials with a reused value have no rows.
+            trial did not report it there. Trials with a reused value have no rows. The metrics
+            are in single precision (24 bits), as they were reported to TensorBoard; what trials
+            returned are doubles.
 
         Raises
         ------

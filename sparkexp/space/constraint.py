@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,13 @@ from sparkexp.space.allowed_points import (
     move_inside,
     spread_out,
 )
+from sparkexp.space.where_function import Where
 from sparkexp.trial import ParamValue
 
 __all__ = ["Constraint", "Where"]
 
 logger = logging.getLogger(__name__)
 
-Where = Callable[[dict[str, Any]], Any]
 _Vector = NDArray[np.float64]
 _Decode = Callable[[_Vector], dict[str, ParamValue]]
 
@@ -58,7 +57,7 @@ class Constraint:
     Raises
     ------
     SpaceError
-        If `where` is not a function, raises, or no configuration is found that it allows.
+        If `where` raises, or no configuration is found that it allows.
 
     Attributes
     ----------
@@ -70,11 +69,6 @@ class Constraint:
     def __init__(
         self, where: Where, decode: _Decode, n_dims: int, all_points: Sequence[_Vector] = ()
     ) -> None:
-        if not callable(where):
-            raise SpaceError(
-                f"where must be a function of a configuration, got {where!r}: write "
-                "where=lambda p: p['a'] < p['b']."
-            )
         self._where = where
         self._decode = decode
         self._warned = False
@@ -164,6 +158,8 @@ class Constraint:
     def _check_where(self, params: dict[str, ParamValue]) -> bool:
         try:
             return bool(self._where(dict(params)))
+        except SpaceError:
+            raise
         except Exception as error:
             raise SpaceError(
                 f"where raised {type(error).__name__}: {error} for {params}. It must return "

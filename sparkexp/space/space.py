@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sparkexp.errors import SpaceError
 from sparkexp.space.architecture import ArchitectureSpace
 from sparkexp.space.conditions import Condition, combination_at, flatten, index_of, n_combinations
-from sparkexp.space.constraint import Constraint, Where
+from sparkexp.space.constraint import Constraint
 from sparkexp.space.given_values import (
     call_for,
     find_plain,
@@ -34,6 +34,7 @@ from sparkexp.space.parameters import (
 from sparkexp.space.plain_objects import to_value
 from sparkexp.space.unit_interval import store_fields
 from sparkexp.space.values import check_names, is_number, to_native
+from sparkexp.space.where_function import Where, WhereFunction
 from sparkexp.trial import ParamValue
 
 __all__ = ["Axis", "Choice", "Float", "Int", "Parameter", "Space"]
@@ -96,7 +97,7 @@ class Space:
             n = self.n_configurations
             few = [] if n is None or n > MAX_FEW else map(self.configuration, range(n))
             points = [self.encode(params) for params in few]
-            where = give_objects(self.where, self.parameters)
+            where = give_objects(WhereFunction(self.where), self.parameters)
             constraint = Constraint(where, self._decode_raw, self.n_dims, points)
             store_fields(self, _constraint=constraint)
 

@@ -31,6 +31,13 @@ def train(x, units=1, epochs=1):
 def bounded(p):
     return p['x'] < 0.5
 
+def enough(result):
+    return 'three will do' if len(result) == 3 else ''
+
+def note(result):
+    with open('ended', 'a') as file:
+        print(result.trial.number, file=file)
+
 not_a_function = 3
 """
 
@@ -122,6 +129,19 @@ def test_options_reach_the_call(function, folder):
     assert result.name == "named" and len(result) == 3
     assert result.trials[0].trial.params == {"x": 0.25, "units": 1}
     assert all(r.trial.params["x"] < 0.5 for r in result.trials)
+
+
+def test_functions_that_are_called_when_trials_end(function, folder, capsys):
+    named = [function.replace(":train", f":{name}") for name in ("enough", "note")]
+    words = ["--stop-when", named[0], "--on-trial-end", named[1]]
+    assert run(function, *words, "--logdir", "one") == 0
+    assert "stopped: three will do" in capsys.readouterr().out
+    assert sorted(Path("ended").read_text().split()) == ["0", "1", "2"]
+    resume = ["resume", "one", "--engine", "inline", "--no-progress"]
+    assert main([*resume, *words[2:]]) == 0
+    assert sorted(Path("ended").read_text().split()) == ["0", "1", "2", "3"]
+    assert main([*resume, "--stop-when", "enough"]) == 1
+    assert "Write train.py:train." in capsys.readouterr().err
 
 
 def test_several_objectives(function, folder):

@@ -156,6 +156,26 @@ class TestStopWhen:
         with pytest.raises(InvalidArgumentError, match="stop_when must be a function"):
             search([1], stop_when=3)
 
+    @pytest.mark.parametrize("name", ["stop_when", "on_trial_end"])
+    def test_its_call_runs_it(self, name, tmp_path):
+        async def later(given):
+            return True
+
+        def one_by_one(given):
+            yield True
+
+        class Later:
+            async def __call__(self, given):
+                return True
+
+        def train(x):
+            raise AssertionError("never called")
+
+        for function, kind in ((later, "async"), (one_by_one, "generator"), (Later(), "async")):
+            with pytest.raises(InvalidArgumentError, match=f"{name} must .*the {kind} function"):
+                search([1], train, logdir=tmp_path / "run", **{name: function})
+        assert not (tmp_path / "run").exists()
+
 
 class TestOnTrialEnd:
     def test_it_is_called_with_each_result_in_a_thread_of_its_own(self):

@@ -75,3 +75,14 @@ def test_what_keras_s_own_callback_wrote(tmp_path):
 
     result = experiment.launch(None, fit, {"x": [1]}, logdir=tmp_path / "run", **QUIET)
     assert len(result.best.curve("train/epoch_loss")) == 2
+
+
+def test_curves_are_in_single_precision(tmp_path, recwarn):
+    def train(x):
+        experiment.report(0, a=1e300, b=16777217)
+        return {"a": 1e300, "b": 16777217}
+
+    one = experiment.launch(None, train, {"x": [1]}, metric="a", logdir=tmp_path / "r", **QUIET)
+    assert not recwarn.list
+    assert one.curves()[["a", "b"]].to_numpy().tolist() == [[math.inf, 16777216.0]]
+    assert one.best.value == 1e300 and one.best.metrics["b"] == 16777217

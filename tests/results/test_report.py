@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import re
 from html.parser import HTMLParser
@@ -123,3 +124,27 @@ def test_a_list_of_configurations_has_a_report(tmp_path):
         None, lambda x, y="b": x, configurations, logdir=tmp_path / "run", **QUIET
     )
     assert "experiment.launch(spark, train,\n    [{&#x27;x&#x27;: 1" in page_of(result)
+
+
+def test_names_with_dollars_and_huge_values_are_reported(tmp_path):
+    name = "a$\\q$"
+    searched = experiment.random_search(
+        None, lambda x: {name: (2 * x - 1) * 1.7e308}, {"x": [0.0, 1.0]}, metric=name,
+        max_trials=12, seed=1, logdir=tmp_path / "r", **QUIET,
+    )  # fmt: skip
+    page = page_of(searched)
+    assert parsed(page).tags.count("img") == 4
+    assert "left out" not in page
+
+
+def test_a_plot_that_fails_is_left_out(tmp_path, monkeypatch, caplog):
+    searched = experiment.launch(
+        None, lambda x: x, {"x": [1, 2, 3]}, logdir=tmp_path / "r", **QUIET
+    )
+    # A setting that matplotlib's writer of pictures doesn't survive.
+    monkeypatch.setitem(importlib.import_module("matplotlib").rcParams, "savefig.dpi", 1e-9)
+    page = page_of(searched)
+    assert "<img" not in page
+    assert "This plot is left out: drawing it failed. " in page
+    assert "All trials, the best first" in page
+    assert "The plot 'history' is left out" in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,12 +19,20 @@ from sparkexp.search import (
     SobolSearcher,
     SurrogateSearcher,
 )
-from sparkexp.space import Choice, Float, Int, Space
+from sparkexp.space import Choice, Float, Int, Space, where_function
 from sparkexp.testing.driving import trials
 
 from .spaces import spaces
 
 UNIT = {"a": Float(0, 1), "b": Float(0, 1)}
+
+
+async def _ask_later(params):
+    return True
+
+
+def _one_by_one(params):
+    yield True
 
 
 def test_no_point_decodes_to_what_is_not_allowed():
@@ -66,6 +76,10 @@ def test_a_grid_is_filtered():
         (lambda p: p["a"] + p["b"] > 2, "configurations tried it allowed none"),
         (lambda p: p["c"] > 0, "where raised KeyError: 'c' for {'a': .* p.get"),
         ("a < b", "where must be a function of a configuration, got 'a < b'"),
+        (lambda p: (p[k] < 0.5 for k in p), r"True or False, got <generator .* Write all\(…\)"),
+        (_ask_later, "where must be a function of a configuration, got the async function"),
+        (_one_by_one, "where must be a function of a configuration, got the generator function"),
+        (lambda p: [p["a"] < 0.5], r"where must return True or False, got \[(True|False)\] for"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_first_trial(where, message, tmp_path):
@@ -85,6 +99,30 @@ def test_few_configurations_are_all_looked_at():
     assert only.decode(np.array([0.1])) == {"a": 777}
     with pytest.raises(SpaceError, match="of 1,000 configurations it allowed none"):
         Space({"a": Int(1, 1000)}, where=lambda p: p["a"] > 1000)
+
+
+@pytest.mark.parametrize("kind", [bool, np.bool_, int, float, np.float32, lambda yes: yes or None])
+def test_an_answer_is_a_bool_a_number_or_nothing(kind):
+    space = Space(UNIT, where=lambda p: kind(p["a"] < p["b"]))
+    assert all(
+        p["a"] < p["b"] for p in map(space.decode, np.random.default_rng(1).random((20, 2)))
+    )
+
+
+def test_a_slow_function_is_told_of(monkeypatch, caplog):
+    monkeypatch.setattr(where_function, "FIRST_LINE_S", 0.2)
+
+    def slow(p):
+        time.sleep(0.002)
+        return p["a"] < p["b"]
+
+    Space(UNIT, where=slow)
+    assert [r.getMessage().split(" has been")[0] for r in caplog.records] == [
+        "Looking for allowed configurations: where="
+    ]
+    caplog.clear()
+    Space(UNIT, where=lambda p: p["a"] < p["b"])
+    assert not caplog.records
 
 
 WIDTHS = {f"w{k}": Int(8, 512) for k in range(7)}

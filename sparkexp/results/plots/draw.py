@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
@@ -20,6 +21,8 @@ Kind = Literal["history", "parallel", "slice", "importance", "generations", "fro
 Backend = Literal["matplotlib", "plotly"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+# Larger numbers leave no room for sums and differences of them.
+MAX_DRAWN = 1e300
 
 
 def draw(
@@ -74,7 +77,12 @@ def draw(
         "generations": functools.partial(kinds.generations, best_trials=best_trials),
         "front": kinds.front,
     }
-    panels = makers[kind](results, axes, objectives)
+    limited = [_limit(each) for each in results]
+    panels = makers[kind](limited, axes, objectives)
+    if any(one is not other for one, other in zip(limited, results, strict=True)):
+        told = f"values beyond ±{MAX_DRAWN:g} count as that"
+        title = "; ".join(filter(None, [panels[0].title, told]))
+        panels = [replace(panels[0], title=title), *panels[1:]]
     try:
         if backend == "plotly":
             from sparkexp.results.plots.with_plotly import render_plotly
@@ -90,3 +98,15 @@ def draw(
             f"Plots are drawn with {backend}, which is not installed: "
             "pip install 'sparkexp[plots]'."
         ) from error
+
+
+def _limit(result: TrialResult) -> TrialResult:
+    """Return a result whose values can be drawn: the same one, if they can."""
+    if all(abs(v) <= MAX_DRAWN for v in (result.value or 0.0, *result.values)):
+        return result
+    value = None if result.value is None else _clip(result.value)
+    return replace(result, value=value, values=tuple(map(_clip, result.values)))
+
+
+def _clip(value: float) -> float:
+    return max(-MAX_DRAWN, min(MAX_DRAWN, value))

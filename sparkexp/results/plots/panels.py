@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Band", "Bars", "Dots", "Line", "Mark", "Panel", "Parallel", "Ticks"]
 
 # Positions and labels of ticks; None leaves them to the library.
 Ticks = Sequence[tuple[float, str]] | None
+_Change = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Line:
     y: Sequence[float]
     label: str = ""
     steps: bool = False
+
+    def change_texts(self, change: _Change) -> Line:
+        """Return the same with each of its texts changed."""
+        return replace(self, label=change(self.label))
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Dots:
     strong: bool = False
     beyond: bool = False
 
+    def change_texts(self, change: _Change) -> Dots:
+        """Return the same with each of its texts changed."""
+        return replace(self, label=change(self.label), scale=change(self.scale))
+
 
 @dataclass(frozen=True)
 class Band:
@@ -48,6 +57,10 @@ class Band:
     high: Sequence[float]
     label: str = ""
 
+    def change_texts(self, change: _Change) -> Band:
+        """Return the same with each of its texts changed."""
+        return replace(self, label=change(self.label))
+
 
 @dataclass(frozen=True)
 class Bars:
@@ -55,6 +68,10 @@ class Bars:
 
     names: Sequence[str]
     values: Sequence[float]
+
+    def change_texts(self, change: _Change) -> Bars:
+        """Return the same with each of its texts changed."""
+        return replace(self, names=[change(name) for name in self.names])
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,15 @@ class Parallel:
     colours: Sequence[float]
     scale: str
 
+    def change_texts(self, change: _Change) -> Parallel:
+        """Return the same with each of its texts changed."""
+        return replace(
+            self,
+            titles=[change(title) for title in self.titles],
+            ticks=[_change_ticks(ticks, change) for ticks in self.ticks],
+            scale=change(self.scale),
+        )
+
 
 Mark = Line | Dots | Band | Bars | Parallel
 
@@ -97,3 +123,20 @@ class Panel:
     y_ticks: Ticks = None
     notes: Sequence[str] = field(default=())
     y_ends: tuple[float, float] | None = None
+
+    def change_texts(self, change: _Change) -> Panel:
+        """Return the same with each of its texts, and of those of its marks, changed."""
+        return replace(
+            self,
+            title=change(self.title),
+            x_title=change(self.x_title),
+            y_title=change(self.y_title),
+            marks=[mark.change_texts(change) for mark in self.marks],
+            x_ticks=_change_ticks(self.x_ticks, change),
+            y_ticks=_change_ticks(self.y_ticks, change),
+            notes=[change(note) for note in self.notes],
+        )
+
+
+def _change_ticks(ticks: Ticks, change: _Change) -> Ticks:
+    return None if ticks is None else [(place, change(text)) for place, text in ticks]

@@ -43,7 +43,7 @@ def render_matplotlib(panels: Sequence[Panel]) -> Any:
     width = 12.0 if wide else PANEL_INCHES[0] * columns
     figure = ShownFigure((width, PANEL_INCHES[1] * rows), DPI, layout="constrained")
     for k, panel in enumerate(panels):
-        _draw_panel(figure.add_subplot(rows, columns, k + 1), panel)
+        _draw_panel(figure.add_subplot(rows, columns, k + 1), panel.change_texts(_escape))
     return figure
 
 
@@ -63,7 +63,7 @@ def _draw_panel(plot: Any, panel: Panel) -> None:
         plot.grid(True, color="#e4e6ea")
         plot.set_axisbelow(True)
     if panel.x_ticks is not None:
-        positions, texts = [u for u, _ in panel.x_ticks], [_escape(t) for _, t in panel.x_ticks]
+        positions, texts = [u for u, _ in panel.x_ticks], [t for _, t in panel.x_ticks]
         crowded = sum(map(len, texts)) > MAX_TICK_CHARS
         slanted = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
         plot.set_xticks(positions, texts, **(slanted if crowded else {}))
@@ -145,9 +145,7 @@ def _parallel(plot: Any, mark: Parallel) -> None:
         for u, text in ticks or ():
             plot.plot([position - 0.015, position + 0.015], [u, u], color="#202124", linewidth=1)
             box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
-            plot.text(
-                position - 0.03, u, _escape(text), ha="right", va="center", fontsize=9, bbox=box
-            )
+            plot.text(position - 0.03, u, text, ha="right", va="center", fontsize=9, bbox=box)
     crowded = sum(map(len, mark.titles)) > MAX_TITLE_CHARS
     slanted = {"rotation": 15, "ha": "left", "rotation_mode": "anchor"} if crowded else {}
     plot.set_xticks(positions, mark.titles, **slanted)

@@ -29,6 +29,8 @@ __all__ = ["Kept", "MLflow", "send_later"]
 Kept = Literal["all", "best", "none"]
 # The driver waits two seconds for an answer; see `Tracker`.
 ANSWER_S = 1.8
+# MLflow refuses longer names of experiments.
+MAX_NAME_LENGTH = 500
 CHECK_S = 10.0
 SECONDS_BETWEEN_PROGRESS = 5.0
 # What comes first where the server is slow.
@@ -77,6 +79,11 @@ class MLflow(Tracker):
             raise InvalidArgumentError(
                 f"experiment must be the name of an experiment, got {experiment!r}. Write "
                 "MLflow('mnist')."
+            )
+        if len(experiment) > MAX_NAME_LENGTH:
+            raise InvalidArgumentError(
+                f"The name of an experiment has at most {MAX_NAME_LENGTH} characters in MLflow, "
+                f"got one of {len(experiment)}. Shorten it; tags={{…}} can hold the rest."
             )
         if isinstance(env, str) or not all(isinstance(name, str) for name in env):
             raise InvalidArgumentError(

@@ -44,13 +44,16 @@ def make_scalars_summary(values: Mapping[str, float]) -> Summary:
     >>> [value.tag for value in make_scalars_summary({'loss': 0.5, 'accuracy': 0.9}).value]
     ['loss', 'accuracy']
     """
+    import numpy as np
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 
     summary = Summary()
     for tag, value in values.items():
-        # Protobuf can't encode lone surrogates (of undecodable file names).
-        summary.MergeFrom(scalar_pb(tag.encode("utf-8", "replace").decode(), value))
+        # It is stored as a float32: what is beyond becomes infinite, as `report` says.
+        with np.errstate(over="ignore"):
+            # Protobuf can't encode lone surrogates (of undecodable file names).
+            summary.MergeFrom(scalar_pb(tag.encode("utf-8", "replace").decode(), value))
     return summary
 
 

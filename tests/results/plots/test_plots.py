@@ -258,3 +258,34 @@ def test_the_front_counts_each_configuration_once():
     n = len({trial.trial.params["x"] for trial in found.trials})
     (plot,) = found.plot("front").axes
     assert plot.get_title() == f"The front: {n} of {n} configurations"
+
+
+def test_dollars_in_names_and_values_are_no_formula(tmp_path):
+    name, other = "a$\\q$", "b$_$"
+    searched = experiment.random_search(
+        None, lambda x, w, z: {name: x + z, other: len(w)},
+        {"x": [0.0, 1.0], "w": ["$\\r$", "b$\\z$", "\\$c"], "z": [0.0, 1.0]},
+        metric=[name, other], direction=["max", "min"], max_trials=24, seed=1,
+        logdir=tmp_path / "r", **QUIET,
+    )  # fmt: skip
+    for kind in ("history", "slice", "parallel", "importance", "front"):
+        assert png_of(searched.plot(kind))
+    assert searched.plot("front").axes[0].get_xlabel() == r"a\$\q\$ (max)"
+    evolved = experiment.evolutionary_search(
+        None, lambda x: {name: x}, {"x": [0.0, 1.0]}, metric=name, popsize=5, generations=3,
+        seed=1, logdir=tmp_path / "e", **QUIET,
+    )  # fmt: skip
+    assert png_of(evolved.plot("generations"))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_values_near_the_end_of_the_doubles_are_drawn(tmp_path, backend):
+    searched = experiment.random_search(
+        None, lambda x, z: (1 if x > 0.5 else -1) * 1.7e308 * z,
+        {"x": [0.0, 1.0], "z": [0.0, 1.0]}, max_trials=24, seed=1, logdir=tmp_path / "r", **QUIET,
+    )  # fmt: skip
+    for kind in ("history", "slice", "parallel", "importance"):
+        figure = searched.plot(kind, backend=backend)
+        if backend == "matplotlib":
+            assert png_of(figure)
+            assert "values beyond ±1e+300 count as that" in figure.axes[0].get_title()

@@ -21,6 +21,7 @@ from sparkexp.errors import EnvironmentUnfitError, InvalidArgumentError
 from sparkexp.testing import TrackerContract
 from sparkexp.tracking import MLflow
 from sparkexp.tracking.mlflow.sender import Sender
+from sparkexp.tracking.mlflow.tracker import MAX_NAME_LENGTH
 from tests.ports import server_port
 from tests.spark.watching import wait_until
 
@@ -322,6 +323,19 @@ def test_wrong_arguments(tracked, tmp_path, words, said):
 def test_what_is_no_name_of_an_experiment(name):
     with pytest.raises(InvalidArgumentError, match="name of an experiment"):
         MLflow(name)
+
+
+def test_a_name_that_mlflow_refuses_for_its_length(tmp_path):
+    from mlflow.utils.validation import MAX_EXPERIMENT_NAME_LENGTH
+
+    assert MAX_NAME_LENGTH == MAX_EXPERIMENT_NAME_LENGTH
+    MLflow("m" * MAX_NAME_LENGTH)
+    with pytest.raises(InvalidArgumentError, match="at most 500 characters in MLflow, got .* 600"):
+        experiment.launch(
+            None, lambda x: 1 / 0, {"x": [1]}, mlflow="m" * 600, engine="inline", progress=False,
+            logdir=tmp_path / "run",
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
 
 
 def test_files_on_this_machine_are_nothing_for_other_hosts(tmp_path):
