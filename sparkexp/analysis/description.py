@@ -10,7 +10,7 @@ from sparkexp.analysis.specs import ParameterSpec
 from sparkexp.objective import Objective
 
 if TYPE_CHECKING:  # executors load no numpy
-    from sparkexp.space import ArchitectureSpace
+    from sparkexp.space import ArchitectureSpace, Choice
 
 __all__ = ["SearchDescription"]
 
@@ -56,6 +56,8 @@ class SearchDescription:
     architectures : Mapping[str, ArchitectureSpace]
         The parameters that are architecture spaces; empty on executors, where their classes may
         not be found.
+    parsed : Mapping[str, ArchitectureSpace | Choice]
+        The parameters of whose values the train function gets objects instead of texts; likewise.
 
     Examples
     --------
@@ -80,6 +82,7 @@ class SearchDescription:
     about: str = field(default="", compare=False)
     architectures: Mapping[str, ArchitectureSpace] = field(default_factory=dict, compare=False)
     constraints: tuple[str, ...] = ()
+    parsed: Mapping[str, ArchitectureSpace | Choice] = field(default_factory=dict, compare=False)
 
     @property
     def last_generation(self) -> int | None:

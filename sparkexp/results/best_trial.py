@@ -13,14 +13,16 @@ from sparkexp.errors import SpaceError
 from sparkexp.objective import Objective
 from sparkexp.results.curves import read_curve
 from sparkexp.results.stored_artifacts import list_artifacts, load_artifact
-from sparkexp.space import Architecture, ArchitectureSpace
+from sparkexp.space import Architecture, ArchitectureSpace, Choice
 from sparkexp.texts.counts import count
-from sparkexp.trial import TrialResult
+from sparkexp.trial import ParamValue, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["BestTrial", "explain_no_best", "explain_no_value", "find_best", "find_front"]
+
+Parsed = Mapping[str, ArchitectureSpace | Choice]
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ class BestTrial:
         Standard deviation of the value between these runs.
     violation : float
         By how much it violates the constraints; above 0 only if no trial satisfies them.
-    spaces : Mapping[str, ArchitectureSpace]
-        The parameters that are architecture spaces.
+    parsed : Mapping[str, ArchitectureSpace | Choice]
+        The parameters of whose values the train function gets objects instead of texts.
+    extra : Mapping[str, ParamValue]
+        What the train function gets besides the parameters.
     """
 
     id: str
@@ -60,18 +64,21 @@ class BestTrial:
     n_runs: int = 1
     spread: float | None = None
     violation: float = 0.0
-    _spaces: ClassVar[Mapping[str, ArchitectureSpace]]
-    spaces: InitVar[Mapping[str, ArchitectureSpace]] = MappingProxyType({})
+    _parsed: ClassVar[Parsed]
+    _extra: ClassVar[Mapping[str, ParamValue]]
+    parsed: InitVar[Parsed] = MappingProxyType({})
+    extra: InitVar[Mapping[str, ParamValue]] = MappingProxyType({})
 
-    def __post_init__(self, spaces: Mapping[str, ArchitectureSpace]) -> None:
-        # No field: `dataclasses.asdict` returns what `json` can write.
-        object.__setattr__(self, "_spaces", dict(spaces))
+    def __post_init__(self, parsed: Parsed, extra: Mapping[str, ParamValue]) -> None:
+        # No fields: `dataclasses.asdict` returns what `json` can write.
+        object.__setattr__(self, "_parsed", dict(parsed))
+        object.__setattr__(self, "_extra", dict(extra))
 
     @classmethod
     def of(
         cls,
         configuration: Configuration,
-        spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
+        parsed: Parsed = MappingProxyType({}),
     ) -> BestTrial:
         """Return a configuration as a best trial, with the id of its first run."""
         first = configuration.runs[0]
@@ -85,8 +92,29 @@ class BestTrial:
             n_runs=len(configuration.runs),
             spread=configuration.spread,
             violation=configuration.violation,
-            spaces=spaces,
+            parsed=parsed,
+            extra=first.trial.extra,
         )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the train function got: ``train(**result.best.arguments)`` is the same trial.
+
+        They are the parameters, with objects (None, tuples, lists, architectures) where `params`
+        has texts, and what trials get besides, such as epochs or a seed.
+
+        Examples
+        --------
+        >>> from sparkexp import experiment
+        >>> result = experiment.launch(
+        ...     None, lambda widths: sum(widths), {'widths': [(8,), (8, 4)]}, engine='inline',
+        ...     progress=False)
+        >>> result.best.params, result.best.arguments
+        ({'widths': '(8, 4)'}, {'widths': (8, 4)})
+        """
+        texts: Mapping[str, Any] = self.params
+        objects = {n: p.parse(texts[n]) for n, p in self._parsed.items() if n in texts}
+        return {**self.params, **self._extra, **objects}
 
     @property
     def architecture(self) -> Architecture:
@@ -114,11 +142,8 @@ class BestTrial:
     @property
     def architectures(self) -> dict[str, Architecture]:
         """The trial's architectures by the parameters' names, where it has several."""
-        return {
-            name: space.parse(str(self.params[name]))
-            for name, space in self._spaces.items()
-            if name in self.params
-        }
+        found = self.arguments.items()
+        return {name: value for name, value in found if isinstance(value, Architecture)}
 
     @property
     def artifacts(self) -> list[str]:
@@ -187,7 +212,7 @@ class BestTrial:
 def find_best(
     trials: Iterable[TrialResult],
     objective: Objective,
-    spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
+    parsed: Parsed = MappingProxyType({}),
 ) -> BestTrial | None:
     """Return the configuration with the best value, the first of equals.
 
@@ -198,20 +223,20 @@ def find_best(
     runs may be good by chance. Where trials have rungs, only those of the highest rung compete.
     """
     best = next(iter(rank_configurations(trials, objective)), None)
-    return None if best is None else BestTrial.of(best, spaces)
+    return None if best is None else BestTrial.of(best, parsed)
 
 
 def find_front(
     trials: Iterable[TrialResult],
     objectives: Sequence[Objective],
-    spaces: Mapping[str, ArchitectureSpace] = MappingProxyType({}),
+    parsed: Parsed = MappingProxyType({}),
 ) -> list[BestTrial]:
     """Return the configurations that no other dominates, the best in the first objective first.
 
     Of several with the same values, only the first is returned.
     """
     front = find_front_configurations(trials, objectives)
-    return [BestTrial.of(each, spaces) for each in front]
+    return [BestTrial.of(each, parsed) for each in front]
 
 
 def explain_no_best(trials: Sequence[TrialResult], objectives: Sequence[Objective]) -> str:

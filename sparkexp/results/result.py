@@ -166,7 +166,7 @@ class Result:
         [(3, (3.0, 1.0))]
         """
         if self._several:
-            return find_front(self.trials, self.objectives, self.search.architectures)
+            return find_front(self.trials, self.objectives, self.search.parsed)
         found = self.find_best()
         return [] if found is None else [found]
 
@@ -391,4 +391,4 @@ class Result:
         """Return the best trial as `best` does; None where there is none."""
         if self._several:
             return None
-        return find_best(self.trials, self.objectives[0], self.search.architectures)
+        return find_best(self.trials, self.objectives[0], self.search.parsed)

@@ -160,6 +160,7 @@ class Search:
             prunes=prunes,
             about=about,
             architectures=self.architectures,
+            parsed=self.parsed,
             constraints=constraints,
         )
 
