@@ -58,6 +58,7 @@ def test_python_of_the_page_on_multi_fidelity_runs(code, tmp_path, monkeypatch):
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_python_of_the_page_on_multi_fidelity_runs_on_spark(spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("python", spark=True, path=MULTI_FIDELITY))

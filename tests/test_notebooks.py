@@ -195,6 +195,7 @@ def test_definitions_of_cells(execute):
 
 
 @pytest.mark.notebook
+@pytest.mark.slow
 def test_the_search_of_the_readme_runs_in_a_cell(execute):
     text = (FOLDER.parent / "README.md").read_text()
     code = text.partition("```python\n")[2].partition("```")[0]

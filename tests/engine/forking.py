@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import time
 from collections import deque
@@ -50,6 +51,9 @@ class ForkEngine(Engine):
             self._running[receiving] = (trial, submitted, process)
 
     def _child(self, trial: Trial, sending: Any) -> None:
+        # Other tests may have used TensorFlow in the parent; its threads are not here, and
+        # collecting what they left would crash.
+        gc.freeze()
         sending.send(run_attempt(replace(self._task, trial=trial)))
 
     def wait(self, timeout_s: float | None = None) -> list[TrialResult]:

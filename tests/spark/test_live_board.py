@@ -64,6 +64,7 @@ def epochs(api: Api, trial: str, group: str) -> int:
     return max(step for step, _ in api.scalars(f"{trial}/{group}", "epoch_loss")) + 1
 
 
+@pytest.mark.slow
 def test_trials_are_seen_while_they_run(tmp_path):
     driver = start_driver(
         tmp_path, SCRIPT, {"spark.master": "local[2]", "spark.ui.enabled": "false"}

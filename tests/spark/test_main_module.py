@@ -61,7 +61,7 @@ pickled, other = os.path.abspath("unused.pickle"), os.path.abspath("other.keras"
 with open(pickled, "wb") as file:
     pickle.dump(Unused(), file)
 answers = []
-for isolation in ("fork", "spawn"):
+for isolation in ISOLATIONS:
     result = experiment.launch(
         spark, train, {"x": [1, 2]}, isolation=isolation, logdir=f"{logdir}-{isolation}",
         progress=False,
@@ -76,8 +76,10 @@ answer(answers)
 """
 
 
-def test_a_script(tmp_path: Path) -> None:
-    for failures, *rest in run_driver(tmp_path, SCRIPT, LOCAL):
+@pytest.mark.parametrize("isolation", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def test_a_script(tmp_path: Path, isolation: str) -> None:
+    script = SCRIPT.replace("ISOLATIONS", repr([isolation]))
+    for failures, *rest in run_driver(tmp_path, script, LOCAL):
         (failure,) = failures
         assert "RuntimeError: 2 is wrong" in failure, failure
         assert "driver.py" in failure and "# the line that fails" in failure
