@@ -53,11 +53,9 @@ class SearchDescription:
         The entries that trials return and that have to be at most 0.
     about : str
         Markdown: what the search is, and how to repeat it.
-    architectures : Mapping[str, ArchitectureSpace]
-        The parameters that are architecture spaces; empty on executors, where their classes may
-        not be found.
     parsed : Mapping[str, ArchitectureSpace | Choice]
-        The parameters of whose values the train function gets objects instead of texts; likewise.
+        The parameters of whose values the train function gets objects instead of texts; empty on
+        executors, where their classes may not be found.
 
     Examples
     --------
@@ -80,9 +78,15 @@ class SearchDescription:
     shows_best: bool = False
     prunes: bool = False
     about: str = field(default="", compare=False)
-    architectures: Mapping[str, ArchitectureSpace] = field(default_factory=dict, compare=False)
     constraints: tuple[str, ...] = ()
     parsed: Mapping[str, ArchitectureSpace | Choice] = field(default_factory=dict, compare=False)
+
+    @property
+    def architectures(self) -> dict[str, ArchitectureSpace]:
+        """The parameters that are architecture spaces."""
+        from sparkexp.space import ArchitectureSpace
+
+        return {n: p for n, p in self.parsed.items() if isinstance(p, ArchitectureSpace)}
 
     @property
     def last_generation(self) -> int | None:

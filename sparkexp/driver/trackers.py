@@ -44,7 +44,7 @@ def make_trial_trackers(
 ) -> tuple[TrialTracker, ...]:
     """Return the parts of the trackers that run on the executors, one for each tracker."""
     # A worker loads these parts, and must not load classes of the user's.
-    search = replace(search, architectures={}, parsed={})
+    search = replace(search, parsed={})
     found = []
     for tracker in trackers:
         try:

@@ -159,7 +159,6 @@ class Search:
             shows_best=self.inner.shows_best,
             prunes=prunes,
             about=about,
-            architectures=self.architectures,
             parsed=self.parsed,
             constraints=constraints,
         )
