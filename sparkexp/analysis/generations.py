@@ -139,7 +139,11 @@ class Evolution:
         if self._popsize is None and self._open and number > self._next:
             closed.append(self._close(self._open))
         self._open.append(result)
-        while self._popsize is not None and len(ready := self._list_ready()) >= self._popsize:
+        # Too few is soon seen; to list the ready ones takes longer.
+        while self._popsize is not None and len(self._open) >= self._popsize:
+            ready = self._list_ready()
+            if len(ready) < self._popsize:
+                break
             closed.append(self._close(ready))
         return closed
 

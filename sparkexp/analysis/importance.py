@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,15 +121,22 @@ def explain_shares(
 
 
 def select_most_important(
-    results: Sequence[TrialResult], axes: Sequence[Axis], objective: Objective, n: int = 2
+    axes: Sequence[Axis], shares: Mapping[str, float], n: int = 2
 ) -> list[Axis]:
-    """Return the axes that matter most, as `measure_importance` measures it.
+    """Return the axes that matter most.
 
-    With too few trials to tell, these are the first axes.
+    Parameters
+    ----------
+    axes : sequence of Axis
+        The parameters; those that don't vary are left out.
+    shares : Mapping[str, float]
+        What `measure_importance` returned for them. Where it is empty, since the trials were too
+        few to tell, the first axes are returned.
+    n : int
+        The most axes to return.
     """
-    varying = [axis for axis in axes if axis.varies]
-    shares = explain_shares(results, varying, objective)
-    return sorted(varying, key=lambda axis: -shares.get(axis.name, 0.0))[:n]
+    order = {name: k for k, name in enumerate(shares)}
+    return sorted((a for a in axes if a.varies), key=lambda axis: order.get(axis.name, 0))[:n]
 
 
 def count_best(n: int, cut: float = CUTS[0]) -> int:

@@ -230,7 +230,8 @@ def test_the_same_trials_have_the_same_answer():
 
 def test_the_most_important_come_first():
     def names(trials: list[TrialResult]) -> list[str]:
-        return [axis.name for axis in select_most_important(trials, AXES, MAX)]
+        shares = measure_importance(trials, AXES, MAX)
+        return [axis.name for axis in select_most_important(AXES, shares)]
 
     assert names(list(results())) == ["strong", "name"]
     assert names([]) == ["noise", "strong"]

@@ -348,7 +348,8 @@ def _select_axes(
     varying = _select_varying(axes)
     if len(varying) <= n:
         return varying, title
-    chosen = {axis.name for axis in select_most_important(results, varying, objective, n)}
+    shares = measure_importance(results, varying, objective)
+    chosen = {axis.name for axis in select_most_important(varying, shares, n)}
     told = f"{title}: {n} of {len(varying)} parameters, those that matter most"
     return [axis for axis in varying if axis.name in chosen], told.removeprefix(": ")
 

@@ -8,12 +8,13 @@ legend.
 from __future__ import annotations
 
 import bisect
+from pathlib import Path
 
 from sparkexp.analysis.generations import Generation
 from sparkexp.analysis.outliers import FEWEST, find_limit_of_losses
 from sparkexp.objective import Objective
 from sparkexp.tracking.tensorboard.events import EventFile
-from sparkexp.tracking.tensorboard.layout import DESCRIPTIONS, POPULATION_TAG, TRIALS_TAG
+from sparkexp.tracking.tensorboard.layout import POPULATION_TAG, Descriptions
 from sparkexp.tracking.tensorboard.links import INNER_RUNS
 from sparkexp.tracking.tensorboard.reading import read_last_steps
 from sparkexp.tracking.tensorboard.summaries import add_scalars, make_summary
@@ -22,45 +23,48 @@ __all__ = ["InnerLines"]
 
 
 class InnerLines:
-    """Writes the best, the mean and the worst of generations, and trials, without outliers.
+    """Tells which trials are outliers; writes the best, the mean and the worst without them.
 
-    What an outlier is follows from the trials up to then; see `find_limit_of_losses`. Trials are
-    written when the first few have ended, or the search has.
+    What an outlier is follows from the trials up to then; see `find_limit_of_losses`.
 
     Parameters
     ----------
-    events : EventFile
-        The search's own run, which gets the trials. Steps that its directory or one below it
-        holds already are not written again.
+    directory : Path
+        Of the search's own run. Steps that the runs below it hold already are not written again.
     objective : Objective
         What is optimised.
 
     Raises
     ------
     OSError
-        By all methods, where the file system refuses.
+        By all methods that write, where the file system refuses.
     """
 
-    def __init__(self, events: EventFile, objective: Objective) -> None:
+    def __init__(self, directory: Path, objective: Objective) -> None:
         self._objective = objective
         self._losses: list[float] = []  # in order
-        self._waiting: list[tuple[int, float]] = []
-        directory = events.directory
+        self._waiting: dict[int, float] = {}
         self._files = {name: EventFile(directory / name) for name in INNER_RUNS}
+        self._describe = {name: Descriptions().take for name in INNER_RUNS}
         self._last = {
             name: read_last_steps(directory / name).get(POPULATION_TAG, -1) for name in INNER_RUNS
         }
-        self._trials = events
-        self._last_trial = read_last_steps(directory).get(TRIALS_TAG, -1)
 
-    def take(self, step: int, value: float | None) -> None:
-        """Take in a trial that ended; write it, unless it is an outlier."""
-        if value is None:
-            return
+    def add(self, step: int, value: float) -> dict[int, float]:
+        """Take in a trial that ended.
+
+        Return the trials, by step, that are known by now to be no outliers: this one as a rule,
+        none while there are few, and all of them then.
+        """
         bisect.insort(self._losses, self._objective.loss(value))
-        self._waiting.append((step, value))
-        if len(self._losses) >= FEWEST:
-            self._write_waiting()
+        self._waiting[step] = value
+        return self.take_waiting() if len(self._losses) >= FEWEST else {}
+
+    def take_waiting(self) -> dict[int, float]:
+        """Return the trials that wait for more, by step, without outliers: nothing more comes."""
+        limit = find_limit_of_losses(self._losses)
+        waiting, self._waiting = self._waiting, {}
+        return {k: value for k, value in waiting.items() if self._objective.loss(value) <= limit}
 
     def write_generation(self, generation: Generation) -> None:
         """Write the best, the mean and the worst of a generation."""
@@ -72,7 +76,9 @@ class InnerLines:
             for name, value in zip(INNER_RUNS, (best, mean, worst), strict=True):
                 if generation.number > self._last[name]:
                     self._last[name] = generation.number
-                    _write(self._files[name], POPULATION_TAG, generation.number, value)
+                    summary = make_summary()
+                    add_scalars(summary, {POPULATION_TAG: value}, self._describe[name])
+                    self._files[name].add_summary(summary, generation.number)
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""
@@ -80,21 +86,6 @@ class InnerLines:
             events.flush()
 
     def close(self) -> None:
-        """Write what waits, and close the files."""
-        self._write_waiting()
+        """Close the files."""
         for events in self._files.values():
             events.close()
-
-    def _write_waiting(self) -> None:
-        limit = find_limit_of_losses(self._losses)
-        for step, value in self._waiting:
-            if self._objective.loss(value) <= limit and step > self._last_trial:
-                self._last_trial = step
-                _write(self._trials, TRIALS_TAG, step, value)
-        self._waiting.clear()
-
-
-def _write(events: EventFile, tag: str, step: int, value: float) -> None:
-    summary = make_summary()
-    add_scalars(summary, {tag: value}, DESCRIPTIONS)
-    events.add_summary(summary, step)

@@ -11,6 +11,7 @@ from sparkexp.tracking.tensorboard.summaries import Band, Chart, Lines
 
 __all__ = [
     "DESCRIPTIONS",
+    "Descriptions",
     "MAX_CHARTS",
     "POPULATION_TAG",
     "TRIALS_TAG",
@@ -24,7 +25,7 @@ MAX_CHARTS = 12
 # Without outliers: of the runs below the search's own, and of that.
 POPULATION_TAG, TRIALS_TAG = "inner/population", "inner/trials"
 
-# By tag, or by the part before its last slash: what TensorBoard shows beside a chart.
+# By tag, or by what is before one of its slashes: what TensorBoard shows beside a chart.
 DESCRIPTIONS = {
     "evolution/best": "The best objective in the population, by generation.",
     "evolution/mean": "The mean objective of the population, by generation. Where a model picks "
@@ -46,6 +47,7 @@ DESCRIPTIONS = {
     "random, 0 all alike.",
     "population/*": "Values of the parameter in the population, by generation.",
     "population/objective": "Objectives in the population, by generation.",
+    "choice/*": "Share of the population's members with this choice, by generation.",
     "trials/objective": "The objective of each trial, in the order in which they ended.",
     "trials/best_so_far": "The best objective, by the number of ended trials.",
     "trials/objective/*": "This objective of each trial, in the order in which they ended.",
@@ -72,6 +74,22 @@ DESCRIPTIONS = {
     "best trials have come from them; their colour is the objective.",
     "pictures/objective by": "A dot per trial, brighter the later it was; red crosses failed.",
 }
+
+
+class Descriptions:
+    """The descriptions of a run's charts, each once: TensorBoard takes the first one of a tag."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, tag: str) -> str:
+        """Return the tag's description the first time, and an empty text from then on."""
+        if tag in self._taken:
+            return ""
+        self._taken.add(tag)
+        parts = tag.split("/")
+        groups = ("/".join([*parts[:k], "*"]) for k in range(len(parts) - 1, 0, -1))
+        return next(filter(None, map(DESCRIPTIONS.get, (tag, *groups))), "")
 
 
 def make_evolution_layout(

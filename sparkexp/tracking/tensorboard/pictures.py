@@ -26,6 +26,7 @@ from sparkexp.trial import TrialResult
 __all__ = [
     "SIZE_PX",
     "Picture",
+    "choose_colour_ends",
     "pick_colour",
     "draw_ancestry",
     "draw_front",
@@ -198,6 +199,16 @@ def draw_importance(shares: Mapping[str, float], title: str = "What mattered") -
         panel.draw_bar(share / end, (k + 0.15) / len(rows), 0.7 / len(rows), BAR_COLOUR)
         panel.draw_row_label((k + 0.5) / len(rows), name)
     return panel.to_picture()
+
+
+def choose_colour_ends(values: Sequence[float], objective: Objective) -> tuple[float, float]:
+    """Return the ends of the colour scale: the worst tenth shares a colour."""
+    ordered = sorted(values)
+    cut = len(ordered) // 10
+    low, high = (
+        (ordered[cut], ordered[-1]) if objective.maximised else (ordered[0], ordered[-1 - cut])
+    )
+    return low, high
 
 
 def _make_front_axis(

@@ -6,11 +6,11 @@ a driver that is killed leaves all of it or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparkexp.tracking.tensorboard.events import is_plottable
+from sparkexp.tracking.tensorboard.events import add_scalar, is_plottable, replace_surrogates
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -59,7 +59,7 @@ def make_summary() -> Summary:
 
 
 def add_scalars(
-    summary: Summary, values: Mapping[str, float], descriptions: Mapping[str, str]
+    summary: Summary, values: Mapping[str, float], describe: Callable[[str], str]
 ) -> None:
     """Add a scalar per tag; what isn't finite is left out.
 
@@ -69,18 +69,17 @@ def add_scalars(
         The summary.
     values : Mapping[str, float]
         By tag.
-    descriptions : Mapping[str, str]
-        Markdown by tag, or by the tag's part before the last slash and ``*``.
+    describe : callable
+        Returns a tag's description in Markdown.
     """
-    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-
     for tag, value in values.items():
         if is_plottable(value):
-            text = descriptions.get(tag) or descriptions.get(f"{tag.rpartition('/')[0]}/*")
-            summary.MergeFrom(scalar_pb(_replace_surrogates(tag), value, text))
+            add_scalar(summary, tag, value, describe(tag))
 
 
-def add_histogram(summary: Summary, tag: str, values: Sequence[float], description: str) -> None:
+def add_histogram(
+    summary: Summary, tag: str, values: Sequence[float], describe: Callable[[str], str]
+) -> None:
     """Add a histogram, unless there are no values."""
     import numpy as np
     from tensorboard.plugins.histogram.summary_v2 import histogram_pb
@@ -89,7 +88,7 @@ def add_histogram(summary: Summary, tag: str, values: Sequence[float], descripti
     if finite:
         data = np.array(finite)
         summary.MergeFrom(
-            histogram_pb(_replace_surrogates(tag), data, HISTOGRAM_BUCKETS, description)
+            histogram_pb(replace_surrogates(tag), data, HISTOGRAM_BUCKETS, describe(tag))
         )
 
 
@@ -97,7 +96,7 @@ def add_text(summary: Summary, tag: str, markdown: str, description: str = "") -
     """Add a text in Markdown."""
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    summary.MergeFrom(text_pb(tag, _replace_surrogates(markdown), description))
+    summary.MergeFrom(text_pb(tag, replace_surrogates(markdown), description))
 
 
 def add_image(
@@ -110,7 +109,7 @@ def add_image(
     strings = [str(size_px[0]).encode(), str(size_px[1]).encode(), png]
     _add_strings(
         summary,
-        _replace_surrogates(tag),
+        replace_surrogates(tag),
         strings,
         metadata.create_summary_metadata(tag, description),
     )
@@ -147,7 +146,3 @@ def _add_strings(
         dtype=DT_STRING, string_val=strings, tensor_shape=TensorShapeProto(dim=dims)
     )
     summary.value.add(tag=tag, tensor=tensor, metadata=summary_metadata)
-
-
-def _replace_surrogates(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

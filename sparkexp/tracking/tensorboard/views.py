@@ -32,10 +32,13 @@ from sparkexp.tracking.tensorboard.inner_lines import InnerLines
 from sparkexp.tracking.tensorboard.layout import (
     DESCRIPTIONS,
     MAX_CHARTS,
+    TRIALS_TAG,
+    Descriptions,
     make_evolution_layout,
     make_search_layout,
 )
 from sparkexp.tracking.tensorboard.pictures import (
+    choose_colour_ends,
     draw_ancestry,
     draw_front,
     draw_importance,
@@ -122,9 +125,9 @@ class SearchViews:
         self._pending: list[Generation] = []
         self._next_leaderboard = TRIALS_BETWEEN_LEADERBOARDS
         self._steps = read_last_steps(events.directory)
-        self._described: set[str] = set()
+        self._describe = Descriptions().take
         self._events = events
-        self._inner = InnerLines(events, self._objective)
+        self._inner = InnerLines(events.directory, self._objective)
 
     def add_earlier(self, result: TrialResult) -> None:
         """Take in a trial of an earlier process; write its step, if that process could not."""
@@ -165,14 +168,13 @@ class SearchViews:
         if complete and self._evolution is not None:
             self._pending += self._evolution.finish()
         self._write_pending()
+        self._write_inside(self._inner.take_waiting())
         self._inner.close()
         self._write_end()
 
     def _take(self, result: TrialResult) -> None:
         self._results.append(result)
         self._n_failed += result.went_wrong
-        if len(self._objectives) == 1:
-            self._inner.take(len(self._results), result.value)
         for standings in self._standings:
             standings.add(result)
         proposal = self._runs.add(result)
@@ -202,7 +204,11 @@ class SearchViews:
 
     def _write_trial(self, result: TrialResult) -> None:
         step = len(self._results)
+        inside = {}
+        if len(self._objectives) == 1 and result.value is not None:
+            inside = self._inner.add(step, result.value)
         if not self._is_new("trials/failed", step):
+            self._write_inside(inside)
             return
         scalars: dict[str, float] = {"trials/failed": self._n_failed}
         if result.value is not None:
@@ -216,7 +222,17 @@ class SearchViews:
                 scalars[self._make_tag("trials/best_so_far", standings.objective)] = (
                     standings.value
                 )
+        own = inside.pop(step, None)
+        self._write_inside(inside)
+        if own is not None and self._is_new(TRIALS_TAG, step):
+            scalars[TRIALS_TAG] = own
         self._add_scalars(scalars, step)
+
+    def _write_inside(self, inside: Mapping[int, float]) -> None:
+        """Write trials that are no outliers, by their steps."""
+        for step, value in inside.items():
+            if self._is_new(TRIALS_TAG, step):
+                self._add_scalars({TRIALS_TAG: value}, step)
 
     def _write_best_architecture(self) -> None:
         """Write the history and the ancestry of the best architecture, if it is a new one."""
@@ -236,10 +252,7 @@ class SearchViews:
 
     def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
         summary = make_summary()
-        # TensorBoard takes the first description of a tag.
-        new = scalars.keys() - self._described
-        add_scalars(summary, scalars, DESCRIPTIONS if new else {})
-        self._described |= new
+        add_scalars(summary, scalars, self._describe)
         self._events.add_summary(summary, step)
 
     def _write_pending(self) -> None:
@@ -251,19 +264,14 @@ class SearchViews:
     def _write_generation(self, generation: Generation) -> None:
         self._inner.write_generation(generation)
         summary = make_summary()
-        add_scalars(summary, generation.compute_scalars(self._objective), DESCRIPTIONS)
+        add_scalars(summary, generation.compute_scalars(self._objective), self._describe)
         for axis in self._axes:
             self._add_distribution(summary, axis, generation)
-        add_histogram(
-            summary,
-            "population/objective",
-            generation.values,
-            DESCRIPTIONS["population/objective"],
-        )
+        add_histogram(summary, "population/objective", generation.values, self._describe)
         leaders = [Configuration((leader,)) for leader in generation.leaders]
         text = format_leaderboard(leaders, self._headings, self._by_id)
         heading = f"### After generation {generation.number}\n\n"
-        add_text(summary, "leaderboard", heading + text, DESCRIPTIONS["leaderboard"])
+        add_text(summary, "leaderboard", heading + text, self._describe("leaderboard"))
         self._events.add_summary(summary, generation.number)
 
     def _add_distribution(self, summary: Summary, axis: Axis, generation: Generation) -> None:
@@ -273,7 +281,7 @@ class SearchViews:
         plotted = axis.locate(values).tolist()
         if not axis.categories:
             tag = f"population/{axis.title}"
-            add_histogram(summary, tag, plotted, DESCRIPTIONS["population/*"])
+            add_histogram(summary, tag, plotted, self._describe)
             return
         if len(axis.categories) > MAX_CHARTS:
             return
@@ -281,7 +289,7 @@ class SearchViews:
             f"choice/{axis.name}/{name}": plotted.count(float(k)) / max(1, len(plotted))
             for k, name in enumerate(axis.categories)
         }
-        add_scalars(summary, shares, DESCRIPTIONS)
+        add_scalars(summary, shares, self._describe)
 
     def _write_leaderboard(self) -> None:
         n = len(self._results)
@@ -298,7 +306,7 @@ class SearchViews:
     def _add_text(self, tag: str, text: str, step: int) -> None:
         if self._is_new(tag, step):
             summary = make_summary()
-            add_text(summary, tag, text, DESCRIPTIONS.get(tag, ""))
+            add_text(summary, tag, text, self._describe(tag))
             self._events.add_summary(summary, step)
 
     def _write_end(self) -> None:
@@ -325,7 +333,7 @@ class SearchViews:
         self._add_text("summary", text, n)
         self._events.flush()  # the pictures take their time
         if self._evolution is not None:
-            self._draw_generations(self._evolution.closed)
+            self._draw_generations(self._evolution.closed, shares[0])
         if len(self._objectives) > 1 and leaders:
             picture = draw_front(same, leaders, self._objectives)
             self._add_picture(FRONT, picture.png, n)
@@ -347,7 +355,7 @@ class SearchViews:
             tag = f"{IMPORTANCE} for {name}" if several else IMPORTANCE
             about = f"What mattered for {name}" if several else "What mattered"
             self._add_picture(tag, draw_importance(shares, about).png, n)
-        for axis in select_most_important(results, self._axes, objective, MAX_SCATTERS):
+        for axis in select_most_important(self._axes, shares, MAX_SCATTERS):
             tag = f"pictures/{name} by {axis.name}"
             self._add_picture(tag, draw_scatter(results, axis, objective, name).png, n)
 
@@ -357,13 +365,14 @@ class SearchViews:
         if any(len(line) > 1 for line in lines):
             self._add_picture(ANCESTRY_PICTURE, draw_ancestry(self._results, lines).png, n)
 
-    def _draw_generations(self, generations: Sequence[Generation]) -> None:
-        trials = merge_by_configuration(self._results)
-        axes = select_most_important(trials, self._axes, self._objective)
+    def _draw_generations(
+        self, generations: Sequence[Generation], shares: Mapping[str, float]
+    ) -> None:
+        axes = select_most_important(self._axes, shares)
         values = [value for generation in generations for value in generation.values]
         if not axes or not values:
             return
-        ends = _choose_colour_ends(values, self._objective)
+        ends = choose_colour_ends(values, self._objective)
         for generation in _select_evenly(generations, MAX_PICTURES):
             if generation.number > self._steps.get(POPULATION, -1):
                 picture = draw_population(generation, axes, self._by_id, ends)
@@ -376,16 +385,6 @@ class SearchViews:
             description = DESCRIPTIONS.get(next(kinds, tag)) or DESCRIPTIONS[SCATTER]
             add_image(summary, tag, png, read_png_size(png), description)
             self._events.add_summary(summary, step)
-
-
-def _choose_colour_ends(values: Sequence[float], objective: Objective) -> tuple[float, float]:
-    """Return the ends of the colour scale: the worst tenth shares a colour."""
-    ordered = sorted(values)
-    cut = len(ordered) // 10
-    low, high = (
-        (ordered[cut], ordered[-1]) if objective.maximised else (ordered[0], ordered[-1 - cut])
-    )
-    return low, high
 
 
 def _select_evenly(generations: Sequence[Generation], n: int) -> list[Generation]:

@@ -4,9 +4,16 @@ import math
 import os
 import time
 
+import numpy as np
 import pytest
 
-from sparkexp.tracking.tensorboard.events import EventFile, is_plottable, make_scalars_summary
+from sparkexp.tracking.tensorboard.events import (
+    EventFile,
+    add_scalar,
+    is_plottable,
+    make_scalars_summary,
+)
+from sparkexp.tracking.tensorboard.summaries import make_summary
 
 from .reading import accumulator, scalars
 
@@ -77,6 +84,18 @@ def test_a_new_file_sorts_after_those_of_other_writers(tmp_path, ahead_s, rest):
     with EventFile(tmp_path) as events:
         events.add_scalar("loss", 1.0, 0)
         assert events.path is not None and events.path.name > present
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.1, -2.5e-30, 3.4e38, 1e39, math.nan, -math.inf])
+@pytest.mark.parametrize("description", ["", "The **loss**."])
+def test_a_scalar_is_written_as_tensorboard_writes_it(value, description):
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+    summary = make_summary()
+    add_scalar(summary, "loss", value, description)
+    with np.errstate(over="ignore"):
+        expected = scalar_pb("loss", value, description)
+    assert summary.SerializeToString() == expected.SerializeToString()
 
 
 def test_flush_makes_records_visible(tmp_path):

@@ -217,6 +217,20 @@ def test_all_lies_in_one_file_of_modest_size(result):
     )
 
 
+@pytest.mark.parametrize("run", ["evolution", "evolution/worst"])
+def test_each_chart_is_described_once(result, run):
+    descriptions: dict[str, list[str]] = {}
+    for event in read_events(Path(result.logdir, run)):
+        for value in event.summary.value:
+            text = value.metadata.summary_description
+            descriptions.setdefault(value.tag, []).append(text)
+    curves = {tag: texts for tag, texts in descriptions.items() if len(texts) > 1}
+    pictures = {tag for tag in curves if tag.startswith("pictures/")}
+    assert len(curves) > len(pictures)
+    said = {tag: [bool(text) for text in curves[tag]] for tag in curves.keys() - pictures}
+    assert said == {tag: [True] + [False] * (len(texts) - 1) for tag, texts in said.items()}
+
+
 def test_a_grid_shows_its_progress_and_what_mattered(tmp_path):
     def train(x, name):
         return x * (2 if name == "a" else 1)
