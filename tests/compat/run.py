@@ -165,7 +165,8 @@ def install(one: Combination, environment: Path) -> Path:
     command = [uv, "pip", "install", "-q", "--python", str(python)] if uv else []
     command = command or [str(python), "-m", "pip", "install", "-q"]
     if one.connect:
-        pins.append("pyspark[connect]")
+        # Without its version, pip would load every pyspark to find the one that goes with the pin.
+        pins = [pin.replace("pyspark==", "pyspark[connect]==") for pin in pins]
     subprocess.run([*command, "-r", str(ROOT / "requirements.txt"), *pins], check=True)
     return python
 
