@@ -35,6 +35,7 @@ faults: $(STAMP)  ## the fault tests ten times beside two busy loops: more than 
 	$(BIN)/python -m tests.spark.repeated
 
 compat: $(STAMP)  ## each version of Spark, TensorFlow and Python: half an hour, 3 GB at a time
+	$(BIN)/pip install --quiet uv
 	$(BIN)/python -m tests.compat.run
 
 lint: $(STAMP)

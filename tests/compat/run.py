@@ -6,7 +6,8 @@
     python -m tests.compat.run --only 3.5.9    # those with this in their versions
 
 The environments need 3 GB each and are removed one after the other. Pythons are found as
-``python3.12`` on the PATH, or below ``~/.pyenv/versions``. uv installs faster where it is there.
+``python3.12`` on the PATH, or below ``~/.pyenv/versions``. uv installs: for the minimums, pip of
+Python 3.11 was still loading versions of TensorFlow when it had loaded forty, 0.6 GB each.
 """
 
 from __future__ import annotations
@@ -161,11 +162,8 @@ def install(one: Combination, environment: Path) -> Path:
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([find_python(one.python), "-m", "venv", str(environment)], check=True)
     pins = minimums() if one.minimums else [f"{n}=={v}" for n, v in one.pins.items()]
-    uv = shutil.which("uv")
-    command = [uv, "pip", "install", "-q", "--python", str(python)] if uv else []
-    command = command or [str(python), "-m", "pip", "install", "-q"]
+    command = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", str(python)]
     if one.connect:
-        # Without its version, pip would load every pyspark to find the one that goes with the pin.
         pins = [pin.replace("pyspark==", "pyspark[connect]==") for pin in pins]
     subprocess.run([*command, "-r", str(ROOT / "requirements.txt"), *pins], check=True)
     return python
