@@ -121,11 +121,11 @@ def add_python_files(spark: SparkSession, paths: Iterable[str]) -> None:
     """
     if not is_connect(spark):
         paths = [path for path in paths if not _is_there(path)]  # else Spark would warn of it
-    if is_connect(spark) or _has_new_methods(spark):
-        spark.addArtifacts(*paths, pyfile=True)
-        return
     for path in paths:
-        spark.sparkContext.addPyFile(path)
+        if is_connect(spark) or _has_new_methods(spark):
+            spark.addArtifacts(path, pyfile=True)  # classic sessions of pyspark 4.0 take one
+        else:
+            spark.sparkContext.addPyFile(path)
 
 
 def add_file(spark: SparkSession, path: str) -> None:

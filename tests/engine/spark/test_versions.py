@@ -125,6 +125,29 @@ class OldSession:
         self.sent.append(path)
 
 
+class EarlySession:
+    """A classic session of pyspark 4.0, which takes one artifact in a call."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def getTags(self) -> set[str]:  # noqa: N802
+        return set()
+
+    def addArtifacts(self, path: str, pyfile: bool) -> None:  # noqa: N802
+        assert pyfile
+        self.sent.append(path)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_a_classic_session_with_artifacts_gets_any_number(tmp_path, monkeypatch, n):
+    monkeypatch.setattr(SparkFiles, "getRootDirectory", lambda: str(tmp_path / "there"))
+    paths = [str(tmp_path / f"{k}.zip") for k in range(n)]
+    session = EarlySession()
+    add_python_files(session, paths)
+    assert session.sent == paths
+
+
 def test_a_classic_session_without_artifacts_gets_files(tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     monkeypatch.setattr(SparkFiles, "getRootDirectory", lambda: str(tmp_path / "there"))
