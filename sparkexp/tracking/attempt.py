@@ -12,7 +12,8 @@ from sparkexp.trial import Trial, TrialResult
 
 __all__ = ["AttemptTrackers"]
 
-CALL_S, REPORT_S = 10.0, 2.0
+# On a busy machine, or on a slow file system, what takes milliseconds may take seconds.
+CALL_S = 10.0
 
 
 class AttemptTrackers:
@@ -48,7 +49,7 @@ class AttemptTrackers:
     def report(self, report: Report) -> None:
         """Pass on what the train function reports."""
         for tracker in list(self._trackers):
-            self._call(tracker, tracker.report, report, within_s=REPORT_S)
+            self._call(tracker, tracker.report, report)
 
     def leave(self) -> None:
         """Let the trackers write what they still hold, in the train function's process."""

@@ -80,8 +80,8 @@ class TrialTracker:
     function's own process calls `enter`, `report` and `leave`: they see what `start` stored in the
     tracker. What they store there does not reach `end`, which the worker calls.
 
-    If a method raises, or takes longer than ten seconds (`report`: two, `leave`: `leave_s`), the
-    trial's result gets a warning, and the tracker gets no more calls for this attempt.
+    If a method raises, or takes longer than ten seconds (`leave`: `leave_s`), the trial's
+    result gets a warning, and the tracker gets no more calls for this attempt.
     """
 
     #: What warnings call it.

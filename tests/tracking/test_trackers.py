@@ -13,7 +13,7 @@ import pytest
 from sparkexp import experiment
 from sparkexp.errors import InvalidArgumentError
 from sparkexp.testing import TrackerContract
-from sparkexp.tracking import Tracker, TrialTracker
+from sparkexp.tracking import AttemptTrackers, Report, Tracker, TrialTracker
 from sparkexp.tracking.tensorboard import TensorBoard
 
 from .tensorboard.reading import session_groups
@@ -250,6 +250,34 @@ def test_a_part_on_the_executor_that_raises_costs_a_warning(method, tmp_path, mo
             f"Broken no longer follows this trial: its {method}() failed: "
             "OSError: the disk is full"
         )
+
+
+class Slow(TrialTracker):
+    """Takes as long for a report as a busy machine does, and for ever at the end."""
+
+    name = "Slow"
+    leave_s = 0.2
+
+    def __init__(self):
+        self.steps = []
+
+    def report(self, report):
+        time.sleep(2.5 * (not self.steps))
+        self.steps.append(report.step)
+
+    def leave(self):
+        time.sleep(60)
+
+
+def test_a_slow_part_on_the_executor_goes_on_and_one_that_hangs_does_not():
+    trackers = AttemptTrackers([Slow()])
+    (slow,) = trackers._trackers
+    for step in range(3):
+        trackers.report(Report(step, 1.0, {"loss": 0.5}))
+    assert slow.steps == [0, 1, 2] and trackers.take_warnings() == ()
+    trackers.leave()
+    (warning,) = trackers.take_warnings()
+    assert "Slow no longer follows this trial: its leave() failed: TimeoutError" in warning
 
 
 def test_nobody_follows(tmp_path, monkeypatch):
